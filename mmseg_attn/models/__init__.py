@@ -1,0 +1,3 @@
+from . import backbones, decode_heads, layers, losses, necks
+
+__all__ = ['backbones', 'decode_heads', 'layers', 'losses', 'necks']

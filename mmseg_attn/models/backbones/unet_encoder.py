@@ -1,0 +1,66 @@
+"""The contracting path of the U-Net (Ronneberger et al., 2015) as a backbone.
+
+Deviation: pooling rounds odd sizes up, so any size works and no row or column is lost; on sizes
+that divide by 2 ** (stages - 1) nothing changes.
+"""
+
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmseg_attn.models.layers import per_level
+
+
+@MODELS.register_module()
+class UNetEncoder(BaseModule):
+    """Stages of convolutions with 2x2 max pooling between them.
+
+    Args:
+        in_channels: channels of the images.
+        channels: channels of every stage, finest first; their number is the depth.
+        block: config of the stages, or one config per stage, built with ``in_channels``,
+            ``out_channels``, ``norm_cfg`` and ``act_cfg``; ``None`` means ``ConvBlock``.
+        norm_cfg: normalisation; ``None`` means none.
+        act_cfg: activation; ``None`` means ReLU.
+        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+
+    Raises:
+        ValueError: if the number of blocks and of stages differ.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        *,
+        channels: Sequence[int] = (64, 128, 256, 512, 1024),
+        block: dict | Sequence[dict] | None = None,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.channels = tuple(channels)
+        widths = [in_channels, *channels]
+        common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.stages = nn.ModuleList(
+            MODELS.build(dict(cfg, in_channels=widths[i], out_channels=widths[i + 1], **common))
+            for i, cfg in enumerate(per_level(block, len(self.channels)))
+        )
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Encode.
+
+        Args:
+            x: images ``(N, in_channels, H, W)`` of any size.
+
+        Returns:
+            One map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up.
+        """
+        features = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x if i == 0 else self.pool(x))
+            features.append(x)
+        return tuple(features)

@@ -1,0 +1,38 @@
+"""The decoder of LFA-UNet (Furukawa and Hotta, arXiv 2112.01702, figure 2)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from mmseg.registry import MODELS
+
+from .unet_head import UNetHead
+
+
+@MODELS.register_module()
+class LFAHead(UNetHead):
+    """``UNetHead`` whose skip fusion is localized feature aggregation, at every level.
+
+    Args:
+        in_channels: channels of the maps, finest first.
+        window_size: local range m in pixels; ``None`` attends to the whole map.
+        residual: what is added to the aggregated value: encoder feature, decoder feature, nothing.
+        query_from: which of the two asks; the other is key and value.
+        kwargs: what :class:`UNetHead` takes, except ``fusion``.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        *,
+        window_size: int | None = 7,
+        residual: Literal['encoder', 'decoder', 'none'] = 'encoder',
+        query_from: Literal['encoder', 'decoder'] = 'encoder',
+        **kwargs,
+    ):
+        fusion = dict(
+            type='LocalFeatureAggregation',
+            window_size=window_size,
+            residual=residual,
+            query_from=query_from,
+        )
+        super().__init__(in_channels, fusion=fusion, **kwargs)

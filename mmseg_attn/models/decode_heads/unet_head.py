@@ -1,0 +1,92 @@
+"""The expanding path of the U-Net (Ronneberger et al., 2015) as a decode head."""
+
+from collections.abc import Sequence
+
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmseg_attn.models.layers import match_size, per_level
+
+
+@MODELS.register_module()
+class UNetHead(BaseDecodeHead):
+    """At every level: upsample, fuse with the skip, convolve; then classify each pixel.
+
+    Any backbone can stand in front of it. The maps are given finest first: ``in_index`` turns
+    backbones around that return the deepest map first. The logits have the size of the finest map.
+
+    Args:
+        in_channels: channels of the maps, finest first.
+        fusion: config of the skip fusion, built with ``channels``; ``None`` means
+            ``Concatenation``.
+        upsample: config of the upsampling, built with ``in_channels`` and ``out_channels``;
+            ``None`` means ``TransposedUpsample``.
+        block: config of the convolutions of a level, or one config per level, finest first, built
+            like the encoder's; ``None`` means ``ConvBlock``.
+        in_index: which of the backbone's maps; ``None`` means the first ones in order.
+        norm_cfg: normalisation; ``None`` means none.
+        act_cfg: activation; ``None`` means ReLU.
+        dropout_ratio: dropout before the classifier.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
+            ``BaseDecodeHead`` takes.
+
+    Raises:
+        ValueError: if there are fewer than two maps, or the number of blocks is not that of the
+            levels.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        *,
+        fusion: dict | None = None,
+        upsample: dict | None = None,
+        block: dict | Sequence[dict] | None = None,
+        in_index: Sequence[int] | None = None,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+        dropout_ratio: float = 0.0,
+        **kwargs,
+    ):
+        if len(in_channels) < 2:
+            raise ValueError(f'UNetHead needs at least two maps, got in_channels={in_channels}')
+        super().__init__(
+            in_channels,
+            in_channels[0],
+            in_index=tuple(in_index or range(len(in_channels))),
+            input_transform='multiple_select',
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg or dict(type='ReLU'),
+            dropout_ratio=dropout_ratio,
+            **kwargs,
+        )
+        fusion = fusion or dict(type='Concatenation')
+        upsample = upsample or dict(type='TransposedUpsample')
+        common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.upsamples, self.fusions, self.blocks = (nn.ModuleList() for _ in range(3))
+        for level, cfg in enumerate(per_level(block, len(in_channels) - 1)):
+            width, deeper = in_channels[level : level + 2]
+            self.upsamples.append(
+                MODELS.build(dict(upsample, in_channels=deeper, out_channels=width))
+            )
+            self.fusions.append(MODELS.build(dict(fusion, channels=width)))
+            fused = self.fusions[level].out_channels
+            self.blocks.append(
+                MODELS.build(dict(cfg, in_channels=fused, out_channels=width, **common))
+            )
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Decode.
+
+        Args:
+            inputs: the backbone's or neck's maps.
+
+        Returns:
+            Logits ``(N, out_channels, H, W)`` at the size of the finest map.
+        """
+        *skips, x = self._transform_inputs(inputs)
+        for level in reversed(range(len(skips))):
+            up = match_size(self.upsamples[level](x), skips[level].shape[2:])
+            x = self.blocks[level](self.fusions[level](skips[level], up))
+        return self.cls_seg(x)

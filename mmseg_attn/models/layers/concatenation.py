@@ -1,0 +1,24 @@
+"""The U-Net's skip fusion (Ronneberger et al., 2015): skip and decoder feature side by side."""
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class Concatenation(nn.Module):
+    """``[skip, up]`` along the channels.
+
+    A skip fusion takes the skip and the upsampled decoder feature, both ``(N, C, H, W)``, and tells
+    in ``out_channels`` how many channels it returns.
+
+    Args:
+        channels: channels C of each input.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.out_channels = 2 * channels
+
+    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        return torch.cat([skip, up], dim=1)  # (N, 2C, H, W)

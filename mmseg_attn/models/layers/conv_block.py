@@ -1,0 +1,60 @@
+"""The U-Net's stage: convolutions with normalisation and activation (Ronneberger et al., 2015)."""
+
+from collections.abc import Sequence
+
+from mmcv.cnn import ConvModule
+from mmseg.registry import MODELS
+from torch import nn
+
+
+@MODELS.register_module()
+class ConvBlock(nn.Sequential):
+    """``num_convs`` times convolution, normalisation, activation; height and width are kept.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of every convolution.
+        num_convs: number of convolutions.
+        kernel_size: odd side of the kernels in pixels.
+        norm_cfg: normalisation; ``None`` means none, and convolutions with bias.
+        act_cfg: activation; ``None`` means ReLU.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        num_convs: int = 2,
+        kernel_size: int = 3,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+    ):
+        super().__init__(
+            *(
+                ConvModule(
+                    in_channels if i == 0 else out_channels,
+                    out_channels,
+                    kernel_size,
+                    padding=kernel_size // 2,
+                    norm_cfg=norm_cfg,
+                    act_cfg=act_cfg or dict(type='ReLU'),
+                )
+                for i in range(num_convs)
+            )
+        )
+
+
+def per_level(block: dict | Sequence[dict] | None, levels: int) -> list[dict]:
+    """Spread a block's config over all levels: one for all, one for each, or ``ConvBlock``.
+
+    Raises:
+        ValueError: if there is one config per level, but not for every level.
+    """
+    if block is None:
+        block = dict(type='ConvBlock')
+    if isinstance(block, dict):
+        return [block] * levels
+    if len(block) != levels:
+        raise ValueError(f'block lists {len(block)} configs for {levels} levels: give one for each')
+    return list(block)

@@ -1,0 +1,80 @@
+"""Localized feature aggregation (Furukawa and Hotta, arXiv 2112.01702, section III).
+
+Eq. 1: ``W_pq = softmax_q(f_q(p)^T f_k(q))``. Eq. 2: ``Y_p = sum_q W_pq f_v(q)``. The output is
+``Y_p`` plus the encoder feature; q runs over the m x m window that p lies in.
+
+Decisions where the paper is silent or contradicts itself:
+
+- The encoder is the query, the decoder key and value (III.A; one sentence in III.B swaps them):
+  ``query_from``.
+- The maps f are 1x1 convolutions without bias ("linearly transformed"); C channels throughout.
+- The inner product is not scaled, as in eq. 1.
+- Where m does not divide a side, the windows at the bottom and the right are cut off by the map.
+"""
+
+from typing import Literal
+
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmseg_attn.ops import global_attention, window_attention
+
+
+@MODELS.register_module()
+class LocalFeatureAggregation(nn.Module):
+    """Skip fusion by attention between encoder and decoder inside local windows.
+
+    Args:
+        channels: channels C of skip and decoder feature.
+        window_size: local range m in pixels; ``None`` attends to the whole map.
+        residual: what is added to the aggregated value: the encoder feature as in the paper, the
+            decoder feature, or nothing (Table 4).
+        query_from: which of the two asks; the other is key and value.
+        backend: backend of the attention, see :mod:`mmseg_attn.ops`.
+
+    Raises:
+        ValueError: if ``residual`` or ``query_from`` is none of the choices.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        window_size: int | None = 7,
+        residual: Literal['encoder', 'decoder', 'none'] = 'encoder',
+        query_from: Literal['encoder', 'decoder'] = 'encoder',
+        backend: str = 'auto',
+    ):
+        super().__init__()
+        if residual not in ('encoder', 'decoder', 'none'):
+            raise ValueError(f"residual must be 'encoder', 'decoder' or 'none', got {residual!r}")
+        if query_from not in ('encoder', 'decoder'):
+            raise ValueError(f"query_from must be 'encoder' or 'decoder', got {query_from!r}")
+        self.out_channels = channels
+        self.window_size = window_size
+        self.residual = residual
+        self.query_from = query_from
+        self.backend = backend
+        self.query = nn.Conv2d(channels, channels, kernel_size=1, bias=False)
+        self.key = nn.Conv2d(channels, channels, kernel_size=1, bias=False)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1, bias=False)
+
+    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        """Aggregate.
+
+        Args:
+            skip: encoder feature ``(N, C, H, W)``.
+            up: decoder feature of the same shape.
+
+        Returns:
+            ``(N, C, H, W)``.
+        """
+        source, target = (skip, up) if self.query_from == 'encoder' else (up, skip)
+        maps = self.query(source), self.key(target), self.value(target)
+        if self.window_size is None:
+            out = global_attention(*maps, backend=self.backend)
+        else:
+            out = window_attention(*maps, self.window_size, backend=self.backend)
+        if self.residual == 'none':
+            return out
+        return out + (skip if self.residual == 'encoder' else up)

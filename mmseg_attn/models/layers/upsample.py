@@ -1,0 +1,56 @@
+"""Upsampling by two on the way up, and how its result meets the skip's size."""
+
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class TransposedUpsample(nn.ConvTranspose2d):
+    """2x2 transposed convolution with stride 2: ``(N, Cin, H, W)`` to ``(N, Cout, 2H, 2W)``.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels, kernel_size=2, stride=2)
+
+
+@MODELS.register_module()
+class BilinearUpsample(nn.Module):
+    """1x1 convolution, then bilinear interpolation by two.
+
+    A 1x1 convolution and an interpolation commute; in this order the convolution costs a quarter.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(self.conv(x), scale_factor=2, mode='bilinear', align_corners=False)
+
+
+def match_size(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring an upsampled map to the height and width of its skip.
+
+    Pooling rounds odd sizes up, so the upsampled map may be one pixel too large: the last row or
+    column is dropped. Any other difference (backbones whose stages do not halve) is interpolated.
+
+    Args:
+        x: ``(N, C, H, W)``.
+        size: height and width of the skip.
+
+    Returns:
+        ``(N, C, *size)``.
+    """
+    surplus = x.shape[2] - size[0], x.shape[3] - size[1]
+    if all(s in (0, 1) for s in surplus):
+        return x[:, :, : size[0], : size[1]]
+    return F.interpolate(x, size=size, mode='bilinear', align_corners=False)

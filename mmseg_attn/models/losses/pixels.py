@@ -1,0 +1,77 @@
+"""What the losses share: which pixels count, and how much."""
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.models.losses.utils import get_class_weight
+from torch import Tensor, nn
+
+
+class PixelLoss(nn.Module):
+    """Base of losses over the softmax of each pixel.
+
+    Args:
+        class_weight: one weight per class, or a JSON or NumPy file that holds them; ``None`` weighs
+            all classes alike.
+        loss_weight: factor on the loss.
+        loss_name: name in the log; it takes part in training if it starts with ``loss_``.
+    """
+
+    def __init__(
+        self,
+        *,
+        class_weight: Sequence[float] | str | None = None,
+        loss_weight: float = 1.0,
+        loss_name: str,
+    ):
+        super().__init__()
+        weights = get_class_weight(class_weight)
+        buffer = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+        self.register_buffer('class_weight', buffer, persistent=False)
+        self.loss_weight = loss_weight
+        self.loss_name = loss_name
+
+    def prepare(
+        self, cls_score: Tensor, label: Tensor, weight: Tensor | None, ignore_index: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Bring logits and labels into the form that the losses compute with.
+
+        Args:
+            cls_score: logits ``(N, C, H, W)``.
+            label: class of each pixel ``(N, H, W)``.
+            weight: weight of each pixel ``(N, H, W)``, as a pixel sampler gives it.
+            ignore_index: label of the pixels that do not count.
+
+        Returns:
+            Logits in at least float32; labels with the ignored ones set to 0; the weight of each
+            pixel ``(N, H, W)``, 0 where it is ignored; the weight of each class ``(C,)``.
+
+        Raises:
+            ValueError: if there are fewer than two logits per pixel, or not one weight per class.
+        """
+        classes = cls_score.shape[1]
+        if classes < 2:
+            raise ValueError(
+                f'{type(self).__name__} needs one logit per class, got {classes}: set out_channels '
+                f'of the decode head to its num_classes'
+            )
+        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        valid = label != ignore_index
+        pixel_weight = valid.to(logits.dtype)
+        if weight is not None:
+            pixel_weight = pixel_weight * weight
+        if self.class_weight is None:
+            class_weight = logits.new_ones(classes)
+        elif len(self.class_weight) != classes:
+            raise ValueError(
+                f'class_weight has {len(self.class_weight)} values for {classes} classes'
+            )
+        else:
+            class_weight = self.class_weight.to(logits)
+        return logits, label.where(valid, 0), pixel_weight, class_weight
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean of ``values`` by ``weights``; zero, with a gradient, where all weights are zero."""
+    total = weights.sum()
+    return (values * weights).sum() / total.where(total > 0, 1)

@@ -1,0 +1,49 @@
+"""Attention of every position of one map to every position of another.
+
+``out_p = sum_q softmax_q(scale * <query_p, key_q>) value_q``
+"""
+
+from torch import Tensor
+
+from . import backends
+
+
+def _reference(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """The formula written out; builds the whole (Hq Wq) x (Hk Wk) attention map."""
+    q, k, v = (x.flatten(2) for x in (query, key, value))  # (N, C, L)
+    weights = (scale * q.transpose(1, 2) @ k).softmax(dim=-1)  # (N, Hq Wq, Hk Wk)
+    out = v @ weights.transpose(1, 2)  # (N, Cv, Hq Wq)
+    return out.unflatten(2, query.shape[2:])
+
+
+def _sdpa(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """PyTorch's fused attention; memory is linear in the number of positions."""
+    q, k, v = (x.flatten(2).transpose(1, 2).contiguous() for x in (query, key, value))
+    out = backends.attend(q, k, v, scale)  # (N, Hq Wq, Cv)
+    return out.transpose(1, 2).unflatten(2, query.shape[2:])
+
+
+_BACKENDS = {'reference': _reference, 'sdpa': _sdpa}
+
+
+def global_attention(
+    query: Tensor, key: Tensor, value: Tensor, scale: float = 1.0, *, backend: str = 'auto'
+) -> Tensor:
+    """Attend from every position of ``query`` to every position of ``key`` and ``value``.
+
+    Args:
+        query: ``(N, Ck, Hq, Wq)``.
+        key: ``(N, Ck, Hk, Wk)``.
+        value: ``(N, Cv, Hk, Wk)``.
+        scale: factor on the inner products, for example ``Ck ** -0.5``.
+        backend: ``reference`` (the formula written out), ``sdpa`` (fused, memory linear in the
+            number of positions) or ``auto`` (the fastest).
+
+    Returns:
+        ``(N, Cv, Hq, Wq)``.
+
+    Raises:
+        ValueError: if the shapes do not fit together or the backend is unknown.
+    """
+    backends.check_maps(query, key, value)
+    return backends.select(_BACKENDS, backend)(query, key, value, scale)

@@ -1,0 +1,96 @@
+"""Attention inside non-overlapping m x m windows (LFA, section III.B).
+
+The windows start at the top left corner. Where m does not divide a side, the windows at the bottom
+and at the right end with the map: what would lie outside never receives weight.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import backends
+
+
+def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
+    """The formula written out: pad, unfold, matrix product, masked softmax, matrix product, fold."""
+    height, width = query.shape[2:]
+    padding = (0, -width % window, 0, -height % window)
+    padded_size = (height + padding[3], width + padding[1])
+
+    def windows(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, L, m*m, C)
+        columns = F.unfold(F.pad(x, padding), window, stride=window)
+        return columns.unflatten(1, (x.shape[1], window * window)).permute(0, 3, 2, 1)
+
+    outside = windows(F.pad(query.new_zeros(1, 1, height, width), padding, value=1)) > 0
+    scores = scale * windows(query) @ windows(key).transpose(2, 3)  # (N, L, m*m, m*m)
+    weights = scores.masked_fill(outside.transpose(2, 3), float('-inf')).softmax(dim=-1)
+    out = weights @ windows(value)  # (N, L, m*m, Cv)
+    columns = out.permute(0, 3, 2, 1).flatten(1, 2)
+    return F.fold(columns, padded_size, window, stride=window)[..., :height, :width]
+
+
+def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
+    """Fused attention without padding: whole windows first, then the narrower ones at the edges."""
+
+    def attend(rows: slice, columns: slice) -> Tensor:
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        m, n = min(window, height), min(window, width)
+        tokens = []
+        for x in (query, key, value):
+            tiles = x[:, :, rows, columns].unflatten(3, (-1, n)).unflatten(2, (-1, m))
+            # (N, C, H/m, m, W/n, n) -> (N * H/m * W/n, m*n, C)
+            tokens.append(tiles.permute(0, 2, 4, 3, 5, 1).reshape(-1, m * n, x.shape[1]))
+        out = backends.attend(*tokens, scale)
+        tiles = out.view(-1, height // m, width // n, m, n, value.shape[1])
+        return tiles.permute(0, 5, 1, 3, 2, 4).reshape(-1, value.shape[1], height, width)
+
+    def spans(size: int) -> list[slice]:
+        whole = size - size % window
+        return [s for s in (slice(0, whole), slice(whole, size)) if s.stop > s.start]
+
+    height, width = query.shape[2:]
+    return torch.cat(
+        [torch.cat([attend(r, c) for c in spans(width)], dim=3) for r in spans(height)], dim=2
+    )
+
+
+_BACKENDS = {'reference': _reference, 'sdpa': _sdpa}
+
+
+def window_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    window_size: int,
+    scale: float = 1.0,
+    *,
+    backend: str = 'auto',
+) -> Tensor:
+    """Attend from every position of ``query`` to ``key`` and ``value`` inside its own window.
+
+    Args:
+        query: ``(N, Ck, H, W)``.
+        key: ``(N, Ck, H, W)``.
+        value: ``(N, Cv, H, W)``.
+        window_size: side of the windows in pixels; may exceed the map.
+        scale: factor on the inner products, for example ``Ck ** -0.5``.
+        backend: ``reference`` (the formula written out with unfold), ``sdpa`` (fused, nothing
+            padded) or ``auto`` (the fastest).
+
+    Returns:
+        ``(N, Cv, H, W)``.
+
+    Raises:
+        ValueError: if the shapes do not fit together, the window is smaller than 1 or the backend
+            is unknown.
+    """
+    backends.check_maps(query, key, value)
+    if query.shape[2:] != key.shape[2:]:
+        raise ValueError(
+            f'query and key need the same height and width for windows, got '
+            f'{tuple(query.shape[2:])} and {tuple(key.shape[2:])}'
+        )
+    if window_size < 1:
+        raise ValueError(f'window_size must be at least 1, got {window_size}')
+    run = backends.select(_BACKENDS, backend)
+    return run(query, key, value, window_size, scale)
