@@ -23,7 +23,8 @@ def check_maps(query: Tensor, key: Tensor, value: Tensor) -> None:
     """Check that query, key and value are maps that attend to each other.
 
     Raises:
-        ValueError: if the ranks, batch sizes, query and key channels, or key and value sizes differ.
+        ValueError: if the ranks, batch sizes, query and key channels or key and value sizes
+            differ.
     """
     shapes = f'query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}'
     if not query.dim() == key.dim() == value.dim() == 4:

@@ -12,7 +12,7 @@ from . import backends
 
 
 def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """The formula written out: pad, unfold, matrix product, masked softmax, matrix product, fold."""
+    """The formula written out: pad, unfold, product, masked softmax, product, fold."""
     height, width = query.shape[2:]
     padding = (0, -width % window, 0, -height % window)
     padded_size = (height + padding[3], width + padding[1])

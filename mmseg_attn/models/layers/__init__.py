@@ -1,12 +1,20 @@
 from .concatenation import Concatenation
 from .conv_block import ConvBlock, per_level
+from .csam import CSAM
+from .da_block import DABlock
+from .hybrid_attention import HybridAttention
 from .local_feature_aggregation import LocalFeatureAggregation
+from .msam import MSAM
 from .upsample import BilinearUpsample, TransposedUpsample, match_size
 
 __all__ = [
+    'CSAM',
+    'MSAM',
     'BilinearUpsample',
     'Concatenation',
     'ConvBlock',
+    'DABlock',
+    'HybridAttention',
     'LocalFeatureAggregation',
     'TransposedUpsample',
     'match_size',

@@ -1,0 +1,33 @@
+# make quickstart              small LFA-UNet: data, training, test, pictures (synthetic stack)
+# make quickstart DATA=PATH    the same on the real ssTEM stack (folder or zip)
+# make test                    the tests
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?=
+
+INPUTS := setup.py requirements/*.txt mmseg_attn/version.py
+INSTALL := $(VENV)/bin/pip install --disable-pip-version-check -c requirements/constraints.txt
+
+.PHONY: quickstart test lint clean
+
+quickstart: $(VENV)/.installed
+	$(VENV)/bin/python tools/quickstart.py $(if $(DATA),--data "$(DATA)")
+
+test: $(VENV)/.installed-tests
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.installed-tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+$(VENV)/.installed: $(wildcard $(INPUTS))
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) torch -e ".[lite]"
+	touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed
+	$(INSTALL) -e ".[tests]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info mmseg_attn/.mim

@@ -1,0 +1,30 @@
+# Registers this plugin's parts, in MMSegmentation's own tools too.
+custom_imports = dict(imports=['mmseg_attn'], allow_failed_imports=False)
+default_scope = 'mmseg'
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+# With several GPUs, BN becomes SyncBN; with one it stays BN.
+sync_bn = 'torch'
+randomness = dict(seed=0)
+
+# TensorBoard: add dict(type='TensorboardVisBackend') to the list.
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='SegComparisonVisualizer', vis_backends=vis_backends, name='visualizer')
+log_processor = dict(by_epoch=True)
+log_level = 'INFO'
+load_from = None
+resume = False
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=10),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=1, save_best='mIoU'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='SegVisualizationHook', draw=False, interval=1),
+)
+
+tta_model = dict(type='SegTTAModel')

@@ -1,0 +1,2 @@
+_base_ = '../unet/unet_1xb8-1500e_drosophila-256x256.py'
+model = dict(decode_head=dict(type='LFAHead', window_size=7))

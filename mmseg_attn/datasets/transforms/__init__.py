@@ -1,0 +1,3 @@
+from .random_right_angle import RandomRightAngle
+
+__all__ = ['RandomRightAngle']

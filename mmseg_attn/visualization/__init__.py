@@ -1,0 +1,3 @@
+from .seg_comparison_visualizer import SegComparisonVisualizer
+
+__all__ = ['SegComparisonVisualizer']

@@ -1,0 +1,119 @@
+"""Pictures to look at: image, ground truth and prediction side by side, with a legend."""
+
+import mmcv
+import numpy as np
+from mmengine.dist import master_only
+from mmseg.registry import VISUALIZERS
+from mmseg.structures import SegDataSample
+from mmseg.visualization import SegLocalVisualizer
+from PIL import Image, ImageDraw, ImageFont
+
+_FONT_SIZE = 14  # pixels
+_MARGIN = 6  # pixels
+
+
+@VISUALIZERS.register_module()
+class SegComparisonVisualizer(SegLocalVisualizer):
+    """Draws panels in a row and the classes under them.
+
+    MMSegmentation's ``SegLocalVisualizer`` writes class names into the masks, which hides small
+    structures; here the names stand in a legend.
+
+    Args:
+        name: name of the instance.
+        alpha: opacity of the classes' colours over the image.
+        panel_size: longer side of a panel in pixels.
+        kwargs: what MMSegmentation's ``SegLocalVisualizer`` takes.
+    """
+
+    def __init__(
+        self, name: str = 'visualizer', *, alpha: float = 0.5, panel_size: int = 512, **kwargs
+    ):
+        super().__init__(name, alpha=alpha, **kwargs)
+        self.panel_size = panel_size
+
+    @master_only
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: SegDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        step: int = 0,
+        **kwargs,
+    ) -> None:
+        """Draw one sample and show it, write it to ``out_file`` or hand it to the backends.
+
+        Args:
+            name: name of the picture.
+            image: RGB image ``(H, W, 3)``.
+            data_sample: holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
+            draw_gt: whether to draw the ground truth, where there is one.
+            draw_pred: whether to draw the prediction, where there is one.
+            show: whether to open a window.
+            wait_time: seconds that the window stays; 0 waits for a key.
+            out_file: file to write instead of handing the picture to the backends.
+            step: iteration, for the backends.
+            kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
+        """
+        panels = {'image': image}
+        for wanted, title, field in (
+            (draw_gt, 'ground truth', 'gt_sem_seg'),
+            (draw_pred, 'prediction', 'pred_sem_seg'),
+        ):
+            if wanted and data_sample is not None and field in data_sample:
+                panels[title] = self._overlay(image, data_sample.get(field).cpu().numpy().data)
+        drawn = self._arrange(panels)
+        self.set_image(drawn)
+        if show:
+            self.show(drawn, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            mmcv.imwrite(drawn[..., ::-1], out_file)
+        else:
+            self.add_image(name, drawn, step)
+
+    def _overlay(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Blend the classes' colours over the image; pixels of no class stay as they are."""
+        mask = mask.reshape(mask.shape[-2:])
+        if mask.shape != image.shape[:2]:
+            mask = mmcv.imresize(mask.astype(np.uint8), image.shape[1::-1], interpolation='nearest')
+        palette = np.asarray(self.dataset_meta['palette'])
+        drawn = image.copy()
+        known = mask < len(palette)
+        colours = palette[mask[known]]
+        drawn[known] = (1 - self.alpha) * image[known] + self.alpha * colours
+        return drawn
+
+    def _arrange(self, panels: dict[str, np.ndarray]) -> np.ndarray:
+        """Put the panels in a row with a title above each, and the legend below."""
+        font = ImageFont.load_default(_FONT_SIZE)
+        line = _FONT_SIZE + 2 * _MARGIN
+        height, width = next(iter(panels.values())).shape[:2]
+        scale = self.panel_size / max(height, width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        row_width = len(panels) * (size[0] + _MARGIN) + _MARGIN
+
+        entries, x, y = [], _MARGIN, line + size[1] + _MARGIN
+        classes = zip(self.dataset_meta['classes'], self.dataset_meta['palette'], strict=True)
+        for text, colour in classes:
+            entry_width = _FONT_SIZE + round(font.getlength(text)) + 4 * _MARGIN
+            if entries and x + entry_width > row_width:
+                x, y = _MARGIN, y + line
+            entries.append((x, y, text, tuple(colour)))
+            x += entry_width
+
+        canvas = Image.new('RGB', (row_width, y + line), 'white')
+        draw = ImageDraw.Draw(canvas)
+        for i, (title, panel) in enumerate(panels.items()):
+            left = _MARGIN + i * (size[0] + _MARGIN)
+            draw.text((left, _MARGIN), title, 'black', font)
+            canvas.paste(Image.fromarray(panel).resize(size), (left, line))
+        for x, y, text, colour in entries:
+            box = (x, y, x + _FONT_SIZE, y + _FONT_SIZE)
+            draw.rectangle(box, fill=colour, outline='black')
+            draw.text((x + _FONT_SIZE + _MARGIN, y - 2), text, 'black', font)
+        return np.asarray(canvas)

@@ -1,0 +1,65 @@
+"""Packaging; the tools' settings are in pyproject.toml."""
+
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+SHIPPED = ('configs', 'tools', 'model-index.yml')  # what `mim` and users of a plain install need
+
+
+class BuildWithMim(build_py):
+    """Ship configs, tools and model index under ``mmseg_attn/.mim``.
+
+    A build copies them; an editable install links to the sources, so that edits count at once.
+    """
+
+    def run(self) -> None:
+        super().run()
+        target = ROOT if self.editable_mode else Path(self.build_lib)
+        mim = target / 'mmseg_attn' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)
+        mim.mkdir(parents=True)
+        for name in SHIPPED:
+            source = ROOT / name
+            if self.editable_mode:
+                (mim / name).symlink_to(source, target_is_directory=source.is_dir())
+            elif source.is_dir():
+                shutil.copytree(source, mim / name, ignore=shutil.ignore_patterns('__pycache__'))
+            else:
+                shutil.copy(source, mim / name)
+
+
+def requirements(name: str) -> list[str]:
+    """Read a requirements file, following its ``-r`` lines."""
+    found = []
+    for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
+        line = line.partition(' #')[0].strip()
+        if line.startswith('-r '):
+            found += requirements(Path(line[3:]).stem)
+        elif line and not line.startswith('#'):
+            found.append(line)
+    return found
+
+
+version: dict = {}
+exec((ROOT / 'mmseg_attn' / 'version.py').read_text(), version)
+
+setup(
+    name='mmseg_attn',
+    version=version['__version__'],
+    description='Attention U-Nets for MMSegmentation: train, test, compare and reuse them',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmseg_attn', 'mmseg_attn.*']),
+    install_requires=requirements('runtime'),
+    extras_require={
+        name: requirements(name) for name in ('lite', 'full', 'onedl', 'tensorboard', 'tests')
+    },
+    cmdclass={'build_py': BuildWithMim},
+    zip_safe=False,
+)

@@ -1,0 +1,37 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+import mmseg_attn  # noqa: F401  registers everything once
+
+
+@pytest.fixture
+def root() -> Path:
+    """The project's folder."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder with real data, where there is one."""
+    folder = os.environ.get('MMSEG_ATTN_TEST_DATA')
+    if not folder or not Path(folder).is_dir():
+        pytest.skip('needs the real data: set MMSEG_ATTN_TEST_DATA to its folder')
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _defaults() -> None:
+    torch.manual_seed(0)
+    init_default_scope('mmseg')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason='needs a CUDA device'))

@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from mmseg_attn.models.backbones import UNetEncoder
+
+
+@pytest.mark.parametrize(
+    ('size', 'expected'),
+    [
+        ((32, 48), [(32, 48), (16, 24), (8, 12), (4, 6)]),
+        ((33, 47), [(33, 47), (17, 24), (9, 12), (5, 6)]),
+        ((1, 1), [(1, 1)] * 4),
+    ],
+)
+def test_maps_are_finest_first_with_sizes_rounded_up(size, expected):
+    encoder = UNetEncoder(1, channels=(4, 8, 16, 32))
+    features = encoder(torch.randn(2, 1, *size))
+    assert [f.shape for f in features] == [
+        (2, c, *s) for c, s in zip(encoder.channels, expected, strict=True)
+    ]
+
+
+def test_a_block_per_stage():
+    blocks = [dict(type='ConvBlock', num_convs=n) for n in (1, 2, 3)]
+    encoder = UNetEncoder(channels=(2, 4, 8), block=blocks)
+    assert [len(stage) for stage in encoder.stages] == [1, 2, 3]
+    with pytest.raises(ValueError, match='3 configs for 2 levels'):
+        UNetEncoder(channels=(2, 4), block=blocks)
+
+
+def test_normalisation_and_activation_reach_every_stage():
+    encoder = UNetEncoder(channels=(2, 4), norm_cfg=dict(type='IN'), act_cfg=dict(type='LeakyReLU'))
+    names = [type(m).__name__ for m in encoder.modules()]
+    assert names.count('InstanceNorm2d') == names.count('LeakyReLU') == 4

@@ -1,0 +1,66 @@
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.registry import VISUALIZERS
+from mmseg.structures import SegDataSample
+
+CLASSES, PALETTE = ['cell', 'gap between cells'], [[255, 0, 0], [0, 0, 255]]
+
+
+@pytest.fixture
+def visualizer(tmp_path):
+    visualizer = VISUALIZERS.build(
+        dict(
+            type='SegComparisonVisualizer',
+            name=str(tmp_path),  # instances are kept by name
+            vis_backends=[dict(type='LocalVisBackend')],
+            save_dir=str(tmp_path),
+            alpha=1.0,
+            panel_size=64,
+        )
+    )
+    visualizer.dataset_meta = dict(classes=CLASSES, palette=PALETTE)  # as the runner does
+    return visualizer
+
+
+def sample(gt, pred=None, shape=(1, 8, 8)) -> SegDataSample:
+    fields = dict(gt_sem_seg=PixelData(data=torch.full(shape, gt)))
+    if pred is not None:
+        # MMSegmentation's test-time augmentation leaves out the first dimension
+        fields['pred_sem_seg'] = PixelData(data=torch.full(shape[1:], pred))
+    return SegDataSample(**fields)
+
+
+def test_panels_and_legend(visualizer, tmp_path):
+    image = np.full((8, 8, 3), 100, np.uint8)
+    visualizer.add_datasample('picture', image, sample(0, 1), out_file=str(tmp_path / 'x.png'))
+    drawn = mmcv.imread(str(tmp_path / 'x.png'), channel_order='rgb')
+    centre = 26 + 32  # below the titles
+    assert drawn[centre, 6 + 32].tolist() == [100, 100, 100]
+    assert drawn[centre, 6 + 70 + 32].tolist() == PALETTE[0]
+    assert drawn[centre, 6 + 140 + 32].tolist() == PALETTE[1]
+    legend = drawn[26 + 64 :].reshape(-1, 3).tolist()
+    assert PALETTE[0] in legend
+    assert PALETTE[1] in legend
+
+
+@pytest.mark.parametrize(
+    ('draw_gt', 'draw_pred', 'panels'), [(True, True, 3), (False, True, 2), (False, False, 1)]
+)
+def test_only_what_is_asked_for(visualizer, draw_gt, draw_pred, panels):
+    image = np.zeros((8, 8, 3), np.uint8)
+    visualizer.add_datasample('x', image, sample(0, 1), draw_gt=draw_gt, draw_pred=draw_pred)
+    assert visualizer.get_image().shape[1] == 6 + 70 * panels
+
+
+def test_ignored_pixels_show_the_image_and_sizes_may_differ(visualizer):
+    image = np.full((16, 16, 3), 100, np.uint8)
+    visualizer.add_datasample('x', image, sample(255))
+    assert visualizer.get_image()[26 + 32, 6 + 70 + 32].tolist() == [100, 100, 100]
+
+
+def test_the_backend_receives_the_picture(visualizer, tmp_path):
+    visualizer.add_datasample('x', np.zeros((8, 8, 3), np.uint8), sample(0), step=3)
+    assert [p.name for p in tmp_path.rglob('*.png')] == ['x_3.png']
