@@ -8,12 +8,20 @@ import torch
 from mmengine.registry import init_default_scope
 
 import mmseg_attn  # noqa: F401  registers everything once
+from tests.data import drosophila
 
 
 @pytest.fixture
 def root() -> Path:
     """The project's folder."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope='session')
+def pseudo_data(tmp_path_factory) -> dict[str, str]:
+    """Environment that points the configs to small pseudo data sets."""
+    folder = tmp_path_factory.mktemp('data')
+    return dict(DROSOPHILA_ROOT=str(drosophila.make(folder)))
 
 
 @pytest.fixture

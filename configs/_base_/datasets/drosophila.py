@@ -6,11 +6,10 @@ num_classes = 5
 
 # One channel; mean and standard deviation of all 20 slices.
 data_preprocessor = dict(
-    type='SegDataPreProcessor', mean=[128.6], std=[54.7], pad_val=0, seg_pad_val=255
+    type='SegDataPreProcessor', mean=[128.6], std=[54.7], seg_pad_val=255, size_divisor=1
 )
 load = [dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='LoadAnnotations')]
-train_pipeline = [*load, dict(type='PackSegInputs')]
-test_pipeline = [*load, dict(type='PackSegInputs')]
+pipeline = [*load, dict(type='PackSegInputs')]
 # The paper mentions no augmentation; this one is for your own runs:
 # train_dataloader = dict(dataset=dict(pipeline=_base_.augmented_pipeline))
 augmented_pipeline = [
@@ -28,7 +27,6 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
                 dict(type='RandomFlip', prob=1.0, direction='vertical'),
-                dict(type='RandomFlip', prob=1.0, direction='diagonal'),
             ],
             [load[1]],
             [dict(type='PackSegInputs')],
@@ -46,18 +44,18 @@ train_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(dataset, ann_file=f'{split}/train.txt', pipeline=train_pipeline),
+    dataset=dict(dataset, ann_file=f'{split}/train.txt', pipeline=pipeline),
 )
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(dataset, ann_file=f'{split}/val.txt', pipeline=test_pipeline),
+    dataset=dict(dataset, ann_file=f'{split}/val.txt', pipeline=pipeline),
 )
 test_dataloader = dict(
     val_dataloader,
-    dataset=dict(dataset, ann_file=f'{split}/test.txt', pipeline=test_pipeline),
+    dataset=dict(dataset, ann_file=f'{split}/test.txt', pipeline=pipeline),
 )
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

@@ -1,0 +1,79 @@
+"""FLOPs of LFA-UNet with local attention over the same network with global attention.
+
+    python benchmarks/lfa_flops.py [--size 256] [--window-size 7] [--json FILE]
+
+Counted by PyTorch's FlopCounterMode (a multiply-add is two) on the written-out attention, on the
+meta device, so that nothing is computed. The paper reports a "total computational cost" of 0.0466
+at 256x256 and does not say how it counts.
+"""
+
+import argparse
+import json
+
+import torch
+from mmseg.registry import MODELS
+from torch.utils.flop_counter import FlopCounterMode
+
+import mmseg_attn  # noqa: F401  registers the parts
+
+PAPER = 0.0466
+CHANNELS = [64, 128, 256, 512, 1024]
+
+
+def count(window_size: int | None, size: int) -> dict[str, int]:
+    """Count one image through LFA-UNet, base width 64, one input channel, five classes.
+
+    Returns:
+        FLOPs of the attention without and with its projections, and of the whole network.
+    """
+    norm_cfg = dict(type='BN')
+    fusion = dict(type='LocalFeatureAggregation', window_size=window_size, backend='reference')
+    head = dict(type='UNetHead', in_channels=CHANNELS, num_classes=5, fusion=fusion)
+    loss = dict(type='SoftmaxFocalLoss')
+    with torch.device('meta'):
+        encoder = MODELS.build(
+            dict(type='UNetEncoder', in_channels=1, channels=CHANNELS, norm_cfg=norm_cfg)
+        )
+        head = MODELS.build(dict(head, norm_cfg=norm_cfg, loss_decode=loss))
+        image = torch.empty(1, 1, size, size)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        head.eval()(encoder.eval()(image))
+    modules = counter.get_flop_counts()
+    fusions = [name for name in modules if name.rpartition('.fusions.')[2].isdigit()]
+    projected = sum(sum(modules[name].values()) for name in fusions)
+    projections = sum(
+        sum(counts.values())
+        for name, counts in modules.items()
+        if name.rpartition('.')[0] in fusions
+    )
+    return {
+        'attention alone': projected - projections,
+        'attention with its projections': projected,
+        'whole network': counter.get_total_flops(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--size', type=int, default=256, help='side of the image in pixels')
+    parser.add_argument('--window-size', type=int, default=7, help='local range m')
+    parser.add_argument('--json', help='also write the figures to this file')
+    args = parser.parse_args()
+
+    local, everywhere = count(args.window_size, args.size), count(None, args.size)
+    print(f'LFA-UNet, {args.size}x{args.size}, local range {args.window_size}')
+    print(f'{"GFLOPs":32}{"local":>12}{"global":>12}{"ratio":>10}')
+    for name in local:
+        a, b = local[name], everywhere[name]
+        print(f'{name:32}{a / 1e9:12.2f}{b / 1e9:12.2f}{a / b:10.5f}')
+    print(f'{"reported by the paper (256x256)":56}{PAPER:10.4f}')
+    if args.json:
+        with open(args.json, 'w') as file:
+            json.dump({'local': local, 'global': everywhere, 'paper': PAPER}, file, indent=2)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,35 @@
+"""Size and cost of a model, counted without computing anything."""
+
+from typing import NamedTuple
+
+import torch
+from mmengine.registry import DefaultScope
+from mmseg.registry import MODELS
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Complexity(NamedTuple):
+    """Number of parameters, and FLOPs of one image (a multiply-add is two)."""
+
+    parameters: int
+    flops: int
+
+
+def complexity(model: dict, shape: tuple[int, int, int]) -> Complexity:
+    """Count a segmentor's parameters and the FLOPs of its forward pass.
+
+    The model is built on the meta device, where tensors have shapes and no values; PyTorch counts
+    convolutions and matrix products, those of the attention included.
+
+    Args:
+        model: config of the segmentor.
+        shape: channels, height and width of the image.
+    """
+    with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
+        segmentor = MODELS.build(model).eval()
+        image = torch.empty(1, *shape)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        segmentor(image)
+    parameters = sum(p.numel() for p in segmentor.parameters())
+    return Complexity(parameters, counter.get_total_flops())

@@ -1,0 +1,25 @@
+from mmseg_attn.evaluation import complexity
+
+
+def test_the_classic_unet():
+    """31,037,698 parameters and 96.3 GFLOPs at 256x256 with 3 channels and 2 classes."""
+    widths, norm_cfg = [64, 128, 256, 512, 1024], dict(type='BN')
+    model = dict(
+        type='EncoderDecoder',
+        backbone=dict(type='UNetEncoder', channels=widths, norm_cfg=norm_cfg),
+        decode_head=dict(type='UNetHead', in_channels=widths, num_classes=2, norm_cfg=norm_cfg),
+    )
+    parameters, flops = complexity(model, (3, 256, 256))
+    assert parameters == 31_037_698
+    assert round(flops / 1e9, 1) == 96.3
+
+
+def test_attention_is_counted():
+    def flops(window_size: int) -> int:
+        head = dict(type='LFAHead', in_channels=[8, 16], num_classes=2, window_size=window_size)
+        backbone = dict(type='UNetEncoder', channels=[8, 16])
+        model = dict(type='EncoderDecoder', backbone=backbone, decode_head=head)
+        return complexity(model, (3, 24, 24)).flops
+
+    # two matrix products of 8 channels over windows of 4 ** 2 and 2 ** 2 pixels
+    assert flops(4) - flops(2) == 2 * 2 * 8 * 24 * 24 * (16 - 4)

@@ -1,0 +1,118 @@
+"""Every config: its name, its model, one training and one test step through its own pipeline."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.evaluator import Evaluator
+from mmengine.optim import build_optim_wrapper
+from mmseg.registry import DATASETS, MODELS, VISUALIZERS
+
+from mmseg_attn.evaluation import complexity
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = sorted(p for p in ROOT.glob('configs/*/*.py') if p.parent.name != '_base_')
+METAFILES = sorted(ROOT.glob('configs/*/metafile.yaml'))
+NAME = re.compile(  # {algorithm}_{gpus}xb{batch}-{schedule}_{dataset}-{crop}
+    r'[a-z0-9]+(-[a-z0-9]+)*_\d+xb\d+-\d+[eik]+_[a-z0-9]+-\d+x\d+\.py'
+)
+names = [p.name for p in CONFIGS]
+
+
+def test_there_are_configs():
+    assert CONFIGS
+    assert METAFILES
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=names)
+def test_name_says_batch_and_folder_is_the_algorithm(path):
+    assert NAME.fullmatch(path.name)
+    batch = int(re.search(r'xb(\d+)-', path.name)[1])
+    assert Config.fromfile(path).train_dataloader.batch_size == batch
+    assert path.name.startswith(path.parent.name.replace('_', '-'))
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=names)
+def test_inheritance_is_at_most_three_deep(path):
+    def depth(file: Path) -> int:
+        bases = re.search(r'^_base_ = (\[.*?\]|\S+)', file.read_text(), re.S | re.M)
+        found = re.findall(r"'(.*?)'", bases[1]) if bases else []
+        return 1 + max((depth(file.parent / base) for base in found), default=0)
+
+    assert depth(path) <= 3 + 1  # the leaf, then three
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=names)
+def test_one_training_and_one_test_step(path, pseudo_data, monkeypatch):
+    for name, value in pseudo_data.items():
+        monkeypatch.setenv(name, value)
+    cfg = Config.fromfile(path)
+    model = MODELS.build(cfg.model)
+
+    train_set = DATASETS.build(cfg.train_dataloader.dataset)
+    batch = pseudo_collate([train_set[0], train_set[1]])
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    before = [p.detach().clone() for p in model.parameters()]
+    log = model.train().train_step(batch, optim_wrapper)
+    assert torch.isfinite(log['loss'])
+    moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert all(moved)
+
+    test_set = DATASETS.build(cfg.test_dataloader.dataset)
+    assert cfg.model.decode_head.num_classes == len(test_set.metainfo['classes'])
+    evaluator = Evaluator(cfg.test_evaluator)
+    evaluator.dataset_meta = test_set.metainfo
+    batch = pseudo_collate([test_set[0]])
+    evaluator.process(data_batch=batch, data_samples=model.eval().test_step(batch))
+    assert 'mIoU' in evaluator.evaluate(size=1)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=names)
+def test_runtime_has_what_users_expect(path):
+    cfg = Config.fromfile(path)
+    assert cfg.custom_imports.imports == ['mmseg_attn']
+    assert cfg.optim_wrapper.type == 'OptimWrapper'  # what --amp asks for
+    assert {'visualization', 'checkpoint'} <= set(cfg.default_hooks)
+    assert cfg.default_hooks.checkpoint.save_best == 'mIoU'
+    assert cfg.tta_model.type == 'SegTTAModel'
+    assert cfg.tta_pipeline[-1].type == 'TestTimeAug'
+    assert cfg.randomness.seed == 0
+    assert cfg.visualizer.type in VISUALIZERS
+
+
+@pytest.mark.parametrize('path', METAFILES, ids=[p.parent.name for p in METAFILES])
+def test_metafile_states_the_counted_cost_and_nothing_unmeasured(path):
+    content = yaml.safe_load(path.read_text())
+    assert content['Models']
+    for model in content['Models']:
+        config = ROOT / model['Config']
+        assert config.stem == model['Name']
+        assert 'Results' not in model  # no score that nobody measured
+        cfg = Config.fromfile(config)
+        channels = cfg.model.backbone.get('in_channels', 3)
+        height, width = model['Metadata']['Input Size']
+        parameters, flops = complexity(cfg.model, (channels, height, width))
+        assert model['Metadata']['Parameters'] == parameters
+        assert model['Metadata']['FLOPs'] == flops
+
+
+def test_every_algorithm_has_a_readme_and_stands_in_the_index():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    assert index == [str(p.relative_to(ROOT)) for p in METAFILES]
+    for path in METAFILES:
+        listed = {m['Name'] for m in yaml.safe_load(path.read_text())['Models']}
+        assert listed == {p.stem for p in path.parent.glob('*.py')}
+        assert (path.parent / 'README.md').stat().st_size > 500
+
+
+def test_the_fold_is_one_variable(monkeypatch):
+    monkeypatch.setenv('FOLD', '3')
+    cfg = Config.fromfile(ROOT / 'configs/unet/unet_1xb8-1500e_drosophila-256x256.py')
+    loaders = cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader
+    splits = [loader.dataset.ann_file for loader in loaders]
+    assert splits == [f'splits/fold3/{split}.txt' for split in ('train', 'val', 'test')]

@@ -1,0 +1,75 @@
+"""What a plain install ships, tried by building the wheel and an editable install's tree."""
+
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+
+import pytest
+
+import mmseg_attn
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory, request):
+    """A copy of the files that setup.py reads, so that nothing is written into the project."""
+    root = request.config.rootpath
+    copy = tmp_path_factory.mktemp('source')
+    listed = subprocess.run(
+        ['git', 'ls-files', '--cached', '--others', '--exclude-standard'],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:
+        pytest.skip('needs a git checkout to know the files of the project')
+    for name in listed.stdout.splitlines():
+        if (root / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((root / name).read_bytes())
+    return copy
+
+
+def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
+    subprocess.run(
+        [sys.executable, 'setup.py', '-q', 'bdist_wheel'], cwd=source, check=True, timeout=300
+    )
+    (wheel,) = source.glob('dist/*.whl')
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (metadata,) = (n for n in names if n.endswith('METADATA'))
+        meta = Parser().parsestr(archive.read(metadata).decode())
+    for name in (
+        'mmseg_attn/.mim/model-index.yml',
+        'mmseg_attn/.mim/tools/train.py',
+        'mmseg_attn/.mim/tools/dist_train.sh',
+        'mmseg_attn/.mim/configs/_base_/default_runtime.py',
+        'mmseg_attn/.mim/configs/lfa_unet/lfa-unet_1xb8-1500e_drosophila-256x256.py',
+        'mmseg_attn/ops/window_attention.py',
+        'mmseg_attn/datasets/conversion/output.py',
+    ):
+        assert name in names
+    assert {n.split('/')[0] for n in names} == {'mmseg_attn', metadata.split('/')[0]}
+    assert meta['Version'] == mmseg_attn.__version__
+    assert set(meta.get_all('Provides-Extra')) >= {'lite', 'full', 'onedl', 'tests', 'tensorboard'}
+
+
+def test_the_core_requirements_never_replace_the_users_stack(root):
+    core = (root / 'requirements/runtime.txt').read_text().splitlines()
+    packages = [line.split()[0] for line in core if line and not line.startswith('#')]
+    assert packages
+    assert not [
+        p for p in packages if p.startswith(('torch', 'mmcv', 'mmengine', 'onedl', 'mmseg'))
+    ]
+
+
+def test_an_editable_install_links_to_the_sources(source, tmp_path):
+    code = (
+        'import sys; sys.argv = ["setup.py", "-q", "editable_wheel", "--dist-dir", sys.argv[1]];'
+        'exec(open("setup.py").read(), {"__file__": "setup.py", "__name__": "__main__"})'
+    )
+    subprocess.run([sys.executable, '-c', code, tmp_path], cwd=source, check=True, timeout=300)
+    mim = source / 'mmseg_attn/.mim'
+    for name in ('configs', 'tools', 'model-index.yml'):
+        assert (mim / name).is_symlink()
+        assert (mim / name).resolve() == (source / name).resolve()

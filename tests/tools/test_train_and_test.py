@@ -1,0 +1,90 @@
+"""The tools as users run them: our two, and MMSegmentation's own with ``custom_imports``."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mmseg
+import pytest
+
+CONFIG = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
+SMALL = [
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'train_dataloader.dataset.pipeline.2.crop_size=(64,64)',
+    'val_dataloader.num_workers=0',
+    'val_dataloader.persistent_workers=False',
+    'test_dataloader.num_workers=0',
+    'test_dataloader.persistent_workers=False',
+    'train_cfg.val_interval=2',
+    'default_hooks.logger.interval=1',
+]
+TOOLS = {'ours': Path('tools'), 'mmseg': Path(mmseg.__file__).parent / '.mim/tools'}
+
+
+@pytest.fixture
+def run(root, pseudo_data):
+    def run(tool: Path, *arguments: str, options: list[str] | None = None) -> str:
+        command = [sys.executable, '-W', 'ignore', str(tool), CONFIG, *arguments]
+        environment = os.environ | pseudo_data | dict(PYTHONPATH=str(root), OMP_NUM_THREADS='1')
+        done = subprocess.run(
+            [*command, '--cfg-options', *SMALL, *(options or [])],
+            cwd=root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run
+
+
+def scalars(work_dir: Path) -> list[dict]:
+    """Everything that training logged, oldest first."""
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+@pytest.mark.parametrize('tools', TOOLS)
+def test_train_resume_test_and_draw(tools, run, tmp_path):
+    folder, work_dir = TOOLS[tools], tmp_path / 'work'
+    train = [folder / 'train.py', '--work-dir', str(work_dir)]
+    run(*train, options=['train_cfg.max_iters=2'])
+    run(*train, '--resume', options=['train_cfg.max_iters=4'])
+    steps = [line['iter'] for line in scalars(work_dir) if 'loss' in line]
+    assert steps == [1, 2, 3, 4]
+
+    (best,) = work_dir.glob('best_mIoU_iter_*.pth')
+    pictures, masks = tmp_path / 'pictures', tmp_path / 'masks'
+    out = run(
+        folder / 'test.py',
+        str(best),
+        *['--work-dir', str(work_dir), '--show-dir', str(pictures), '--out', str(masks)],
+    )
+    assert 'mIoU' in out
+    assert 'synapse' in out
+    assert len(list(masks.glob('*.png'))) == len(list(pictures.rglob('*.png'))) > 0
+
+
+def test_test_time_augmentation_draws_too(run, tmp_path):
+    run(Path('tools/train.py'), '--work-dir', str(tmp_path), options=['train_cfg.max_iters=2'])
+    (best,) = tmp_path.glob('best_mIoU_iter_*.pth')
+    out = run(
+        Path('tools/test.py'),
+        *[str(best), '--tta', '--work-dir', str(tmp_path), '--show-dir', str(tmp_path / 'show')],
+    )
+    assert 'mIoU' in out
+    assert list((tmp_path / 'show').rglob('*.png'))
+
+
+@pytest.mark.gpu
+def test_amp(run, tmp_path):
+    options = ['train_cfg.max_iters=2']
+    run(Path('tools/train.py'), '--amp', '--work-dir', str(tmp_path), options=options)
+    losses = [line['loss'] for line in scalars(tmp_path) if 'loss' in line]
+    assert all(loss == loss for loss in losses)
