@@ -22,6 +22,8 @@ class UNetEncoder(BaseModule):
         channels: channels of every stage, finest first; their number is the depth.
         block: config of the stages, or one config per stage, built with ``in_channels``,
             ``out_channels``, ``norm_cfg`` and ``act_cfg``; ``None`` means ``ConvBlock``.
+        return_indices: whether the tuple goes on with the positions of the maxima of every pool,
+            finest first, for decoders that unpool.
         norm_cfg: normalisation; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
         init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
@@ -36,6 +38,7 @@ class UNetEncoder(BaseModule):
         *,
         channels: Sequence[int] = (64, 128, 256, 512, 1024),
         block: dict | Sequence[dict] | None = None,
+        return_indices: bool = False,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
@@ -48,7 +51,7 @@ class UNetEncoder(BaseModule):
             MODELS.build(dict(cfg, in_channels=widths[i], out_channels=widths[i + 1], **common))
             for i, cfg in enumerate(per_level(block, len(self.channels)))
         )
-        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.pool = nn.MaxPool2d(2, ceil_mode=True, return_indices=return_indices)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Encode.
@@ -57,10 +60,14 @@ class UNetEncoder(BaseModule):
             x: images ``(N, in_channels, H, W)`` of any size.
 
         Returns:
-            One map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up.
+            One map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up. With
+            ``return_indices``, then the positions of the maxima, in the shape of the pools' output.
         """
-        features = []
-        for i, stage in enumerate(self.stages):
-            x = stage(x if i == 0 else self.pool(x))
-            features.append(x)
-        return tuple(features)
+        features, indices = [self.stages[0](x)], []
+        for stage in self.stages[1:]:
+            x = self.pool(features[-1])
+            if self.pool.return_indices:
+                x, index = x
+                indices.append(index)
+            features.append(stage(x))
+        return (*features, *indices)

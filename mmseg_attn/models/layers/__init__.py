@@ -5,6 +5,7 @@ from .da_block import DABlock
 from .hybrid_attention import HybridAttention
 from .local_feature_aggregation import LocalFeatureAggregation
 from .msam import MSAM
+from .residual_block import ResidualBlock
 from .upsample import BilinearUpsample, TransposedUpsample, match_size
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     'DABlock',
     'HybridAttention',
     'LocalFeatureAggregation',
+    'ResidualBlock',
     'TransposedUpsample',
     'match_size',
     'per_level',

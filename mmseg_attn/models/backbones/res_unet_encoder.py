@@ -1,0 +1,59 @@
+"""The encoder of CSAM-ResUNet (Jia et al.): residual stages of 1x1 convolutions.
+
+Decisions where the paper is silent: two convolutions per stage; no normalisation in the paper's
+config. It counts five pooled stages against four upsamplings: the last stage is not pooled. Its
+bottleneck, one 1x1 convolution with ReLU, follows the last stage here.
+"""
+
+from collections.abc import Sequence
+
+from mmcv.cnn import ConvModule
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from .unet_encoder import UNetEncoder
+
+
+@MODELS.register_module()
+class ResUNetEncoder(UNetEncoder):
+    """``UNetEncoder`` of residual blocks, and one more convolution on the deepest map.
+
+    Args:
+        in_channels: channels of the images.
+        channels: channels of every stage, finest first.
+        kernel_size: side of the kernels: 1 is the paper's, 3 the usual residual U-Net's.
+        norm_cfg: normalisation; ``None`` means none.
+        act_cfg: activation; ``None`` means ReLU.
+        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        *,
+        channels: Sequence[int] = (64, 128, 256, 512, 1024),
+        kernel_size: int = 1,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ):
+        super().__init__(
+            in_channels,
+            channels=channels,
+            block=dict(type='ResidualBlock', kernel_size=kernel_size),
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
+            init_cfg=init_cfg,
+        )
+        self.bottleneck = ConvModule(
+            channels[-1],
+            channels[-1],
+            kernel_size,
+            padding=kernel_size // 2,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg or dict(type='ReLU'),
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        *skips, deepest = super().forward(x)
+        return (*skips, self.bottleneck(deepest))

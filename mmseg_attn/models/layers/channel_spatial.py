@@ -1,0 +1,62 @@
+"""Sigmoid weights for the channels and for the positions of a map: what CSAM and the hybrid share.
+
+Each module returns the weights alone, so that they can be looked at; the attention layers multiply.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_POOLS = {'mean': torch.mean, 'max': torch.amax}
+
+
+class ChannelWeights(nn.Module):
+    """``sigmoid(sum_pool W2 ReLU(W1 pool(x)))``: one bias-free MLP shared by the pools.
+
+    Args:
+        channels: channels of the map.
+        reduction: the hidden layer has ``channels // reduction`` units, at least one.
+        pools: what summarises each channel over its positions, of ``mean`` and ``max``.
+    """
+
+    def __init__(self, channels: int, *, reduction: int, pools: Sequence[str]):
+        super().__init__()
+        hidden = max(channels // reduction, 1)
+        self.pools = tuple(pools)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, hidden, bias=False),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, channels, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh the channels of ``x``, ``(N, C, H, W)``, by ``(N, C, 1, 1)``."""
+        pooled = torch.stack([_POOLS[pool](x, dim=(2, 3)) for pool in self.pools])  # (pools, N, C)
+        return self.mlp(pooled).sum(dim=0).sigmoid()[..., None, None]
+
+
+class SpatialWeights(nn.Module):
+    """``sigmoid(Conv([pool(x) for each pool]))``: the pools run over the channels.
+
+    Args:
+        kernel_size: side of the convolution, odd.
+        pools: the convolution's input channels in this order, of ``mean`` and ``max``.
+
+    Raises:
+        ValueError: if ``kernel_size`` is even, which would change the size of the map.
+    """
+
+    def __init__(self, *, kernel_size: int, pools: Sequence[str]):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                f'kernel_size must be odd to keep the size of the map, got {kernel_size}'
+            )
+        self.pools = tuple(pools)
+        self.conv = nn.Conv2d(len(self.pools), 1, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh the positions of ``x``, ``(N, C, H, W)``, by ``(N, 1, H, W)``."""
+        pooled = [_POOLS[pool](x, dim=1, keepdim=True) for pool in self.pools]
+        return self.conv(torch.cat(pooled, dim=1)).sigmoid()

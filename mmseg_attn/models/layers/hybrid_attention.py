@@ -1,0 +1,41 @@
+"""Hybrid attention of Hybrid-UNet.
+
+Paper: Li et al., "Optimized Unet with Attention Mechanism for Multi-Scale Semantic Segmentation",
+equations 1 to 3:
+
+    w_c = sigmoid(W2 ReLU(W1 GAP(F)))
+    w_s = sigmoid(Conv([max_c(F), mean_c(F)]))
+    F'  = F * w_c * w_s
+
+Unlike in CSAM, both weights come from F, and the channel weights from average pooling only. W1 and
+W2 are matrices, without bias, as equation 1 writes them. The paper leaves the reduction and the
+kernel open: 16 and 7x7 here; the convolution has a bias.
+"""
+
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from .channel_spatial import ChannelWeights, SpatialWeights
+
+
+@MODELS.register_module()
+class HybridAttention(nn.Module):
+    """Weigh the channels and the positions of a map at once.
+
+    Args:
+        channels: channels of the map.
+        reduction: the hidden layer (W1) has ``channels // reduction`` units, at least one.
+        kernel_size: side of the spatial convolution, odd.
+
+    Raises:
+        ValueError: if ``kernel_size`` is even.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 16, kernel_size: int = 7):
+        super().__init__()
+        self.channel = ChannelWeights(channels, reduction=reduction, pools=('mean',))
+        self.spatial = SpatialWeights(kernel_size=kernel_size, pools=('max', 'mean'))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh ``x``, ``(N, C, H, W)``; the shape stays."""
+        return x * self.channel(x) * self.spatial(x)

@@ -1,0 +1,59 @@
+"""Residual stage (He et al., 2016) of CSAM-ResUNet and of the residual U-Net.
+
+CSAM-ResUNet's paper adds "residual connections between each convolutional layer". Decisions where it
+is silent: two convolutions bridged by one shortcut; a 1x1 convolution as shortcut where the channels
+change; the last activation after the sum.
+"""
+
+from mmcv.cnn import ConvModule, build_activation_layer
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class ResidualBlock(nn.Module):
+    """``act(conv(act(conv(x))) + shortcut(x))``; height and width are kept.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of every convolution.
+        num_convs: number of convolutions.
+        kernel_size: odd side of the kernels in pixels.
+        norm_cfg: normalisation; ``None`` means none, and convolutions with bias.
+        act_cfg: activation; ``None`` means ReLU.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        num_convs: int = 2,
+        kernel_size: int = 3,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+    ):
+        super().__init__()
+        act_cfg = act_cfg or dict(type='ReLU')
+        self.convs = nn.Sequential(
+            *(
+                ConvModule(
+                    in_channels if i == 0 else out_channels,
+                    out_channels,
+                    kernel_size,
+                    padding=kernel_size // 2,
+                    norm_cfg=norm_cfg,
+                    act_cfg=act_cfg if i < num_convs - 1 else None,
+                )
+                for i in range(num_convs)
+            )
+        )
+        self.shortcut = (
+            nn.Identity()
+            if in_channels == out_channels
+            else ConvModule(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=None)
+        )
+        self.activation = build_activation_layer(act_cfg)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.convs(x) + self.shortcut(x))

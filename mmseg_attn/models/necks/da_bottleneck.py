@@ -1,0 +1,56 @@
+"""Neck of DA-UNet: a DA block on one of the backbone's features."""
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_attn.models.layers import DABlock
+
+from .feature_neck import FeatureNeck
+
+
+@MODELS.register_module()
+class DABottleneck(FeatureNeck):
+    """Self-attention on the deepest feature, or on another one.
+
+    The paper puts the block on "the deepest connection", which may be the bottleneck (the default)
+    or the deepest skip (``level=-2``).
+
+    Args:
+        channels: channels of the feature that the block works on.
+        level: index of that feature among the backbone's features, finest first.
+        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        kwargs: what :class:`DABlock` takes.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        level: int = -1,
+        init_cfg: dict | list[dict] | None = None,
+        **kwargs,
+    ):
+        super().__init__(init_cfg)
+        self.channels = channels
+        self.level = level
+        self.attention = DABlock(channels, **kwargs)
+
+    def exchange(self, features: list[Tensor]) -> list[Tensor]:
+        """Replace the feature at ``level``.
+
+        Raises:
+            ValueError: if there is no such level or its channels are not ``channels``.
+        """
+        if not -len(features) <= self.level < len(features):
+            raise ValueError(
+                f'DABottleneck has level={self.level}, but the backbone gives {len(features)} '
+                'features: choose one of them'
+            )
+        given = features[self.level].shape[1]
+        if given != self.channels:
+            raise ValueError(
+                f'DABottleneck has channels={self.channels}, but the feature at level={self.level} '
+                f'has {given}: set channels={given}'
+            )
+        features[self.level] = self.attention(features[self.level])
+        return features

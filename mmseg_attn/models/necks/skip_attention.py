@@ -1,0 +1,126 @@
+"""Necks of CSAM-ResUNet and Hybrid-UNet: a self-gating attention layer on each skip."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmseg_attn.models.layers import CSAM, HybridAttention
+
+from .feature_neck import FeatureNeck
+
+
+class SkipAttention(FeatureNeck):
+    """One attention layer on each of the chosen features.
+
+    Args:
+        in_channels: channels of all the backbone's features, finest first.
+        levels: indices of the features that get a layer; ``None`` means all but the deepest.
+        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        kwargs: what the layer takes.
+
+    Raises:
+        ValueError: if a level is not one of the features.
+    """
+
+    layer: type[nn.Module]
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        *,
+        levels: Sequence[int] | None = None,
+        init_cfg: dict | list[dict] | None = None,
+        **kwargs,
+    ):
+        super().__init__(init_cfg)
+        count = len(in_channels)
+        if levels is None:
+            levels = range(count - 1)
+        for level in levels:
+            if not -count <= level < count:
+                raise ValueError(
+                    f'level {level} in levels={list(levels)} is not one of the {count} features in '
+                    f'in_channels={list(in_channels)}'
+                )
+        self.in_channels = tuple(in_channels)
+        self.levels = sorted({level % count for level in levels})
+        self.attentions = nn.ModuleList(
+            self.layer(self.in_channels[level], **kwargs) for level in self.levels
+        )
+
+    def skip(self, features: list[Tensor], level: int) -> Tensor:
+        """Return the map that goes into the attention layer of a level."""
+        return features[level]
+
+    def exchange(self, features: list[Tensor]) -> list[Tensor]:
+        """Replace the features at ``levels``.
+
+        Raises:
+            ValueError: if the features do not have ``in_channels``.
+        """
+        self.check_channels(features, self.in_channels)
+        out = list(features)
+        for level, attention in zip(self.levels, self.attentions, strict=True):
+            out[level] = attention(self.skip(features, level))
+        return out
+
+
+@MODELS.register_module()
+class CSAMSkip(SkipAttention):
+    """:class:`CSAM` on the skips; takes its keyword arguments and :class:`SkipAttention`'s."""
+
+    layer = CSAM
+
+
+@MODELS.register_module()
+class HybridAttentionSkip(SkipAttention):
+    """:class:`HybridAttention` on the skips.
+
+    The paper names a "multi-scale feature fusion strategy" in the skips and does not describe it.
+    Decision: with ``multi_scale`` each skip adds the next finer and the next coarser feature before
+    its attention, each mapped to the skip's channels by a 1x1 convolution and resized bilinearly.
+
+    Args:
+        in_channels: channels of all the backbone's features, finest first.
+        multi_scale: whether the skips add their neighbours.
+        kwargs: what :class:`SkipAttention` and :class:`HybridAttention` take.
+    """
+
+    layer = HybridAttention
+
+    def __init__(self, in_channels: Sequence[int], *, multi_scale: bool = False, **kwargs):
+        super().__init__(in_channels, **kwargs)
+        self.multi_scale = multi_scale
+        if multi_scale:
+            self.projections = nn.ModuleDict(
+                {
+                    f'{near}_to_{level}': nn.Conv2d(in_channels[near], in_channels[level], 1)
+                    for level in self.levels
+                    for near in self.neighbours(level)
+                }
+            )
+
+    def neighbours(self, level: int) -> list[int]:
+        """Return the indices of the next finer and the next coarser feature, where they exist."""
+        return [near for near in (level - 1, level + 1) if 0 <= near < len(self.in_channels)]
+
+    def skip(self, features: list[Tensor], level: int) -> Tensor:
+        """Return the feature of a level plus, with ``multi_scale``, its mapped neighbours."""
+        out = features[level]
+        if not self.multi_scale:
+            return out
+        size = out.shape[2:]
+        for near in self.neighbours(level):
+            project = self.projections[f'{near}_to_{level}']
+            # The two linear maps commute: the convolution takes the smaller map.
+            if near < level:
+                out = out + project(_resize(features[near], size))
+            else:
+                out = out + _resize(project(features[near]), size)
+        return out
+
+
+def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(x, size=size, mode='bilinear', align_corners=False)
