@@ -1,0 +1,4 @@
+from . import transforms
+from .drosophila import DrosophilaDataset
+
+__all__ = ['DrosophilaDataset', 'transforms']

@@ -1,0 +1,34 @@
+"""The tables that a converter prints."""
+
+from collections.abc import Mapping, Sequence
+
+from .splits import Split
+
+
+def split_table(folds: Mapping[str, Split]) -> str:
+    """Images per split."""
+    rows = [('split', 'train', 'val', 'test')]
+    rows += [
+        (fold, *(str(len(split[name])) for name in ('train', 'val', 'test')))
+        for fold, split in folds.items()
+    ]
+    return _table(rows)
+
+
+def class_table(classes: Sequence[str], pixels: Sequence[int]) -> str:
+    """Pixels per class, also in per cent."""
+    total = sum(pixels)
+    rows = [('class', 'pixels', 'per cent')]
+    rows += [
+        (name, str(count), f'{100 * count / total:.2f}')
+        for name, count in zip(classes, pixels, strict=True)
+    ]
+    return _table(rows)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """The first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return '\n'.join(
+        '  '.join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    )

@@ -1,0 +1,37 @@
+"""The Drosophila ssTEM stack of Gerhard et al. (doi:10.6084/m9.figshare.856713)."""
+
+from typing import ClassVar
+
+from mmseg.registry import DATASETS
+
+from .base import PreparedSegDataset
+
+
+@DATASETS.register_module()
+class DrosophilaDataset(PreparedSegDataset):
+    """Crops of the Drosophila ssTEM stack, as ``tools/dataset_converters/drosophila.py`` cuts them.
+
+    Images have one channel: load them with ``color_type='grayscale'``. The classes are those of
+    Furukawa & Hotta (arXiv 2112.01702), section IV; the five membrane labels of the stack are one.
+    """
+
+    METAINFO: ClassVar[dict] = dict(
+        classes=('membrane', 'mitochondria', 'synapse', 'extracellular', 'intracellular'),
+        palette=[[68, 1, 84], [33, 145, 140], [220, 30, 60], [240, 150, 50], [253, 243, 205]],
+    )
+    PREPARATION = 'run python tools/dataset_converters/drosophila.py SOURCE'
+
+    def __init__(
+        self,
+        *,
+        img_suffix: str = '.png',
+        seg_map_suffix: str = '.png',
+        reduce_zero_label: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            reduce_zero_label=reduce_zero_label,
+            **kwargs,
+        )

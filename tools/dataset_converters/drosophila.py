@@ -1,0 +1,199 @@
+"""Cut the Drosophila ssTEM stack (doi:10.6084/m9.figshare.856713) into a data set.
+
+Masks come from labels/ alone: the folders membranes/, mitochondria/ and synapses/ disagree with it.
+The folds of the paper (arXiv 2112.01702) are dealt by crop. Crops of one slice, and neighbouring
+slices of the stack, look alike, so scores on such folds are optimistic for other tissue;
+--split-unit slice keeps whole slices together.
+"""
+
+import argparse
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+
+from mmseg_attn.datasets import DrosophilaDataset
+from mmseg_attn.datasets.conversion import (
+    MAX_UNPACKED_GIB,
+    ConversionError,
+    at_least,
+    class_table,
+    fingerprint,
+    make_folds,
+    progress,
+    read_gray8,
+    run_cli,
+    split_table,
+    staged_output,
+    unpack,
+    write_png,
+    write_splits,
+)
+
+CLASSES = DrosophilaDataset.METAINFO['classes']
+MEMBRANES = (0, 32, 64, 96, 128)  # at 0, 45, 90 and 135 degrees; junctions
+OFFICIAL = dict.fromkeys(MEMBRANES, 'membrane') | {
+    159: 'extracellular',
+    191: 'mitochondria',
+    223: 'synapse',
+    255: 'intracellular',
+}
+UNKNOWN = 255
+TO_CLASS = np.full(256, UNKNOWN, dtype=np.uint8)
+for _value, _name in OFFICIAL.items():
+    TO_CLASS[_value] = CLASSES.index(_name)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'source', type=Path, help='the cloned repository, its folder stack1, or an archive of it'
+    )
+    parser.add_argument('--out', type=Path, default=Path('data/drosophila'), help='%(default)s')
+    parser.add_argument('--crop-size', type=at_least(1), default=256, help='default: %(default)s')
+    parser.add_argument(
+        '--split-unit',
+        choices=('crop', 'slice'),
+        default='crop',
+        help='what a fold is made of: crops as in the paper, or whole slices',
+    )
+    parser.add_argument('--folds', type=at_least(3), default=5, help='default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='of the folds; default: %(default)s')
+    parser.add_argument(
+        '--max-unpacked-size',
+        type=at_least(1),
+        default=MAX_UNPACKED_GIB,
+        metavar='GIB',
+        help='the most that an archive may unpack to; default: %(default)s',
+    )
+    return parser.parse_args(argv)
+
+
+def find_stack(root: Path) -> Path:
+    """The folder with raw/ and labels/, at most two levels below ``root``."""
+    folders = [root, *sorted(root.glob('*')), *sorted(root.glob('*/*'))]
+    stacks = [path for path in folders if (path / 'raw').is_dir() and (path / 'labels').is_dir()]
+    if root not in stacks:
+        stacks = [path for path in stacks if path.name == 'stack1'] or stacks
+        if len(stacks) != 1:
+            raise ConversionError(
+                f'{root} holds {len(stacks)} stacks (folders with raw/ and labels/), not one: '
+                'name the folder of the stack'
+            )
+    return stacks[0]
+
+
+def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
+    """The files of a folder whose name matches, by the number in it."""
+    files: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        match = re.fullmatch(pattern, path.name)
+        if match:
+            first = files.setdefault(int(match[1]), path)
+            if first != path:
+                raise ConversionError(f'{first} and {path} have the same number: remove one')
+    return files
+
+
+def pair_slices(stack: Path) -> list[tuple[Path, Path]]:
+    """Image and labels of every slice.
+
+    Raises:
+        ConversionError: If a slice is missing on either side, gaps in the numbering included.
+    """
+    images = numbered_files(stack / 'raw', r'(\d+)\.tif')
+    labels = numbered_files(stack / 'labels', r'labels(\d+)\.png')
+    numbers = range(max([*images, *labels], default=0) + 1)
+    missing = [f'raw/{i:02d}.tif' for i in numbers if i not in images]
+    missing += [f'labels/labels{i:08d}.png' for i in numbers if i not in labels]
+    if missing:
+        raise ConversionError(f'{stack} lacks {", ".join(missing)}: get the complete stack')
+    return [(images[i], labels[i]) for i in numbers]
+
+
+def load_slice(image_path: Path, label_path: Path, crop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read and check one slice.
+
+    Returns:
+        The image and its class indices, both (H, W) and uint8.
+
+    Raises:
+        ConversionError: If a file is damaged or not grayscale, if the sizes differ or are no
+            multiple of ``crop``, or if a label value is unknown.
+    """
+    image, labels = read_gray8(image_path), read_gray8(label_path)
+    height, width = image.shape
+    if labels.shape != image.shape:
+        raise ConversionError(
+            f'{label_path} is {labels.shape[1]}x{labels.shape[0]}, '
+            f'but its image {image_path} is {width}x{height}'
+        )
+    if height % crop or width % crop:
+        common = math.gcd(height, width)
+        best = max(size for size in range(1, min(crop, common) + 1) if common % size == 0)
+        raise ConversionError(
+            f'{image_path} is {width}x{height}, which crops of {crop} do not fill: '
+            f'use --crop-size {best}'
+        )
+    mask = TO_CLASS[labels]
+    values, counts = np.unique(labels[mask == UNKNOWN], return_counts=True)
+    if len(values):
+        found = ', '.join(f'{v} ({n} px)' for v, n in zip(values, counts, strict=True))
+        raise ConversionError(
+            f'{label_path} holds label values that the stack does not have: {found}; '
+            f'known are {", ".join(map(str, OFFICIAL))}'
+        )
+    return image, mask
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    crop = args.crop_size
+    with staged_output(args.out, converter='drosophila') as stage:
+        root = args.source
+        if not root.is_dir():
+            unpack(root, stage.scratch, max_bytes=args.max_unpacked_size * 2**30)
+            root = stage.scratch
+        slices = pair_slices(find_stack(root))
+        shapes = [load_slice(*paths, crop)[0].shape for paths in progress(slices, 'checking slice')]
+        groups: dict[str, list[str]] = {}
+        for i, (height, width) in enumerate(shapes):
+            for row, col in np.ndindex(height // crop, width // crop):
+                stem = f'{i:02d}_{row:02d}_{col:02d}'
+                unit = stem if args.split_unit == 'crop' else f'{i:02d}'
+                groups.setdefault(unit, []).append(stem)
+        folds = make_folds(groups, folds=args.folds, seed=args.seed)
+
+        images, masks = stage.folder / 'images', stage.folder / 'annotations'
+        images.mkdir()
+        masks.mkdir()
+        pixels = np.zeros(len(CLASSES), dtype=np.int64)
+        for i, paths in enumerate(progress(slices, 'cutting slice')):
+            image, mask = load_slice(*paths, crop)
+            pixels += np.bincount(mask.ravel(), minlength=len(CLASSES))
+            for row, col in np.ndindex(image.shape[0] // crop, image.shape[1] // crop):
+                window = np.s_[row * crop : (row + 1) * crop, col * crop : (col + 1) * crop]
+                name = f'{i:02d}_{row:02d}_{col:02d}.png'
+                write_png(images / name, image[window])
+                write_png(masks / name, mask[window])
+        write_splits(stage.folder / 'splits', folds)
+        crops = len(list(images.iterdir()))
+        stage.manifest.update(
+            settings=dict(
+                crop_size=crop, split_unit=args.split_unit, folds=args.folds, seed=args.seed
+            ),
+            source=fingerprint(path for paths in slices for path in paths),
+            slices=len(slices),
+            crops=crops,
+            pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
+        )
+    state = ' (already there, unchanged)' if stage.unchanged else ''
+    print(f'{args.out}: {len(slices)} slices, {crops} crops of {crop}x{crop}{state}')
+    print(f'\n{split_table(folds)}\n\n{class_table(CLASSES, pixels.tolist())}')
+
+
+if __name__ == '__main__':
+    run_cli(main)
