@@ -7,9 +7,10 @@ bottleneck, one 1x1 convolution with ReLU, follows the last stage here.
 
 from collections.abc import Sequence
 
-from mmcv.cnn import ConvModule
 from mmseg.registry import MODELS
 from torch import Tensor
+
+from mmseg_attn.models.layers import ConvLayer
 
 from .unet_encoder import UNetEncoder
 
@@ -45,7 +46,7 @@ class ResUNetEncoder(UNetEncoder):
             act_cfg=act_cfg,
             init_cfg=init_cfg,
         )
-        self.bottleneck = ConvModule(
+        self.bottleneck = ConvLayer(
             channels[-1],
             channels[-1],
             kernel_size,

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+
+from mmseg_attn.models.layers import ConvLayer
 
 
 @MODELS.register_module()
@@ -58,8 +59,8 @@ class MSANetHead(BaseDecodeHead):
             self.blocks.append(nn.Sequential(*block))
         self.conv_seg = nn.Conv2d(in_channels[0], self.out_channels, 3, padding=1)
 
-    def _conv(self, in_channels: int, out_channels: int, kernel_size: int) -> ConvModule:
-        return ConvModule(
+    def _conv(self, in_channels: int, out_channels: int, kernel_size: int) -> ConvLayer:
+        return ConvLayer(
             in_channels,
             out_channels,
             kernel_size,

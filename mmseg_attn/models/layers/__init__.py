@@ -1,5 +1,6 @@
 from .concatenation import Concatenation
 from .conv_block import ConvBlock, per_level
+from .conv_layer import ConvLayer
 from .csam import CSAM
 from .da_block import DABlock
 from .hybrid_attention import HybridAttention
@@ -14,6 +15,7 @@ __all__ = [
     'BilinearUpsample',
     'Concatenation',
     'ConvBlock',
+    'ConvLayer',
     'DABlock',
     'HybridAttention',
     'LocalFeatureAggregation',

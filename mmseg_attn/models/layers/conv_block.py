@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from mmcv.cnn import ConvModule
 from mmseg.registry import MODELS
 from torch import nn
+
+from .conv_layer import ConvLayer
 
 
 @MODELS.register_module()
@@ -32,7 +33,7 @@ class ConvBlock(nn.Sequential):
     ):
         super().__init__(
             *(
-                ConvModule(
+                ConvLayer(
                     in_channels if i == 0 else out_channels,
                     out_channels,
                     kernel_size,

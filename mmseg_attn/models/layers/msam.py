@@ -28,11 +28,12 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import ConvModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_attn.ops import global_attention
+
+from .conv_layer import ConvLayer
 
 
 @MODELS.register_module()
@@ -59,7 +60,7 @@ class MSAM(nn.Module):
         channels = in_channels[-1]
         self.strides = [2**steps for steps in reversed(range(len(in_channels)))]
         self.levels = nn.ModuleList(
-            ConvModule(
+            ConvLayer(
                 level_channels,
                 share,
                 3 * stride,

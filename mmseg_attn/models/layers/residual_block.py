@@ -1,13 +1,15 @@
 """Residual stage (He et al., 2016) of CSAM-ResUNet and of the residual U-Net.
 
-CSAM-ResUNet's paper adds "residual connections between each convolutional layer". Decisions where it
-is silent: two convolutions bridged by one shortcut; a 1x1 convolution as shortcut where the channels
-change; the last activation after the sum.
+CSAM-ResUNet's paper adds "residual connections between each convolutional layer". Decisions where
+it is silent: two convolutions bridged by one shortcut; a 1x1 convolution as shortcut where the
+channels change; the last activation after the sum.
 """
 
-from mmcv.cnn import ConvModule, build_activation_layer
+from mmcv.cnn import build_activation_layer
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+
+from .conv_layer import ConvLayer
 
 
 @MODELS.register_module()
@@ -37,7 +39,7 @@ class ResidualBlock(nn.Module):
         act_cfg = act_cfg or dict(type='ReLU')
         self.convs = nn.Sequential(
             *(
-                ConvModule(
+                ConvLayer(
                     in_channels if i == 0 else out_channels,
                     out_channels,
                     kernel_size,
@@ -51,7 +53,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = (
             nn.Identity()
             if in_channels == out_channels
-            else ConvModule(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=None)
+            else ConvLayer(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=None)
         )
         self.activation = build_activation_layer(act_cfg)
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from mmengine.structures import PixelData
 from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
