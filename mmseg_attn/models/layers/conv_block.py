@@ -12,11 +12,14 @@ from .conv_layer import ConvLayer
 class ConvBlock(nn.Sequential):
     """``num_convs`` times convolution, normalisation, activation; height and width are kept.
 
+    With ``dropout``, single values are dropped at the end.
+
     Args:
         in_channels: channels of the input.
         out_channels: channels of every convolution.
         num_convs: number of convolutions.
         kernel_size: odd side of the kernels in pixels.
+        dropout: probability with which a value is dropped in training.
         norm_cfg: normalisation; ``None`` means none, and convolutions with bias.
         act_cfg: activation; ``None`` means ReLU.
     """
@@ -28,6 +31,7 @@ class ConvBlock(nn.Sequential):
         *,
         num_convs: int = 2,
         kernel_size: int = 3,
+        dropout: float = 0.0,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
     ):
@@ -44,6 +48,8 @@ class ConvBlock(nn.Sequential):
                 for i in range(num_convs)
             )
         )
+        if dropout:
+            self.append(nn.Dropout(dropout))
 
 
 def per_level(block: dict | Sequence[dict] | None, levels: int) -> list[dict]:

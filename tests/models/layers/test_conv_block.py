@@ -26,6 +26,16 @@ def test_without_normalisation_the_convolutions_have_a_bias():
     assert block(torch.randn(1, 3, 5, 7)).shape == (1, 8, 5, 7)
 
 
+def test_dropout_comes_last_and_only_in_training():
+    block = ConvBlock(3, 8, dropout=0.5)
+    x = torch.randn(1, 3, 5, 7)
+    kept = block.eval()(x)
+    dropped = block.train()(x)
+    survivors = dropped != 0
+    torch.testing.assert_close(dropped[survivors], 2 * kept[survivors])
+    assert 0.3 < (dropped[kept > 0] == 0).float().mean() < 0.7
+
+
 def test_concatenation_puts_the_skip_first():
     skip, up = torch.zeros(1, 2, 3, 3), torch.ones(1, 2, 3, 3)
     fusion = Concatenation(2)

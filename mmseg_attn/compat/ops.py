@@ -1,0 +1,44 @@
+"""mmcv-lite: MMSegmentation 1.2 names compiled operators at import that nothing here calls.
+
+``import mmseg.models`` imports ``mmcv.ops``, and each of its modules asks
+``mmcv.utils.ext_loader.load_ext`` for functions of the compiled ``mmcv._ext``. Where that is
+absent, ``load_ext`` hands out functions that raise when called. No module ``mmcv._ext`` is made up:
+by its presence MMEngine decides whether mmcv's SyncBatchNorm and deformable convolutions can be
+used. The onedl fork guards its imports and is left alone.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
+
+import mmseg
+from mmcv.utils import ext_loader
+from mmengine.utils import digit_version
+
+UNGUARDED = digit_version('1.3.0')  # MMSegmentation before it imports mmcv.ops unconditionally
+
+
+def allow_missing_ops() -> None:
+    """Lets ``mmcv.ops`` be imported without ``mmcv._ext``; with it, changes nothing."""
+    if digit_version(mmseg.__version__) < UNGUARDED and find_spec('mmcv._ext') is None:
+        ext_loader.load_ext = load_stubs
+
+
+def load_stubs(name: str, funcs: Sequence[str]) -> SimpleNamespace:
+    """Stands for ``ext_loader.load_ext``: for each operator a function that raises when called."""
+    return SimpleNamespace(**{op: VERSIONS.get(op) or _missing(op) for op in funcs})
+
+
+def _missing(op: str) -> Callable[..., Any]:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            f'{op} is a compiled operator of mmcv, which mmcv-lite does not have: '
+            'uninstall mmcv-lite and install the compiled mmcv (pip install "mmseg_attn[full]")'
+        )
+
+    return fail
+
+
+# mmcv.utils.collect_env asks for these two wherever mmcv.ops can be imported.
+VERSIONS = {op: lambda: 'n/a' for op in ('get_compiler_version', 'get_compiling_cuda_version')}

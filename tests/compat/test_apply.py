@@ -1,0 +1,80 @@
+"""``compat.apply`` in fresh interpreters, where nothing is imported yet."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mmseg_attn import compat
+
+# mmseg_attn without its __init__.py, which imports the whole of MMSegmentation
+ALONE = """
+import sys, types
+package = types.ModuleType('mmseg_attn')
+package.__path__ = ['mmseg_attn']
+sys.modules['mmseg_attn'] = package
+from mmseg_attn import compat
+"""
+
+
+@pytest.fixture
+def python(root):
+    def python(code: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', code],
+            cwd=root,
+            env=os.environ | dict(PYTHONPATH=str(root)),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return python
+
+
+@pytest.mark.parametrize('name', ['mmseg', 'mmcv', 'mmengine', 'torch'])
+def test_a_missing_part_is_named_with_the_command(python, name):
+    done = python(f'import sys; sys.modules[{name!r}] = None; import mmseg_attn')
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith(f'ImportError: mmseg_attn needs {name}: run pip install ')
+    assert 'pip install torch "mmseg_attn[lite]"' in last
+    assert '-e ".[lite]"' in last
+
+
+def test_applied_before_mmseg_models_and_twice(python):
+    done = python(
+        ALONE + 'compat.apply()\n'
+        'assert "mmseg.models" not in sys.modules and "mmcv.ops" not in sys.modules\n'
+        'from mmcv.utils import ext_loader\n'
+        'from mmengine.runner import checkpoint\n'
+        'from mmengine.utils import package_utils\n'
+        'before = ext_loader.load_ext, checkpoint.load_url, package_utils.is_installed\n'
+        'compat.apply()\n'
+        'assert before == (ext_loader.load_ext, checkpoint.load_url, package_utils.is_installed)\n'
+        'import mmseg.models\n'
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_applied_after_mmcv(python):
+    """mmcv.cnn has then found no operators, and keeps to that."""
+    done = python('import mmcv.cnn, mmengine.optim, mmseg_attn, mmseg.models, mmseg.apis')
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_mmcv_that_mmseg_refuses_is_left_to_mmseg(python):
+    done = python(
+        ALONE + 'import mmcv, importlib.metadata as metadata\n'
+        'if metadata.packages_distributions()["mmseg"] != ["mmsegmentation"]: sys.exit("fork")\n'
+        'mmcv.__version__ = "2.2.0"\n'
+        'compat.apply()\n'
+    )
+    if done.stderr.strip() == 'fork':
+        pytest.skip('the onedl fork takes any mmcv')
+    assert done.stderr.strip().splitlines()[-1].startswith('AssertionError: MMCV==2.2.0')
+
+
+def test_idempotent_here():
+    compat.apply()
