@@ -26,6 +26,8 @@ class MSANetHead(BaseDecodeHead):
         norm_cfg: normalisation; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
         dropout_ratio: dropout before the last convolution.
+        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+            where MMSegmentation's heads begin with almost equal logits.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
             ``BaseDecodeHead`` takes.
     """
@@ -37,6 +39,7 @@ class MSANetHead(BaseDecodeHead):
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
         dropout_ratio: float = 0.0,
+        init_cfg: dict | list[dict] | None = None,
         **kwargs,
     ):
         super().__init__(
@@ -47,6 +50,7 @@ class MSANetHead(BaseDecodeHead):
             norm_cfg=norm_cfg,
             act_cfg=act_cfg or dict(type='ReLU'),
             dropout_ratio=dropout_ratio,
+            init_cfg=init_cfg,
             **kwargs,
         )
         last = len(in_channels) - 1

@@ -28,6 +28,8 @@ class UNetHead(BaseDecodeHead):
         norm_cfg: normalisation; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
         dropout_ratio: dropout before the classifier.
+        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+            where MMSegmentation's heads begin with almost equal logits.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
             ``BaseDecodeHead`` takes.
 
@@ -47,6 +49,7 @@ class UNetHead(BaseDecodeHead):
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
         dropout_ratio: float = 0.0,
+        init_cfg: dict | list[dict] | None = None,
         **kwargs,
     ):
         if len(in_channels) < 2:
@@ -59,6 +62,7 @@ class UNetHead(BaseDecodeHead):
             norm_cfg=norm_cfg,
             act_cfg=act_cfg or dict(type='ReLU'),
             dropout_ratio=dropout_ratio,
+            init_cfg=init_cfg,
             **kwargs,
         )
         fusion = fusion or dict(type='Concatenation')

@@ -138,3 +138,11 @@ def test_lfa_options_reach_every_level():
 def test_one_map_is_refused():
     with pytest.raises(ValueError, match='at least two maps'):
         unet(widths=[8])
+
+
+@pytest.mark.parametrize('head', ['UNetHead', 'LFAHead'])
+def test_the_classifier_starts_as_pytorch_initialises_it(head):
+    decode_head = unet(head).decode_head
+    decode_head.init_weights()
+    bound = WIDTHS[0] ** -0.5
+    assert 0.5 * bound < decode_head.conv_seg.weight.abs().max() <= bound
