@@ -24,6 +24,9 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=1, save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # Stops before the first iteration where config and data do not fit.
+    dataset_check=dict(type='DatasetCheckHook'),
+    per_class=dict(type='PerClassCSVHook'),
     visualization=dict(type='SegVisualizationHook', draw=False, interval=1),
 )
 

@@ -57,5 +57,5 @@ test_dataloader = dict(
     val_dataloader,
     dataset=dict(dataset, ann_file=f'{split}/test.txt', pipeline=pipeline),
 )
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+val_evaluator = dict(type='PerClassIoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

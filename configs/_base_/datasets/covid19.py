@@ -1,0 +1,70 @@
+# COVID-19 CT, slices of 512x512 (tools/dataset_converters/covid19.py).
+# FOLD=3 in the environment chooses the fold (0 to 3), COVID19_ROOT the folder.
+data_root = '{{$COVID19_ROOT:data/covid19}}'
+fold = int('{{$FOLD:0}}')
+split = f'splits/fold{fold}'
+num_classes = 4
+# Median frequency weights of the training split of each fold (tools/class_weights.py):
+# loss_decode=dict(type='CrossEntropyLoss', class_weight=_base_.class_weight, ...)
+class_weight = [
+    [0.19129, 0.59232, 3.208, 3.7584],
+    [0.20438, 0.58847, 3.3258, 6.1221],
+    [0.17838, 0.62891, 2.4393, 5.8528],
+    [0.16618, 0.63712, 2.3233, 3.5458],
+][fold]
+
+# One channel; mean and standard deviation of 100 slices whose area outside the body is 0.
+data_preprocessor = dict(
+    type='SegDataPreProcessor', mean=[65.3], std=[87.8], seg_pad_val=255, size_divisor=1
+)
+load = [
+    dict(type='LoadImageFromFile', color_type='grayscale'),
+    dict(type='LoadStrictAnnotations', num_classes=num_classes),
+]
+train_pipeline = [*load, dict(type='PackSegInputs')]
+test_pipeline = train_pipeline
+# The paper does not tell the size of the input. At 256x256:
+# train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline_256)), val and test likewise.
+resize = dict(type='Resize', scale=(256, 256), keep_ratio=False)
+train_pipeline_256 = [*load, resize, dict(type='PackSegInputs')]
+test_pipeline_256 = [load[0], resize, load[1], dict(type='PackSegInputs')]
+tta_pipeline = [
+    load[0],
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='RandomFlip', prob=0.0),
+                dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+            ],
+            [load[1]],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
+
+dataset = dict(
+    type='COVID19CTDataset',
+    data_root=data_root,
+    data_prefix=dict(img_path='images', seg_map_path='annotations'),
+)
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(dataset, ann_file=f'{split}/train.txt', pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(dataset, ann_file=f'{split}/val.txt', pipeline=test_pipeline),
+)
+test_dataloader = dict(
+    val_dataloader,
+    dataset=dict(dataset, ann_file=f'{split}/test.txt', pipeline=test_pipeline),
+)
+val_evaluator = dict(type='PerClassIoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

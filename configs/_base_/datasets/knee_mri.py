@@ -1,0 +1,67 @@
+# Knee MRI (tools/dataset_converters/knee_mri.py).
+# KNEE_MRI_ROOT in the environment names the folder.
+data_root = '{{$KNEE_MRI_ROOT:data/knee_mri}}'
+split = 'splits/fold0'
+num_classes = 2
+size = (512, 512)
+
+# Mean and standard deviation of evenly spread grey values, which equalisation makes. Images keep
+# their ratio; the rest is padded with the mean, and the loss ignores it.
+data_preprocessor = dict(
+    type='SegDataPreProcessor',
+    mean=[127.5],
+    std=[73.9],
+    seg_pad_val=255,
+    size=size,
+    test_cfg=dict(size=size),
+)
+load = [
+    dict(type='LoadImageFromFile', color_type='grayscale'),
+    dict(type='LoadStrictAnnotations', num_classes=num_classes),
+]
+enhance = [dict(type='GaussianSmooth'), dict(type='EqualizeHistogram')]
+resize = dict(type='Resize', scale=size, keep_ratio=True)
+train_pipeline = [*load, *enhance, resize, dict(type='PackSegInputs')]
+test_pipeline = [load[0], *enhance, resize, load[1], dict(type='PackSegInputs')]
+tta_pipeline = [
+    load[0],
+    *enhance,
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [resize],
+            [
+                dict(type='RandomFlip', prob=0.0),
+                dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+            ],
+            [load[1]],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
+
+dataset = dict(
+    type='KneeMRIDataset',
+    data_root=data_root,
+    data_prefix=dict(img_path='images', seg_map_path='annotations'),
+)
+train_dataloader = dict(
+    batch_size=10,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(dataset, ann_file=f'{split}/train.txt', pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(dataset, ann_file=f'{split}/val.txt', pipeline=test_pipeline),
+)
+test_dataloader = dict(
+    val_dataloader,
+    dataset=dict(dataset, ann_file=f'{split}/test.txt', pipeline=test_pipeline),
+)
+val_evaluator = dict(type='PerClassIoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

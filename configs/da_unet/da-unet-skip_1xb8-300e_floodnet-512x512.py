@@ -1,0 +1,3 @@
+# "The deepest connection" read as the deepest skip instead of the bottleneck.
+_base_ = './da-unet_1xb8-300e_floodnet-512x512.py'
+model = dict(neck=dict(level=-2, channels=512))
