@@ -7,6 +7,6 @@ _base_ = [
 model = dict(
     data_preprocessor=_base_.data_preprocessor,
     decode_head=dict(num_classes=_base_.num_classes),
-    # The attention sees one crop at a time in testing too: its cost grows with the square of the map.
+    # Crop by crop in testing too: the cost of the attention grows with the square of the map.
     test_cfg=dict(mode='slide', crop_size=_base_.crop_size, stride=_base_.crop_size),
 )

@@ -1,3 +1,4 @@
+from . import metrics
 from .complexity import Complexity, complexity
 
-__all__ = ['Complexity', 'complexity']
+__all__ = ['Complexity', 'complexity', 'metrics']

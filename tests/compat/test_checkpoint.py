@@ -83,9 +83,12 @@ def test_the_allow_list_of_others_neither_widens_nor_changes(genuine, tmp_path):
     """A plain ``getattr`` on torch's list is a widespread remedy for MMEngine's checkpoints."""
     file = tmp_path / 'checkpoint.pth'
     torch.save(dict(state=timedelta(1)), file)
-    torchs_own = dict(torch._weights_only_unpickler._get_allowed_globals())
     with allowed_elsewhere(getattr, timedelta):
         before = set(torch.serialization.get_safe_globals())
+        with checkpoint._allow_list():
+            within = set(torch.serialization.get_safe_globals())
+        assert timedelta in within
+        assert getattr not in within
         assert load_file(file)['state'] == timedelta(1)  # added by the user on purpose
         reach = type('Reach', (), dict(__reduce__=lambda self: (getattr, (timedelta, '__init__'))))
         torch.save(reach(), file)
@@ -93,9 +96,15 @@ def test_the_allow_list_of_others_neither_widens_nor_changes(genuine, tmp_path):
             load_file(file)
         load_file(genuine)
         assert set(torch.serialization.get_safe_globals()) == before
-    assert torch._weights_only_unpickler._get_allowed_globals() == torchs_own
     with pytest.raises(pickle.UnpicklingError):
         torch.load(genuine, weights_only=True)
+
+
+@pytest.mark.skipif(torch.__version__ < '2.6', reason='only PyTorch 2.6 and newer allow it')
+def test_what_torch_allows_of_itself_does_not_change(genuine, tmp_path):
+    load_file(genuine)
+    torch.save(bytearray(b'ab'), tmp_path / 'checkpoint.pth')
+    assert torch.load(tmp_path / 'checkpoint.pth', weights_only=True) == bytearray(b'ab')
 
 
 def test_without_an_allow_list_only_plain_state_dicts_load(genuine, tmp_path, monkeypatch):

@@ -1,9 +1,9 @@
-"""Read and write 8-bit images with one channel."""
+"""Read pictures strictly and write images with one 8-bit channel."""
 
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,40 @@ from PIL import Image, ImageFile
 from .errors import ConversionError
 
 _PNG_START, _PNG_END = b'\x89PNG', b'IEND\xaeB`\x82'
+
+
+def decode_image(
+    data: bytes, *, name: str | Path, formats: Sequence[str] = ('PNG', 'TIFF')
+) -> tuple[np.ndarray, str]:
+    """Decode the content of an image file completely.
+
+    Args:
+        data: The bytes of the file.
+        name: The name of the file, for messages.
+        formats: Pillow's names of the accepted formats.
+
+    Returns:
+        The pixels as they are stored, (H, W) or (H, W, C), and Pillow's name of their mode.
+
+    Raises:
+        ConversionError: If the file is truncated or damaged, in another format, or has several
+            pages.
+    """
+    try:
+        with _strict_pillow():
+            with _open(data, formats) as image:
+                image.verify()  # checksums; the image must be opened again afterwards
+            with _open(data, formats) as image:
+                image.load()
+                mode, pages = image.mode, getattr(image, 'n_frames', 1)
+                pixels = np.array(image)
+    except Exception as error:  # on damaged input Pillow raises nearly anything
+        raise ConversionError(f'{name} is truncated or damaged: {error}') from error
+    if data.startswith(_PNG_START) and _PNG_END not in data:
+        raise ConversionError(f'{name} is truncated or damaged: its end is missing')
+    if pages != 1:
+        raise ConversionError(f'{name} must have one page, but has {pages} of mode {mode}')
+    return pixels, mode
 
 
 def read_gray8(path: Path) -> np.ndarray:
@@ -25,23 +59,10 @@ def read_gray8(path: Path) -> np.ndarray:
             or does not have 8 bits.
         OSError: If the file cannot be read.
     """
-    data = path.read_bytes()
-    try:
-        with _strict_pillow():
-            with _open(data) as image:
-                image.verify()  # checksums; the image must be opened again afterwards
-            with _open(data) as image:
-                image.load()
-                mode, pages = image.mode, getattr(image, 'n_frames', 1)
-                pixels = np.array(image)
-    except Exception as error:  # on damaged input Pillow raises nearly anything
-        raise ConversionError(f'{path} is truncated or damaged: {error}') from error
-    if data.startswith(_PNG_START) and _PNG_END not in data:
-        raise ConversionError(f'{path} is truncated or damaged: its end is missing')
-    if mode != 'L' or pages != 1:
+    pixels, mode = decode_image(path.read_bytes(), name=path)
+    if mode != 'L':
         raise ConversionError(
-            f'{path} must have one 8-bit channel and one page, but has {pages} of mode {mode}: '
-            'use the original files'
+            f'{path} must have one 8-bit channel, but is of mode {mode}: use the original files'
         )
     return pixels
 
@@ -51,8 +72,8 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path, format='PNG')
 
 
-def _open(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=('PNG', 'TIFF'))
+def _open(data: bytes, formats: Sequence[str]) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=formats)
 
 
 @contextlib.contextmanager

@@ -1,3 +1,13 @@
+from .equalize_histogram import EqualizeHistogram
+from .gaussian_smooth import GaussianSmooth
+from .load_strict_annotations import LoadStrictAnnotations
+from .random_brightness import RandomBrightness
 from .random_right_angle import RandomRightAngle
 
-__all__ = ['RandomRightAngle']
+__all__ = [
+    'EqualizeHistogram',
+    'GaussianSmooth',
+    'LoadStrictAnnotations',
+    'RandomBrightness',
+    'RandomRightAngle',
+]

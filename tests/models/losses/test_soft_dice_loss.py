@@ -35,7 +35,8 @@ def test_value_and_gradient_are_those_of_the_formula():
     value = build()(logits, label)
     p, valid = logits.softmax(1), label != 255
     dices = [
-        2 * p[:, c][label == c].sum() / (p[:, c][valid].sum() + (label == c).sum()) for c in range(3)
+        2 * p[:, c][label == c].sum() / (p[:, c][valid].sum() + (label == c).sum())
+        for c in range(3)
     ]
     expected = 1 - sum(dices) / 3
     torch.testing.assert_close(value, expected)
