@@ -58,7 +58,8 @@ setup(
     packages=find_packages(include=['mmseg_attn', 'mmseg_attn.*']),
     install_requires=requirements('runtime'),
     extras_require={
-        name: requirements(name) for name in ('lite', 'full', 'onedl', 'tensorboard', 'tests')
+        name: requirements(name)
+        for name in ('lite', 'full', 'onedl', 'medical', 'tensorboard', 'tests')
     },
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,

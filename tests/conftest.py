@@ -8,7 +8,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 import mmseg_attn  # noqa: F401  registers everything once
-from tests.data import drosophila
+from tests.data import cityscapes, covid19, drosophila, floodnet, knee_mri, voc
 
 
 @pytest.fixture
@@ -21,7 +21,15 @@ def root() -> Path:
 def pseudo_data(tmp_path_factory) -> dict[str, str]:
     """Environment that points the configs to small pseudo data sets."""
     folder = tmp_path_factory.mktemp('data')
-    return dict(DROSOPHILA_ROOT=str(drosophila.make(folder)))
+    makers = dict(
+        CITYSCAPES_ROOT=cityscapes,
+        COVID19_ROOT=covid19,
+        DROSOPHILA_ROOT=drosophila,
+        FLOODNET_ROOT=floodnet,
+        KNEE_MRI_ROOT=knee_mri,
+        VOC_ROOT=voc,
+    )
+    return {name: str(maker.make(folder)) for name, maker in makers.items()}
 
 
 @pytest.fixture

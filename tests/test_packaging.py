@@ -51,7 +51,14 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         assert name in names
     assert {n.split('/')[0] for n in names} == {'mmseg_attn', metadata.split('/')[0]}
     assert meta['Version'] == mmseg_attn.__version__
-    assert set(meta.get_all('Provides-Extra')) >= {'lite', 'full', 'onedl', 'tests', 'tensorboard'}
+    assert set(meta.get_all('Provides-Extra')) >= {
+        'lite',
+        'full',
+        'onedl',
+        'medical',
+        'tests',
+        'tensorboard',
+    }
 
 
 def test_the_core_requirements_never_replace_the_users_stack(root):

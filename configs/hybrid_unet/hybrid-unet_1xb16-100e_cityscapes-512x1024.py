@@ -23,5 +23,5 @@ val_evaluator = [
 test_evaluator = val_evaluator
 # "Dynamic early stopping": when the validation loss has not fallen for 20 epochs (our decision).
 custom_hooks = [
-    dict(type='EarlyStoppingHook', monitor='mean_loss', rule='less', patience=20),
+    dict(type='EarlyStoppingHook', monitor='mean_loss', rule='less', min_delta=0.0, patience=20),
 ]

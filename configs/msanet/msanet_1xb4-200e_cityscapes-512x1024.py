@@ -1,3 +1,4 @@
+# Ours beside the paper's 224x224: crops of the full resolution.
 _base_ = [
     '../_base_/models/msanet.py',
     '../_base_/datasets/cityscapes20.py',

@@ -7,5 +7,11 @@ _base_ = [
 model = dict(
     data_preprocessor=_base_.data_preprocessor,
     backbone=dict(in_channels=1),
-    decode_head=dict(num_classes=_base_.num_classes),
+    decode_head=dict(
+        num_classes=_base_.num_classes,
+        # "Class weights": median frequency is our decision.
+        loss_decode=dict(
+            type='CrossEntropyLoss', avg_non_ignore=True, class_weight=_base_.class_weight
+        ),
+    ),
 )

@@ -6,12 +6,12 @@ split = f'splits/fold{fold}'
 num_classes = 4
 # Median frequency weights of the training split of each fold (tools/class_weights.py):
 # loss_decode=dict(type='CrossEntropyLoss', class_weight=_base_.class_weight, ...)
-class_weight = [
-    [0.19129, 0.59232, 3.208, 3.7584],
-    [0.20438, 0.58847, 3.3258, 6.1221],
-    [0.17838, 0.62891, 2.4393, 5.8528],
-    [0.16618, 0.63712, 2.3233, 3.5458],
-][fold]
+class_weight = {
+    0: [0.19129, 0.59232, 3.208, 3.7584],
+    1: [0.20438, 0.58847, 3.3258, 6.1221],
+    2: [0.17838, 0.62891, 2.4393, 5.8528],
+    3: [0.16618, 0.63712, 2.3233, 3.5458],
+}.get(fold)
 
 # One channel; mean and standard deviation of 100 slices whose area outside the body is 0.
 data_preprocessor = dict(

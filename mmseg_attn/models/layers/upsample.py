@@ -9,6 +9,9 @@ from torch import Tensor, nn
 class TransposedUpsample(nn.ConvTranspose2d):
     """2x2 transposed convolution with stride 2: ``(N, Cin, H, W)`` to ``(N, Cout, 2H, 2W)``.
 
+    Every output pixel has Cin inputs. PyTorch's initialisation takes them to be 4 Cout and makes
+    the output too small; here the weights keep the mean square, ``std = Cin ** -0.5``.
+
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
@@ -16,6 +19,7 @@ class TransposedUpsample(nn.ConvTranspose2d):
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__(in_channels, out_channels, kernel_size=2, stride=2)
+        nn.init.normal_(self.weight, std=in_channels**-0.5)
 
 
 @MODELS.register_module()

@@ -65,3 +65,8 @@ def test_bfloat16_autocast_stays_close():
     with torch.autocast('cpu', torch.bfloat16):
         half = layer(skip, up)
     torch.testing.assert_close(half.float(), layer(skip, up), rtol=0.03, atol=0.03)
+
+
+def test_the_value_starts_as_large_as_the_decoder_feature():
+    up = torch.randn(1, 128, 32, 32)
+    assert 0.9 < LocalFeatureAggregation(128).value(up).square().mean() < 1.1

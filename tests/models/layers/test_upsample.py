@@ -27,3 +27,8 @@ def test_match_size_drops_the_surplus_row_and_column():
 def test_match_size_interpolates_any_other_difference(size):
     x = torch.full((1, 2, 6, 8), 3.0)
     assert torch.equal(match_size(x, size), torch.full((1, 2, *size), 3.0))
+
+
+def test_transposed_convolution_keeps_the_mean_square():
+    x = torch.randn(1, 256, 32, 32)
+    assert 0.9 < TransposedUpsample(256, 128)(x).square().mean() < 1.1
