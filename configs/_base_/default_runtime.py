@@ -13,7 +13,8 @@ randomness = dict(seed=0)
 # TensorBoard: add dict(type='TensorboardVisBackend') to the list.
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='SegComparisonVisualizer', vis_backends=vis_backends, name='visualizer')
-log_processor = dict(by_epoch=True)
+# The mean loss of a validation stands for itself; MMEngine would average it over the last ten.
+log_processor = dict(by_epoch=True, custom_cfg=[dict(data_src='mean_loss', method_name='current')])
 log_level = 'INFO'
 load_from = None
 resume = False

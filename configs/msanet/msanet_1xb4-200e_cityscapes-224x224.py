@@ -1,6 +1,6 @@
 _base_ = [
     '../_base_/models/msanet.py',
-    '../_base_/datasets/cityscapes20_250x250.py',
+    '../_base_/datasets/cityscapes20.py',
     '../_base_/schedules/adam_200e_poly.py',
     '../_base_/default_runtime.py',
 ]

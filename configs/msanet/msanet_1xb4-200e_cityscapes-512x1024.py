@@ -1,13 +1,24 @@
 # Ours beside the paper's 224x224: crops of the full resolution.
-_base_ = [
-    '../_base_/models/msanet.py',
-    '../_base_/datasets/cityscapes20.py',
-    '../_base_/schedules/adam_200e_poly.py',
-    '../_base_/default_runtime.py',
+_base_ = './msanet_1xb4-200e_cityscapes-224x224.py'
+crop_size = (512, 1024)
+# Crop by crop in testing too: the cost of the attention grows with the square of the map.
+model = dict(test_cfg=dict(mode='slide', crop_size=crop_size, stride=crop_size))
+pack = dict(type='PackSegInputs')
+crop = dict(type='RandomCrop', crop_size=crop_size)
+train_dataloader = dict(dataset=dict(pipeline=[*_base_.load, crop, *_base_.flips, pack]))
+val_dataloader = dict(dataset=dict(pipeline=[*_base_.load, pack]))
+test_dataloader = val_dataloader
+tta_pipeline = [
+    _base_.load[0],
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='RandomFlip', prob=0.0),
+                dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+            ],
+            [_base_.load[1]],
+            [pack],
+        ],
+    ),
 ]
-model = dict(
-    data_preprocessor=_base_.data_preprocessor,
-    decode_head=dict(num_classes=_base_.num_classes),
-    # Crop by crop in testing too: the cost of the attention grows with the square of the map.
-    test_cfg=dict(mode='slide', crop_size=_base_.crop_size, stride=_base_.crop_size),
-)

@@ -1,5 +1,5 @@
-# Cityscapes as in the MSANet paper: all that Cityscapes ignores is a class of its own, background,
-# and images are flipped both ways.
+# Cityscapes as in the MSANet paper: all that Cityscapes ignores is a class of its own, background;
+# images are resized to 250x250, cropped to 224x224 and flipped both ways.
 _base_ = './cityscapes.py'
 num_classes = 20
 
@@ -7,19 +7,27 @@ load = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadStrictAnnotations', num_classes=19, ignored_as=19),
 ]
-train_pipeline = [
-    *load,
-    dict(type='RandomCrop', crop_size=_base_.crop_size),
+crop_size = (224, 224)
+resize = dict(type='Resize', scale=(250, 250), keep_ratio=False)
+flips = [
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
+]
+train_pipeline = [
+    *load,
+    resize,
+    dict(type='RandomCrop', crop_size=crop_size),
+    *flips,
     dict(type='PackSegInputs'),
 ]
-test_pipeline = [*load, dict(type='PackSegInputs')]
+# Logits are resized to the image: the scores count every labelled pixel of it.
+test_pipeline = [load[0], resize, load[1], dict(type='PackSegInputs')]
 tta_pipeline = [
     load[0],
     dict(
         type='TestTimeAug',
         transforms=[
+            [resize],
             [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
@@ -51,3 +59,6 @@ dataset = dict(  # CityscapesDataset accepts its own 19 classes only
 train_dataloader = dict(batch_size=4, dataset=dict(dataset, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(dataset, pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(dataset, pipeline=test_pipeline))
+# Whether background counts is open in the paper: both means are printed.
+val_evaluator = dict(background='background')
+test_evaluator = val_evaluator

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
@@ -69,6 +70,25 @@ class PixelLoss(nn.Module):
         else:
             class_weight = self.class_weight.to(logits)
         return logits, label.where(valid, 0), pixel_weight, class_weight
+
+
+def class_areas(
+    logits: Tensor, label: Tensor, pixel_weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum probabilities p and labels y of each class over a batch, for losses on overlaps.
+
+    Args:
+        logits: ``(N, C, H, W)``.
+        label: class of each pixel ``(N, H, W)``.
+        pixel_weight: weight of each pixel ``(N, H, W)``.
+
+    Returns:
+        ``sum(p y)``, ``sum(p)`` and ``sum(y)``, each ``(C,)``.
+    """
+    p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
+    y = F.one_hot(label, logits.shape[1]).movedim(-1, 1)
+    labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
+    return (p * y).sum(dim=(0, 2, 3)), p.sum(dim=(0, 2, 3)), labelled
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -6,11 +6,10 @@ The sums in the denominator are plain, not of squares. MMSegmentation's ``DiceLo
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from .pixels import PixelLoss, weighted_mean
+from .pixels import PixelLoss, class_areas, weighted_mean
 
 
 @MODELS.register_module()
@@ -55,10 +54,7 @@ class SoftDiceLoss(PixelLoss):
         logits, label, pixel_weight, class_weight = self.prepare(
             cls_score, label, weight, ignore_index
         )
-        p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
-        y = F.one_hot(label, logits.shape[1]).movedim(-1, 1) * pixel_weight.unsqueeze(1)
-        labelled = y.sum(dim=(0, 2, 3))  # (C,)
-        intersection = (p * (y > 0)).sum(dim=(0, 2, 3))
+        intersection, predicted, labelled = class_areas(logits, label, pixel_weight)
         present = labelled > 0
-        dice = 2 * intersection / (p.sum(dim=(0, 2, 3)) + labelled).where(present, 1)
+        dice = 2 * intersection / (predicted + labelled).where(present, 1)
         return self.loss_weight * weighted_mean(1 - dice, class_weight * present)

@@ -6,11 +6,10 @@ of probabilities p and labels y: ``sum(p y) / sum(p + y - p y)``.
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from .pixels import PixelLoss, weighted_mean
+from .pixels import PixelLoss, class_areas, weighted_mean
 
 
 @MODELS.register_module()
@@ -55,11 +54,7 @@ class SoftIoULoss(PixelLoss):
         logits, label, pixel_weight, class_weight = self.prepare(
             cls_score, label, weight, ignore_index
         )
-        p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
-        y = F.one_hot(label, logits.shape[1]).movedim(-1, 1) * pixel_weight.unsqueeze(1)
-        labelled = y.sum(dim=(0, 2, 3))  # (C,)
-        intersection = (p * (y > 0)).sum(dim=(0, 2, 3))
-        union = p.sum(dim=(0, 2, 3)) + labelled - intersection
+        intersection, predicted, labelled = class_areas(logits, label, pixel_weight)
         present = labelled > 0
-        iou = intersection / union.where(present, 1)
+        iou = intersection / (predicted + labelled - intersection).where(present, 1)
         return self.loss_weight * weighted_mean(1 - iou, class_weight * present)

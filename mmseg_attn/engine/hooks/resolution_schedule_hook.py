@@ -1,0 +1,69 @@
+"""Training on small images first and on larger ones later, as DA-UNet does (arXiv 2304.10829)."""
+
+from collections.abc import Mapping, Sequence
+
+from mmcv.transforms import Resize
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmseg.registry import HOOKS
+
+from .nested_datasets import nested_datasets
+
+
+@HOOKS.register_module()
+class ResolutionScheduleHook(Hook):
+    """Sets the scale of every ``Resize`` in the training pipeline by the epoch.
+
+    The scale follows from the number of the epoch alone: it is right after a resume, and on every
+    rank. Persistent workers, which hold a copy of the pipeline, are started anew when it changes.
+
+    Args:
+        schedule: first epoch of each phase, counted from 0, and its scale ``(width, height)``:
+            ``{0: (256, 256), 100: (512, 512)}``.
+
+    Raises:
+        ValueError: if no phase starts at epoch 0, or a scale is not two whole positive numbers.
+    """
+
+    def __init__(self, *, schedule: Mapping[int, Sequence[int]]):
+        self.schedule = {int(epoch): tuple(scale) for epoch, scale in schedule.items()}
+        if min(self.schedule, default=None) != 0:
+            raise ValueError(
+                f'schedule must have a scale from epoch 0 on, got {self.schedule}: add 0'
+            )
+        for scale in self.schedule.values():
+            if len(scale) != 2 or not all(isinstance(side, int) and side > 0 for side in scale):
+                raise ValueError(f'schedule must have scales like (512, 512), got {scale}')
+        self._resizes: list[Resize] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Find what to change.
+
+        Raises:
+            ValueError: if the training does not count epochs, or nothing in its pipeline resizes.
+        """
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError(
+                'ResolutionScheduleHook counts epochs: set train_cfg.type to EpochBasedTrainLoop'
+            )
+        self._resizes = []
+        for dataset in nested_datasets(runner.train_dataloader.dataset):
+            pipeline = getattr(dataset, 'pipeline', [])
+            transforms = getattr(pipeline, 'transforms', pipeline)
+            self._resizes += [each for each in transforms if isinstance(each, Resize)]
+        if not self._resizes:
+            raise ValueError(
+                "ResolutionScheduleHook needs a dict(type='Resize', ...) in the pipeline of the "
+                'training data set and found none: add it, or remove the hook'
+            )
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Set the scale of this epoch."""
+        scale = self.schedule[max(first for first in self.schedule if first <= runner.epoch)]
+        if all(resize.scale == scale for resize in self._resizes):
+            return
+        for resize in self._resizes:
+            resize.scale = scale
+        # Kept only for persistent workers; without it, the loader starts new ones.
+        runner.train_dataloader._iterator = None
+        runner.logger.info(f'From epoch {runner.epoch + 1} on, images are resized to {scale}.')

@@ -1,0 +1,5 @@
+from .loss_metric import LossMetric
+from .mae_metric import MAEMetric
+from .per_class_iou_metric import PerClassIoUMetric
+
+__all__ = ['LossMetric', 'MAEMetric', 'PerClassIoUMetric']

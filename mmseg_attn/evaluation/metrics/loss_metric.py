@@ -1,0 +1,80 @@
+"""The loss on the validation and test sets; "loss rate", eq. 3 of the CSAM-ResUNet paper."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmseg.registry import METRICS, MODELS
+from torch import nn
+
+
+@METRICS.register_module()
+class LossMetric(BaseMetric):
+    """``mean_loss``: the mean over the images of the loss of each, as a batch of its own.
+
+    It is computed from the logits at the size of the original image, where MMSegmentation's
+    prediction leaves them; auxiliary heads have no part in it. Images with nothing but ignored
+    pixels do not count. With test-time augmentation the logits are those of one augmentation.
+
+    The name is not ``loss`` because loggers would mix it with that of the training. MMEngine logs
+    whatever is called loss as the mean over ten values, here over ten validations, unless told
+    ``log_processor=dict(custom_cfg=[dict(data_src='mean_loss', method_name='current')])``.
+    Early stopping and ``save_best`` always get the value itself.
+
+    Args:
+        loss_decode: config of the loss or losses, the same as the decode head's; those whose
+            ``loss_name`` contains ``loss`` are added up, as in training.
+        ignore_index: label of the pixels that do not count.
+        kwargs: what MMEngine's ``BaseMetric`` takes.
+    """
+
+    def __init__(self, *, loss_decode: dict | Sequence[dict], ignore_index: int = 255, **kwargs):
+        super().__init__(**kwargs)
+        configs = [loss_decode] if isinstance(loss_decode, dict) else loss_decode
+        losses = [MODELS.build(config) for config in configs]
+        self.losses = nn.ModuleList(loss for loss in losses if 'loss' in loss.loss_name)
+        self.ignore_index = ignore_index
+
+    @torch.no_grad()
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Keep the loss of each image, and whether it counts.
+
+        Args:
+            data_batch: not used.
+            data_samples: predictions, with the ground truth.
+
+        Raises:
+            ValueError: if there is one score per pixel, of which MMSegmentation keeps no logit.
+        """
+        for sample in data_samples:
+            logits = sample['seg_logits']['data'].unsqueeze(0)  # (1, C, H, W)
+            if logits.shape[1] == 1:
+                raise ValueError(
+                    'LossMetric needs one logit per class, but the decode head has one channel: '
+                    'set its out_channels to its num_classes'
+                )
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            label = sample['gt_sem_seg']['data'].to(logits.device).long()  # (1, H, W)
+            if (label == self.ignore_index).all():
+                self.results.append((0.0, 0))
+                continue
+            losses = self.losses.to(logits.device)
+            values = [loss(logits, label, ignore_index=self.ignore_index) for loss in losses]
+            self.results.append((sum(values).item(), 1))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Take the mean over the images.
+
+        Args:
+            results: loss and whether it counts, per image.
+
+        Raises:
+            ValueError: if no image counts.
+        """
+        losses, images = map(sum, zip(*results, strict=True))
+        if not images:
+            raise ValueError(
+                f'LossMetric found no labelled pixel in {len(results)} images: check their masks '
+                f'and ignore_index, which is {self.ignore_index}'
+            )
+        return dict(mean_loss=losses / images)

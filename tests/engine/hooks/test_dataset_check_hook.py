@@ -1,0 +1,216 @@
+"""Data that do not fit the model, one fault at a time."""
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+from mmseg.registry import DATASETS, HOOKS, MODELS
+from PIL import Image
+from torch import nn
+
+LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+FLIP = dict(type='RandomFlip', prob=0.5)
+PACK = dict(type='PackSegInputs')
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Ten RGB images of 16x16 whose masks hold the classes 0 and 1 and ignored pixels."""
+    rng = np.random.default_rng(0)
+    for name in ('images', 'masks'):
+        (tmp_path / name).mkdir()
+    for number in range(10):
+        image = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(image).save(tmp_path / f'images/{number}.png')
+        save_mask(tmp_path, number, rng.choice(np.array([0, 1, 255], dtype=np.uint8), (16, 16)))
+    return tmp_path
+
+
+def save_mask(folder: Path, number: int, mask: np.ndarray) -> None:
+    Image.fromarray(mask).save(folder / f'masks/{number}.png')
+
+
+def dataset(folder: Path, **options) -> dict:
+    common = dict(
+        type='BaseSegDataset',
+        data_root=str(folder),
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        img_suffix='.png',
+        metainfo=dict(classes=('ground', 'cell')),
+        pipeline=[*LOAD, FLIP, PACK],
+    )
+    return common | options
+
+
+def model(*, channels: int = 3, mean: int | None = None, **head) -> dict:
+    values = [128.0] * (mean or channels)
+    return dict(
+        type='EncoderDecoder',
+        data_preprocessor=dict(type='SegDataPreProcessor', mean=values, std=values),
+        backbone=dict(type='UNetEncoder', in_channels=channels, channels=[4, 8]),
+        decode_head=dict(type='UNetHead', in_channels=[4, 8], **dict(num_classes=2) | head),
+        test_cfg=dict(mode='whole'),
+    )
+
+
+def check(data: dict, network: dict | nn.Module, *, samples: int = 8, test: bool = False) -> None:
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=DATASETS.build(data)))
+    runner = SimpleNamespace(
+        model=network if isinstance(network, nn.Module) else MODELS.build(network),
+        train_loop=loop,
+        val_loop=None,
+        test_loop=loop,
+    )
+    hook = HOOKS.build(dict(type='DatasetCheckHook', samples=samples))
+    hook.before_test(runner) if test else hook.before_train(runner)
+
+
+@pytest.mark.parametrize('draw', [random.random, np.random.rand, lambda: torch.rand(1).item()])
+def test_what_fits_passes_and_leaves_the_random_state(folder, draw):
+    network = MODELS.build(model())
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(0)
+    expected = draw()
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(0)
+    check(dataset(folder, pipeline=[*LOAD, draws, PACK]), network)
+    assert draw() == expected
+
+
+def draws(results: dict) -> dict:
+    random.random(), np.random.rand(), torch.rand(1)
+    return results
+
+
+@pytest.mark.parametrize(
+    ('data', 'network', 'message'),
+    [
+        (
+            dict(metainfo=dict(classes=('a', 'b', 'c'))),
+            dict(),
+            'BaseSegDataset has 3 classes and the decode head 2: set model.decode_head.num_classes',
+        ),
+        (dict(), dict(num_classes=3, out_channels=3), '2 classes and the decode head 3'),
+        (dict(), dict(channels=1), r'0.png comes .* 3 channels and data_preprocessor has 1 value'),
+        (
+            dict(pipeline=[dict(LOAD[0], color_type='grayscale'), LOAD[1], PACK]),
+            dict(),
+            r'0.png comes .* 1 channels and data_preprocessor has 3 values',
+        ),
+        (
+            dict(),
+            dict(channels=1, mean=3),
+            r'0.png comes .* 3 channels and the backbone takes 1: set model.backbone.in_channels',
+        ),
+    ],
+)
+def test_classes_and_channels(folder, data, network, message):
+    with pytest.raises(ValueError, match=message):
+        check(dataset(folder, **data), model(**network))
+
+
+def test_a_head_with_one_channel_has_two_classes(folder):
+    check(dataset(folder), model(num_classes=2, out_channels=1))
+    check(dataset(folder), model(num_classes=1, out_channels=1))
+
+
+def test_a_stray_label_is_named_with_its_file(folder):
+    mask = np.zeros((16, 16), dtype=np.uint8)
+    mask[0, 0], mask[1, 1] = 2, 7
+    save_mask(folder, 9, mask)  # the last image is always looked at
+    with pytest.raises(ValueError, match=r'masks/9.png holds the label values \[2, 7\]') as error:
+        check(dataset(folder), model(), samples=2)
+    assert 'classes 0 to 1 and 255 for ignored pixels' in str(error.value)
+
+
+def test_labels_are_those_after_reduce_zero_label(folder):
+    for number in range(10):
+        save_mask(folder, number, np.tile(np.array([0, 1, 2, 2], dtype=np.uint8), (16, 4)))
+    with pytest.raises(ValueError, match=r'holds the label values \[2\]'):
+        check(dataset(folder), model())
+    check(dataset(folder, reduce_zero_label=True), model())
+
+
+def test_0_255_masks_are_called_so(folder):
+    for number in range(10):
+        mask = np.zeros((16, 16), dtype=np.uint8)
+        mask[number:] = 255
+        save_mask(folder, number, mask)
+    with pytest.raises(ValueError, match=r'hold nothing but 0 and 255, .* foreground as 1'):
+        check(dataset(folder), model())
+    with pytest.raises(ValueError, match=r'masks/0.png is a 0/255 mask: save'):
+        check(dataset(folder), model(ignore_index=100))
+
+
+def test_ignored_pixels_beside_class_0_are_no_0_255_mask_if_class_1_occurs(folder):
+    for number in range(9):
+        save_mask(folder, number, np.tile(np.array([0, 255], dtype=np.uint8), (16, 8)))
+    check(dataset(folder), model())
+
+
+def test_colour_masks_are_called_so(folder):
+    save_mask(folder, 0, np.zeros((16, 16, 3), dtype=np.uint8))
+    with pytest.raises(ValueError, match=r'masks/0.png has 3 channels, so it is a colour mask'):
+        check(dataset(folder), model())
+
+
+def test_wrapped_data_sets(folder):
+    wrapped = dict(
+        type='ConcatDataset',
+        datasets=[dict(type='RepeatDataset', times=2, dataset=dataset(folder)), dataset(folder)],
+    )
+    check(wrapped, model())
+    with pytest.raises(ValueError, match='2 classes and the decode head 4'):
+        check(wrapped, model(num_classes=4))
+
+
+@pytest.mark.parametrize('tta', [False, True])
+def test_test_sets(folder, tta):
+    augmented = dict(type='TestTimeAug', transforms=[[FLIP], [LOAD[1]], [PACK]])
+    data = dataset(folder, pipeline=[LOAD[0], augmented] if tta else [*LOAD, PACK])
+
+    def wrapped(network: dict) -> dict:
+        return dict(type='SegTTAModel', module=network) if tta else network
+
+    check(data, wrapped(model()), test=True)
+    with pytest.raises(ValueError, match='the backbone takes 1'):
+        check(data, wrapped(model(channels=1, mean=3)), test=True)
+
+
+def test_models_without_a_decode_head_are_left_alone(folder):
+    check(dataset(folder), dict(type='UNetEncoder', channels=[4, 8]))
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_a_training_stops_before_the_first_iteration(folder, tmp_path, split):
+    classes = dict(metainfo=dict(classes=('a', 'b', 'c')))
+    loaders = {
+        name: dict(
+            batch_size=1,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dataset(folder, **(classes if name == split else {})),
+        )
+        for name in ('train', 'val')
+    }
+    runner = Runner(
+        model=model(),
+        work_dir=str(tmp_path),
+        train_dataloader=loaders['train'],
+        val_dataloader=loaders['val'],
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        val_cfg=dict(),
+        val_evaluator=dict(type='IoUMetric'),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        custom_hooks=[dict(type='DatasetCheckHook')],
+        default_scope='mmseg',
+        experiment_name=f'{tmp_path.name}-{split}',
+        log_level='WARNING',
+    )
+    with pytest.raises(ValueError, match='3 classes and the decode head 2'):
+        runner.train()
+    assert runner.iter == 0
