@@ -14,7 +14,9 @@ randomness = dict(seed=0)
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='SegComparisonVisualizer', vis_backends=vis_backends, name='visualizer')
 # The mean loss of a validation stands for itself; MMEngine would average it over the last ten.
-log_processor = dict(by_epoch=True, custom_cfg=[dict(data_src='mean_loss', method_name='current')])
+log_processor = dict(
+    by_epoch=True, custom_cfg=[dict(data_src='mean_loss', method_name='mean', window_size=1)]
+)
 log_level = 'INFO'
 load_from = None
 resume = False

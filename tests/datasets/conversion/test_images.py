@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from mmseg_attn.datasets.conversion import ConversionError, read_gray8, write_png
+from mmseg_attn.datasets.conversion import ConversionError, decode_image, read_gray8, write_png
 
 
 @pytest.fixture
@@ -93,3 +93,21 @@ def test_mutated_files_give_pixels_or_our_error(tmp_path, pixels, name):
         except ConversionError:
             refused += 1
     assert refused > 20
+
+
+@pytest.mark.parametrize('mode', ['L', 'P', 'RGB', 'I;16'])
+def test_decode_image_keeps_the_mode(tmp_path, pixels, mode):
+    image = Image.fromarray(pixels).convert(mode)
+    image.save(tmp_path / 'a.png')
+    decoded, found = decode_image((tmp_path / 'a.png').read_bytes(), name='a.png')
+    assert found == mode
+    np.testing.assert_array_equal(decoded, np.array(image))
+
+
+@pytest.mark.parametrize('length', [0, 100, 300, -2])
+def test_truncated_jpeg_is_refused(tmp_path, pixels, length):
+    Image.fromarray(pixels).save(tmp_path / 'a.jpg')
+    data = (tmp_path / 'a.jpg').read_bytes()
+    assert decode_image(data, name='a', formats=['JPEG'])[0].shape == pixels.shape
+    with pytest.raises(ConversionError, match='a is truncated or damaged'):
+        decode_image(data[:length], name='a', formats=['JPEG'])

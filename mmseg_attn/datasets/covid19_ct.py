@@ -1,0 +1,37 @@
+"""The COVID-19 CT segmentation set of medicalsegmentation.com: 100 axial slices."""
+
+from typing import ClassVar
+
+from mmseg.registry import DATASETS
+
+from .base import PreparedSegDataset
+
+
+@DATASETS.register_module()
+class COVID19CTDataset(PreparedSegDataset):
+    """Slices of lung CT, as ``tools/dataset_converters/covid19.py`` writes them.
+
+    Images have one channel: load them with ``color_type='grayscale'``. The classes are those of
+    Furukawa & Hotta (arXiv 2112.01702), section IV; pleural effusion counts as "lungs other".
+    """
+
+    METAINFO: ClassVar[dict] = dict(
+        classes=('background', 'lungs other', 'ground glass', 'consolidation'),
+        palette=[[0, 0, 0], [70, 130, 180], [250, 190, 60], [200, 30, 60]],
+    )
+    PREPARATION = 'run python tools/dataset_converters/covid19.py SOURCE'
+
+    def __init__(
+        self,
+        *,
+        img_suffix: str = '.png',
+        seg_map_suffix: str = '.png',
+        reduce_zero_label: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            reduce_zero_label=reduce_zero_label,
+            **kwargs,
+        )

@@ -1,0 +1,36 @@
+"""Knee MRI with the patellar ligament marked, from the user's own pairs of images and masks."""
+
+from typing import ClassVar
+
+from mmseg.registry import DATASETS
+
+from .base import PreparedSegDataset
+
+
+@DATASETS.register_module()
+class KneeMRIDataset(PreparedSegDataset):
+    """Slices of knee MRI, as ``tools/dataset_converters/knee_mri.py`` writes them.
+
+    Images have one channel: load them with ``color_type='grayscale'``. The CSAM-ResUNet paper names
+    no release of its 300 images.
+    """
+
+    METAINFO: ClassVar[dict] = dict(
+        classes=('background', 'patellar ligament'), palette=[[0, 0, 0], [220, 30, 60]]
+    )
+    PREPARATION = 'run python tools/dataset_converters/knee_mri.py SOURCE'
+
+    def __init__(
+        self,
+        *,
+        img_suffix: str = '.png',
+        seg_map_suffix: str = '.png',
+        reduce_zero_label: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            reduce_zero_label=reduce_zero_label,
+            **kwargs,
+        )

@@ -1,0 +1,113 @@
+"""Load label masks and refuse what is none."""
+
+from typing import Literal
+
+import numpy as np
+from mmengine import fileio
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import TRANSFORMS
+
+from ..conversion import decode_image
+
+IGNORE = 255
+
+
+@TRANSFORMS.register_module()
+class LoadStrictAnnotations(LoadAnnotations):
+    """MMSegmentation's ``LoadAnnotations`` that checks every mask.
+
+    The original takes any value for a class, reads a colour picture as three layers and a picture
+    with a colour palette as the numbers of its colours. Required key: ``seg_map_path``; without it,
+    as in inference on a user's own image, nothing happens. Added keys: ``gt_seg_map`` and its name
+    in ``seg_fields``.
+
+    Args:
+        num_classes: Masks hold the labels 0 to ``num_classes - 1`` and 255 for ignored pixels.
+        stray: What to do with any other value: refuse the mask, or ignore these pixels.
+        colour: What to do with a picture in colour: refuse it, or ignore all its pixels.
+        palette: Whether masks have a palette whose numbers are the labels, as in PASCAL VOC; else
+            such a mask counts as a picture in colour.
+        ignored_as: The class that ignored pixels become; ``None`` leaves them ignored.
+        backend_args: Where files are, as in MMEngine.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        stray: Literal['refuse', 'ignore'] = 'refuse',
+        colour: Literal['refuse', 'ignore'] = 'refuse',
+        palette: bool = False,
+        ignored_as: int | None = None,
+        backend_args: dict | None = None,
+    ) -> None:
+        for name, value in dict(stray=stray, colour=colour).items():
+            if value not in ('refuse', 'ignore'):
+                raise ValueError(f"{name} is {value!r}: give 'refuse' or 'ignore'")
+        super().__init__(backend_args=backend_args)
+        self.num_classes = num_classes
+        self.stray = stray
+        self.colour = colour
+        self.palette = palette
+        self.ignored_as = ignored_as
+
+    def _load_seg_map(self, results: dict) -> None:
+        path = results.get('seg_map_path')
+        if path is None:
+            return
+        labels = self._labels(path)
+        size = results.get('ori_shape', labels.shape)
+        if labels.shape != tuple(size[:2]):
+            raise ValueError(
+                f'{path} is {labels.shape[1]}x{labels.shape[0]}, but its image is '
+                f'{size[1]}x{size[0]}: get the mask of this image'
+            )
+        results['gt_seg_map'] = self._mapping(results)[labels]
+        results['seg_fields'].append('gt_seg_map')
+
+    def _labels(self, path: str) -> np.ndarray:
+        """Decode a mask: (H, W), uint8, only known labels and 255."""
+        data = fileio.get(path, backend_args=self.backend_args)
+        pixels, mode = decode_image(data, name=path)
+        if pixels.ndim != 2 or (mode == 'P' and not self.palette):
+            if self.colour == 'refuse':
+                raise ValueError(
+                    f'{path} is a picture in colour (mode {mode}), no mask of labels: '
+                    "name the folder of the label masks, or set colour='ignore' to ignore it"
+                )
+            return np.full(pixels.shape[:2], IGNORE, dtype=np.uint8)
+        with np.errstate(invalid='ignore'):
+            labels = pixels.astype(np.uint8)
+        unknown = (labels != pixels) | ((labels >= self.num_classes) & (labels != IGNORE))
+        if unknown.any():
+            if self.stray == 'refuse':
+                values, counts = np.unique(pixels[unknown], return_counts=True)
+                found = ', '.join(
+                    f'{value} ({count} px)' for value, count in zip(values, counts, strict=True)
+                )
+                raise ValueError(
+                    f'{path} holds values that are no label: {found}; known are 0 to '
+                    f"{self.num_classes - 1} and {IGNORE}: correct it, or set stray='ignore' to "
+                    'ignore these pixels'
+                )
+            labels[unknown] = IGNORE
+        return labels
+
+    def _mapping(self, results: dict) -> np.ndarray:
+        """The class of each label, (256,)."""
+        mapping = np.arange(256, dtype=np.uint8)
+        if results.get('reduce_zero_label'):
+            mapping[1:IGNORE] -= 1
+            mapping[0] = IGNORE
+        old = mapping.copy()
+        for label, new in (results.get('label_map') or {}).items():
+            mapping[old == label] = new
+        if self.ignored_as is not None:
+            mapping[mapping == IGNORE] = self.ignored_as
+        return mapping
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(num_classes={self.num_classes}, stray={self.stray!r}, '
+            f'colour={self.colour!r}, palette={self.palette}, ignored_as={self.ignored_as})'
+        )

@@ -1,0 +1,44 @@
+"""Jitter the brightness and nothing else."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmseg.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class RandomBrightness(BaseTransform):
+    """Add one random number to all values of an 8-bit image.
+
+    Changed key: ``img``. MMSegmentation's ``PhotoMetricDistortion`` cannot leave contrast,
+    saturation and hue alone.
+
+    Args:
+        delta: The number is drawn evenly from ``[-delta, delta]``.
+    """
+
+    def __init__(self, *, delta: float = 32) -> None:
+        if not 0 <= delta <= 255:
+            raise ValueError(f'delta is {delta}: give a number of grey levels from 0 to 255')
+        self.delta = delta
+
+    @cache_randomness
+    def _shift(self) -> float:
+        return np.random.uniform(-self.delta, self.delta)
+
+    def transform(self, results: dict) -> dict:
+        """Shift the image; values that leave 0 to 255 are clipped.
+
+        Args:
+            results: ``img`` is ``(H, W)`` or ``(H, W, C)``.
+
+        Returns:
+            The same dictionary; type and shape of the image stay.
+        """
+        image = results['img']
+        shifted = np.clip(image.astype(np.float32) + self._shift(), 0, 255)
+        results['img'] = shifted.round().astype(image.dtype)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(delta={self.delta})'

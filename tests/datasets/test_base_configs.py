@@ -1,0 +1,142 @@
+"""The base configs of the data sets on pseudo sets: what the network and the metric see."""
+
+import importlib
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmseg.registry import DATASETS, METRICS, MODELS
+
+MAKERS = {
+    'floodnet': 'FLOODNET_ROOT',
+    'knee_mri': 'KNEE_MRI_ROOT',
+    'covid19': 'COVID19_ROOT',
+    'cityscapes': 'CITYSCAPES_ROOT',
+    'voc': 'VOC_ROOT',
+}
+# input of the network in training and in testing, and what labels may be in training
+CONFIGS = {
+    'floodnet': ((3, 256, 256), (3, 512, 512), range(10)),
+    'floodnet_crops': ((3, 96, 144), (3, 96, 128), [*range(10), 255]),
+    'knee_mri': ((1, 512, 512), (1, 512, 512), [0, 1, 255]),
+    'covid19': ((1, 64, 64), (1, 64, 64), range(4)),
+    'cityscapes': ((3, 64, 128), (3, 64, 128), [*range(19), 255]),
+    'cityscapes20': ((3, 64, 128), (3, 64, 128), range(20)),
+    'voc2012': ((3, 224, 224), (3, 250, 250), [*range(21), 255]),
+}
+
+
+@pytest.fixture(scope='module')
+def roots(tmp_path_factory):
+    pytest.importorskip('nibabel', reason='needs nibabel: install mmseg_attn[medical]')
+    folder = tmp_path_factory.mktemp('data')
+    return {
+        variable: str(importlib.import_module(f'tests.data.{name}').make(folder))
+        for name, variable in MAKERS.items()
+    }
+
+
+@pytest.fixture
+def load(root, roots, monkeypatch):
+    def load(name):
+        for variable, value in roots.items():
+            monkeypatch.setenv(variable, value)
+        return Config.fromfile(root / f'configs/_base_/datasets/{name}.py')
+
+    return load
+
+
+def batch(cfg, loader, count):
+    np.random.seed(0)  # crops and flips
+    dataset = DATASETS.build(cfg[f'{loader}_dataloader'].dataset)
+    preprocessor = MODELS.build(cfg.data_preprocessor)
+    samples = pseudo_collate([dataset[i] for i in range(count)])
+    return dataset, preprocessor(samples, training=loader == 'train')
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_shapes_and_labels(load, name):
+    cfg = load(name)
+    train_shape, test_shape, labels = CONFIGS[name]
+    dataset, train = batch(cfg, 'train', 2)
+    assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == cfg.num_classes
+    assert train['inputs'].shape == (2, *train_shape)
+    seen = set()
+    for sample in train['data_samples']:
+        assert sample.gt_sem_seg.shape == train_shape[1:]
+        seen |= set(sample.gt_sem_seg.data.unique().tolist())
+    assert seen == set(labels)
+    for loader in ('val', 'test'):
+        _, test = batch(cfg, loader, 1)
+        (sample,) = test['data_samples']
+        assert test['inputs'].shape == (1, *test_shape)
+        assert sample.gt_sem_seg.shape == sample.ori_shape  # the metric sees the original size
+        METRICS.build(cfg[f'{loader}_evaluator'])
+    augmented = DATASETS.build(dict(cfg.test_dataloader.dataset, pipeline=cfg.tta_pipeline))[0]
+    assert len(augmented['inputs']) == 2
+    assert torch.equal(augmented['inputs'][1], augmented['inputs'][0].flip(-1))
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_training_and_test_images_are_different(load, name):
+    cfg = load(name)
+    paths = []
+    for loader in ('train', 'test'):
+        dataset = DATASETS.build(cfg[f'{loader}_dataloader'].dataset)
+        paths.append({dataset.get_data_info(i)['img_path'] for i in range(len(dataset))})
+    assert paths[0].isdisjoint(paths[1])
+
+
+def test_padding_of_knee_mri_is_ignored_and_cut_off(load):
+    cfg = load('knee_mri')
+    _, train = batch(cfg, 'train', 1)
+    mask = train['data_samples'][0].gt_sem_seg.data[0]
+    assert (mask[384:] == 255).all()  # 72x96 becomes 384x512
+    assert (mask[:384] != 255).all()
+    assert (train['inputs'][0, :, 384:] == 0).all()
+    _, test = batch(cfg, 'test', 1)
+    assert tuple(test['data_samples'][0].img_padding_size) == (0, 0, 0, 128)
+    for part in (train, test):  # evenly spread grey values, before and after the resize
+        grey = part['inputs'][0, :, :384]
+        assert abs(grey.mean()) < 0.1
+        assert 0.8 < grey.std() < 1.1
+
+
+def test_knee_mri_is_enhanced_alike_in_training_and_testing(load):
+    cfg = load('knee_mri')
+    path = cfg.train_dataloader.dataset.ann_file
+    both = [
+        DATASETS.build(dict(cfg.train_dataloader.dataset, ann_file=path, pipeline=pipeline))[0]
+        for pipeline in (cfg.train_pipeline, cfg.test_pipeline)
+    ]
+    assert torch.equal(both[0]['inputs'], both[1]['inputs'])
+
+
+def test_all_ignored_pixels_of_cityscapes_become_background(load):
+    dataset, _ = batch(load('cityscapes20'), 'val', 1)
+    plain, _ = batch(load('cityscapes'), 'val', 1)
+    assert dataset.metainfo['classes'] == (*plain.metainfo['classes'], 'background')
+    assert dataset.metainfo['palette'][:19] == plain.metainfo['palette']
+    for i in range(2):
+        ours, theirs = (each[i]['data_samples'].gt_sem_seg.data for each in (dataset, plain))
+        assert (theirs == 255).any()
+        assert torch.equal(ours, theirs.where(theirs != 255, 19))
+
+
+def test_covid19_at_256(load):
+    cfg = load('covid19')
+    for loader, pipeline in (('train', cfg.train_pipeline_256), ('val', cfg.test_pipeline_256)):
+        dataset = DATASETS.build(dict(cfg[f'{loader}_dataloader'].dataset, pipeline=pipeline))
+        assert dataset[0]['inputs'].shape == (1, 256, 256)
+        size = 256 if loader == 'train' else 64
+        assert dataset[0]['data_samples'].gt_sem_seg.shape == (size, size)
+
+
+@pytest.mark.parametrize('fold', range(4))
+def test_covid19_folds(load, monkeypatch, fold):
+    monkeypatch.setenv('FOLD', str(fold))
+    cfg = load('covid19')
+    assert cfg.train_dataloader.dataset.ann_file == f'splits/fold{fold}/train.txt'
+    assert len(cfg.class_weight) == cfg.num_classes

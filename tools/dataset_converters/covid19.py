@@ -1,0 +1,183 @@
+"""Turn the COVID-19 CT segmentation set of medicalsegmentation.com into a data set.
+
+SOURCE is the folder with tr_im.nii.gz, tr_mask.nii.gz and tr_lungmasks_updated.nii.gz. The four
+classes of the paper (arXiv 2112.01702) need both masks: ground glass and consolidation come from
+tr_mask, the rest of the lung mask and all pleural effusion are "lungs other", everything else is
+background. Slices are turned upright.
+
+Intensities are stored in 8 bits, linearly from a window: values outside it become 0 and 255. The
+default window is -1500 to 500 where the lowest value is -500 or less (Hounsfield units, as in the
+official file), and 0 to 255, which changes nothing, where all values lie there already.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from mmseg_attn.datasets import COVID19CTDataset
+from mmseg_attn.datasets.conversion import (
+    ConversionError,
+    at_least,
+    class_table,
+    fingerprint,
+    make_folds,
+    progress,
+    read_nifti,
+    run_cli,
+    split_table,
+    staged_output,
+    write_png,
+    write_splits,
+)
+
+CLASSES = COVID19CTDataset.METAINFO['classes']
+IMAGE, MASK, LUNGS = 'tr_im.nii.gz', 'tr_mask.nii.gz', 'tr_lungmasks_updated.nii.gz'
+GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3  # in tr_mask
+HOUNSFIELD_WINDOW, BYTE_WINDOW = (-1500.0, 500.0), (0.0, 255.0)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', type=Path, help='the folder with the three files')
+    parser.add_argument('--out', type=Path, default=Path('data/covid19'), help='%(default)s')
+    parser.add_argument(
+        '--window',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='intensities that become 0 and 255; default: see above',
+    )
+    parser.add_argument('--folds', type=at_least(3), default=4, help='default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='of the folds; default: %(default)s')
+    return parser.parse_args(argv)
+
+
+def read_labels(path: Path, known: int) -> np.ndarray:
+    """Read a mask whose values are 0 to ``known``: (X, Y, slices), uint8.
+
+    Raises:
+        ConversionError: If the file is damaged or holds another value.
+    """
+    volume = read_nifti(path)
+    values, counts = np.unique(volume, return_counts=True)
+    unknown = ~np.isin(values, np.arange(known + 1))
+    if unknown.any():
+        found = ', '.join(
+            f'{value:g} ({count} px)'
+            for value, count in zip(values[unknown][:5], counts[unknown][:5], strict=True)
+        )
+        raise ConversionError(
+            f'{path} holds label values that the set does not have: {found}; '
+            f'known are 0 to {known}: use the original file'
+        )
+    return volume.astype(np.uint8)
+
+
+def classes(mask: np.ndarray, lungs: np.ndarray) -> np.ndarray:
+    """Class indices from the two masks of the set, all of one shape."""
+    result = ((lungs > 0) | (mask == EFFUSION)).astype(np.uint8)  # background, lungs other
+    result[mask == GROUND_GLASS] = CLASSES.index('ground glass')
+    result[mask == CONSOLIDATION] = CLASSES.index('consolidation')
+    return result
+
+
+def choose_window(path: Path, image: np.ndarray) -> tuple[float, float]:
+    """The default window of the intensities of a file.
+
+    Raises:
+        ConversionError: If the values look like nothing known.
+    """
+    low, high = float(image.min()), float(image.max())
+    if low <= -500:
+        return HOUNSFIELD_WINDOW
+    if low >= 0 and high <= 255:
+        return BYTE_WINDOW
+    raise ConversionError(
+        f'{path} has values from {low:g} to {high:g}, neither Hounsfield units nor 8 bits: '
+        'give --window LOW HIGH'
+    )
+
+
+def to_bytes(image: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map the window linearly to 0 to 255, rounded; values outside it are clipped."""
+    scaled = (image.astype(np.float64) - low) * (255 / (high - low))
+    return np.clip(scaled.round(), 0, 255).astype(np.uint8)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    files = [args.source / name for name in (IMAGE, MASK, LUNGS)]
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        raise ConversionError(
+            f'{args.source} lacks {", ".join(missing)}: get all three files of the set'
+        )
+    with staged_output(args.out, converter='covid19') as stage:
+        image, mask, lungs = (
+            read_nifti(files[0]),
+            read_labels(files[1], 3),
+            read_labels(files[2], 2),
+        )
+        for path, volume in zip(files[1:], (mask, lungs), strict=True):
+            if volume.shape != image.shape:
+                raise ConversionError(
+                    f'{path} has the shape {volume.shape}, but {files[0]} {image.shape}: '
+                    'use the files of one release'
+                )
+        low, high = args.window or choose_window(files[0], image)
+        if not low < high:
+            raise ConversionError(
+                f'the window {low:g} to {high:g} is empty: LOW must be below HIGH'
+            )
+        depth = image.shape[2]
+        digits = max(3, len(str(depth - 1)))
+        stems = [f'{k:0{digits}d}' for k in range(depth)]
+        folds = make_folds({stem: [stem] for stem in stems}, folds=args.folds, seed=args.seed)
+
+        images, masks = stage.folder / 'images', stage.folder / 'annotations'
+        images.mkdir()
+        masks.mkdir()
+        pixels = np.zeros(len(CLASSES), dtype=np.int64)
+        empty, below, above = [], 0, 0
+        for k, stem in enumerate(progress(stems, 'converting slice')):
+            grey = image[:, :, k].T
+            label = classes(mask[:, :, k], lungs[:, :, k]).T
+            pixels += np.bincount(label.ravel(), minlength=len(CLASSES))
+            below += int((grey < low).sum())
+            above += int((grey > high).sum())
+            if grey.min() == grey.max():
+                empty.append(stem)
+            write_png(images / f'{stem}.png', to_bytes(grey, low, high))
+            write_png(masks / f'{stem}.png', np.ascontiguousarray(label))
+        write_splits(stage.folder / 'splits', folds)
+        intensities = dict(
+            window=[low, high],
+            range=[float(image.min()), float(image.max())],
+            below_window=below,
+            above_window=above,
+        )
+        stage.manifest.update(
+            settings=dict(window=args.window, folds=args.folds, seed=args.seed),
+            source=fingerprint(files),
+            slices=depth,
+            without_content=empty,
+            intensities=intensities,
+            pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
+        )
+    state = ' (already there, unchanged)' if stage.unchanged else ''
+    print(f'{args.out}: {depth} slices of {image.shape[0]}x{image.shape[1]}{state}')
+    print(
+        f'intensities {image.min():g} to {image.max():g}: window {low:g} to {high:g} in 8 bits, '
+        f'{(high - low) / 255:.3g} per grey level, {100 * below / image.size:.2f} per cent below, '
+        f'{100 * above / image.size:.2f} above'
+    )
+    if empty:
+        print(f'slices without image content, kept: {", ".join(empty)}')
+    print(f'\n{split_table(folds)}\n\n{class_table(CLASSES, pixels.tolist())}')
+
+
+if __name__ == '__main__':
+    run_cli(main)

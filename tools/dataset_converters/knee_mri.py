@@ -1,0 +1,212 @@
+"""Turn pairs of knee MR images and masks of the patellar ligament into a data set.
+
+How pairs are found in SOURCE:
+
+    images/ with masks/, annotations/ or labels/   the same name on both sides, whatever the type;
+                                                   a mask may be called <name>_mask
+    no such folders                                <name>.<type> and <name>_mask.<type>
+
+A case is a file (PNG, JPEG, TIFF: one slice; NIfTI: a slice or a volume), all DICOM files of one
+series, or a subfolder that both sides have. Volumes are cut along their third axis. The split is
+8:1:1; it deals cases, because the slices of one look alike, or slices with --split-unit slice.
+
+Masks hold 0 and 1, or 0 and 255. Images of 8 bits stay as they are; all others are scaled linearly
+to 8 bits, case by case, from the percentiles of --percentiles: values beyond them become 0 and 255.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from mmseg_attn.datasets import KneeMRIDataset
+from mmseg_attn.datasets.conversion import (
+    ConversionError,
+    Pair,
+    class_table,
+    dicom_series,
+    find_cases,
+    fingerprint,
+    is_dicom,
+    make_folds,
+    progress,
+    read_slices,
+    run_cli,
+    split_table,
+    staged_output,
+    write_png,
+    write_splits,
+)
+
+CLASSES = KneeMRIDataset.METAINFO['classes']
+PARTS = 10  # of which one is for validation and one for testing
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', type=Path, help='the folder of the images and masks')
+    parser.add_argument('--out', type=Path, default=Path('data/knee_mri'), help='%(default)s')
+    parser.add_argument(
+        '--percentiles',
+        type=float,
+        nargs=2,
+        default=(0.5, 99.5),
+        metavar=('LOW', 'HIGH'),
+        help='of a case of more than 8 bits that become 0 and 255; 0 100 is its full range; '
+        'default: 0.5 99.5',
+    )
+    parser.add_argument(
+        '--split-unit',
+        choices=('case', 'slice'),
+        default='case',
+        help='what the split deals; default: %(default)s',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the split; default: %(default)s')
+    return parser.parse_args(argv)
+
+
+def merge_series(cases: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
+    """Make one case of the DICOM files that belong to one series."""
+    merged: dict[str, list[Pair]] = {}
+    for case, pairs in cases.items():
+        series = is_dicom(pairs[0].image) and dicom_series(pairs[0].image)
+        merged.setdefault(f'series {series}' if series else case, []).extend(pairs)
+    return merged
+
+
+def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Read and check an image and its mask.
+
+    Returns:
+        Grey values and class indices, both (slices, H, W), and whether the mask was 0 and 255.
+
+    Raises:
+        ConversionError: If a file is damaged, sizes differ, or the mask holds other values.
+    """
+    image, mask = read_slices(pair.image), read_slices(pair.mask, mask=True)
+    if mask.shape != image.shape:
+        raise ConversionError(
+            f'{pair.mask} is {describe(mask)}, but its image {pair.image} is {describe(image)}'
+        )
+    if image.dtype.kind == 'f' and not np.isfinite(image).all():
+        raise ConversionError(f'{pair.image} holds values that are no finite numbers')
+    values = np.unique(mask)
+    if not (np.isin(values, (0, 1)).all() or np.isin(values, (0, 255)).all()):
+        found = ', '.join(f'{value:g}' for value in values[:6].astype(float))
+        raise ConversionError(
+            f'{pair.mask} holds {found}{", ..." if len(values) > 6 else ""}: '
+            'a mask must hold 0 and 1, or 0 and 255'
+        )
+    return image, (mask > 0).astype(np.uint8), values.max() == 255
+
+
+def describe(slices: np.ndarray) -> str:
+    """The size of slices, (slices, H, W), in words."""
+    depth, height, width = slices.shape
+    return f'{width}x{height}' + (f' with {depth} slices' if depth > 1 else '')
+
+
+def to_bytes(images: list[np.ndarray], percentiles: tuple[float, float]) -> list[np.ndarray]:
+    """Scale the values between two percentiles of all images linearly to 0 to 255."""
+    values = np.concatenate([image.ravel() for image in images]).astype(np.float64)
+    low, high = np.percentile(values, percentiles)
+    if low == high:
+        low, high = values.min(), values.max()
+    factor = 255 / (high - low) if low < high else 0
+    return [np.clip(((i - low) * factor).round(), 0, 255).astype(np.uint8) for i in images]
+
+
+def read_case(
+    pairs: list[Pair], percentiles: tuple[float, float]
+) -> tuple[list[tuple[str, np.ndarray, np.ndarray]], set[str]]:
+    """Read and check all files of a case.
+
+    Returns:
+        Name, grey values and class indices of every slice, both (H, W) and uint8, and what was
+        done to the case: 'scaled', 'mapped'.
+
+    Raises:
+        ConversionError: If a file is wrong or the slices have several sizes.
+    """
+    read = [read_pair(pair) for pair in pairs]
+    images = [image for image, _, _ in read]
+    for pair, image in zip(pairs, images, strict=True):
+        if image.shape[1:] != images[0].shape[1:]:
+            raise ConversionError(
+                f'{pair.image} is {describe(image)}, but {pairs[0].image} of the same series is '
+                f'{describe(images[0])}: separate them'
+            )
+    done = {'mapped'} if any(mapped for _, _, mapped in read) else set()
+    if any(image.dtype != np.uint8 for image in images):
+        images = to_bytes(images, percentiles)
+        done.add('scaled')
+    slices = []
+    for pair, image, (_, mask, _) in zip(pairs, images, read, strict=True):
+        numbered = [f'{pair.name}_{k:03d}' for k in range(len(image))]
+        slices += zip(numbered if len(image) > 1 else [pair.name], image, mask, strict=True)
+    return slices, done
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    low, high = args.percentiles
+    if not 0 <= low < high <= 100:
+        raise ConversionError(f'--percentiles is {low:g} {high:g}: give 0 <= LOW < HIGH <= 100')
+    cases = merge_series(find_cases(args.source))
+    with staged_output(args.out, converter='knee_mri') as stage:
+        images, masks = stage.folder / 'images', stage.folder / 'annotations'
+        images.mkdir()
+        masks.mkdir()
+        pixels = np.zeros(len(CLASSES), dtype=np.int64)
+        groups: dict[str, list[str]] = {}
+        scaled, mapped, empty = [], [], []
+        for case, pairs in progress(list(cases.items()), 'converting case'):
+            slices, done = read_case(pairs, args.percentiles)
+            scaled += [case] if 'scaled' in done else []
+            mapped += [case] if 'mapped' in done else []
+            for name, image, mask in slices:
+                if (images / f'{name}.png').exists():
+                    raise ConversionError(f'two slices would be called {name}: rename {case}')
+                groups.setdefault(case if args.split_unit == 'case' else name, []).append(name)
+                pixels += np.bincount(mask.ravel(), minlength=len(CLASSES))
+                if image.min() == image.max():
+                    empty.append(name)
+                write_png(images / f'{name}.png', np.ascontiguousarray(image))
+                write_png(masks / f'{name}.png', np.ascontiguousarray(mask))
+        if len(groups) < PARTS:
+            raise ConversionError(
+                f'{args.source} holds {len(groups)} {args.split_unit}s, but a split of 8:1:1 needs '
+                f'{PARTS}: see --help for the layout and for --split-unit'
+            )
+        split = {'fold0': make_folds(groups, folds=PARTS, seed=args.seed)['fold0']}
+        write_splits(stage.folder / 'splits', split)
+        count = sum(map(len, groups.values()))
+        files = [file for pairs in cases.values() for pair in pairs for file in pair[1:]]
+        stage.manifest.update(
+            settings=dict(percentiles=[low, high], split_unit=args.split_unit, seed=args.seed),
+            source=fingerprint(files),
+            cases=len(cases),
+            slices=count,
+            scaled=scaled,
+            mapped=mapped,
+            without_content=empty,
+            pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
+        )
+    state = ' (already there, unchanged)' if stage.unchanged else ''
+    print(f'{args.out}: {len(cases)} cases, {count} slices{state}')
+    if scaled:
+        print(
+            f'{len(scaled)} cases have more than 8 bits: their percentiles {low:g} to {high:g} '
+            'were scaled linearly to 0 to 255'
+        )
+    if mapped:
+        print(f'{len(mapped)} cases have masks of 0 and 255: 255 became 1')
+    if empty:
+        print(f'slices without image content, kept: {", ".join(empty)}')
+    print(f'\n{split_table(split)}\n\n{class_table(CLASSES, pixels.tolist())}')
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,115 @@
+"""Pool train and val of PASCAL VOC 2012 and split them 90:10, as in the MSANet paper.
+
+VOC_ROOT is the folder VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/. The split files
+train.txt and test.txt go into a folder of their own; nothing else is changed. Every image and mask
+is read and checked.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from mmseg.registry import DATASETS
+
+from mmseg_attn.datasets.conversion import (
+    ConversionError,
+    class_table,
+    decode_image,
+    make_folds,
+    progress,
+    run_cli,
+    staged_output,
+)
+
+CLASSES = DATASETS.get('PascalVOCDataset').METAINFO['classes']
+IGNORE = 255
+LISTS = 'ImageSets/Segmentation'
+PARTS = 10  # of which one is for testing
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('voc_root', type=Path, metavar='VOC_ROOT', help='the folder VOC2012')
+    parser.add_argument('--out', type=Path, help='default: VOC_ROOT/ImageSets/SegmentationPooled')
+    parser.add_argument('--seed', type=int, default=0, help='of the split; default: %(default)s')
+    return parser.parse_args(argv)
+
+
+def pooled(root: Path) -> list[str]:
+    """The names in train.txt and val.txt.
+
+    Raises:
+        ConversionError: If a list is missing or empty, or names an image twice.
+    """
+    names: list[str] = []
+    for part in ('train', 'val'):
+        path = root / LISTS / f'{part}.txt'
+        if not path.is_file():
+            raise ConversionError(f'{path} is missing: name the folder VOC2012 of the release')
+        listed = path.read_text().split()
+        if not listed:
+            raise ConversionError(f'{path} is empty: get the complete release')
+        names += listed
+    twice = [name for name in set(names) if names.count(name) > 1]
+    if twice:
+        raise ConversionError(f'{root / LISTS} names {min(twice)} twice: use the original lists')
+    return sorted(names)
+
+
+def read_mask(root: Path, name: str) -> np.ndarray:
+    """Read and check an image and its mask.
+
+    Returns:
+        The class indices and 255, (H, W).
+
+    Raises:
+        ConversionError: If a file is missing or damaged, or the mask does not fit.
+    """
+    paths = root / 'JPEGImages' / f'{name}.jpg', root / 'SegmentationClass' / f'{name}.png'
+    for path in paths:
+        if not path.is_file():
+            raise ConversionError(f'{path} is missing: get the complete release')
+    image, _ = decode_image(paths[0].read_bytes(), name=paths[0], formats=['JPEG'])
+    mask, mode = decode_image(paths[1].read_bytes(), name=paths[1])
+    if mode not in ('P', 'L'):
+        raise ConversionError(
+            f'{paths[1]} is of mode {mode}, no mask of labels: use the original SegmentationClass'
+        )
+    if mask.shape != image.shape[:2]:
+        raise ConversionError(
+            f'{paths[1]} is {mask.shape[1]}x{mask.shape[0]}, '
+            f'but its image {paths[0]} is {image.shape[1]}x{image.shape[0]}'
+        )
+    unknown = np.unique(mask[(mask >= len(CLASSES)) & (mask != IGNORE)])
+    if unknown.size:
+        raise ConversionError(
+            f'{paths[1]} holds {", ".join(map(str, unknown[:5]))}: '
+            f'labels are 0 to {len(CLASSES) - 1} and {IGNORE}'
+        )
+    return mask
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    out = args.out or args.voc_root / 'ImageSets' / 'SegmentationPooled'
+    names = pooled(args.voc_root)
+    fold = make_folds({name: [name] for name in names}, folds=PARTS, seed=args.seed)['fold0']
+    split = {'train': sorted(fold['train'] + fold['val']), 'test': fold['test']}
+    pixels = np.zeros(256, dtype=np.int64)
+    with staged_output(out, converter='voc_split') as stage:
+        for name in progress(names, 'checking image'):
+            pixels += np.bincount(read_mask(args.voc_root, name).ravel(), minlength=256)
+        for part, members in split.items():
+            text = ''.join(f'{name}\n' for name in members)
+            (stage.folder / f'{part}.txt').write_text(text)
+        stage.manifest.update(settings=dict(seed=args.seed), images=len(names))
+    state = ' (already there, unchanged)' if stage.unchanged else ''
+    print(f'{out}: {len(split["train"])} train, {len(split["test"])} test{state}')
+    counts = [*pixels[: len(CLASSES)].tolist(), int(pixels[IGNORE])]
+    print(f'\n{class_table([*CLASSES, "(ignored)"], counts)}')
+
+
+if __name__ == '__main__':
+    run_cli(main)
