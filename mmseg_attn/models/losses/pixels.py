@@ -1,5 +1,6 @@
 """What the losses share: which pixels count, and how much."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -32,10 +33,14 @@ class PixelLoss(nn.Module):
         self.loss_weight = loss_weight
         self.loss_name = loss_name
 
-    def prepare(
-        self, cls_score: Tensor, label: Tensor, weight: Tensor | None, ignore_index: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Bring logits and labels into the form that the losses compute with.
+    def forward(
+        self,
+        cls_score: Tensor,
+        label: Tensor,
+        weight: Tensor | None = None,
+        ignore_index: int = 255,
+    ) -> Tensor:
+        """Compute the loss in at least float32; zero if every pixel is ignored.
 
         Args:
             cls_score: logits ``(N, C, H, W)``.
@@ -44,8 +49,7 @@ class PixelLoss(nn.Module):
             ignore_index: label of the pixels that do not count.
 
         Returns:
-            Logits in at least float32; labels with the ignored ones set to 0; the weight of each
-            pixel ``(N, H, W)``, 0 where it is ignored; the weight of each class ``(C,)``.
+            A scalar.
 
         Raises:
             ValueError: if there are fewer than two logits per pixel, or not one weight per class.
@@ -69,26 +73,55 @@ class PixelLoss(nn.Module):
             )
         else:
             class_weight = self.class_weight.to(logits)
-        return logits, label.where(valid, 0), pixel_weight, class_weight
+        loss = self.compute(logits, label.where(valid, 0), pixel_weight, class_weight)
+        return self.loss_weight * loss
+
+    @abstractmethod
+    def compute(
+        self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
+    ) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            logits: ``(N, C, H, W)``.
+            label: class of each pixel ``(N, H, W)``; 0 where it is ignored.
+            pixel_weight: weight of each pixel ``(N, H, W)``; 0 where it is ignored.
+            class_weight: ``(C,)``.
+        """
 
 
-def class_areas(
-    logits: Tensor, label: Tensor, pixel_weight: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum probabilities p and labels y of each class over a batch, for losses on overlaps.
+class OverlapLoss(PixelLoss):
+    """One minus the overlap of probabilities and labels, averaged over the classes that occur.
+
+    The sums run over the whole batch. A class without a labelled pixel has no overlap (its gradient
+    would be zero): it is left out.
 
     Args:
-        logits: ``(N, C, H, W)``.
-        label: class of each pixel ``(N, H, W)``.
-        pixel_weight: weight of each pixel ``(N, H, W)``.
-
-    Returns:
-        ``sum(p y)``, ``sum(p)`` and ``sum(y)``, each ``(C,)``.
+        class_weight: one weight per class in the mean over the classes, or a file that holds them.
+        loss_weight: factor on the loss.
+        loss_name: name in the log.
     """
-    p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
-    y = F.one_hot(label, logits.shape[1]).movedim(-1, 1)
-    labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
-    return (p * y).sum(dim=(0, 2, 3)), p.sum(dim=(0, 2, 3)), labelled
+
+    @abstractmethod
+    def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return numerator and denominator of the overlap of each class, ``(C,)``.
+
+        Args:
+            both: ``sum(p y)`` over probabilities p and labels y, ``(C,)``.
+            predicted: ``sum(p)``, ``(C,)``.
+            labelled: ``sum(y)``, ``(C,)``.
+        """
+
+    def compute(
+        self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
+    ) -> Tensor:
+        p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
+        y = F.one_hot(label, logits.shape[1]).movedim(-1, 1)
+        labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
+        both, predicted = (p * y).sum(dim=(0, 2, 3)), p.sum(dim=(0, 2, 3))
+        numerator, denominator = self.overlap(both, predicted, labelled)
+        present = labelled > 0
+        return weighted_mean(1 - numerator / denominator.where(present, 1), class_weight * present)
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

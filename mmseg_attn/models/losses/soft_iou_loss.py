@@ -4,57 +4,23 @@ The LFA-UNet paper cites the IoU loss for boxes (Zhou et al., 2019); for pixels 
 of probabilities p and labels y: ``sum(p y) / sum(p + y - p y)``.
 """
 
-from collections.abc import Sequence
-
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from .pixels import PixelLoss, class_areas, weighted_mean
+from .pixels import OverlapLoss
 
 
 @MODELS.register_module()
-class SoftIoULoss(PixelLoss):
+class SoftIoULoss(OverlapLoss):
     """One minus the soft IoU over the batch, averaged over the classes that occur in the labels.
 
-    A class without a labelled pixel has no IoU (its gradient would be zero): it is left out.
-
     Args:
-        class_weight: one weight per class in the mean over the classes.
-        loss_weight: factor on the loss.
         loss_name: name in the log.
+        kwargs: what :class:`OverlapLoss` takes.
     """
 
-    def __init__(
-        self,
-        *,
-        class_weight: Sequence[float] | str | None = None,
-        loss_weight: float = 1.0,
-        loss_name: str = 'loss_iou',
-    ):
-        super().__init__(class_weight=class_weight, loss_weight=loss_weight, loss_name=loss_name)
+    def __init__(self, *, loss_name: str = 'loss_iou', **kwargs):
+        super().__init__(loss_name=loss_name, **kwargs)
 
-    def forward(
-        self,
-        cls_score: Tensor,
-        label: Tensor,
-        weight: Tensor | None = None,
-        ignore_index: int = 255,
-    ) -> Tensor:
-        """Compute the loss; zero if every pixel is ignored.
-
-        Args:
-            cls_score: logits ``(N, C, H, W)``.
-            label: class of each pixel ``(N, H, W)``.
-            weight: weight of each pixel ``(N, H, W)``.
-            ignore_index: label of the pixels that do not count.
-
-        Returns:
-            A scalar.
-        """
-        logits, label, pixel_weight, class_weight = self.prepare(
-            cls_score, label, weight, ignore_index
-        )
-        intersection, predicted, labelled = class_areas(logits, label, pixel_weight)
-        present = labelled > 0
-        iou = intersection / (predicted + labelled - intersection).where(present, 1)
-        return self.loss_weight * weighted_mean(1 - iou, class_weight * present)
+    def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        return both, predicted + labelled - both

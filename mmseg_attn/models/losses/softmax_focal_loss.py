@@ -4,8 +4,6 @@ MMSegmentation's ``FocalLoss`` is the sigmoid form. With ``gamma=0`` this is cro
 class weights, as PyTorch defines its mean.
 """
 
-from collections.abc import Sequence
-
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -18,44 +16,19 @@ class SoftmaxFocalLoss(PixelLoss):
 
     Args:
         gamma: how much easy pixels count less.
-        class_weight: one weight per class; the mean is then weighted by the labels' classes.
-        loss_weight: factor on the loss.
         loss_name: name in the log.
+        kwargs: what :class:`PixelLoss` takes; with ``class_weight`` the mean is weighted by the
+            labels' classes.
     """
 
-    def __init__(
-        self,
-        *,
-        gamma: float = 2.0,
-        class_weight: Sequence[float] | str | None = None,
-        loss_weight: float = 1.0,
-        loss_name: str = 'loss_focal',
-    ):
-        super().__init__(class_weight=class_weight, loss_weight=loss_weight, loss_name=loss_name)
+    def __init__(self, *, gamma: float = 2.0, loss_name: str = 'loss_focal', **kwargs):
+        super().__init__(loss_name=loss_name, **kwargs)
         self.gamma = gamma
 
-    def forward(
-        self,
-        cls_score: Tensor,
-        label: Tensor,
-        weight: Tensor | None = None,
-        ignore_index: int = 255,
+    def compute(
+        self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
-        """Compute the loss; zero if every pixel is ignored.
-
-        Args:
-            cls_score: logits ``(N, C, H, W)``.
-            label: class of each pixel ``(N, H, W)``.
-            weight: weight of each pixel ``(N, H, W)``.
-            ignore_index: label of the pixels that do not count.
-
-        Returns:
-            A scalar.
-        """
-        logits, label, pixel_weight, class_weight = self.prepare(
-            cls_score, label, weight, ignore_index
-        )
         log_p = logits.log_softmax(dim=1).gather(1, label.unsqueeze(1)).squeeze(1)  # (N, H, W)
         # the clamp keeps the gradient finite at p = 1 for gamma < 1
         focal = -((-log_p.expm1()).clamp(min=1e-12) ** self.gamma) * log_p
-        return self.loss_weight * weighted_mean(focal, pixel_weight * class_weight[label])
+        return weighted_mean(focal, pixel_weight * class_weight[label])
