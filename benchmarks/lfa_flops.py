@@ -27,14 +27,15 @@ def count(window_size: int | None, size: int) -> dict[str, int]:
         FLOPs of the attention without and with its projections, and of the whole network.
     """
     norm_cfg = dict(type='BN')
-    fusion = dict(type='LocalFeatureAggregation', window_size=window_size, backend='reference')
-    head = dict(type='UNetHead', in_channels=CHANNELS, num_classes=5, fusion=fusion)
+    head = dict(type='LFAHead', in_channels=CHANNELS, num_classes=5, backend='reference')
     loss = dict(type='SoftmaxFocalLoss')
     with torch.device('meta'):
         encoder = MODELS.build(
             dict(type='UNetEncoder', in_channels=1, channels=CHANNELS, norm_cfg=norm_cfg)
         )
-        head = MODELS.build(dict(head, norm_cfg=norm_cfg, loss_decode=loss))
+        head = MODELS.build(
+            dict(head, window_size=window_size, norm_cfg=norm_cfg, loss_decode=loss)
+        )
         image = torch.empty(1, 1, size, size)
     counter = FlopCounterMode(display=False)
     with counter:

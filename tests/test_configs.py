@@ -93,6 +93,7 @@ def test_runtime_has_what_users_expect(path):
     assert cfg.default_hooks.checkpoint.save_best == 'mIoU'
     assert cfg.tta_model.type == 'SegTTAModel'
     assert cfg.tta_pipeline[-1].type == 'TestTimeAug'
+    assert cfg.test_pipeline == cfg.test_dataloader.dataset.pipeline  # what inference_model reads
     assert cfg.randomness.seed == 0
     assert cfg.visualizer.type in VISUALIZERS
 

@@ -10,7 +10,7 @@ env_cfg = dict(
 sync_bn = 'torch'
 randomness = dict(seed=0)
 
-# TensorBoard: add dict(type='TensorboardVisBackend') to the list.
+# TensorBoard: pip install tensorboard, and add dict(type='TensorboardVisBackend') to the list.
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='SegComparisonVisualizer', vis_backends=vis_backends, name='visualizer')
 # The mean loss of a validation stands for itself; MMEngine would average it over the last ten.

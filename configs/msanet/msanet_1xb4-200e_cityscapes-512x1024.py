@@ -5,8 +5,10 @@ crop_size = (512, 1024)
 model = dict(test_cfg=dict(mode='slide', crop_size=crop_size, stride=crop_size))
 pack = dict(type='PackSegInputs')
 crop = dict(type='RandomCrop', crop_size=crop_size)
-train_dataloader = dict(dataset=dict(pipeline=[*_base_.load, crop, *_base_.flips, pack]))
-val_dataloader = dict(dataset=dict(pipeline=[*_base_.load, pack]))
+train_pipeline = [*_base_.load, crop, *_base_.flips, pack]
+test_pipeline = [*_base_.load, pack]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 tta_pipeline = [
     _base_.load[0],

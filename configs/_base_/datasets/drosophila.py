@@ -8,8 +8,12 @@ num_classes = 5
 data_preprocessor = dict(
     type='SegDataPreProcessor', mean=[128.6], std=[54.7], seg_pad_val=255, size_divisor=1
 )
-load = [dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='LoadAnnotations')]
-pipeline = [*load, dict(type='PackSegInputs')]
+load = [
+    dict(type='LoadImageFromFile', color_type='grayscale'),
+    dict(type='LoadStrictAnnotations', num_classes=num_classes),
+]
+train_pipeline = [*load, dict(type='PackSegInputs')]
+test_pipeline = train_pipeline
 # The paper mentions no augmentation; this one is for your own runs:
 # train_dataloader = dict(dataset=dict(pipeline=_base_.augmented_pipeline))
 augmented_pipeline = [
@@ -44,18 +48,18 @@ train_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(dataset, ann_file=f'{split}/train.txt', pipeline=pipeline),
+    dataset=dict(dataset, ann_file=f'{split}/train.txt', pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(dataset, ann_file=f'{split}/val.txt', pipeline=pipeline),
+    dataset=dict(dataset, ann_file=f'{split}/val.txt', pipeline=test_pipeline),
 )
 test_dataloader = dict(
     val_dataloader,
-    dataset=dict(dataset, ann_file=f'{split}/test.txt', pipeline=pipeline),
+    dataset=dict(dataset, ann_file=f'{split}/test.txt', pipeline=test_pipeline),
 )
 val_evaluator = dict(type='PerClassIoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

@@ -11,7 +11,8 @@ from mmseg.registry import METRICS
 class PerClassIoUMetric(IoUMetric):
     """``IoUMetric`` that also returns ``IoU.<class>``, ``Acc.<class>`` and so on, in per cent.
 
-    So every logger gets them, TensorBoard too, and ``save_best='IoU.synapse'`` works. A value that
+    So every logger gets them, TensorBoard too, and a checkpoint hook can watch one with
+    ``save_best='IoU.synapse', rule='greater'``. A value that
     is not defined, as the IoU of a class that is neither labelled nor predicted, is left out.
 
     The F1 score of a class is its ``Dice``: ask for it with ``iou_metrics=['mIoU', 'mDice']``.

@@ -21,7 +21,8 @@ class UNetEncoder(BaseModule):
         in_channels: channels of the images.
         channels: channels of every stage, finest first; their number is the depth.
         block: config of the stages, or one config per stage, built with ``in_channels``,
-            ``out_channels``, ``norm_cfg`` and ``act_cfg``; ``None`` means ``ConvBlock``.
+            ``out_channels`` and, unless it has its own, ``norm_cfg`` and ``act_cfg``; ``None``
+            means ``ConvBlock``.
         return_indices: whether the tuple goes on with the positions of the maxima of every pool,
             finest first, for decoders that unpool.
         norm_cfg: normalisation; ``None`` means none.
@@ -48,7 +49,7 @@ class UNetEncoder(BaseModule):
         widths = [in_channels, *channels]
         common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.stages = nn.ModuleList(
-            MODELS.build(dict(cfg, in_channels=widths[i], out_channels=widths[i + 1], **common))
+            MODELS.build({**common, **cfg, 'in_channels': widths[i], 'out_channels': widths[i + 1]})
             for i, cfg in enumerate(per_level(block, len(self.channels)))
         )
         self.pool = nn.MaxPool2d(2, ceil_mode=True, return_indices=return_indices)

@@ -1,4 +1,9 @@
-"""The decoder of LFA-UNet (Furukawa and Hotta, arXiv 2112.01702, figure 2)."""
+"""The decoder of LFA-UNet (Furukawa and Hotta, arXiv 2112.01702, figure 2).
+
+Decision where the paper is silent: the upsampled decoder feature is normalised and rectified, as the
+encoder feature is. The inner product of the two is not scaled: without it the decoder feature grows
+in training until the softmax picks a single position of each window and learns no more.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,7 +22,10 @@ class LFAHead(UNetHead):
         window_size: local range m in pixels; ``None`` attends to the whole map.
         residual: what is added to the aggregated value: encoder feature, decoder feature, nothing.
         query_from: which of the two asks; the other is key and value.
-        kwargs: what :class:`UNetHead` takes, except ``fusion``.
+        backend: backend of the attention, see :mod:`mmseg_attn.ops`.
+        upsample: config of the upsampling; ``None`` means ``TransposedUpsample`` with ``norm_cfg``.
+        norm_cfg: normalisation; ``None`` means none.
+        kwargs: what else :class:`UNetHead` takes, except ``fusion``.
     """
 
     def __init__(
@@ -27,6 +35,9 @@ class LFAHead(UNetHead):
         window_size: int | None = 7,
         residual: Literal['encoder', 'decoder', 'none'] = 'encoder',
         query_from: Literal['encoder', 'decoder'] = 'encoder',
+        backend: str = 'auto',
+        upsample: dict | None = None,
+        norm_cfg: dict | None = None,
         **kwargs,
     ):
         fusion = dict(
@@ -34,5 +45,7 @@ class LFAHead(UNetHead):
             window_size=window_size,
             residual=residual,
             query_from=query_from,
+            backend=backend,
         )
-        super().__init__(in_channels, fusion=fusion, **kwargs)
+        upsample = upsample or dict(type='TransposedUpsample', norm_cfg=norm_cfg)
+        super().__init__(in_channels, fusion=fusion, upsample=upsample, norm_cfg=norm_cfg, **kwargs)

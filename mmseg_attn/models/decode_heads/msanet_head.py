@@ -81,8 +81,17 @@ class MSANetHead(BaseDecodeHead):
 
         Returns:
             Logits ``(N, out_channels, H, W)`` at the size of the finest map.
+
+        Raises:
+            ValueError: if the pools' indices are missing.
         """
         features, indices = self._transform_inputs(inputs), inputs[len(self.in_channels) :]
+        if len(indices) != len(features) - 1:
+            raise ValueError(
+                f'MSANetHead unpools and needs {len(features) - 1} maps of indices after the '
+                f'{len(features)} features, got {len(indices)}: use MSANetEncoder, or UNetEncoder '
+                'with return_indices=True'
+            )
         x = self.blocks[-1](features[-1])
         for level in reversed(range(len(features) - 1)):
             size = features[level].shape[2:]

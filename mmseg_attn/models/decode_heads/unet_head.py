@@ -77,7 +77,7 @@ class UNetHead(BaseDecodeHead):
             self.fusions.append(MODELS.build(dict(fusion, channels=width)))
             fused = self.fusions[level].out_channels
             self.blocks.append(
-                MODELS.build(dict(cfg, in_channels=fused, out_channels=width, **common))
+                MODELS.build({**common, **cfg, 'in_channels': fused, 'out_channels': width})
             )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:

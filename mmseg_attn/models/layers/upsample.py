@@ -1,25 +1,29 @@
 """Upsampling by two on the way up, and how its result meets the skip's size."""
 
 import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 
 @MODELS.register_module()
-class TransposedUpsample(nn.ConvTranspose2d):
+class TransposedUpsample(nn.Sequential):
     """2x2 transposed convolution with stride 2: ``(N, Cin, H, W)`` to ``(N, Cout, 2H, 2W)``.
-
-    Every output pixel has Cin inputs. PyTorch's initialisation takes them to be 4 Cout and makes
-    the output too small; here the weights keep the mean square, ``std = Cin ** -0.5``.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
+        norm_cfg: normalisation after the convolution, and then ReLU; ``None`` means neither, as in
+            the U-Net.
     """
 
-    def __init__(self, in_channels: int, out_channels: int):
-        super().__init__(in_channels, out_channels, kernel_size=2, stride=2)
-        nn.init.normal_(self.weight, std=in_channels**-0.5)
+    def __init__(self, in_channels: int, out_channels: int, *, norm_cfg: dict | None = None):
+        bias = norm_cfg is None
+        super().__init__(
+            nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2, bias=bias)
+        )
+        if norm_cfg is not None:
+            self.extend([build_norm_layer(norm_cfg, out_channels)[1], nn.ReLU(inplace=True)])
 
 
 @MODELS.register_module()

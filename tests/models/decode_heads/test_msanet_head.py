@@ -75,3 +75,9 @@ def test_both_inner_levels_stand_beside_the_unpooled_map():
 def test_is_registered():
     for name in ('MSANetEncoder', 'MSAMNeck', 'MSANetHead', 'ResUNetEncoder'):
         assert name in MODELS
+
+
+def test_missing_indices_are_named():
+    head = MSANetHead((2, 4), num_classes=3)
+    with pytest.raises(ValueError, match='needs 1 maps of indices after the 2 features, got 0'):
+        head((torch.randn(1, 2, 6, 6), torch.randn(1, 4, 3, 3)))

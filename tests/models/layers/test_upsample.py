@@ -29,6 +29,11 @@ def test_match_size_interpolates_any_other_difference(size):
     assert torch.equal(match_size(x, size), torch.full((1, 2, *size), 3.0))
 
 
-def test_transposed_convolution_keeps_the_mean_square():
-    x = torch.randn(1, 256, 32, 32)
-    assert 0.9 < TransposedUpsample(256, 128)(x).square().mean() < 1.1
+def test_transposed_convolution_with_normalisation():
+    layer = TransposedUpsample(6, 4, norm_cfg=dict(type='BN')).double()
+    x = torch.randn(2, 6, 5, 3, dtype=torch.float64)
+    expected = F.conv_transpose2d(x, layer[0].weight, stride=2)
+    mean = expected.mean(dim=(0, 2, 3), keepdim=True)
+    variance = expected.var(dim=(0, 2, 3), keepdim=True, correction=0)
+    torch.testing.assert_close(layer(x), ((expected - mean) / (variance + 1e-5).sqrt()).relu())
+    assert layer[0].bias is None
