@@ -20,18 +20,3 @@ class COVID19CTDataset(PreparedSegDataset):
         palette=[[0, 0, 0], [70, 130, 180], [250, 190, 60], [200, 30, 60]],
     )
     PREPARATION = 'run python tools/dataset_converters/covid19.py SOURCE'
-
-    def __init__(
-        self,
-        *,
-        img_suffix: str = '.png',
-        seg_map_suffix: str = '.png',
-        reduce_zero_label: bool = False,
-        **kwargs,
-    ) -> None:
-        super().__init__(
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )

@@ -20,18 +20,3 @@ class DrosophilaDataset(PreparedSegDataset):
         palette=[[68, 1, 84], [33, 145, 140], [220, 30, 60], [240, 150, 50], [253, 243, 205]],
     )
     PREPARATION = 'run python tools/dataset_converters/drosophila.py SOURCE'
-
-    def __init__(
-        self,
-        *,
-        img_suffix: str = '.png',
-        seg_map_suffix: str = '.png',
-        reduce_zero_label: bool = False,
-        **kwargs,
-    ) -> None:
-        super().__init__(
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )

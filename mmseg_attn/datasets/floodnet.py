@@ -46,19 +46,9 @@ class FloodNetDataset(PreparedSegDataset):
     PREPARATION = 'get the complete FloodNet-Supervised_v1.0 and name its folder in data_root'
 
     def __init__(
-        self,
-        *,
-        img_suffix: str = '.jpg',
-        seg_map_suffix: str = '_lab.png',
-        reduce_zero_label: bool = False,
-        **kwargs,
+        self, *, img_suffix: str = '.jpg', seg_map_suffix: str = '_lab.png', **kwargs
     ) -> None:
-        super().__init__(
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )
+        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """List the images of the split and compare them with the labels.

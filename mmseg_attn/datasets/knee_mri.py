@@ -19,18 +19,3 @@ class KneeMRIDataset(PreparedSegDataset):
         classes=('background', 'patellar ligament'), palette=[[0, 0, 0], [220, 30, 60]]
     )
     PREPARATION = 'run python tools/dataset_converters/knee_mri.py SOURCE'
-
-    def __init__(
-        self,
-        *,
-        img_suffix: str = '.png',
-        seg_map_suffix: str = '.png',
-        reduce_zero_label: bool = False,
-        **kwargs,
-    ) -> None:
-        super().__init__(
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def select(backends: Mapping[str, Callable], name: str) -> Callable:
-    """Return the backend called ``name``; ``auto`` is the last, fastest entry.
+    """Return the backend called ``name``; ``auto`` is the last entry.
 
     Raises:
         ValueError: if there is no backend of that name.

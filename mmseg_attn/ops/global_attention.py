@@ -37,7 +37,7 @@ def global_attention(
         value: ``(N, Cv, Hk, Wk)``.
         scale: factor on the inner products, for example ``Ck ** -0.5``.
         backend: ``reference`` (the formula written out), ``sdpa`` (fused, memory linear in the
-            number of positions) or ``auto`` (the fastest).
+            number of positions) or ``auto``, which is ``sdpa``.
 
     Returns:
         ``(N, Cv, Hq, Wq)``.

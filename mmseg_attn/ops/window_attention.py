@@ -75,7 +75,7 @@ def window_attention(
         window_size: side of the windows in pixels; may exceed the map.
         scale: factor on the inner products, for example ``Ck ** -0.5``.
         backend: ``reference`` (the formula written out with unfold), ``sdpa`` (fused, nothing
-            padded) or ``auto`` (the fastest).
+            padded) or ``auto``, which is ``sdpa``.
 
     Returns:
         ``(N, Cv, H, W)``.

@@ -1,8 +1,8 @@
 """The decoder of LFA-UNet (Furukawa and Hotta, arXiv 2112.01702, figure 2).
 
 Decision where the paper is silent: the upsampled decoder feature is normalised and rectified, as
-the encoder feature is. The inner product of the two is not scaled: without that, the decoder feature
-grows in training until the softmax picks a single position of each window and learns no more.
+the encoder feature is. Their inner product is not scaled: without that, the decoder feature grows
+in training until the softmax picks a single position of each window and learns no more.
 """
 
 from collections.abc import Sequence
