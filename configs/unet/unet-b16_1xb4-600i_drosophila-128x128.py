@@ -21,7 +21,7 @@ train_dataloader = dict(
     dataset=dict(
         pipeline=[
             *_base_.load,
-            dict(type='RandomCrop', crop_size=(128, 128)),
+            dict(type='RandomCrop', crop_size=(128, 128), cat_max_ratio=0.75),
             dict(type='PackSegInputs'),
         ]
     ),

@@ -3,6 +3,7 @@
 torchrun --nproc_per_node 2 train_step.py CONFIG
 """
 
+import os
 import sys
 
 import torch
@@ -45,7 +46,8 @@ def main() -> None:
     dist.all_gather(losses, loss.detach())
     assert torch.isfinite(loss), f'loss {loss}'
     assert torch.equal(losses[0], losses[1]), f'the ranks disagree: {losses}'
-    dist.destroy_process_group()
+    dist.barrier()
+    os._exit(0)  # taking gloo down in order can deadlock (PyTorch 2.13)
 
 
 if __name__ == '__main__':

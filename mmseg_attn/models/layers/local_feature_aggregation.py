@@ -9,9 +9,9 @@ Decisions where the paper is silent or contradicts itself:
   ``query_from``.
 - The maps f are 1x1 convolutions without bias ("linearly transformed"); C channels throughout.
 - The inner product is not scaled, as in eq. 1.
-- f_v starts with weights that keep the variance (Xavier's), so that the aggregated value begins as
-  large as the encoder feature that it is added to; with PyTorch's initialisation the decoder is
-  hardly heard at first. f_q and f_k start with PyTorch's.
+- The maps start with weights that keep the variance (Xavier's). With PyTorch's smaller ones the
+  attention begins almost uniform at the fine levels, where it blurs the decoder feature, and the
+  aggregated value is small beside the encoder feature that it is added to.
 - Where m does not divide a side, the windows at the bottom and the right are cut off by the map.
 """
 
@@ -61,7 +61,8 @@ class LocalFeatureAggregation(nn.Module):
         self.query = nn.Conv2d(channels, channels, kernel_size=1, bias=False)
         self.key = nn.Conv2d(channels, channels, kernel_size=1, bias=False)
         self.value = nn.Conv2d(channels, channels, kernel_size=1, bias=False)
-        nn.init.xavier_uniform_(self.value.weight)
+        for layer in (self.query, self.key, self.value):
+            nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:
         """Aggregate.

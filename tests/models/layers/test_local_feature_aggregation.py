@@ -67,6 +67,7 @@ def test_bfloat16_autocast_stays_close():
     torch.testing.assert_close(half.float(), layer(skip, up), rtol=0.03, atol=0.03)
 
 
-def test_the_value_starts_as_large_as_the_decoder_feature():
-    up = torch.randn(1, 128, 32, 32)
-    assert 0.9 < LocalFeatureAggregation(128).value(up).square().mean() < 1.1
+def test_the_maps_start_by_keeping_the_variance():
+    layer, x = LocalFeatureAggregation(128), torch.randn(1, 128, 32, 32)
+    for linear in (layer.query, layer.key, layer.value):
+        assert 0.9 < linear(x).square().mean() < 1.1
