@@ -86,7 +86,7 @@ def config(root, pseudo_data, tmp_path, monkeypatch) -> Config:
             ),
         )
     )
-    cfg.train_dataloader.dataset.pipeline = cfg.pipeline
+    cfg.train_dataloader.dataset.pipeline = cfg.train_pipeline
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=1)
     cfg.val_evaluator = [
         dict(type='PerClassIoUMetric'),
