@@ -1,7 +1,5 @@
 """The base configs of the data sets on pseudo sets: what the network and the metric see."""
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
@@ -9,13 +7,6 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS, METRICS, MODELS
 
-MAKERS = {
-    'floodnet': 'FLOODNET_ROOT',
-    'knee_mri': 'KNEE_MRI_ROOT',
-    'covid19': 'COVID19_ROOT',
-    'cityscapes': 'CITYSCAPES_ROOT',
-    'voc': 'VOC_ROOT',
-}
 # input of the network in training and in testing, and what labels may be in training
 CONFIGS = {
     'floodnet': ((3, 256, 256), (3, 512, 512), range(10)),
@@ -28,20 +19,10 @@ CONFIGS = {
 }
 
 
-@pytest.fixture(scope='module')
-def roots(tmp_path_factory):
-    pytest.importorskip('nibabel', reason='needs nibabel: install mmseg_attn[medical]')
-    folder = tmp_path_factory.mktemp('data')
-    return {
-        variable: str(importlib.import_module(f'tests.data.{name}').make(folder))
-        for name, variable in MAKERS.items()
-    }
-
-
 @pytest.fixture
-def load(root, roots, monkeypatch):
+def load(root, pseudo_data, monkeypatch):
     def load(name):
-        for variable, value in roots.items():
+        for variable, value in pseudo_data.items():
             monkeypatch.setenv(variable, value)
         return Config.fromfile(root / f'configs/_base_/datasets/{name}.py')
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from mmseg_attn.ops import global_attention, window_attention
+from tests.measures import LargestTensor
 
 BACKENDS = ['reference', 'sdpa', 'auto']
 # height, width, window: whole windows; borders on one and both sides; a window beyond the map
@@ -98,24 +99,13 @@ def test_backends_agree_in_float32_and_channels_last(window):
 def test_global_attention_never_builds_the_map():
     """Of N positions, nothing of N * N elements exists, forward or backward."""
     positions = 24 * 24
-    largest = 0
-
-    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            nonlocal largest
-            out = func(*args, **(kwargs or {}))
-            for x in torch.utils._pytree.tree_leaves(out):
-                if isinstance(x, Tensor):
-                    largest = max(largest, x.numel())
-            return out
-
     inputs = [torch.randn(1, 8, 24, 24, requires_grad=True) for _ in range(3)]
-    with Watch():
+    with LargestTensor() as fused:
         global_attention(*inputs).sum().backward()
-    assert largest < positions * positions / 8
-    with Watch():
+    assert fused.elements < positions * positions / 8
+    with LargestTensor() as written_out:
         global_attention(*inputs, backend='reference')
-    assert largest >= positions * positions  # the watch sees what it should
+    assert written_out.elements >= positions * positions  # the watch sees what it should
 
 
 @pytest.mark.parametrize(

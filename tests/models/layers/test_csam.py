@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmseg_attn.models.layers import CSAM
+from tests.measures import value_and_gradients
 
 
 def channel_weights(x, first, second):
@@ -33,11 +34,6 @@ def csam(x, first, second, weight, bias, order):
     weighted = torch.einsum('nchw,nc->nchw', x, channel_weights(x, first, second))
     source = x if order == 'parallel' else weighted
     return torch.einsum('nchw,nhw->nchw', weighted, spatial_weights(source, weight, bias))
-
-
-def value_and_gradients(out, wrt):
-    weights = torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out)
-    return out, *torch.autograd.grad((out * weights).sum(), wrt)
 
 
 @pytest.mark.parametrize('order', ['sequential', 'parallel'])

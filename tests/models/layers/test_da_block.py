@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmseg_attn.models.layers import DABlock
+from tests.measures import value_and_gradients
 
 
 def da_block(x, parameters, dim, residual):
@@ -27,11 +28,6 @@ def da_block(x, parameters, dim, residual):
     rows = torch.stack(out)
     attention = (rows if dim == 'channel' else rows.transpose(1, 2)).reshape(x.shape)
     return x + attention if residual else attention
-
-
-def value_and_gradients(out, wrt):
-    weights = torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out)
-    return out, *torch.autograd.grad((out * weights).sum(), wrt)
 
 
 @pytest.mark.parametrize('residual', [True, False])

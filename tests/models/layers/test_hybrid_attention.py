@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmseg_attn.models.layers import HybridAttention
+from tests.measures import value_and_gradients
 
 
 def hybrid_attention(x, w1, w2, weight, bias):
@@ -24,11 +25,6 @@ def hybrid_attention(x, w1, w2, weight, bias):
     spatial = 1 / (1 + torch.exp(-logits))
     # Eq. 3: F' = F * w_c * w_s
     return torch.einsum('nchw,nc,nhw->nchw', x, channel, spatial)
-
-
-def value_and_gradients(out, wrt):
-    weights = torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out)
-    return out, *torch.autograd.grad((out * weights).sum(), wrt)
 
 
 @pytest.mark.parametrize('kernel_size', [3, 7])

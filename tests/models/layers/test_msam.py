@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from mmseg_attn.models.layers import MSAM
 from mmseg_attn.ops import global_attention
+from tests.measures import LargestTensor, value_and_gradients
 
 
 def convolve(x, weight, bias, stride, padding, size):
@@ -49,11 +48,6 @@ def msam(features, parameters, attention, norm):
         s = exponentials / exponentials.sum(dim=1, keepdim=True)  # over i: eq. 1
         out = torch.einsum('nci,nij->ncj', c, s) + out  # eq. 2
     return out.unflatten(2, size)
-
-
-def value_and_gradients(out, wrt):
-    weights = torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out)
-    return out, *torch.autograd.grad((out * weights).sum(), wrt)
 
 
 def pyramid(channels, sizes, **options):
@@ -125,18 +119,6 @@ def test_shapes_of_the_papers_images(size):
         layer = MSAM(channels)
         features = pyramid(channels, [(size >> i, size >> i) for i in range(3)])
         assert layer(features).shape == (2, 256, size // 4, size // 4)
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers how many elements the largest tensor has that any operation makes."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        sizes = [leaf.numel() for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
-        self.elements = max(self.elements, *sizes, 0)
-        return out
 
 
 def test_never_builds_the_attention_map():
