@@ -1,5 +1,7 @@
+from .dilated_vgg16 import DilatedVGG16
+from .fr_unet import FRUNet
 from .msanet_encoder import MSANetEncoder
 from .res_unet_encoder import ResUNetEncoder
 from .unet_encoder import UNetEncoder
 
-__all__ = ['MSANetEncoder', 'ResUNetEncoder', 'UNetEncoder']
+__all__ = ['DilatedVGG16', 'FRUNet', 'MSANetEncoder', 'ResUNetEncoder', 'UNetEncoder']

@@ -18,8 +18,11 @@ class UNetHead(BaseDecodeHead):
 
     Args:
         in_channels: channels of the maps, finest first.
-        fusion: config of the skip fusion, built with ``channels``; ``None`` means
-            ``Concatenation``.
+        fusion: config of the skip fusion, or one config per level, finest first; ``None`` means
+            ``Concatenation``. It is built with ``channels``, tells its ``out_channels`` and is
+            called with the skip and the upsampled feature. A class with ``takes_coarse = True`` is
+            also built with ``coarse_channels`` and called with a third map, the coarser feature
+            before it is upsampled.
         upsample: config of the upsampling, built with ``in_channels`` and ``out_channels``;
             ``None`` means ``TransposedUpsample``.
         block: config of the convolutions of a level, or one config per level, finest first, built
@@ -34,15 +37,15 @@ class UNetHead(BaseDecodeHead):
             ``BaseDecodeHead`` takes.
 
     Raises:
-        ValueError: if there are fewer than two maps, or the number of blocks is not that of the
-            levels.
+        ValueError: if there are fewer than two maps, or the number of fusions or blocks is not that
+            of the levels.
     """
 
     def __init__(
         self,
         in_channels: Sequence[int],
         *,
-        fusion: dict | None = None,
+        fusion: dict | Sequence[dict] | None = None,
         upsample: dict | None = None,
         block: dict | Sequence[dict] | None = None,
         in_index: Sequence[int] | None = None,
@@ -65,16 +68,17 @@ class UNetHead(BaseDecodeHead):
             init_cfg=init_cfg,
             **kwargs,
         )
-        fusion = fusion or dict(type='Concatenation')
+        levels = len(in_channels) - 1
+        fusions = per_level(fusion or dict(type='Concatenation'), levels)
         upsample = upsample or dict(type='TransposedUpsample')
         common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.upsamples, self.fusions, self.blocks = (nn.ModuleList() for _ in range(3))
-        for level, cfg in enumerate(per_level(block, len(in_channels) - 1)):
+        for level, cfg in enumerate(per_level(block, levels)):
             width, deeper = in_channels[level : level + 2]
             self.upsamples.append(
                 MODELS.build(dict(upsample, in_channels=deeper, out_channels=width))
             )
-            self.fusions.append(MODELS.build(dict(fusion, channels=width)))
+            self.fusions.append(_build_fusion(fusions[level], width, deeper))
             fused = self.fusions[level].out_channels
             self.blocks.append(
                 MODELS.build({**common, **cfg, 'in_channels': fused, 'out_channels': width})
@@ -91,6 +95,19 @@ class UNetHead(BaseDecodeHead):
         """
         *skips, x = self._transform_inputs(inputs)
         for level in reversed(range(len(skips))):
-            up = match_size(self.upsamples[level](x), skips[level].shape[2:])
-            x = self.blocks[level](self.fusions[level](skips[level], up))
+            skip, fusion = skips[level], self.fusions[level]
+            up = match_size(self.upsamples[level](x), skip.shape[2:])
+            x = fusion(skip, up, x) if _takes_coarse(fusion) else fusion(skip, up)
+            x = self.blocks[level](x)
         return self.cls_seg(x)
+
+
+def _takes_coarse(fusion: nn.Module | type[nn.Module] | None) -> bool:
+    return getattr(fusion, 'takes_coarse', False)
+
+
+def _build_fusion(cfg: dict, channels: int, coarse_channels: int) -> nn.Module:
+    kind = cfg['type']
+    if _takes_coarse(MODELS.get(kind) if isinstance(kind, str) else kind):
+        cfg = dict(cfg, coarse_channels=coarse_channels)
+    return MODELS.build(dict(cfg, channels=channels))

@@ -1,25 +1,39 @@
+from .attention_gate import AttentionGate, GridAttentionGate
+from .channel_attention_concatenation import ChannelAttentionConcatenation
 from .concatenation import Concatenation
 from .conv_block import ConvBlock, per_level
 from .conv_layer import ConvLayer
 from .csam import CSAM
 from .da_block import DABlock
+from .drop_block import DropBlock
 from .hybrid_attention import HybridAttention
 from .local_feature_aggregation import LocalFeatureAggregation
 from .msam import MSAM
+from .recurrent_residual_block import RecurrentResidualBlock
 from .residual_block import ResidualBlock
-from .upsample import BilinearUpsample, TransposedUpsample, match_size
+from .spatial_attention import SpatialAttention
+from .structured_dropout_block import StructuredDropoutBlock
+from .upsample import BilinearUpsample, NearestUpsample, TransposedUpsample, match_size
 
 __all__ = [
     'CSAM',
     'MSAM',
+    'AttentionGate',
     'BilinearUpsample',
+    'ChannelAttentionConcatenation',
     'Concatenation',
     'ConvBlock',
     'ConvLayer',
     'DABlock',
+    'DropBlock',
+    'GridAttentionGate',
     'HybridAttention',
     'LocalFeatureAggregation',
+    'NearestUpsample',
+    'RecurrentResidualBlock',
     'ResidualBlock',
+    'SpatialAttention',
+    'StructuredDropoutBlock',
     'TransposedUpsample',
     'match_size',
     'per_level',

@@ -42,19 +42,20 @@ class SpatialWeights(nn.Module):
     Args:
         kernel_size: side of the convolution, odd.
         pools: the convolution's input channels in this order, of ``mean`` and ``max``.
+        bias: whether the convolution has a bias.
 
     Raises:
         ValueError: if ``kernel_size`` is even, which would change the size of the map.
     """
 
-    def __init__(self, *, kernel_size: int, pools: Sequence[str]):
+    def __init__(self, *, kernel_size: int, pools: Sequence[str], bias: bool = True):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(
                 f'kernel_size must be odd to keep the size of the map, got {kernel_size}'
             )
         self.pools = tuple(pools)
-        self.conv = nn.Conv2d(len(self.pools), 1, kernel_size, padding=kernel_size // 2)
+        self.conv = nn.Conv2d(len(self.pools), 1, kernel_size, padding=kernel_size // 2, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the positions of ``x``, ``(N, C, H, W)``, by ``(N, 1, H, W)``."""

@@ -20,6 +20,7 @@ class ConvBlock(nn.Sequential):
         num_convs: number of convolutions.
         kernel_size: odd side of the kernels in pixels.
         dropout: probability with which a value is dropped in training.
+        bias: whether the convolutions have a bias; ``None`` means those without normalisation.
         norm_cfg: normalisation; ``None`` means none, and convolutions with bias.
         act_cfg: activation; ``None`` means ReLU.
     """
@@ -32,6 +33,7 @@ class ConvBlock(nn.Sequential):
         num_convs: int = 2,
         kernel_size: int = 3,
         dropout: float = 0.0,
+        bias: bool | None = None,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
     ):
@@ -42,6 +44,7 @@ class ConvBlock(nn.Sequential):
                     out_channels,
                     kernel_size,
                     padding=kernel_size // 2,
+                    bias='auto' if bias is None else bias,
                     norm_cfg=norm_cfg,
                     act_cfg=act_cfg or dict(type='ReLU'),
                 )

@@ -8,22 +8,63 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class TransposedUpsample(nn.Sequential):
-    """2x2 transposed convolution with stride 2: ``(N, Cin, H, W)`` to ``(N, Cout, 2H, 2W)``.
+    """Transposed convolution with stride 2: ``(N, Cin, H, W)`` to ``(N, Cout, 2H, 2W)``.
+
+    With ``kernel_size=3`` it is SA-UNet's: a kernel's centre falls on pixel 2i, where Keras puts it
+    on 2i + 1. One network is the other with images and kernels mirrored.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
+        kernel_size: side of the kernels in pixels; 2 is the U-Net's.
         norm_cfg: normalisation after the convolution, and then ReLU; ``None`` means neither, as in
             the U-Net.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, norm_cfg: dict | None = None):
-        bias = norm_cfg is None
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int = 2,
+        norm_cfg: dict | None = None,
+    ):
         super().__init__(
-            nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2, bias=bias)
+            nn.ConvTranspose2d(
+                in_channels,
+                out_channels,
+                kernel_size,
+                stride=2,
+                padding=(kernel_size - 1) // 2,
+                output_padding=kernel_size % 2,
+                bias=norm_cfg is None,
+            )
         )
         if norm_cfg is not None:
             self.extend([build_norm_layer(norm_cfg, out_channels)[1], nn.ReLU(inplace=True)])
+
+
+@MODELS.register_module()
+class NearestUpsample(nn.Sequential):
+    """Nearest-neighbour interpolation by two, 3x3 convolution, normalisation, ReLU.
+
+    The upsampling of R2U-Net's widely used implementation: the convolution has a bias, before a
+    normalisation too.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        norm_cfg: normalisation; ``None`` means none.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, norm_cfg: dict | None = None):
+        super().__init__(
+            nn.Upsample(scale_factor=2, mode='nearest'),
+            nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
+        )
+        if norm_cfg is not None:
+            self.append(build_norm_layer(norm_cfg, out_channels)[1])
+        self.append(nn.ReLU(inplace=True))
 
 
 @MODELS.register_module()

@@ -26,6 +26,12 @@ def test_without_normalisation_the_convolutions_have_a_bias():
     assert block(torch.randn(1, 3, 5, 7)).shape == (1, 8, 5, 7)
 
 
+def test_a_bias_beside_the_normalisation_is_asked_for():
+    block = ConvBlock(3, 8, bias=True, norm_cfg=dict(type='BN'))
+    assert [layer.conv.bias is not None for layer in block] == [True, True]
+    assert all(layer.with_norm for layer in block)
+
+
 def test_dropout_comes_last_and_only_in_training():
     block = ConvBlock(3, 8, dropout=0.5)
     x = torch.randn(1, 3, 5, 7)

@@ -1,11 +1,18 @@
 """MSAM against Table 3 and equations 1 and 2 of the paper, written with loops."""
 
+import functools
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from mmseg_attn.models.layers import MSAM
+from mmseg_attn.models.layers import msam as msam_layer
 from mmseg_attn.ops import global_attention
 from tests.measures import LargestTensor, value_and_gradients
+from tests.models.layers import msam_memory
 
 
 def convolve(x, weight, bias, stride, padding, size):
@@ -133,6 +140,31 @@ def test_never_builds_the_attention_map():
     with LargestTensor() as largest:
         global_attention(x, x, x, backend='reference')
     assert largest.elements == 2 * positions**2
+
+
+def test_memory_and_result_at_112x112_positions(root, tmp_path):
+    """At most a fifth of what the formula written out takes, forward and backward together."""
+    grown, results = {}, {}
+    for backend in ('auto', 'reference'):
+        done = subprocess.run(
+            [sys.executable, msam_memory.__file__, backend, str(tmp_path / backend)],
+            env=os.environ | dict(PYTHONPATH=str(root), OMP_NUM_THREADS='1'),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        grown[backend] = int(done.stdout.split()[-1])
+        results[backend] = torch.load(tmp_path / backend)[:3]  # and gradients of both features
+    assert grown['auto'] <= grown['reference'] / 5, grown
+    torch.testing.assert_close(results['auto'], results['reference'], rtol=1e-5, atol=1e-5)
+
+
+def test_result_is_that_of_the_formula_in_float64(monkeypatch):
+    layer = MSAM((64, 128)).double()
+    result = msam_memory.run(layer, 28)
+    written_out = functools.partial(global_attention, backend='reference')
+    monkeypatch.setattr(msam_layer, 'global_attention', written_out)
+    torch.testing.assert_close(result, msam_memory.run(layer, 28), rtol=1e-10, atol=1e-10)
 
 
 def test_without_attention_only_the_projection_remains():

@@ -2,10 +2,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmseg_attn.models.layers import BilinearUpsample, TransposedUpsample, match_size
+from mmseg_attn.models.layers import (
+    BilinearUpsample,
+    NearestUpsample,
+    TransposedUpsample,
+    match_size,
+)
 
 
-@pytest.mark.parametrize('layer', [TransposedUpsample, BilinearUpsample])
+@pytest.mark.parametrize('layer', [TransposedUpsample, NearestUpsample, BilinearUpsample])
 def test_doubles_the_size_and_sets_the_channels(layer):
     assert layer(6, 4)(torch.randn(2, 6, 5, 3)).shape == (2, 4, 10, 6)
 
@@ -37,3 +42,25 @@ def test_transposed_convolution_with_normalisation():
     variance = expected.var(dim=(0, 2, 3), keepdim=True, correction=0)
     torch.testing.assert_close(layer(x), ((expected - mean) / (variance + 1e-5).sqrt()).relu())
     assert layer[0].bias is None
+
+
+def test_three_pixel_kernels_are_the_mirror_image_of_keras_same_padding():
+    """Keras' ``same`` cuts the last row and column of the full result."""
+    layer = TransposedUpsample(6, 4, kernel_size=3).double()
+    x = torch.randn(2, 6, 5, 3, dtype=torch.float64)
+    keras = F.conv_transpose2d(x, layer[0].weight.flip(2, 3), layer[0].bias, stride=2)
+    mirrored = layer(x.flip(2, 3)).flip(2, 3)
+    torch.testing.assert_close(mirrored, keras[:, :, :10, :6])
+
+
+@pytest.mark.parametrize('norm_cfg', [None, dict(type='BN')])
+def test_nearest_neighbours_then_convolution(norm_cfg):
+    layer = NearestUpsample(6, 4, norm_cfg=norm_cfg).double()
+    x = torch.randn(2, 6, 5, 3, dtype=torch.float64)
+    repeated = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    expected = F.conv2d(repeated, layer[1].weight, layer[1].bias, padding=1)
+    if norm_cfg:
+        mean = expected.mean(dim=(0, 2, 3), keepdim=True)
+        variance = expected.var(dim=(0, 2, 3), keepdim=True, correction=0)
+        expected = (expected - mean) / (variance + 1e-5).sqrt()
+    torch.testing.assert_close(layer(x), expected.relu())

@@ -1,0 +1,2 @@
+_base_ = '../unet/unet_1xb8-250e_covid19-512x512.py'
+model = dict(decode_head=dict(fusion=dict(type='AttentionGate', norm_cfg=_base_.norm_cfg)))

@@ -1,0 +1,113 @@
+"""Decoding by the places of the maxima (SegNet: Badrinarayanan et al., 2017, section 3).
+
+With SegNet's convolutions, mirrored from VGG16, this is its decoder. MSANet's stands on it too.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmseg_attn.models.layers import ConvLayer
+
+
+@MODELS.register_module()
+class UnpoolingHead(BaseDecodeHead):
+    """At every level: put the values where the encoder's maxima were, convolve; then classify.
+
+    Of the maps, only the deepest and those of ``skips`` are used; the others give their size. The
+    last convolution, 3x3 and bare, gives the classes.
+
+    Args:
+        in_channels: channels of the maps, finest first.
+        levels: channels and kernel size of every convolution of every level, finest first. The
+            last one of a level has the channels of the next finer map; a level may have none.
+        skips: levels at which the backbone's or neck's map stands beside the unpooled one.
+        norm_cfg: normalisation; ``None`` means none.
+        act_cfg: activation; ``None`` means ReLU.
+        dropout_ratio: dropout before the last convolution.
+        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+            where MMSegmentation's heads begin with almost equal logits.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
+            ``BaseDecodeHead`` takes.
+
+    Raises:
+        ValueError: if there are more or fewer levels than maps.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        *,
+        levels: Sequence[Sequence[tuple[int, int]]],
+        skips: Sequence[int] = (),
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+        dropout_ratio: float = 0.0,
+        init_cfg: dict | list[dict] | None = None,
+        **kwargs,
+    ):
+        if len(levels) != len(in_channels):
+            raise ValueError(
+                f'levels lists {len(levels)} for {len(in_channels)} maps: give one for each'
+            )
+        super().__init__(
+            in_channels,
+            in_channels[0],
+            in_index=tuple(range(len(in_channels))),
+            input_transform='multiple_select',
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg or dict(type='ReLU'),
+            dropout_ratio=dropout_ratio,
+            init_cfg=init_cfg,
+            **kwargs,
+        )
+        self.skips = tuple(skips)
+        self.blocks = nn.ModuleList()
+        for level, convs in enumerate(levels):
+            width = in_channels[level] * (2 if level in self.skips else 1)
+            self.blocks.append(nn.Sequential())
+            for channels, kernel_size in convs:
+                self.blocks[level].append(
+                    ConvLayer(
+                        width,
+                        channels,
+                        kernel_size,
+                        padding=kernel_size // 2,
+                        norm_cfg=self.norm_cfg,
+                        act_cfg=self.act_cfg,
+                    )
+                )
+                width = channels
+        self.conv_seg = nn.Conv2d(in_channels[0], self.out_channels, 3, padding=1)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Decode.
+
+        Args:
+            inputs: the maps, finest first, then the positions of the pools' maxima, finest first.
+
+        Returns:
+            Logits ``(N, out_channels, H, W)`` at the size of the finest map.
+
+        Raises:
+            ValueError: if the pools' indices are missing.
+        """
+        features, indices = self._transform_inputs(inputs), inputs[len(self.in_channels) :]
+        if len(indices) != len(features) - 1:
+            raise ValueError(
+                f'{type(self).__name__} unpools and needs {len(features) - 1} maps of indices '
+                f'after the {len(features)} features, got {len(indices)}: use UNetEncoder with '
+                'return_indices=True, or MSANetEncoder'
+            )
+        x = self.blocks[-1](features[-1])
+        for level in reversed(range(len(features) - 1)):
+            size = features[level].shape[2:]
+            x = F.max_unpool2d(x, indices[level], kernel_size=2, stride=2, output_size=size)
+            if level in self.skips:
+                x = torch.cat([x, features[level]], dim=1)
+            x = self.blocks[level](x)
+        return self.cls_seg(x)

@@ -1,0 +1,99 @@
+"""Attention gates of the Attention U-Net (Oktay et al., arXiv 1804.03999).
+
+The decoder's signal g weighs the positions of the skip x before the concatenation, equation 1:
+
+    alpha = sigmoid(psi(ReLU(W_g g + W_x x))),  output = [alpha x, up]
+
+Two gates go by this name:
+
+- ``AttentionGate``, the widely used PyTorch version: g is the upsampled decoder feature; W_g, W_x
+  and psi are 1x1 convolutions with batch normalisation, the hidden layer has half the channels, and
+  all four skips are gated. Deviation: no biases before the normalisation, where they cancel.
+- ``GridAttentionGate``, the authors' own: g is the coarser decoder feature before it is upsampled,
+  W_x a 2x2 convolution with stride 2 without bias, the hidden layer has all the channels, nothing
+  is normalised, alpha is upsampled bilinearly, and the finest skip is not gated. Deviation: what
+  their code has beyond equation 1 is left out: a convolution of each gate's output, another one of
+  the deepest signal, deep supervision.
+
+The first version goes up by nearest neighbours and a 3x3 convolution, the second by interpolation.
+Here both go up as the U-Net beside them (``TransposedUpsample``), so that only the gates differ.
+"""
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from .conv_layer import ConvLayer
+from .upsample import match_size
+
+
+@MODELS.register_module()
+class AttentionGate(nn.Module):
+    """Skip fusion ``[skip * alpha, up]`` with alpha from the skip and the upsampled feature.
+
+    Args:
+        channels: channels C of skip and decoder feature.
+        norm_cfg: normalisation after W_g, W_x and psi, whose output has one channel; ``None`` means
+            none.
+    """
+
+    def __init__(self, channels: int, *, norm_cfg: dict | None = None):
+        super().__init__()
+        self.out_channels = 2 * channels
+        hidden = max(channels // 2, 1)
+        self.w_g = ConvLayer(channels, hidden, 1, norm_cfg=norm_cfg, act_cfg=None)
+        self.w_x = ConvLayer(channels, hidden, 1, norm_cfg=norm_cfg, act_cfg=None)
+        self.psi = ConvLayer(hidden, 1, 1, norm_cfg=norm_cfg, act_cfg=None)
+
+    def weights(self, skip: Tensor, up: Tensor) -> Tensor:
+        """Weigh the positions of the skip, ``(N, C, H, W)``, by ``(N, 1, H, W)``."""
+        return self.psi((self.w_g(up) + self.w_x(skip)).relu()).sigmoid()
+
+    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        return torch.cat([skip * self.weights(skip, up), up], dim=1)  # (N, 2C, H, W)
+
+
+@MODELS.register_module()
+class GridAttentionGate(nn.Module):
+    """Skip fusion ``[skip * alpha, up]`` with alpha from the skip and the coarser feature.
+
+    Odd sides of the skip are padded by a row or column of zeros before W_x, as pooling rounds up.
+
+    Args:
+        channels: channels C of skip and upsampled feature.
+        coarse_channels: channels of the decoder feature before the upsampling.
+    """
+
+    takes_coarse = True
+
+    def __init__(self, channels: int, *, coarse_channels: int):
+        super().__init__()
+        self.out_channels = 2 * channels
+        self.w_g = nn.Conv2d(coarse_channels, channels, 1)
+        self.w_x = nn.Conv2d(channels, channels, 2, stride=2, bias=False)
+        self.psi = nn.Conv2d(channels, 1, 1)
+
+    def weights(self, skip: Tensor, coarse: Tensor) -> Tensor:
+        """Weigh the positions of the skip, ``(N, C, H, W)``, by ``(N, 1, H, W)``."""
+        height, width = skip.shape[2:]
+        bottom, right = height % 2, width % 2
+        x = self.w_x(F.pad(skip, (0, right, 0, bottom)) if bottom or right else skip)
+        g = match_size(self.w_g(coarse), x.shape[2:])
+        alpha = self.psi((g + x).relu()).sigmoid()  # (N, 1, ceil(H / 2), ceil(W / 2))
+        alpha = F.interpolate(alpha, scale_factor=2, mode='bilinear', align_corners=False)
+        return match_size(alpha, (height, width))
+
+    def forward(self, skip: Tensor, up: Tensor, coarse: Tensor) -> Tensor:
+        """Gate and concatenate.
+
+        Args:
+            skip: encoder feature ``(N, C, H, W)``.
+            up: upsampled decoder feature of the same shape.
+            coarse: decoder feature before the upsampling; where it does not have half the skip's
+                size, its map W_g is resized.
+
+        Returns:
+            ``(N, 2C, H, W)``.
+        """
+        return torch.cat([skip * self.weights(skip, coarse), up], dim=1)

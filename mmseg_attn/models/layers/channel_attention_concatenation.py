@@ -1,0 +1,36 @@
+"""Channel attention on the way up, of P-UNet.
+
+Paper: Zhang and Huang, "P-UNet: Parallel Attention Based UNet for Crack Detection" (ICSIP 2022). It
+has no public code; built from one sentence about it in the DA-UNet paper (arXiv 2304.10829, section
+2): the decoder has four upsampling modules, P-UNet "adds a channel attention module after the
+second", and leaves the connections from the encoder as they are. Decisions:
+
+- The attention weighs the upsampled feature, directly after the upsampling and before the
+  concatenation, so that the skip arrives as it is.
+- It is the channel attention module of CBAM (Woo et al., 2018): average and maximum over the
+  positions, one MLP without bias for both, whose hidden layer is 16 times narrower, sigmoid.
+"""
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from .channel_spatial import ChannelWeights
+
+
+@MODELS.register_module()
+class ChannelAttentionConcatenation(nn.Module):
+    """Skip fusion ``[skip, up * w(up)]`` with one weight w per channel.
+
+    Args:
+        channels: channels C of skip and decoder feature.
+        reduction: the MLP's hidden layer has ``channels // reduction`` units, at least one.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 16):
+        super().__init__()
+        self.out_channels = 2 * channels
+        self.channel = ChannelWeights(channels, reduction=reduction, pools=('mean', 'max'))
+
+    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        return torch.cat([skip, up * self.channel(up)], dim=1)  # (N, 2C, H, W)
