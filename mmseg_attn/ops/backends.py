@@ -2,20 +2,28 @@
 
 from collections.abc import Callable, Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+CPU_ONLY = ('chunks', 'strips')
 
-def select(backends: Mapping[str, Callable], name: str) -> Callable:
-    """Return the backend called ``name``; ``auto`` is the last entry.
+
+def select(backends: Mapping[str, Callable], name: str, x: Tensor) -> Callable:
+    """Return the backend called ``name``.
+
+    ``auto`` is the last entry on the CPU, and ``sdpa`` elsewhere and where the model is traced.
 
     Raises:
-        ValueError: if there is no backend of that name.
+        ValueError: if there is no backend of that name, or it does not run on the device of ``x``.
     """
+    on_cpu = x.device.type == 'cpu'
     if name == 'auto':
-        return list(backends.values())[-1]
+        name = list(backends)[-1] if on_cpu and not torch.compiler.is_compiling() else 'sdpa'
     if name not in backends:
         raise ValueError(f'unknown backend {name!r}: choose one of {["auto", *backends]}')
+    if name in CPU_ONLY and not on_cpu:
+        raise ValueError(f"backend {name!r} runs on the CPU, not on {x.device}: use 'auto'")
     return backends[name]
 
 
@@ -41,25 +49,27 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Softmax attention of token sequences with PyTorch's fused kernels, in linear memory.
 
     The fused kernels want one channel count for all three, so missing channels are filled with
-    zeros: they add nothing to an inner product.
+    zeros: they add nothing to an inner product. Not on the meta device, where nothing is computed
+    and FLOPs are counted: these are the formula's.
+
+    Windows stand where heads usually do, beside the batch: CUDA launches at most 65535 of each.
 
     Args:
-        query: ``(B, L, Ck)``.
-        key: ``(B, S, Ck)``.
-        value: ``(B, S, Cv)``.
+        query: ``(N, windows, L, Ck)``.
+        key: ``(N, windows, S, Ck)``.
+        value: ``(N, windows, S, Cv)``.
         scale: factor on the inner products.
 
     Returns:
-        ``(B, L, Cv)``.
+        ``(N, windows, L, Cv)``.
     """
     key_channels, value_channels = key.shape[-1], value.shape[-1]
-    if key_channels < value_channels:
+    if query.is_meta:
+        pass
+    elif key_channels < value_channels:
         missing = (0, value_channels - key_channels)
         query, key = F.pad(query, missing), F.pad(key, missing)
     elif value_channels < key_channels:
         value = F.pad(value, (0, key_channels - value_channels))
-    # one head: (B, 1, L, C)
-    out = F.scaled_dot_product_attention(
-        query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1), scale=scale
-    )
-    return out.squeeze(1)[..., :value_channels]
+    out = F.scaled_dot_product_attention(query, key, value, scale=scale)
+    return out[..., :value_channels]

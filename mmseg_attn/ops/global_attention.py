@@ -6,6 +6,7 @@
 from torch import Tensor
 
 from . import backends
+from .global_chunks import GlobalChunks
 
 
 def _reference(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
@@ -18,12 +19,21 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
 
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """PyTorch's fused attention; memory is linear in the number of positions."""
-    q, k, v = (x.flatten(2).transpose(1, 2).contiguous() for x in (query, key, value))
-    out = backends.attend(q, k, v, scale)  # (N, Hq Wq, Cv)
-    return out.transpose(1, 2).unflatten(2, query.shape[2:])
+    q, k, v = (x.flatten(2).mT.contiguous().unsqueeze(1) for x in (query, key, value))
+    out = backends.attend(q, k, v, scale)  # (N, 1, Hq Wq, Cv)
+    return out.squeeze(1).mT.unflatten(2, query.shape[2:])
 
 
-_BACKENDS = {'reference': _reference, 'sdpa': _sdpa}
+def _chunks(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """The fast way on the CPU; memory is linear in the number of positions."""
+    tokens = [x.flatten(2).mT.contiguous() for x in (query, key, value)]
+    if query.element_size() < 4:
+        tokens = [x.float() for x in tokens]
+    out = GlobalChunks.apply(*tokens, scale)  # (N, Hq Wq, Cv)
+    return out.to(value.dtype).mT.unflatten(2, query.shape[2:])
+
+
+_BACKENDS = {'reference': _reference, 'sdpa': _sdpa, 'chunks': _chunks}
 
 
 def global_attention(
@@ -36,8 +46,9 @@ def global_attention(
         key: ``(N, Ck, Hk, Wk)``.
         value: ``(N, Cv, Hk, Wk)``.
         scale: factor on the inner products, for example ``Ck ** -0.5``.
-        backend: ``reference`` (the formula written out), ``sdpa`` (fused, memory linear in the
-            number of positions) or ``auto``, which is ``sdpa``.
+        backend: ``reference`` (the formula written out), ``sdpa`` (PyTorch's fused attention),
+            ``chunks`` (on the CPU, a part of the queries at a time) or ``auto``: ``chunks`` on the
+            CPU, else ``sdpa``. All but the first take memory linear in the number of positions.
 
     Returns:
         ``(N, Cv, Hq, Wq)``.
@@ -46,4 +57,4 @@ def global_attention(
         ValueError: if the shapes do not fit together or the backend is unknown.
     """
     backends.check_maps(query, key, value)
-    return backends.select(_BACKENDS, backend)(query, key, value, scale)
+    return backends.select(_BACKENDS, backend, query)(query, key, value, scale)

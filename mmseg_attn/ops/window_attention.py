@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import backends
+from .window_strips import WindowStrips
 
 
 def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
@@ -38,8 +39,8 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) 
         tokens = []
         for x in (query, key, value):
             tiles = x[:, :, rows, columns].unflatten(3, (-1, n)).unflatten(2, (-1, m))
-            # (N, C, H/m, m, W/n, n) -> (N * H/m * W/n, m*n, C)
-            tokens.append(tiles.permute(0, 2, 4, 3, 5, 1).reshape(-1, m * n, x.shape[1]))
+            tiles = tiles.permute(0, 2, 4, 3, 5, 1)  # (N, H/m, W/n, m, n, C)
+            tokens.append(tiles.flatten(3, 4).flatten(1, 2))  # (N, windows, m*n, C)
         out = backends.attend(*tokens, scale)
         tiles = out.view(-1, height // m, width // n, m, n, value.shape[1])
         return tiles.permute(0, 5, 1, 3, 2, 4).reshape(-1, value.shape[1], height, width)
@@ -54,7 +55,7 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) 
     )
 
 
-_BACKENDS = {'reference': _reference, 'sdpa': _sdpa}
+_BACKENDS = {'reference': _reference, 'sdpa': _sdpa, 'strips': WindowStrips.apply}
 
 
 def window_attention(
@@ -74,8 +75,9 @@ def window_attention(
         value: ``(N, Cv, H, W)``.
         window_size: side of the windows in pixels; may exceed the map.
         scale: factor on the inner products, for example ``Ck ** -0.5``.
-        backend: ``reference`` (the formula written out with unfold), ``sdpa`` (fused, nothing
-            padded) or ``auto``, which is ``sdpa``.
+        backend: ``reference`` (the formula written out with unfold), ``sdpa`` (PyTorch's fused
+            attention, nothing padded), ``strips`` (on the CPU, a part of the windows at a time) or
+            ``auto``: ``strips`` on the CPU, else ``sdpa``.
 
     Returns:
         ``(N, Cv, H, W)``.
@@ -92,5 +94,5 @@ def window_attention(
         )
     if window_size < 1:
         raise ValueError(f'window_size must be at least 1, got {window_size}')
-    run = backends.select(_BACKENDS, backend)
+    run = backends.select(_BACKENDS, backend, query)
     return run(query, key, value, window_size, scale)

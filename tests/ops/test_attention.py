@@ -4,10 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmseg_attn.ops import global_attention, window_attention
+from mmseg_attn.ops import (
+    backends,
+    global_attention,
+    global_chunks,
+    window_attention,
+    window_strips,
+)
 from tests.measures import LargestTensor
 
-BACKENDS = ['reference', 'sdpa', 'auto']
+WINDOW_BACKENDS = ['reference', 'sdpa', 'strips', 'auto']
+GLOBAL_BACKENDS = ['reference', 'sdpa', 'chunks', 'auto']
 # height, width, window: whole windows; borders on one and both sides; a window beyond the map
 SIZES = [(6, 9, 3), (6, 8, 3), (7, 8, 3), (2, 3, 5), (1, 1, 7), (4, 4, 1)]
 
@@ -49,7 +56,7 @@ def assert_same(actual: Tensor, expected: Tensor, inputs: list[Tensor]) -> None:
         torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('backend', WINDOW_BACKENDS)
 @pytest.mark.parametrize(('height', 'width', 'window'), SIZES)
 def test_window_attention_is_the_formula(height, width, window, backend):
     inputs = maps((3, height, width), (3, height, width), (5, height, width))
@@ -57,7 +64,7 @@ def test_window_attention_is_the_formula(height, width, window, backend):
     assert_same(actual, attend_written_out(*inputs, 0.7, window), inputs)
 
 
-@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('backend', GLOBAL_BACKENDS)
 @pytest.mark.parametrize('channels', [(3, 5), (5, 3), (4, 4)])
 def test_global_attention_is_the_formula(channels, backend):
     inputs = maps((channels[0], 3, 4), (channels[0], 2, 5), (channels[1], 2, 5))
@@ -65,7 +72,7 @@ def test_global_attention_is_the_formula(channels, backend):
     assert_same(actual, attend_written_out(*inputs, 0.7, None), inputs)
 
 
-@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('backend', WINDOW_BACKENDS)
 def test_a_window_sees_nothing_outside(backend):
     query, key, value = (x.detach() for x in maps((3, 8, 8), (3, 8, 8), (3, 8, 8)))
     before = window_attention(query, key, value, 3, backend=backend)
@@ -77,26 +84,71 @@ def test_a_window_sees_nothing_outside(backend):
     assert not changed.any()
 
 
-@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('backend', WINDOW_BACKENDS)
 def test_the_border_receives_no_weight_from_outside(backend):
     ones = torch.ones(1, 2, 5, 5)
     torch.testing.assert_close(window_attention(ones, ones, ones, 3, backend=backend), ones)
 
 
+@pytest.fixture
+def small_parts(monkeypatch):
+    """The CPU's backends take maps apart as they do with large ones."""
+    monkeypatch.setattr(window_strips, 'CHUNK_BYTES', 4096)
+    monkeypatch.setattr(global_chunks, 'CHUNK', 1024)
+    monkeypatch.setattr(global_chunks, 'TILE', (24, 40))
+
+
+@pytest.mark.parametrize(('height', 'width', 'window'), [(20, 23, 7), (9, 30, 4), (5, 3, 7)])
+def test_many_strips_are_the_formula(height, width, window, small_parts):
+    inputs = maps((6, height, width), (6, height, width), (8, height, width))
+    actual = window_attention(*inputs, window, 0.7, backend='strips')
+    assert_same(actual, window_attention(*inputs, window, 0.7, backend='reference'), inputs)
+
+
+def test_many_chunks_are_the_formula(small_parts):
+    inputs = maps((6, 9, 13), (6, 11, 12), (8, 11, 12))  # 117 queries, 132 keys
+    actual = global_attention(*inputs, 0.7, backend='chunks')
+    assert_same(actual, global_attention(*inputs, 0.7, backend='reference'), inputs)
+
+
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('fast', ['sdpa', 'auto'])
 @pytest.mark.parametrize('window', [None, 7])
-def test_backends_agree_in_float32_and_channels_last(window):
-    inputs = [torch.randn(1, 16, 20, 23).to(memory_format=torch.channels_last) for _ in range(3)]
+def test_backends_agree_in_float32(window, fast, layout):
+    inputs = [torch.randn(2, 16, 20, 23).to(memory_format=layout) for _ in range(3)]
     run = global_attention if window is None else window_attention
     arguments = [*inputs] if window is None else [*inputs, window]
     torch.testing.assert_close(
-        run(*arguments, backend='sdpa'),
+        run(*arguments, backend=fast),
         run(*arguments, backend='reference'),
         rtol=1e-4,
         atol=1e-5,
     )
 
 
-def test_global_attention_never_builds_the_map():
+@pytest.mark.parametrize('window', [None, 7])
+def test_16_bits_are_attended_in_32(window):
+    """Only input and output are rounded, with and without autocast, forward and backward."""
+    inputs = [torch.randn(1, 64, 14, 15).bfloat16().requires_grad_() for _ in range(3)]
+    run = global_attention if window is None else window_attention
+    arguments = [] if window is None else [window]
+    exact = [x.detach().float().requires_grad_() for x in inputs]
+    expected = run(*exact, *arguments, backend='reference')
+    upstream = torch.randn_like(expected).bfloat16()
+    gradients = torch.autograd.grad(expected, exact, upstream.float())
+    for enabled in (False, True):
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=enabled):
+            actual = run(*inputs, *arguments)
+        assert actual.dtype == torch.bfloat16
+        for x, y in zip(
+            [actual, *torch.autograd.grad(actual, inputs, upstream)],
+            [expected, *gradients],
+            strict=True,
+        ):
+            torch.testing.assert_close(x.float(), y, rtol=2**-7, atol=2**-7 * y.abs().max().item())
+
+
+def test_global_attention_never_builds_the_map(small_parts):
     """Of N positions, nothing of N * N elements exists, forward or backward."""
     positions = 24 * 24
     inputs = [torch.randn(1, 8, 24, 24, requires_grad=True) for _ in range(3)]
@@ -106,6 +158,15 @@ def test_global_attention_never_builds_the_map():
     with LargestTensor() as written_out:
         global_attention(*inputs, backend='reference')
     assert written_out.elements >= positions * positions  # the watch sees what it should
+
+
+def test_windows_do_not_pile_up_in_the_batch(monkeypatch):
+    """CUDA's kernels take at most 65535 samples and as many heads."""
+    counts, attend = [], backends.attend
+    monkeypatch.setattr(backends, 'attend', lambda *x: counts.extend(x[0].shape[:2]) or attend(*x))
+    maps = [torch.empty(8, 4, 512, 512, device='meta')] * 3
+    assert window_attention(*maps, 3, backend='sdpa').shape == maps[0].shape
+    assert max(counts) == 170 * 170
 
 
 @pytest.mark.parametrize(
@@ -123,3 +184,9 @@ def test_global_attention_never_builds_the_map():
 def test_wrong_input_is_named(shapes, window, backend, message):
     with pytest.raises(ValueError, match=message):
         window_attention(*(torch.zeros(s) for s in shapes), window, backend=backend)
+
+
+def test_a_backend_of_the_cpu_is_refused_elsewhere():
+    maps = [torch.zeros(1, 2, 4, 4, device='meta')] * 3
+    with pytest.raises(ValueError, match="'strips' runs on the CPU, not on meta: use 'auto'"):
+        window_attention(*maps, 2, backend='strips')

@@ -1,0 +1,97 @@
+"""Window attention on the CPU: as many windows at a time as the processor's cache holds.
+
+To cut a map into windows moves its values around in memory; done for the whole map, forward and
+backward, that takes longer than the attention. Here a strip of windows is cut out, attended and
+written back while it is in the cache. The backward pass computes the attention map again instead of
+keeping it. 16-bit maps are attended in 32 bits.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+CHUNK_BYTES = 1 << 21  # of one map
+
+Area = tuple[slice, slice, slice]  # samples, rows, columns
+
+
+class WindowStrips(torch.autograd.Function):
+    """``softmax(scale * Q K^T) V`` in every window of maps ``(N, C, H, W)``."""
+
+    @staticmethod
+    def forward(
+        ctx, query: Tensor, key: Tensor, value: Tensor, window: int, scale: float
+    ) -> Tensor:
+        ctx.save_for_backward(query, key, value)
+        ctx.window, ctx.scale = window, scale
+        out = torch.empty_like(value)
+        with torch.autocast('cpu', enabled=False):
+            for area in _areas(value, window):
+                q, k, v = (_cut(x, area, window) for x in (query, key, value))
+                _put(out, area, window, torch.bmm(_weights(q, k, scale), v))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value = ctx.saved_tensors
+        grads = [torch.empty_like(x) for x in (query, key, value)]
+        with torch.autocast('cpu', enabled=False):
+            for area in _areas(value, ctx.window):
+                q, k, v, g = (_cut(x, area, ctx.window) for x in (query, key, value, grad))
+                weights = _weights(q, k, ctx.scale)
+                scores = torch.bmm(g, v.mT)  # the gradient of the weights, then of the scores
+                scores = torch._softmax_backward_data(scores, weights, -1, weights.dtype)
+                scores *= ctx.scale
+                tokens = torch.bmm(scores, k), torch.bmm(scores.mT, q), torch.bmm(weights.mT, g)
+                for x, t in zip(grads, tokens, strict=True):
+                    _put(x, area, ctx.window, t)
+        return *grads, None, None
+
+
+def _areas(x: Tensor, window: int) -> Iterator[Area]:
+    """Split a batch of maps into areas of whole windows, or of the windows cut off at the edges."""
+    samples, channels, height, width = x.shape
+    row = channels * width * x.element_size()
+    rows = window * max(1, CHUNK_BYTES // (row * window))
+    step = max(1, CHUNK_BYTES // (row * height))
+    for start in range(0, samples, step):
+        for row_span in _spans(height, window, rows):
+            for column_span in _spans(width, window, width):
+                yield slice(start, start + step), row_span, column_span
+
+
+def _spans(size: int, window: int, step: int) -> Iterator[slice]:
+    """Split a side into spans of whole windows, ``step`` pixels at most, and what is left."""
+    whole = size - size % window
+    for start in range(0, whole, step):
+        yield slice(start, min(start + step, whole))
+    if whole < size:
+        yield slice(whole, size)
+
+
+def _tiles(x: Tensor, area: Area, window: int) -> Tensor:
+    """View the windows of an area: ``(N, C, H, W)`` as ``(N, H/m, W/n, m, n, C)``."""
+    samples, rows, columns = area
+    height, width = min(window, rows.stop - rows.start), min(window, columns.stop - columns.start)
+    x = x[samples, :, rows, columns].unflatten(3, (-1, width)).unflatten(2, (-1, height))
+    return x.permute(0, 2, 4, 3, 5, 1)
+
+
+def _cut(x: Tensor, area: Area, window: int) -> Tensor:
+    """Copy the windows of an area: ``(N, C, H, W)`` to ``(windows, m*n, C)``."""
+    tiles = _tiles(x, area, window)
+    tokens = tiles.reshape(-1, tiles.shape[3] * tiles.shape[4], tiles.shape[5])
+    return tokens.float() if x.element_size() < 4 else tokens
+
+
+def _put(x: Tensor, area: Area, window: int, tokens: Tensor) -> None:
+    """Write ``(windows, m*n, C)`` into the windows of an area."""
+    tiles = _tiles(x, area, window)
+    tiles.copy_(tokens.view(tiles.shape))
+
+
+def _weights(query: Tensor, key: Tensor, scale: float) -> Tensor:
+    return torch.bmm(query, key.mT).mul_(scale).softmax(dim=-1)
