@@ -8,8 +8,8 @@ import torch
 import yaml
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
-from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS, VISUALIZERS
 
 from mmseg_attn.evaluation import complexity
@@ -77,7 +77,7 @@ def test_one_training_and_one_test_step(path, pseudo_data, monkeypatch):
 
     test_set = DATASETS.build(cfg.test_dataloader.dataset)
     assert cfg.model.decode_head.num_classes == len(test_set.metainfo['classes'])
-    evaluator = Evaluator(cfg.test_evaluator)
+    evaluator = Runner.build_evaluator(None, cfg.test_evaluator)  # as MMSegmentation's tools do
     evaluator.dataset_meta = test_set.metainfo
     batch = pseudo_collate([test_set[0]])
     evaluator.process(data_batch=batch, data_samples=model.eval().test_step(batch))

@@ -15,18 +15,23 @@ import argparse
 import csv
 import json
 import os
-import re
 import signal
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
 from prettytable import PrettyTable
 
 import mmseg_attn  # noqa: F401  prepares the stack for configs that inherit from mmseg::
 from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.reproduction import (
+    RunError,
+    find_checkpoint,
+    find_metrics,
+    read_config,
+    summarise,
+    write_json,
+)
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -53,8 +58,11 @@ def main(argv: list[str] | None = None) -> None:
     work_dir = args.work_dir or Path('work_dirs', args.config.stem)
     check(args.config, args.cfg_options, args.folds, work_dir)
     folds = []
-    for fold in range(args.folds):
-        folds.append(run_fold(args.config, args.cfg_options, fold, work_dir / f'fold{fold}'))
+    try:
+        for fold in range(args.folds):
+            folds.append(run_fold(args.config, args.cfg_options, fold, work_dir / f'fold{fold}'))
+    except RunError as error:
+        sys.exit(str(error))
     summary = summarise(folds)
     write_json(work_dir / 'cross_validation.json', summary)
     table = write_csv(work_dir / 'cross_validation.csv', summary)
@@ -67,8 +75,8 @@ def check(config: Path, options: list[str], folds: int, work_dir: Path) -> None:
     """Stop, with a sentence, where hours of training would be for nothing."""
     if folds < 1:
         sys.exit(f'--folds must be at least 1, got {folds}')
-    first = load(config, options, 0)
-    if first.pretty_text == load(config, options, 1).pretty_text:
+    first = read_config(config, options, fold=0)
+    if first.pretty_text == read_config(config, options, fold=1).pretty_text:
         sys.exit(
             f'{config} does not read FOLD, so all folds would be the same: name the split files '
             'by it, as in ann_file="splits/fold{{$FOLD:0}}/train.txt"'
@@ -80,7 +88,7 @@ def check(config: Path, options: list[str], folds: int, work_dir: Path) -> None:
             'set default_hooks.checkpoint.save_best to one metric'
         )
     for fold in range(folds):
-        cfg = load(config, options, fold)
+        cfg = read_config(config, options, fold=fold)
         for split in ('train', 'val', 'test'):
             dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
             file = Path(dataset.get('data_root') or '', dataset.get('ann_file') or '')
@@ -94,22 +102,6 @@ def check(config: Path, options: list[str], folds: int, work_dir: Path) -> None:
         )
     work_dir.mkdir(parents=True, exist_ok=True)
     saved.write_text(first.pretty_text)
-
-
-def load(config: Path, options: list[str], fold: int) -> Config:
-    """Read a config as the tools do when FOLD is ``fold``."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
-    before = os.environ.get('FOLD')
-    os.environ['FOLD'] = str(fold)
-    try:
-        cfg = Config.fromfile(config, import_custom_modules=False)
-    finally:
-        os.environ.pop('FOLD')
-        if before is not None:
-            os.environ['FOLD'] = before
-    cfg.merge_from_dict(parser.parse_args(['--cfg-options', *options]).cfg_options)
-    return cfg
 
 
 def run_fold(config: Path, options: list[str], fold: int, folder: Path) -> dict[str, float]:
@@ -129,6 +121,8 @@ def run_fold(config: Path, options: list[str], fold: int, folder: Path) -> dict[
         flags = ['--work-dir', str(folder), *(['--resume'] if resume else [])]
         run('train', config, *flags, options=extra, fold=fold)
         done['checkpoint'] = find_checkpoint(folder)
+        if not done['checkpoint'].startswith('best_'):
+            print(f'== There is no best_*.pth in {folder}: the last checkpoint is tested')
         write_json(file, done)
     flags = [str(folder / done['checkpoint']), '--work-dir', str(folder / 'test')]
     run('test', config, *flags, options=options, fold=fold)
@@ -149,55 +143,6 @@ def run(tool: str, config: Path, *flags: str, options: list[str], fold: int) -> 
             f'Cross-validation stopped: tools/{tool}.py failed in fold {fold} with exit code '
             f'{done.returncode}, see above; everything so far is kept, and the same command goes on'
         )
-
-
-def find_checkpoint(folder: Path) -> str:
-    """Name of the best checkpoint of a finished training, or of its last."""
-    best = list(folder.glob('best_*.pth'))
-    if best:  # after a kill there can be two; the later one is the better one
-        return max(best, key=lambda path: int(re.findall(r'\d+', path.stem)[-1])).name
-    print(f'== There is no best_*.pth in {folder}: the last checkpoint is tested', flush=True)
-    try:
-        return Path((folder / 'last_checkpoint').read_text().strip()).name
-    except FileNotFoundError:
-        sys.exit(f'{folder} holds no checkpoint to test: switch the CheckpointHook on')
-
-
-def find_metrics(folder: Path) -> dict[str, float]:
-    """What MMEngine wrote after the newest test in the folder."""
-    newest = max(folder.glob('*/*.json'))  # the names are times
-    return {
-        key: value
-        for key, value in json.loads(newest.read_text()).items()
-        if key not in ('time', 'data_time') and isinstance(value, int | float) and value == value
-    }
-
-
-def summarise(folds: list[dict[str, float]]) -> dict[str, dict]:
-    """Compare the folds, metric by metric.
-
-    Args:
-        folds: metrics of each fold; one that is not defined in a fold is missing there.
-
-    Returns:
-        Per metric the mean and the standard deviation over the folds that have it, ``None`` where
-        there are too few, and the values.
-    """
-    summary = {}
-    for key in dict.fromkeys(key for fold in folds for key in fold):
-        values = [fold.get(key) for fold in folds]
-        known = [value for value in values if value is not None]
-        mean = statistics.mean(known) if known else None
-        std = statistics.stdev(known) if len(known) > 1 else None
-        summary[key] = dict(mean=mean, std=std, folds=values)
-    return summary
-
-
-def write_json(file: Path, content: dict) -> None:
-    """Write a file that is complete or not there."""
-    aside = file.with_suffix('.tmp')
-    aside.write_text(json.dumps(content, indent=2) + '\n')
-    aside.replace(file)
 
 
 def write_csv(file: Path, summary: dict[str, dict]) -> PrettyTable:

@@ -6,12 +6,16 @@
 """
 
 import runpy
+import sys
 from pathlib import Path
 
-import mmseg_attn  # noqa: F401  registers the parts and prepares the stack
+from mmseg_attn.compat.checkpoint import CheckpointError  # importing it registers the parts
 
 if __name__ == '__main__':
     import mmseg
 
     tool = Path(mmseg.__file__).parent / '.mim' / 'tools' / Path(__file__).name
-    runpy.run_path(str(tool), run_name='__main__')
+    try:
+        runpy.run_path(str(tool), run_name='__main__')
+    except CheckpointError as error:
+        sys.exit(f'error: {error}')

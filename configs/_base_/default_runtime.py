@@ -29,6 +29,8 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # Stops before the first iteration where config and data do not fit.
     dataset_check=dict(type='DatasetCheckHook'),
+    # Stops when a loss or a weight is not finite, before a checkpoint is written.
+    divergence=dict(type='DivergenceHook'),
     per_class=dict(type='PerClassCSVHook'),
     visualization=dict(type='SegVisualizationHook', draw=False, interval=1),
 )

@@ -16,10 +16,14 @@ model = dict(
     neck=dict(type='HybridAttentionSkip', in_channels=_base_.channels),
     decode_head=dict(num_classes=_base_.num_classes, loss_decode=loss),
 )
-val_evaluator = [
-    dict(type='PerClassIoUMetric', iou_metrics=['mIoU']),
-    dict(type='LossMetric', loss_decode=loss),
-]
+val_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[
+        dict(type='PerClassIoUMetric', iou_metrics=['mIoU']),
+        dict(type='LossMetric', loss_decode=loss),
+    ],
+)
 test_evaluator = val_evaluator
 # "Dynamic early stopping": when the validation loss has not fallen for 20 epochs (our decision).
 custom_hooks = [

@@ -11,9 +11,13 @@ model = dict(
     decode_head=dict(num_classes=_base_.num_classes, loss_decode=loss),
 )
 # The paper's figures: loss rate is mean_loss, MAE is MAE, F1 is 'Dice.patellar ligament' / 100.
-val_evaluator = [
-    dict(type='PerClassIoUMetric', iou_metrics=['mIoU', 'mDice']),
-    dict(type='MAEMetric'),
-    dict(type='LossMetric', loss_decode=loss),
-]
+val_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[
+        dict(type='PerClassIoUMetric', iou_metrics=['mIoU', 'mDice']),
+        dict(type='MAEMetric'),
+        dict(type='LossMetric', loss_decode=loss),
+    ],
+)
 test_evaluator = val_evaluator

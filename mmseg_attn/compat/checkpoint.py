@@ -7,13 +7,15 @@ every stack gets, the forks included.
 
 How: MMEngine does all its loading in ``mmengine.runner.checkpoint`` (local files, http(s),
 torchvision, open-mmlab, mmcls, s3, pavi), with ``torch.load`` and ``load_url``, and on the fork
-with ``_safe_torch_load``. In that module, these names are ours.
+with ``_safe_torch_load``. In that module, these names are ours. ``Runner.resume`` also runs, as
+Python, the text that it finds as ``config`` in the meta data; so that is left out.
 
 PyTorch before 2.4 has no allow-list that can hold ``HistoryBuffer``: there only plain state dicts
 load. Before 2.6 ``weights_only`` itself can be broken out of (CVE-2025-32434), so files from
 strangers need PyTorch 2.6 or newer.
 """
 
+import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -31,6 +33,8 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from .stand_ins import ALLOWED, RefusedError, resolve
 
 HAS_ALLOW_LIST = hasattr(torch.serialization, 'add_safe_globals')  # torch >= 2.4
+# What torch says of a file that it does not know, and of old formats that it does not read safely
+FOREIGN = re.compile(r'Unsupported operand|weights_only|legacy|magic number')
 _lock = Lock()  # the allow-list is one per process
 
 
@@ -54,11 +58,14 @@ def load_file(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
     try:
         _check_zip(file)
         with _allow_list():
-            return resolve(torch.load(file, map_location=map_location, weights_only=True))
+            content = resolve(torch.load(file, map_location=map_location, weights_only=True))
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:  # hostile bytes can raise anything
         raise CheckpointError(f'{name} {_explain(error)}') from None
+    if isinstance(content, dict) and isinstance(content.get('meta'), dict):
+        content['meta'].pop('config', None)
+    return content
 
 
 def load_url(
@@ -121,14 +128,38 @@ def _name(entry: Any) -> str:
 
 
 def _check_zip(file: str | Path | BinaryIO) -> None:
-    """``torch.save`` stores and never compresses, so nothing may unpack to more than it is."""
+    """Compare what an archive claims with what it is.
+
+    ``torch.save`` stores and never compresses, so nothing may unpack to more than it is.
+    """
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
-            packed = [m for m in archive.infolist() if m.compress_type != zipfile.ZIP_STORED]
-        if packed:
-            raise UnpicklingError(f'{packed[0].filename} in it is compressed, as in no checkpoint')
+            members = archive.infolist()
+            packed = [each for each in members if each.compress_type != zipfile.ZIP_STORED]
+            if packed:
+                name = packed[0].filename
+                raise UnpicklingError(f'{name!r} in it is compressed, as in no checkpoint')
+            claimed, size = sum(each.file_size for each in members), archive.fp.seek(0, os.SEEK_END)
+            if claimed > size:
+                raise UnpicklingError(f'it claims to hold {claimed} bytes, but has {size}')
+            if not any(each.filename.endswith('data.pkl') for each in members):
+                content = f'with {members[0].filename!r} in it' if members else 'with nothing in it'
+                raise UnpicklingError(f'it is a zip archive {content}')
+            damaged = archive.testzip()  # torch itself compares no checksums
+            if damaged:
+                raise UnpicklingError(f'the checksum of {damaged!r} in it is wrong')
+    elif _start(file).startswith(b'PK'):
+        raise UnpicklingError('its end is missing')
     if not isinstance(file, str | Path):
         file.seek(0)
+
+
+def _start(file: str | Path | BinaryIO) -> bytes:
+    if isinstance(file, str | Path):
+        with open(file, 'rb') as opened:
+            return opened.read(2)
+    file.seek(0)
+    return file.read(2)
 
 
 def _explain(error: Exception) -> str:
@@ -146,7 +177,9 @@ def _explain(error: Exception) -> str:
     if isinstance(error, RuntimeError | UnpicklingError | OSError):
         text = text.split('WeightsUnpickler error: ')[-1].strip()
         reason = re.split(r'\.?\s*\n|\.\s', text)[0]  # torch goes on with advice that is unsafe
-    else:
+        if 'alloc' in reason:
+            reason = 'it asks for more memory than there is'
+    if not isinstance(error, RuntimeError | UnpicklingError | OSError) or FOREIGN.search(reason):
         reason = 'it is not what torch.save writes'
     return (
         f'cannot be read as a checkpoint: {reason[:200]}; '

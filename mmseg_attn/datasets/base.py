@@ -9,8 +9,8 @@ from mmseg.datasets import BaseSegDataset
 class PreparedSegDataset(BaseSegDataset):
     """A ``BaseSegDataset`` that says how to get the files it misses.
 
-    MMSegmentation stops with an assertion when a split file is missing and goes on silently with
-    no image when it is empty.
+    MMSegmentation stops with an assertion when a split file is missing, goes on silently with no
+    image when it is empty, and meets a missing image or label in the middle of the training.
     """
 
     PREPARATION: str = ''  # what the user does to get the data, in the imperative
@@ -25,17 +25,48 @@ class PreparedSegDataset(BaseSegDataset):
             One dict per image, as MMSegmentation's own data sets give it.
 
         Raises:
-            FileNotFoundError: If the split file or the folder of the images is missing.
+            FileNotFoundError: If the split file, a folder, an image or a label is missing; without
+                a split file, every label must have an image.
             ValueError: If the split file or the folder names no image.
         """
-        images, split = self.data_prefix['img_path'], Path(self.ann_file)
+
+        def missing(what: str) -> FileNotFoundError:
+            return FileNotFoundError(f'The {what} is missing: {self.PREPARATION}.')
+
+        split, prefix = Path(self.ann_file), self.data_prefix
+        kinds = [('image', 'img_path', self.img_suffix)]
+        if prefix.get('seg_map_path'):  # else nothing is labelled
+            kinds.append(('label', 'seg_map_path', self.seg_map_suffix))
         if self.ann_file and not split.exists():
-            raise FileNotFoundError(f'The split file {split} is missing: {self.PREPARATION}.')
-        if not fileio.exists(images, backend_args=self.backend_args):
-            raise FileNotFoundError(f'The image folder {images} is missing: {self.PREPARATION}.')
+            raise missing(f'split file {split}')
+        for kind, key, _ in kinds:
+            if not fileio.exists(prefix[key], backend_args=self.backend_args):
+                raise missing(f'{kind} folder {prefix[key]}')
         if split.is_file() and not split.read_text().strip():
             raise ValueError(f'The split file {split} is empty: {self.PREPARATION}.')
         data_list = super().load_data_list()
         if not data_list:
-            raise ValueError(f'{images} holds no {self.img_suffix} image: {self.PREPARATION}.')
+            raise ValueError(
+                f'{prefix["img_path"]} holds no {self.img_suffix} image: {self.PREPARATION}.'
+            )
+        for kind, key, suffix in kinds:
+            present = self.files(prefix[key], suffix)
+            for info in data_list:
+                if Path(info[key]) not in present:
+                    raise missing(f'{kind} {info[key]}')
+            if kind == 'label' and not self.ann_file:
+                alone = present - {Path(info[key]) for info in data_list}
+                if alone:
+                    raise missing(f'image of {min(alone)}')
         return data_list
+
+    def files(self, folder: str, suffix: str) -> set[Path]:
+        """Return the files in a folder and below it whose names end in ``suffix``."""
+        names = fileio.list_dir_or_file(
+            folder,
+            list_dir=False,
+            suffix=suffix,
+            recursive=True,
+            backend_args=self.backend_args,
+        )
+        return {Path(folder, name) for name in names}

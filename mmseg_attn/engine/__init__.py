@@ -1,3 +1,5 @@
-from . import hooks
+from . import hooks, weights
 
-__all__ = ['hooks']
+weights.check_predictions()
+
+__all__ = ['hooks', 'weights']

@@ -1,4 +1,5 @@
 from . import metrics
 from .complexity import Complexity, complexity
+from .seg_evaluator import SegEvaluator
 
-__all__ = ['Complexity', 'complexity', 'metrics']
+__all__ = ['Complexity', 'SegEvaluator', 'complexity', 'metrics']

@@ -52,37 +52,12 @@ def test_classes_and_viewing_colours(folder):
     assert meta['reduce_zero_label'] is False
 
 
-def test_an_image_without_label_is_named(folder):
-    (folder / 'train/train-label-img/6001_lab.png').unlink()
-    with pytest.raises(FileNotFoundError, match=r'6001\.jpg has no label .*6001_lab\.png: get the'):
-        build(folder)
-
-
 def test_a_label_without_image_is_named(folder):
     (folder / 'train/train-org-img/6000.jpg').unlink()
-    with pytest.raises(FileNotFoundError, match=r'6000_lab\.png has no image: get the complete'):
+    with pytest.raises(FileNotFoundError, match=r'image of .*6000_lab\.png is missing: get the'):
         build(folder)
     (folder / 'some.txt').write_text('6001\n')  # a list may leave images out
     assert len(build(folder, ann_file='some.txt')) == 1
-
-
-@pytest.mark.parametrize('kind', ['org', 'label'])
-def test_a_missing_folder_is_named(folder, kind):
-    (folder / f'train/train-{kind}-img').rename(folder / 'elsewhere')
-    with pytest.raises(FileNotFoundError, match=f'train-{kind}-img is missing: get the complete'):
-        build(folder)
-
-
-def test_an_empty_folder_is_named(folder):
-    for path in folder.glob('train/*/*'):
-        path.unlink()
-    with pytest.raises(ValueError, match=r'train-org-img holds no \.jpg image: get the complete'):
-        build(folder)
-
-
-def test_images_alone_need_no_labels(folder):
-    prefix = dict(img_path='train/train-org-img')
-    assert len(build(folder, data_prefix=prefix, pipeline=[])) == 2
 
 
 def test_a_truncated_image_is_named(folder):

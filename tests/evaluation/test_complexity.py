@@ -23,3 +23,17 @@ def test_attention_is_counted():
 
     # two matrix products of 8 channels over windows of 4 ** 2 and 2 ** 2 pixels
     assert flops(4) - flops(2) == 2 * 2 * 8 * 24 * 24 * (16 - 4)
+
+
+def test_attention_with_few_query_channels_counts_as_the_formula():
+    def flops(neck: dict | None) -> int:
+        head = dict(type='UNetHead', in_channels=[8, 16], num_classes=2)
+        backbone = dict(type='UNetEncoder', channels=[8, 16])
+        model = dict(type='EncoderDecoder', backbone=backbone, decode_head=head)
+        return complexity(model | (dict(neck=neck) if neck else {}), (3, 24, 24)).flops
+
+    positions, channels, few = 12 * 12, 16, 2
+    projections = positions * channels * (few + few + channels)
+    attention = positions * positions * (few + channels)
+    neck = dict(type='DABottleneck', channels=channels)
+    assert flops(neck) - flops(None) == 2 * (projections + attention)

@@ -134,7 +134,7 @@ def test_wrong_input_is_an_error_and_writes_nothing(data, name):
 def test_a_pipeline_without_annotations_is_refused(data):
     path = config(data)
     path.write_text(path.read_text().replace("dict(type='LoadAnnotations'),", ''))
-    with pytest.raises(ConversionError, match='DrosophilaDataset loads no annotations: add one'):
+    with pytest.raises(ConversionError, match='DrosophilaDataset loads no annotations: add Load'):
         class_weights.main([str(path)])
 
 

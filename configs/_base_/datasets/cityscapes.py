@@ -39,7 +39,7 @@ tta_pipeline = [
     ),
 ]
 
-dataset = dict(type='CityscapesDataset', data_root=data_root)
+dataset = dict(type='CheckedCityscapesDataset', data_root=data_root)
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,

@@ -38,24 +38,7 @@ tta_pipeline = [
     ),
 ]
 
-dataset = dict(  # CityscapesDataset accepts its own 19 classes only
-    type='BaseSegDataset',
-    img_suffix='_leftImg8bit.png',
-    seg_map_suffix='_gtFine_labelTrainIds.png',
-    metainfo=dict(
-        classes=(
-            'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light',
-            'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck',
-            'bus', 'train', 'motorcycle', 'bicycle', 'background',
-        ),
-        palette=[
-            [128, 64, 128], [244, 35, 232], [70, 70, 70], [102, 102, 156], [190, 153, 153],
-            [153, 153, 153], [250, 170, 30], [220, 220, 0], [107, 142, 35], [152, 251, 152],
-            [70, 130, 180], [220, 20, 60], [255, 0, 0], [0, 0, 142], [0, 0, 70], [0, 60, 100],
-            [0, 80, 100], [0, 0, 230], [119, 11, 32], [0, 0, 0],
-        ],
-    ),
-)  # fmt: skip
+dataset = dict(type='Cityscapes20Dataset')
 train_dataloader = dict(batch_size=4, dataset=dict(dataset, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(dataset, pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(dataset, pipeline=test_pipeline))

@@ -4,7 +4,8 @@ data_root = '{{$COVID19_ROOT:data/covid19}}'
 fold = int('{{$FOLD:0}}')
 split = f'splits/fold{fold}'
 num_classes = 4
-# Median frequency weights of the training split of each fold (tools/class_weights.py):
+# Median frequency weights of the training split of each fold (tools/class_weights.py), right for
+# the converter's default folds alone; ClassWeightCheckHook stops a run on others:
 # loss_decode=dict(type='CrossEntropyLoss', class_weight=_base_.class_weight, ...)
 class_weight = {
     0: [0.19129, 0.59232, 3.208, 3.7584],

@@ -45,7 +45,7 @@ tta_pipeline = [
 ]
 
 dataset = dict(
-    type='PascalVOCDataset',
+    type='CheckedVOCDataset',
     data_root=data_root,
     data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
 )

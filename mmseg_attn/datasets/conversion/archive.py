@@ -30,7 +30,7 @@ def unpack(archive: Path, target: Path, *, max_bytes: int = MAX_UNPACKED_GIB * 2
 
     Raises:
         ConversionError: If the archive is none, is damaged or encrypted, is too large, or holds a
-            link, a device, a file twice, or a name that leaves the target.
+            link, a device, a file twice, a file in a file, or a name that leaves the target.
         OSError: If the target cannot be written.
     """
     try:
@@ -52,11 +52,13 @@ def unpack(archive: Path, target: Path, *, max_bytes: int = MAX_UNPACKED_GIB * 2
 
 def _write(archive: Path, members: Iterator[Member], target: Path, max_bytes: int) -> None:
     checked: dict[Path, Member] = {}
+    folders: set[Path] = set()
     total = 0
     for name, size, open_member in members:
         path = target / _relative(archive, name)
         if path in checked:
             raise ConversionError(f'{archive} holds {name!r} twice')
+        folders |= {*path.parents}
         total += size
         if total > max_bytes:
             raise ConversionError(
@@ -64,6 +66,8 @@ def _write(archive: Path, members: Iterator[Member], target: Path, max_bytes: in
                 'raise --max-unpacked-size if you trust it'
             )
         checked[path] = name, size, open_member
+    for path in folders & checked.keys():
+        raise ConversionError(f'{archive} holds {checked[path][0]!r} as a file and as a folder')
     for path, (name, size, open_member) in checked.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         with open_member() as source, path.open('xb') as file:

@@ -15,14 +15,14 @@ _PNG_START, _PNG_END = b'\x89PNG', b'IEND\xaeB`\x82'
 
 
 def decode_image(
-    data: bytes, *, name: str | Path, formats: Sequence[str] = ('PNG', 'TIFF')
+    data: bytes, *, name: str | Path, formats: Sequence[str] | None = ('PNG', 'TIFF')
 ) -> tuple[np.ndarray, str]:
     """Decode the content of an image file completely.
 
     Args:
         data: The bytes of the file.
         name: The name of the file, for messages.
-        formats: Pillow's names of the accepted formats.
+        formats: Pillow's names of the accepted formats; ``None`` accepts all.
 
     Returns:
         The pixels as they are stored, (H, W) or (H, W, C), and Pillow's name of their mode.
@@ -38,6 +38,8 @@ def decode_image(
             with _open(data, formats) as image:
                 image.load()
                 mode, pages = image.mode, getattr(image, 'n_frames', 1)
+                if image.format == 'MPO':  # a camera's JPEG with a preview behind the photograph
+                    pages = 1
                 pixels = np.array(image)
     except Exception as error:  # on damaged input Pillow raises nearly anything
         raise ConversionError(f'{name} is truncated or damaged: {error}') from error
@@ -72,7 +74,7 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path, format='PNG')
 
 
-def _open(data: bytes, formats: Sequence[str]) -> Image.Image:
+def _open(data: bytes, formats: Sequence[str] | None) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=formats)
 
 

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -64,7 +65,7 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
     new_parents = [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(out)
-    place = Path(tempfile.mkdtemp(prefix=f'.{out.name}.partial-', dir=out.parent))
+    place = Path(tempfile.mkdtemp(prefix=_prefix(out), dir=out.parent))
     lock = _lock(place)
     try:
         stage = Stage(folder=place / 'new', scratch=place / 'scratch')
@@ -81,7 +82,7 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
         raise ConversionError(message.replace(f'{place / "scratch"}', 'the archive')) from error
     finally:
         lock.close()
-        shutil.rmtree(place, ignore_errors=True)
+        _discard(place)
         for folder in new_parents:
             with contextlib.suppress(OSError):  # holds the output
                 folder.rmdir()
@@ -153,12 +154,28 @@ def _lock(place: Path) -> IO[str]:
     return handle
 
 
+def _prefix(out: Path) -> str:
+    return f'.{out.name}.partial-'
+
+
 def _remove_leftovers(out: Path) -> None:
-    for place in out.parent.glob(f'.{glob.escape(out.name)}.partial-*'):
+    for place in out.parent.glob(f'{glob.escape(_prefix(out))}*'):
         try:
             with (place / _MARKER).open() as handle:
                 if fcntl:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # not ours, or another run is at work in it
+        except FileNotFoundError:
+            if re.fullmatch(r'[a-z0-9_]{8}', place.name.removeprefix(_prefix(out))):
+                with contextlib.suppress(OSError):  # not empty: not ours
+                    place.rmdir()  # killed before the marker was made
             continue
-        shutil.rmtree(place, ignore_errors=True)
+        except OSError:  # another run is at work in it
+            continue
+        _discard(place)
+
+
+def _discard(place: Path) -> None:
+    """Remove a workplace, the marker last, so that a killed removal can be finished later."""
+    for folder in place.glob('*/'):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(place, ignore_errors=True)

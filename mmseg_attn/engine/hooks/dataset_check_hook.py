@@ -1,7 +1,7 @@
 """A config that does not fit its data stops before the first iteration."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,8 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
-from .nested_datasets import nested_datasets
+from ...datasets.checking import BOUNDARY_HEADS
+from ...datasets.nested_datasets import nested_datasets
 
 
 @HOOKS.register_module()
@@ -22,9 +23,10 @@ class DatasetCheckHook(Hook):
     """Looks at the data sets and a few of their images before training or testing starts.
 
     The number of classes must be that of the decode head, the number of channels that of the
-    preprocessor's mean and of the backbone's first convolution, and the masks must hold nothing
-    but classes and the ignored label. Every rank looks at the same images, so all of them stop.
-    Nothing is written, and the random state is left as it was.
+    preprocessor's mean and of the backbone's first convolution, and the masks must have the size of
+    their image and hold nothing but classes and the ignored label. Every rank looks at the same
+    images, so all of them stop. Nothing is written, and the random state is left as it was.
+    ``tools/check_dataset.py`` looks at all images and for more.
 
     Args:
         samples: how many images of each data set, spread over it.
@@ -57,8 +59,11 @@ class DatasetCheckHook(Hook):
             return
         for each in nested_datasets(dataset):
             if isinstance(each, BaseDataset):
-                head = segmentor.decode_head
-                check_classes(each, head[-1] if isinstance(head, nn.ModuleList) else head)
+                for name in ('decode_head', 'auxiliary_head'):
+                    head = getattr(segmentor, name, None)
+                    for one in head if isinstance(head, nn.ModuleList) else [head]:
+                        if type(one).__name__ not in BOUNDARY_HEADS:
+                            check_classes(each, one, name=name)
                 with _random_state_kept():
                     self._check_images(each, segmentor)
 
@@ -71,12 +76,13 @@ class DatasetCheckHook(Hook):
             results, mask = dataset.get_data_info(index), None
             name, mask_name = results.get('img_path'), results.get('seg_map_path')
             for transform in dataset.pipeline.transforms:
-                results = transform(results)
+                results = _apply(transform, results, (name, mask_name))
                 if results is None:  # a transform may drop an image
                     break
                 if mask is None and classes and 'gt_seg_map' in results:
                     mask = results['gt_seg_map']
                     seen |= check_mask(mask, mask_name, len(classes), ignore)
+                    check_size(mask, mask_name, results.get('ori_shape'))
             if results is not None and 'inputs' in results:
                 check_channels(results['inputs'], name, segmentor)
         if 255 in seen and seen <= {0, 255}:
@@ -88,8 +94,15 @@ class DatasetCheckHook(Hook):
             )
 
 
-def check_classes(dataset: BaseDataset, head: nn.Module) -> None:
+def check_classes(
+    dataset: BaseDataset, head: nn.Module | None, *, name: str = 'decode_head'
+) -> None:
     """Compare the numbers of classes.
+
+    Args:
+        dataset: the data set.
+        head: a head of the model.
+        name: which one.
 
     Raises:
         ValueError: if they differ. A head with one channel tells two classes apart.
@@ -99,8 +112,8 @@ def check_classes(dataset: BaseDataset, head: nn.Module) -> None:
         wanted = 2
     if classes and wanted and len(classes) != wanted:
         raise ValueError(
-            f'{type(dataset).__name__} has {len(classes)} classes and the decode head {wanted}: '
-            f'set model.decode_head.num_classes to {len(classes)}'
+            f'{type(dataset).__name__} has {len(classes)} classes and the '
+            f'{name.replace("_", " ")} {wanted}: set model.{name}.num_classes to {len(classes)}'
         )
 
 
@@ -165,6 +178,37 @@ def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> 
             'classes, label_map or reduce_zero_label of the data set to it'
         )
     return values
+
+
+def check_size(mask: np.ndarray, name: str, size: Sequence[int] | None) -> None:
+    """Compare the sizes of a mask and its image.
+
+    Args:
+        mask: labels ``(H, W)``.
+        name: file of the mask.
+        size: height and width of the loaded image, if it is known.
+
+    Raises:
+        ValueError: if they differ.
+    """
+    if size is not None and mask.shape != tuple(size[:2]):
+        raise ValueError(
+            f'{name} is {mask.shape[1]}x{mask.shape[0]}, but its image is {size[1]}x{size[0]}: get '
+            'the mask of this image'
+        )
+
+
+def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> dict | None:
+    """Apply a transform; an error of a decoder names the files."""
+    try:
+        return transform(results)
+    except Exception as error:
+        if any(name and name in str(error) for name in names):
+            raise
+        raise ValueError(
+            f'{type(transform).__name__} stops at {" with ".join(filter(None, names))} '
+            f'({type(error).__name__}: {error}): get these files again, or correct the pipeline'
+        ) from error
 
 
 @contextmanager

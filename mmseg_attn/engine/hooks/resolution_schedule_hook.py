@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
-from .nested_datasets import nested_datasets
+from ...datasets.nested_datasets import nested_datasets
 
 
 @HOOKS.register_module()

@@ -100,6 +100,6 @@ def match_size(x: Tensor, size: tuple[int, int]) -> Tensor:
         ``(N, C, *size)``.
     """
     surplus = x.shape[2] - size[0], x.shape[3] - size[1]
-    if all(s in (0, 1) for s in surplus):
+    if all(0 <= s <= 1 for s in surplus):
         return x[:, :, : size[0], : size[1]]
     return F.interpolate(x, size=size, mode='bilinear', align_corners=False)

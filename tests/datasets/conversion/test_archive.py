@@ -97,6 +97,13 @@ def test_same_name_twice_is_refused(tmp_path, target):
     refused(tmp_path, tmp_path / 'a.zip', target, 'twice')
 
 
+@pytest.mark.parametrize('name', ['a.zip', 'a.tar'])
+@pytest.mark.parametrize('files', [{'top': b'x', 'top/y': b''}, {'top/y/z': b'', 'top/y': b'x'}])
+def test_a_file_that_is_a_folder_too_is_refused(tmp_path, target, name, files):
+    make(tmp_path / name, FILES | files) if 'top' not in files else make(tmp_path / name, files)
+    refused(tmp_path, tmp_path / name, target, 'as a file and as a folder')
+
+
 @pytest.mark.parametrize('name', ['a.zip', 'a.tar.gz'])
 def test_size_limit(tmp_path, target, name):
     files = {'zeros': bytes(2**20), 'more': b'x'}

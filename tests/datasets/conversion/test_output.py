@@ -1,5 +1,7 @@
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -170,6 +172,47 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     (tmp_path / '.x.partial-mine').mkdir()  # a like name without our marker
     convert(tmp_path / 'x')
     assert sorted(os.listdir(tmp_path)) == ['.x.partial-mine', 'x']
+
+
+STEPS = ('open', 'os.mkdir', 'os.rename', 'os.remove', 'os.rmdir')
+
+
+def killed(out, step):
+    """Convert in a process that is killed before a step; whether there is such a step."""
+    child = os.fork()
+    if not child:
+        left = [step]
+
+        def hook(event, arguments):
+            if event in STEPS:
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        convert(out, text='two')
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize('older', [False, True])
+def test_a_kill_before_any_step_is_made_good(tmp_path, older):
+    convert(tmp_path / 'one')
+    convert(tmp_path / 'two', text='two')
+    one, two, out = tree(tmp_path / 'one'), tree(tmp_path / 'two'), tmp_path / 'place' / 'out'
+    step = 0
+    while True:
+        if older:
+            convert(out)
+        if not killed(out, step):
+            break
+        assert tree(out) in ({}, one, two)  # between two renames it has another name
+        convert(out, text='two')
+        assert tree(out) == two
+        assert os.listdir(out.parent) == ['out']
+        shutil.rmtree(out.parent)
+        step += 1
+    assert step > 15
 
 
 def test_a_run_at_work_is_left_alone(tmp_path):

@@ -158,6 +158,32 @@ def test_colour_masks_are_called_so(folder):
         check(dataset(folder), model())
 
 
+def test_a_mask_of_another_size_is_named(folder):
+    save_mask(folder, 9, np.ones((8, 16), dtype=np.uint8))
+    with pytest.raises(ValueError, match=r'masks/9.png is 16x8, but its image is 16x16: get'):
+        check(dataset(folder), model())
+
+
+@pytest.mark.parametrize('name', ['images/9.png', 'masks/9.png'])
+def test_a_truncated_file_is_named(folder, name):
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[: len(data) // 3])
+    with pytest.raises(Exception, match=name):
+        check(dataset(folder), model())
+
+
+def test_auxiliary_heads_count_classes_too(folder):
+    def with_head(**options) -> dict:
+        head = dict(type='FCNHead', in_channels=8, in_index=1, channels=4, num_convs=1)
+        return model() | dict(auxiliary_head=[dict(head, num_classes=2), head | options])
+
+    check(dataset(folder), with_head(num_classes=2))
+    boundary = dict(type='STDCHead', num_classes=3, boundary_threshold=0.1)
+    check(dataset(folder), with_head(**boundary))
+    with pytest.raises(ValueError, match=r'auxiliary head 3: set model.auxiliary_head.num_classes'):
+        check(dataset(folder), with_head(num_classes=3))
+
+
 def test_wrapped_data_sets(folder):
     wrapped = dict(
         type='ConcatDataset',

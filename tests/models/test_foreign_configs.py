@@ -1,4 +1,4 @@
-"""Each neck in a config of somebody else: MMSegmentation's backbones and heads around it."""
+"""Each part in a config of somebody else: MMSegmentation's backbones and heads around it."""
 
 import pytest
 import torch
@@ -29,23 +29,30 @@ DA_BOTTLENECK = dict(type='DABottleneck', channels=256)
 MSAM_NECK = dict(type='MSAMNeck', in_channels=RESNET_CHANNELS, norm_cfg=dict(type='BN'))
 
 
+CHANNELS = [4, 8, 16, 32]
+PARTS = [  # backbone, neck, head
+    (RESNET, CSAM_SKIP, UNET_HEAD),
+    (RESNET, HYBRID_SKIP, UNET_HEAD),
+    (RESNET, MSAM_NECK, UNET_HEAD),
+    (RESNET, DA_BOTTLENECK, UPER_HEAD),
+    (RESNET, DA_BOTTLENECK, FCN_HEAD),
+    (RESNET, None, dict(UNET_HEAD, type='LFAHead')),
+    *(
+        (dict(type=name, channels=CHANNELS), None, dict(UPER_HEAD, in_channels=CHANNELS))
+        for name in ('UNetEncoder', 'ResUNetEncoder', 'MSANetEncoder')
+    ),
+]
+
+
 @pytest.mark.parametrize(
-    ('neck', 'head'),
-    [
-        (CSAM_SKIP, UNET_HEAD),
-        (HYBRID_SKIP, UNET_HEAD),
-        (MSAM_NECK, UNET_HEAD),
-        (DA_BOTTLENECK, UPER_HEAD),
-        (DA_BOTTLENECK, FCN_HEAD),
-    ],
-    ids=lambda part: part['type'],
+    ('backbone', 'neck', 'head'), PARTS, ids=lambda part: part['type'] if part else ''
 )
 @pytest.mark.parametrize('size', [(64, 96), (75, 97)], ids=str)
-def test_trains_and_predicts_behind_resnet50(neck, head, size):
+def test_trains_and_predicts(backbone, neck, head, size):
     config = ConfigDict(
         type='EncoderDecoder',
         data_preprocessor=dict(type='SegDataPreProcessor'),
-        backbone=RESNET,
+        backbone=backbone,
         neck=neck,
         decode_head=head,
         test_cfg=dict(mode='whole'),
@@ -56,8 +63,10 @@ def test_trains_and_predicts_behind_resnet50(neck, head, size):
     samples = [SegDataSample(gt_sem_seg=label) for label in labels]
     loss = model.loss(images, samples)['decode.loss_ce']
     loss.backward()
-    gradients = {name: p.grad for name, p in model.neck.named_parameters()}
-    assert not [name for name, g in gradients.items() if g is None or not g.any()]
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+    assert not [name for name, g in gradients.items() if g is None]
+    if neck:
+        assert all(p.grad.any() for p in model.neck.parameters())
     with torch.no_grad():
         predictions = model.eval().predict(images)
     assert predictions[0].pred_sem_seg.shape == size

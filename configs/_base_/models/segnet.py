@@ -1,0 +1,32 @@
+# SegNet (Badrinarayanan et al., 2017): the convolutions of VGG16 with batch normalisation, and the
+# same mirrored. The sixth stage has no convolution: it is what comes out of the fifth pool.
+norm_cfg = dict(type='BN')
+channels = [64, 128, 256, 512, 512, 512]
+model = dict(
+    type='EncoderDecoder',
+    backbone=dict(
+        type='UNetEncoder',
+        in_channels=3,
+        channels=channels,
+        block=[dict(type='ConvBlock', num_convs=convs) for convs in (2, 2, 3, 3, 3, 0)],
+        return_indices=True,
+        norm_cfg=norm_cfg,
+    ),
+    decode_head=dict(
+        type='UnpoolingHead',
+        in_channels=channels,
+        levels=[  # channels and kernel size; the classifier is the 13th convolution
+            [(64, 3)],
+            [(128, 3), (64, 3)],
+            [(256, 3), (256, 3), (128, 3)],
+            [(512, 3), (512, 3), (256, 3)],
+            [(512, 3), (512, 3), (512, 3)],
+            [],
+        ],
+        num_classes=2,
+        norm_cfg=norm_cfg,
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)

@@ -1,0 +1,20 @@
+# What the Hybrid-UNet paper does on Cityscapes with every model: data, schedule, loss, scores.
+_base_ = ['../datasets/cityscapes.py', '../schedules/adamw_100e_cosine.py', '../default_runtime.py']
+# alpha CE + (1 - alpha) Dice; alpha is open, 0.5 is our decision.
+loss = [
+    dict(type='CrossEntropyLoss', avg_non_ignore=True, loss_weight=0.5),
+    dict(type='SoftDiceLoss', loss_weight=0.5),
+]
+val_evaluator = dict(
+    _delete_=True,
+    type='SegEvaluator',
+    metrics=[
+        dict(type='PerClassIoUMetric', iou_metrics=['mIoU']),
+        dict(type='LossMetric', loss_decode=loss),
+    ],
+)
+test_evaluator = val_evaluator
+# "Dynamic early stopping": when the validation loss has not fallen for 20 epochs (our decision).
+custom_hooks = [
+    dict(type='EarlyStoppingHook', monitor='mean_loss', rule='less', min_delta=0.0, patience=20),
+]

@@ -1,0 +1,13 @@
+_base_ = [
+    '../_base_/models/deeplabv3_r50-d8.py',
+    '../_base_/datasets/voc2012.py',
+    '../_base_/schedules/adam_200e_poly.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    data_preprocessor=_base_.data_preprocessor,
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes),
+)
+# 2621 images leave a batch of one, of whose pooled 1x1 map no batch statistics can be taken.
+train_dataloader = dict(drop_last=True)

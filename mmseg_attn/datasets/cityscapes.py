@@ -1,0 +1,34 @@
+"""Cityscapes with a clear word when files are not there."""
+
+from typing import ClassVar
+
+from mmseg.datasets import CityscapesDataset
+from mmseg.registry import DATASETS
+
+from .base import PreparedSegDataset
+
+
+@DATASETS.register_module()
+class CheckedCityscapesDataset(PreparedSegDataset, CityscapesDataset):
+    """MMSegmentation's ``CityscapesDataset``, which says what it misses."""
+
+    PREPARATION = (
+        'name the folder with leftImg8bit and gtFine in CITYSCAPES_ROOT and run '
+        'csCreateTrainIdLabelImgs of cityscapesscripts on it'
+    )
+
+    def __init__(self, *, img_suffix: str = '_leftImg8bit.png', **kwargs) -> None:
+        super().__init__(img_suffix=img_suffix, **kwargs)
+
+
+@DATASETS.register_module()
+class Cityscapes20Dataset(CheckedCityscapesDataset):
+    """With background, the 20th class of the MSANet paper: all that Cityscapes ignores.
+
+    Load the labels with ``dict(type='LoadStrictAnnotations', num_classes=19, ignored_as=19)``.
+    """
+
+    METAINFO: ClassVar[dict] = dict(
+        classes=(*CityscapesDataset.METAINFO['classes'], 'background'),
+        palette=[*CityscapesDataset.METAINFO['palette'], [0, 0, 0]],
+    )

@@ -1,0 +1,22 @@
+"""PASCAL VOC 2012 with a clear word when files are not there."""
+
+from typing import ClassVar
+
+from mmseg.datasets import PascalVOCDataset
+from mmseg.registry import DATASETS
+
+from .base import PreparedSegDataset
+
+
+@DATASETS.register_module()
+class CheckedVOCDataset(PreparedSegDataset):
+    """MMSegmentation's ``PascalVOCDataset``, which says what it misses."""
+
+    METAINFO: ClassVar[dict] = PascalVOCDataset.METAINFO
+    PREPARATION = (
+        'name the folder VOC2012 of the release in VOC_ROOT and run '
+        'python tools/dataset_converters/voc_split.py on it'
+    )
+
+    def __init__(self, *, img_suffix: str = '.jpg', **kwargs) -> None:
+        super().__init__(img_suffix=img_suffix, **kwargs)

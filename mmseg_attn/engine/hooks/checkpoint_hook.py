@@ -1,0 +1,216 @@
+"""Checkpoints that a kill cannot spoil, and trainings that go on from them as if nothing was."""
+
+import hashlib
+import pickle
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process, master_only
+from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
+from mmengine.runner import Runner, save_checkpoint
+from mmengine.runner.base_loop import BaseLoop
+from mmseg.registry import HOOKS
+
+from ...compat.checkpoint import CheckpointError, load_file
+from ..atomic_backend import SUFFIX, AtomicLocalBackend
+from ..continuation import Continuation
+from ..resume import newest_checkpoint, resumable
+from ..weights import load_weights, some
+
+STATE = 'resume_state'  # what is added to a checkpoint
+
+
+@HOOKS.register_module()
+class CheckpointHook(MMEngineCheckpointHook):
+    """MMEngine's ``CheckpointHook``, with its name and arguments, safe against kills.
+
+    It is in MMSegmentation's registry, where ``dict(type='CheckpointHook')`` is looked up before
+    MMEngine's, so that configs need no change and nothing of MMEngine is replaced;
+    ``type='mmengine.CheckpointHook'`` still means MMEngine's.
+
+    - Files are complete or not there, ``last_checkpoint`` too, and older ones are removed only
+      after the newer ones are complete. So one more file than ``max_keep_ckpts`` needs room.
+    - ``--resume`` goes on from the newest complete checkpoint and says which it passed over.
+    - A checkpoint holds the state of the random numbers and whether its validation is done; a
+      resumed training catches up on it and then does what the killed one would have done.
+    - Before a test, the checkpoint must fit the model; before a training, some of it must.
+
+    Remote storage (``out_dir`` as a URI) and an explicit ``backend_args`` are used as they are.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        local = '://' not in str(self.out_dir or '')
+        if local and self.backend_args is None and self.file_client_args is None:
+            self.backend_args = dict(backend='atomic_local')
+        self._validated = False
+        self._state: dict[str, Any] = {}  # to be saved
+        self._continuation = Continuation()
+
+    def before_run(self, runner: Runner) -> None:
+        """Choose the checkpoint to resume from.
+
+        Raises:
+            CheckpointError: If there are some and none can be used.
+        """
+        remote = '://' in str(self.out_dir or '')
+        if not runner._resume or runner._load_from is not None or runner._has_loaded or remote:
+            return
+        work_dir = folder = Path(runner.work_dir)
+        if self.out_dir not in (None, runner.work_dir):
+            folder = Path(self.out_dir, work_dir.name)
+        chosen, skipped = newest_checkpoint(work_dir, folder, self.filename_tmpl)
+        if chosen is None and skipped:
+            raise CheckpointError(
+                f'--resume finds no checkpoint in {folder} to go on from: {"; ".join(skipped)}. '
+                'Bring one back, or start anew without --resume'
+            )
+        for reason in skipped:
+            runner.logger.warning(f'--resume passes over a checkpoint: {reason}')
+        if chosen is not None:
+            runner._load_from = str(chosen)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """See whether the checkpoint fits, before MMEngine loads it.
+
+        Raises:
+            CheckpointError: If it does not.
+        """
+        name = runner._load_from or 'the checkpoint'
+        training = isinstance(runner._train_loop, BaseLoop)
+        tested = runner._test_loop if isinstance(runner._test_loop, BaseLoop) else runner._val_loop
+        if training and runner._resume:
+            self._continuation.state = resumable(checkpoint, name).get(STATE)
+        partly = not runner._resume and (training or not isinstance(tested, BaseLoop))
+        missing = load_weights(runner.model, checkpoint, name=name, partly=partly, logger='silent')
+        if missing:
+            runner.logger.warning(
+                f'{name} does not fill the whole model; {len(missing)} tensors keep their random '
+                f'start: {some(missing)}'
+            )
+        if not training and isinstance(tested, BaseLoop):
+            _warn_of_other_classes(runner, checkpoint, name, tested)
+
+    def before_train(self, runner: Runner) -> None:
+        """Remove what a kill left half-written, and catch up with what it cut off."""
+        super().before_train(runner)
+        if isinstance(self.file_backend, AtomicLocalBackend) and is_main_process():
+            for place in {Path(self.out_dir), Path(runner.work_dir)}:
+                for leftover in place.glob(f'*{SUFFIX}'):
+                    leftover.unlink()
+                    runner.logger.info(f'{leftover}, which was never finished, is removed')
+        self._continuation.start(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Tell the workers the epoch."""
+        self._continuation.start_epoch(runner)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
+        """Save the best checkpoint, and with it that it is validated."""
+        self._validated = True
+        try:
+            super().after_val_epoch(runner, metrics)
+        finally:
+            self._validated = False
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add what a resumed training needs."""
+        if self._state:
+            checkpoint[STATE] = self._state
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        """Save, name the file in ``last_checkpoint``, and only then remove older ones."""
+        kept, removed = self._keep(runner, step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._state = self._continuation.now(validated=self._validated)
+        runner.save_checkpoint(
+            self.out_dir,
+            self.filename_tmpl.format(step),
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        self._state = {}
+        if is_main_process():
+            last = Path(runner.work_dir, 'last_checkpoint')
+            AtomicLocalBackend().put_text(self.last_ckpt, last)
+            for each in removed:
+                self._remove(each)
+        if kept is not None:
+            self.keep_ckpt_ids = kept
+
+    def _keep(self, runner: Runner, step: int) -> tuple[deque | None, list[str]]:
+        """The numbers to keep, and the files that go; all are told to a later resume."""
+        if self.max_keep_ckpts <= 0:
+            return None, []
+        steps = [each for each in self.keep_ckpt_ids if each != step] + [step]
+        runner.message_hub.update_info('keep_ckpt_ids', steps)
+        gone = steps[: -self.max_keep_ckpts]
+        names = [self.filename_tmpl.format(each) for each in gone]
+        paths = [self.file_backend.join_path(self.out_dir, name) for name in names]
+        return deque(steps, self.max_keep_ckpts), paths
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        """Save the best checkpoint, and only then remove the one before."""
+        if not self.save_best:
+            return
+        before = self._best
+        self._best = dict.fromkeys(before)  # MMEngine removes none then
+        super()._save_best_checkpoint(runner, metrics)
+        after = self._best
+        self._best = {key: path or before.get(key) for key, path in after.items()}
+        for key, path in before.items():
+            if path and after[key] not in (None, path) and is_main_process():
+                self._remove(path)
+                runner.logger.info(f'The previous best checkpoint {path} is removed')
+
+    @master_only
+    def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
+        """Save the published keys of a checkpoint under a name with their checksum."""
+        checkpoint = load_file(ckpt_path, 'cpu')
+        published = {key: checkpoint[key] for key in checkpoint if key in self.published_keys}
+        checksum = hashlib.sha256(pickle.dumps(published)).hexdigest()[:8]
+        path = f'{ckpt_path.removesuffix(Path(ckpt_path).suffix)}-{checksum}.pth'
+        save_checkpoint(published, path, backend_args=self.backend_args)
+        runner.logger.info(f'{ckpt_path} is published as {path}, with {", ".join(published)} only')
+
+    def _remove(self, path: str) -> None:
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):  # DeepSpeed's
+            self.file_backend.rmtree(path)
+
+    @property
+    def _best(self) -> dict[str, str | None]:
+        if len(self.key_indicators) == 1:
+            return {'': self.best_ckpt_path}
+        return dict(self.best_ckpt_path_dict)
+
+    @_best.setter
+    def _best(self, paths: dict[str, str | None]) -> None:
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = paths['']
+        else:
+            self.best_ckpt_path_dict = paths
+
+
+def _warn_of_other_classes(runner: Runner, checkpoint: dict, name: str, loop: BaseLoop) -> None:
+    trained, tested = checkpoint, getattr(loop.dataloader.dataset, 'metainfo', None)
+    for key in ('meta', 'dataset_meta'):
+        trained = trained.get(key) if isinstance(trained, dict) else None
+    names = [
+        list(map(str, meta['classes']))
+        for meta in (trained, tested)
+        if isinstance(meta, dict) and isinstance(meta.get('classes'), list | tuple)
+    ]
+    if len(names) == 2 and names[0] != names[1]:
+        runner.logger.warning(
+            f'{name} was trained for the classes {", ".join(names[0])}, and the data has '
+            f'{", ".join(names[1])}: the scores only mean something if these are the same things'
+        )

@@ -1,0 +1,42 @@
+"""What ``tools/reproduce.py`` and ``tools/cross_validate.py`` are made of."""
+
+from .plan import Plan, UsageError, check_data, plan_row
+from .plot import plot
+from .process import (
+    RunError,
+    find_checkpoint,
+    find_metrics,
+    read_config,
+    summarise,
+    write_json,
+    write_text,
+)
+from .progress import Progress, remaining
+from .report import markdown, to_csv
+from .result import collect
+from .run import Run
+from .tables import Row, Table, load_tables
+
+__all__ = [
+    'Plan',
+    'Progress',
+    'Row',
+    'Run',
+    'RunError',
+    'Table',
+    'UsageError',
+    'check_data',
+    'collect',
+    'find_checkpoint',
+    'find_metrics',
+    'load_tables',
+    'markdown',
+    'plan_row',
+    'plot',
+    'read_config',
+    'remaining',
+    'summarise',
+    'to_csv',
+    'write_json',
+    'write_text',
+]

@@ -1,0 +1,169 @@
+"""Damaged files, and files that claim to be large, are refused with a sentence and no memory."""
+
+import resource
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+
+LIMIT = 2 * 2**30  # more than a refusal may take
+BILLION = struct.pack('<i', 10**9)
+
+
+@pytest.fixture
+def small(tmp_path) -> Path:
+    torch.save(dict(state_dict=dict(weight=torch.arange(6.0))), tmp_path / 'small.pth')
+    return tmp_path / 'small.pth'
+
+
+@pytest.fixture
+def limited():
+    """Gigabytes cannot be had."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def rewritten(file: Path, change: Callable[[str, bytes], bytes], kind=zipfile.ZIP_STORED) -> None:
+    """Change the records in a checkpoint, with correct checksums."""
+    with zipfile.ZipFile(file) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, 'w', kind) as archive:
+        for name, data in records.items():
+            archive.writestr(name, change(Path(name).name, data))
+
+
+def in_pickle(old: bytes, new: bytes, *, last: bool = False) -> Callable[[str, bytes], bytes]:
+    def change(name, data):
+        if name != 'data.pkl':
+            return data
+        assert old in data
+        return new.join(data.rsplit(old, 1)) if last else data.replace(old, new)
+
+    return change
+
+
+def directory(file: Path, offset: int, value: bytes) -> None:
+    """Overwrite a field of every entry in the directory of a zip archive."""
+    data = bytearray(file.read_bytes())
+    at = data.find(b'PK\x01\x02')
+    while at >= 0:
+        data[at + offset : at + offset + len(value)] = value
+        at = data.find(b'PK\x01\x02', at + 1)
+    file.write_bytes(data)
+
+
+def zip_in_zip(file: Path) -> None:
+    inner = file.rename(file.with_name('inner.pth'))
+    with zipfile.ZipFile(file, 'w') as archive:
+        archive.write(inner, 'inner.pth')
+
+
+def one_record_many_times(file: Path) -> None:
+    """A hundred names for the same bytes."""
+    with zipfile.ZipFile(file, 'w') as archive:
+        archive.writestr('small/data.pkl', b'\x80\x02}.')
+        archive.writestr('small/data/0', bytes(2**20))
+        first = archive.filelist[1]
+        for i in range(1, 100):
+            copy = zipfile.ZipInfo(f'small/data/{i}')
+            for field in ('header_offset', 'CRC', 'compress_size', 'file_size', 'flag_bits'):
+                setattr(copy, field, getattr(first, field))
+            archive.filelist.append(copy)
+            archive.NameToInfo[copy.filename] = copy
+
+
+def legacy(file: Path) -> None:
+    content = dict(state_dict=dict(weight=torch.arange(6.0)))
+    torch.save(content, file, _use_new_zipfile_serialization=False)
+    file.write_bytes(file.read_bytes().replace(b'K\x06', b'J' + BILLION))
+
+
+def cut(part: float) -> Callable[[Path], None]:
+    return lambda file: file.write_bytes(file.read_bytes()[: int(file.stat().st_size * part)])
+
+
+BROKEN = {
+    'storage of 4 GB': (
+        lambda f: rewritten(f, in_pickle(b'K\x06', b'J' + BILLION)),
+        'size|bytes',
+    ),
+    'tensor of 4 GB': (
+        lambda f: rewritten(f, in_pickle(b'K\x06', b'J' + BILLION, last=True)),
+        'not resizable',
+    ),
+    'swapped bytes of 4 GB': (
+        lambda f: rewritten(
+            f,
+            lambda name, data: (
+                b'big' if name == 'byteorder' else in_pickle(b'K\x06', b'J' + BILLION)(name, data)
+            ),
+        ),
+        'size|bytes',
+    ),
+    'storage of 4 GB, legacy': (legacy, 'more memory than there is'),
+    'records of 3 GB': (lambda f: directory(f, 24, struct.pack('<I', 3 * 2**30)), 'claims to hold'),
+    'records of 3 GB twice': (
+        lambda f: directory(f, 20, struct.pack('<II', 3 * 2**30, 3 * 2**30)),
+        'claims to hold',
+    ),
+    'a record many times': (one_record_many_times, r'claims to hold 1\d{8} bytes, but has 1\d{6}'),
+    'compressed zeros': (
+        lambda f: rewritten(
+            f,
+            lambda name, data: bytes(2**26) if name == '0' else data,
+            zipfile.ZIP_DEFLATED,
+        ),
+        'is compressed, as in no checkpoint',
+    ),
+    'zip in a zip': (zip_in_zip, r"is a zip archive with 'inner\.pth' in it"),
+    'empty zip': (lambda f: zipfile.ZipFile(f, 'w').close(), 'is a zip archive with nothing in it'),
+    'empty file': (lambda f: f.write_bytes(b''), 'is not what torch.save writes'),
+    'text': (lambda f: f.write_text('<html>Not Found</html>'), 'is not what torch.save writes'),
+    'zeros': (lambda f: f.write_bytes(bytes(10**5)), 'is not what torch.save writes'),
+    'cut in half': (cut(0.5), 'its end is missing'),
+    'end cut off': (cut(0.98), 'its end is missing'),
+    'changed byte of a weight': (
+        lambda f: f.write_bytes(f.read_bytes().replace(struct.pack('<f', 5), b'\x01\x02\x03\x04')),
+        "checksum of 'small/data/0' in it is wrong",
+    ),
+}
+
+
+@pytest.mark.parametrize('kind', BROKEN)
+def test_broken_files_are_refused(kind, small, limited):
+    damage, reason = BROKEN[kind]
+    load_file(small)
+    damage(small)
+    assert small.stat().st_size < 2**21
+    with pytest.raises(CheckpointError, match=reason) as caught:
+        load_file(small)
+    sentence = str(caught.value)
+    assert sentence.startswith(f'{small} ')
+    assert 'copy or download it again' in sentence
+    assert '\n' not in sentence
+    assert len(sentence) < 500
+
+
+@pytest.mark.parametrize('size', [10, 100, 1000])
+def test_a_checkpoint_of_any_truncation_is_refused(size, tmp_path):
+    whole = tmp_path / 'whole.pth'
+    torch.save(dict(state_dict=dict(weight=torch.arange(float(size)))), whole)
+    data = whole.read_bytes()
+    for length in range(0, len(data), len(data) // 40):
+        (tmp_path / 'part.pth').write_bytes(data[:length])
+        with pytest.raises(CheckpointError, match=r'part\.pth '):
+            load_file(tmp_path / 'part.pth')
+
+
+def test_what_mmengine_would_run_as_python_is_left_out(tmp_path):
+    file = tmp_path / 'checkpoint.pth'
+    torch.save(dict(meta=dict(config='raise SystemExit', epoch=3)), file)
+    assert load_file(file) == dict(meta=dict(epoch=3))

@@ -1,0 +1,67 @@
+"""Find everything in the data sets of a config that would spoil a run, in one pass.
+
+    python tools/check_dataset.py CONFIG [--json FILE] [--sample N] [--workers N]
+
+It opens every image and mask of the training, validation and test set, as the pipelines of the
+config load them, and changes nothing. Errors spoil training or the scores: the exit code is then
+1. Warnings may be right; look at them once.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.datasets.checking import check_config
+from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path, help='a training config')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings to it')
+    parser.add_argument(
+        '--sample',
+        type=at_least(1),
+        metavar='N',
+        help='open N images of each data set only, spread over it; default: all',
+    )
+    parser.add_argument(
+        '--workers',
+        type=at_least(1),
+        metavar='N',
+        default=min(8, os.cpu_count() or 1),
+        help='processes; default: %(default)s',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change settings of the config',
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    if not args.config.is_file():
+        raise ConversionError(f'{args.config} is missing: name a config file')
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    report = check_config(cfg, sample=args.sample, workers=args.workers)
+    if args.json:
+        content = dict(config=str(args.config), **report.to_dict())
+        args.json.write_text(f'{json.dumps(content, indent=2)}\n')
+    print(report)
+    sys.exit(report.errors > 0)
+
+
+if __name__ == '__main__':
+    run_cli(main)
