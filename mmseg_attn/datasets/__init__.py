@@ -3,6 +3,7 @@ from .cityscapes import CheckedCityscapesDataset, Cityscapes20Dataset
 from .covid19_ct import COVID19CTDataset
 from .drosophila import DrosophilaDataset
 from .floodnet import FloodNetDataset
+from .in_memory import in_memory_dataset
 from .knee_mri import KneeMRIDataset
 from .voc import CheckedVOCDataset
 
@@ -14,5 +15,6 @@ __all__ = [
     'DrosophilaDataset',
     'FloodNetDataset',
     'KneeMRIDataset',
+    'in_memory_dataset',
     'transforms',
 ]

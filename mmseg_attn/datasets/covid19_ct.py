@@ -5,6 +5,7 @@ from typing import ClassVar
 from mmseg.registry import DATASETS
 
 from .base import PreparedSegDataset
+from .conversion import ct_window
 
 
 @DATASETS.register_module()
@@ -20,3 +21,4 @@ class COVID19CTDataset(PreparedSegDataset):
         palette=[[0, 0, 0], [70, 130, 180], [250, 190, 60], [200, 30, 60]],
     )
     PREPARATION = 'run python tools/dataset_converters/covid19.py SOURCE'
+    intensity_window = staticmethod(ct_window)  # of more than 8 bits

@@ -5,6 +5,7 @@ from typing import ClassVar
 from mmseg.registry import DATASETS
 
 from .base import PreparedSegDataset
+from .conversion import percentile_window
 
 
 @DATASETS.register_module()
@@ -19,3 +20,4 @@ class KneeMRIDataset(PreparedSegDataset):
         classes=('background', 'patellar ligament'), palette=[[0, 0, 0], [220, 30, 60]]
     )
     PREPARATION = 'run python tools/dataset_converters/knee_mri.py SOURCE'
+    intensity_window = staticmethod(percentile_window)  # of more than 8 bits

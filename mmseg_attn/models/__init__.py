@@ -1,3 +1,3 @@
-from . import backbones, decode_heads, layers, losses, necks
+from . import backbones, decode_heads, layers, losses, necks, segmentors
 
-__all__ = ['backbones', 'decode_heads', 'layers', 'losses', 'necks']
+__all__ = ['backbones', 'decode_heads', 'layers', 'losses', 'necks', 'segmentors']

@@ -1,6 +1,18 @@
-"""Attention arithmetic: pure functions on feature maps, several backends, one reference."""
+"""Attention arithmetic: pure functions on feature maps, several backends, one reference.
 
+With half-precision maps scores and softmax are in float32; the result has the type of the maps.
+"""
+
+from .attention_map import attention_map, window_at
+from .exporting import crop, is_exporting
 from .global_attention import global_attention
 from .window_attention import window_attention
 
-__all__ = ['global_attention', 'window_attention']
+__all__ = [
+    'attention_map',
+    'crop',
+    'global_attention',
+    'is_exporting',
+    'window_at',
+    'window_attention',
+]

@@ -1,5 +1,6 @@
 """What the attention functions share: input checks and the choice of a backend."""
 
+import functools
 from collections.abc import Callable, Mapping
 
 import torch
@@ -43,6 +44,22 @@ def check_maps(query: Tensor, key: Tensor, value: Tensor) -> None:
         raise ValueError(f'query and key need the same number of channels, got {shapes}')
     if key.shape[2:] != value.shape[2:]:
         raise ValueError(f'key and value need the same height and width, got {shapes}')
+
+
+def written_out(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let a formula compute in at least float32, under autocast too, and round the result alone.
+
+    The fused kernels do the same: scores and softmax are never in half precision.
+    """
+
+    @functools.wraps(formula)
+    def run(query: Tensor, key: Tensor, value: Tensor, *args) -> Tensor:
+        wide = torch.promote_types(value.dtype, torch.float32)
+        device = 'cpu' if value.is_meta else value.device.type  # autocast knows no meta device
+        with torch.autocast(device, enabled=False):
+            return formula(query.to(wide), key.to(wide), value.to(wide), *args).to(value.dtype)
+
+    return run
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:

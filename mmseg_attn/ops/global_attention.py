@@ -9,6 +9,7 @@ from . import backends
 from .global_chunks import GlobalChunks
 
 
+@backends.written_out
 def _reference(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """The formula written out; builds the whole (Hq Wq) x (Hk Wk) attention map."""
     q, k, v = (x.flatten(2) for x in (query, key, value))  # (N, C, L)

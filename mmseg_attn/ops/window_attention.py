@@ -9,25 +9,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import backends
+from .exporting import crop, is_exporting
 from .window_strips import WindowStrips
 
 
+@backends.written_out
 def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """The formula written out: pad, unfold, product, masked softmax, product, fold."""
-    height, width = query.shape[2:]
-    padding = (0, -width % window, 0, -height % window)
-    padded_size = (height + padding[3], width + padding[1])
+    """The formula written out: pad, cut into windows, product, masked softmax, product, join.
+
+    Nothing depends on whether the windows divide the map, so that exported models run this.
+    """
+    size, channels = query.shape[2:], value.shape[1]
+    rows, columns = ((side + window - 1) // window for side in size)
+    missing = (0, columns * window - size[1], 0, rows * window - size[0])
 
     def windows(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, L, m*m, C)
-        columns = F.unfold(F.pad(x, padding), window, stride=window)
-        return columns.unflatten(1, (x.shape[1], window * window)).permute(0, 3, 2, 1)
+        tiles = F.pad(x, missing).reshape(*x.shape[:2], rows, window, columns, window)
+        return tiles.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
 
-    outside = windows(F.pad(query.new_zeros(1, 1, height, width), padding, value=1)) > 0
-    scores = scale * windows(query) @ windows(key).transpose(2, 3)  # (N, L, m*m, m*m)
-    weights = scores.masked_fill(outside.transpose(2, 3), float('-inf')).softmax(dim=-1)
+    inside = windows(query.new_ones(1, 1, *size)).mT > 0
+    scores = scale * windows(query) @ windows(key).mT  # (N, L, m*m, m*m)
+    weights = scores.masked_fill(~inside, float('-inf')).softmax(dim=-1)
     out = weights @ windows(value)  # (N, L, m*m, Cv)
-    columns = out.permute(0, 3, 2, 1).flatten(1, 2)
-    return F.fold(columns, padded_size, window, stride=window)[..., :height, :width]
+    tiles = out.reshape(-1, rows, columns, window, window, channels).permute(0, 5, 1, 3, 2, 4)
+    return crop(tiles.reshape(-1, channels, rows * window, columns * window), size)
 
 
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
@@ -75,7 +80,7 @@ def window_attention(
         value: ``(N, Cv, H, W)``.
         window_size: side of the windows in pixels; may exceed the map.
         scale: factor on the inner products, for example ``Ck ** -0.5``.
-        backend: ``reference`` (the formula written out with unfold), ``sdpa`` (PyTorch's fused
+        backend: ``reference`` (the formula written out), ``sdpa`` (PyTorch's fused
             attention, nothing padded), ``strips`` (on the CPU, a part of the windows at a time) or
             ``auto``: ``strips`` on the CPU, else ``sdpa``.
 
@@ -94,5 +99,7 @@ def window_attention(
         )
     if window_size < 1:
         raise ValueError(f'window_size must be at least 1, got {window_size}')
+    if backend == 'auto' and is_exporting():
+        backend = 'reference'  # the others depend on whether the windows divide the map
     run = backends.select(_BACKENDS, backend, query)
     return run(query, key, value, window_size, scale)

@@ -89,7 +89,7 @@ def _rows(table: Table, results: Sequence[Result]) -> str:
         remarks = [row.note, weights, cut, *(f'failed: {why}' for why in result.failures)]
         resumed = sum(state.get('resumed', 0) for state in result.states)
         if resumed:
-            remarks.append(f'interrupted and resumed {resumed} times')
+            remarks.append(f'interruptions: {resumed}')
         state = result.status + (f', {result.finished} of {folds} folds' if folds > 1 else '')
         shown = '; '.join(remark for remark in remarks if remark)
         lines.append([row.name, f'`{row.config}`{options}', state, checkpoints, shown])

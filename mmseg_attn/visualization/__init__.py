@@ -1,3 +1,5 @@
+from .attention_picture import draw_attention
+from .attention_recording import record
 from .seg_comparison_visualizer import SegComparisonVisualizer
 
-__all__ = ['SegComparisonVisualizer']
+__all__ = ['SegComparisonVisualizer', 'draw_attention', 'record']

@@ -8,7 +8,7 @@ from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 from PIL import Image, ImageDraw, ImageFont
 
-_FONT_SIZE = 14  # pixels
+_FONT_SIZE = 14  # pixels, in panels of 512 and less
 _MARGIN = 6  # pixels
 
 
@@ -50,7 +50,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
 
         Args:
             name: name of the picture.
-            image: RGB image ``(H, W, 3)``.
+            image: RGB or grey image ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``.
             data_sample: holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
             draw_gt: whether to draw the ground truth, where there is one.
             draw_pred: whether to draw the prediction, where there is one.
@@ -60,6 +60,8 @@ class SegComparisonVisualizer(SegLocalVisualizer):
             step: iteration, for the backends.
             kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
         """
+        size = image.shape[:2]
+        image = np.broadcast_to(image.reshape(*size, -1), (*size, 3))
         panels = {'image': image}
         for wanted, title, field in (
             (draw_gt, 'ground truth', 'gt_sem_seg'),
@@ -90,30 +92,36 @@ class SegComparisonVisualizer(SegLocalVisualizer):
 
     def _arrange(self, panels: dict[str, np.ndarray]) -> np.ndarray:
         """Put the panels in a row with a title above each, and the legend below."""
-        font = ImageFont.load_default(_FONT_SIZE)
-        line = _FONT_SIZE + 2 * _MARGIN
+        font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
+        font = ImageFont.load_default(font_size)
+        line = font_size + 2 * _MARGIN
         height, width = next(iter(panels.values())).shape[:2]
         scale = self.panel_size / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        row_width = len(panels) * (size[0] + _MARGIN) + _MARGIN
-
-        entries, x, y = [], _MARGIN, line + size[1] + _MARGIN
+        column = max(size[0], *(round(font.getlength(title)) for title in panels))
         classes = zip(self.dataset_meta['classes'], self.dataset_meta['palette'], strict=True)
-        for text, colour in classes:
-            entry_width = _FONT_SIZE + round(font.getlength(text)) + 4 * _MARGIN
-            if entries and x + entry_width > row_width:
+        entries = [
+            (text, tuple(colour), font_size + round(font.getlength(text)) + 4 * _MARGIN)
+            for text, colour in classes
+        ]
+        row_width = len(panels) * (column + _MARGIN) + _MARGIN
+        row_width = max(row_width, *(entry_width + _MARGIN for *_, entry_width in entries))
+
+        legend, x, y = [], _MARGIN, line + size[1] + _MARGIN
+        for text, colour, entry_width in entries:
+            if legend and x + entry_width > row_width:
                 x, y = _MARGIN, y + line
-            entries.append((x, y, text, tuple(colour)))
+            legend.append((x, y, text, colour))
             x += entry_width
 
         canvas = Image.new('RGB', (row_width, y + line), 'white')
         draw = ImageDraw.Draw(canvas)
         for i, (title, panel) in enumerate(panels.items()):
-            left = _MARGIN + i * (size[0] + _MARGIN)
+            left = _MARGIN + i * (column + _MARGIN)
             draw.text((left, _MARGIN), title, 'black', font)
             canvas.paste(Image.fromarray(panel).resize(size), (left, line))
-        for x, y, text, colour in entries:
-            box = (x, y, x + _FONT_SIZE, y + _FONT_SIZE)
+        for x, y, text, colour in legend:
+            box = (x, y, x + font_size, y + font_size)
             draw.rectangle(box, fill=colour, outline='black')
-            draw.text((x + _FONT_SIZE + _MARGIN, y - 2), text, 'black', font)
+            draw.text((x + font_size + _MARGIN, y - 2), text, 'black', font)
         return np.asarray(canvas)

@@ -17,11 +17,11 @@ import random
 import runpy
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ from mmseg_attn.engine import atomic_backend
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POINTS = ('half written', 'written', 'renamed', 'before a removal', 'after a removal')
+SHOWN = ('step', 'metrics', 'best', 'files')
 CONFIG = f"""
 _base_ = [
     '{ROOT}/configs/_base_/default_runtime.py',
@@ -217,8 +218,14 @@ class Training:
             return point, [*wrong, f'--resume fails: {log.splitlines()[-1]}']
         if newest is not None and f'resumed epoch: {newest[0]}, iter: {newest[1]}' not in log:
             wrong.append(f'it does not go on from epoch {newest[0]}, iteration {newest[1]}')
-        found = outcome(self.folder / run)
-        wrong += [f'{key} differs' for key in found if not same(found[key], self.expected[key])]
+        try:
+            found = outcome(self.folder / run)
+        except (OSError, RuntimeError) as error:
+            return point, [*wrong, str(error)]
+        for key, value in found.items():
+            if not same(value, self.expected[key]):
+                shown = f': {value} instead of {self.expected[key]}' if key in SHOWN else ''
+                wrong.append(f'{key} differs{shown}')
         if newest is None:
             point += ', nothing saved before'
         return point, wrong
@@ -284,14 +291,15 @@ def same(one, other) -> bool:
 
 def make_data(folder: Path) -> Path:
     """Crops of two small synthetic slices."""
-    converters = ROOT / 'tools/dataset_converters'
-    for name, *arguments in (
-        ('synthetic_sstem', 'stack', '--slices', '2', '--size', '128'),
-        ('drosophila', 'stack', '--out', 'data', '--crop-size', '64'),
-    ):
-        command = [sys.executable, str(converters / f'{name}.py'), *arguments]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder / 'data'
+    stack, data = str(folder / 'stack'), folder / 'data'
+    with open(os.devnull, 'w') as null, redirect_stdout(null), redirect_stderr(null):
+        for name, *arguments in (
+            ('synthetic_sstem', stack, '--slices', '2', '--size', '128'),
+            ('drosophila', stack, '--out', str(data), '--crop-size', '64'),
+        ):
+            converter = runpy.run_path(str(ROOT / f'tools/dataset_converters/{name}.py'))
+            converter['main'](arguments)
+    return data
 
 
 def main() -> None:

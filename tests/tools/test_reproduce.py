@@ -222,7 +222,7 @@ def test_a_row_that_fails_does_not_lose_the_others(run, project, capsys):
     assert run('cells') == [resumed, ALL[3]]
     page = (project / 'out/cells.md').read_text()
     assert 'failed' not in page
-    assert page.count('interrupted and resumed, 1 times') == 1
+    assert page.count('interruptions: 1') == 1
 
 
 def test_a_test_that_fails_is_repeated_without_the_training(run, project):

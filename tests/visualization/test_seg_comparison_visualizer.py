@@ -18,7 +18,7 @@ def visualizer(tmp_path):
             vis_backends=[dict(type='LocalVisBackend')],
             save_dir=str(tmp_path),
             alpha=1.0,
-            panel_size=64,
+            panel_size=192,
         )
     )
     visualizer.dataset_meta = dict(classes=CLASSES, palette=PALETTE)  # as the runner does
@@ -37,11 +37,11 @@ def test_panels_and_legend(visualizer, tmp_path):
     image = np.full((8, 8, 3), 100, np.uint8)
     visualizer.add_datasample('picture', image, sample(0, 1), out_file=str(tmp_path / 'x.png'))
     drawn = mmcv.imread(str(tmp_path / 'x.png'), channel_order='rgb')
-    centre = 26 + 32  # below the titles
-    assert drawn[centre, 6 + 32].tolist() == [100, 100, 100]
-    assert drawn[centre, 6 + 70 + 32].tolist() == PALETTE[0]
-    assert drawn[centre, 6 + 140 + 32].tolist() == PALETTE[1]
-    legend = drawn[26 + 64 :].reshape(-1, 3).tolist()
+    centre = 26 + 96  # below the titles
+    assert drawn[centre, 6 + 96].tolist() == [100, 100, 100]
+    assert drawn[centre, 6 + 198 + 96].tolist() == PALETTE[0]
+    assert drawn[centre, 6 + 396 + 96].tolist() == PALETTE[1]
+    legend = drawn[26 + 192 :].reshape(-1, 3).tolist()
     assert PALETTE[0] in legend
     assert PALETTE[1] in legend
 
@@ -52,13 +52,29 @@ def test_panels_and_legend(visualizer, tmp_path):
 def test_only_what_is_asked_for(visualizer, draw_gt, draw_pred, panels):
     image = np.zeros((8, 8, 3), np.uint8)
     visualizer.add_datasample('x', image, sample(0, 1), draw_gt=draw_gt, draw_pred=draw_pred)
-    assert visualizer.get_image().shape[1] == 6 + 70 * panels
+    assert visualizer.get_image().shape[1] == 6 + 198 * panels
 
 
 def test_ignored_pixels_show_the_image_and_sizes_may_differ(visualizer):
     image = np.full((16, 16, 3), 100, np.uint8)
     visualizer.add_datasample('x', image, sample(255))
-    assert visualizer.get_image()[26 + 32, 6 + 70 + 32].tolist() == [100, 100, 100]
+    assert visualizer.get_image()[26 + 96, 6 + 198 + 96].tolist() == [100, 100, 100]
+
+
+def test_a_narrow_picture_has_room_for_titles_and_legend(visualizer):
+    visualizer.add_datasample('x', np.zeros((800, 2, 3), np.uint8), sample(0, 1))
+    drawn = visualizer.get_image()
+    assert drawn.shape[1] > 3 * 60
+    legend = drawn[26 + 192 :].reshape(-1, 3).tolist()
+    assert PALETTE[0] in legend
+    assert PALETTE[1] in legend
+
+
+def test_text_grows_with_the_panels(visualizer):
+    visualizer.panel_size = 1024
+    visualizer.add_datasample('x', np.zeros((8, 8, 3), np.uint8), sample(0))
+    above_and_below = visualizer.get_image().shape[0] - 1024
+    assert above_and_below == 2 * (28 + 12) + 6
 
 
 def test_the_backend_receives_the_picture(visualizer, tmp_path):

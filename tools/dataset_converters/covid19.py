@@ -18,8 +18,10 @@ import numpy as np
 from mmseg_attn.datasets import COVID19CTDataset
 from mmseg_attn.datasets.conversion import (
     ConversionError,
+    Window,
     at_least,
     class_table,
+    ct_window,
     fingerprint,
     make_folds,
     progress,
@@ -27,6 +29,7 @@ from mmseg_attn.datasets.conversion import (
     run_cli,
     split_table,
     staged_output,
+    to_bytes,
     write_png,
     write_splits,
 )
@@ -34,7 +37,6 @@ from mmseg_attn.datasets.conversion import (
 CLASSES = COVID19CTDataset.METAINFO['classes']
 IMAGE, MASK, LUNGS = 'tr_im.nii.gz', 'tr_mask.nii.gz', 'tr_lungmasks_updated.nii.gz'
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3  # in tr_mask
-HOUNSFIELD_WINDOW, BYTE_WINDOW = (-1500.0, 500.0), (0.0, 255.0)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -84,27 +86,19 @@ def classes(mask: np.ndarray, lungs: np.ndarray) -> np.ndarray:
     return result
 
 
-def choose_window(path: Path, image: np.ndarray) -> tuple[float, float]:
+def choose_window(path: Path, image: np.ndarray) -> Window:
     """The default window of the intensities of a file.
 
     Raises:
         ConversionError: If the values look like nothing known.
     """
-    low, high = float(image.min()), float(image.max())
-    if low <= -500:
-        return HOUNSFIELD_WINDOW
-    if low >= 0 and high <= 255:
-        return BYTE_WINDOW
-    raise ConversionError(
-        f'{path} has values from {low:g} to {high:g}, neither Hounsfield units nor 8 bits: '
-        'give --window LOW HIGH'
-    )
-
-
-def to_bytes(image: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map the window linearly to 0 to 255, rounded; values outside it are clipped."""
-    scaled = (image.astype(np.float64) - low) * (255 / (high - low))
-    return np.clip(scaled.round(), 0, 255).astype(np.uint8)
+    window = ct_window(image)
+    if window is None:
+        raise ConversionError(
+            f'{path} has values from {image.min():g} to {image.max():g}, neither Hounsfield units '
+            'nor 8 bits: give --window LOW HIGH'
+        )
+    return window
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -150,7 +144,7 @@ def main(argv: list[str] | None = None) -> None:
             above += int((grey > high).sum())
             if grey.min() == grey.max():
                 empty.append(stem)
-            write_png(images / f'{stem}.png', to_bytes(grey, low, high))
+            write_png(images / f'{stem}.png', to_bytes(grey, (low, high)))
             write_png(masks / f'{stem}.png', np.ascontiguousarray(label))
         write_splits(stage.folder / 'splits', folds)
         intensities = dict(

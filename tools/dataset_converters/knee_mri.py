@@ -29,11 +29,13 @@ from mmseg_attn.datasets.conversion import (
     fingerprint,
     is_dicom,
     make_folds,
+    percentile_window,
     progress,
     read_slices,
     run_cli,
     split_table,
     staged_output,
+    to_bytes,
     write_png,
     write_splits,
 )
@@ -108,14 +110,11 @@ def describe(slices: np.ndarray) -> str:
     return f'{width}x{height}' + (f' with {depth} slices' if depth > 1 else '')
 
 
-def to_bytes(images: list[np.ndarray], percentiles: tuple[float, float]) -> list[np.ndarray]:
+def scale(images: list[np.ndarray], percentiles: tuple[float, float]) -> list[np.ndarray]:
     """Scale the values between two percentiles of all images linearly to 0 to 255."""
-    values = np.concatenate([image.ravel() for image in images]).astype(np.float64)
-    low, high = np.percentile(values, percentiles)
-    if low == high:
-        low, high = values.min(), values.max()
-    factor = 255 / (high - low) if low < high else 0
-    return [np.clip(((i - low) * factor).round(), 0, 255).astype(np.uint8) for i in images]
+    values = np.concatenate([image.ravel() for image in images])
+    window = percentile_window(values, percentiles=percentiles)
+    return [to_bytes(image, window) for image in images]
 
 
 def read_case(
@@ -140,7 +139,7 @@ def read_case(
             )
     done = {'mapped'} if any(mapped for _, _, mapped in read) else set()
     if any(image.dtype != np.uint8 for image in images):
-        images = to_bytes(images, percentiles)
+        images = scale(images, percentiles)
         done.add('scaled')
     slices = []
     for pair, image, (_, mask, _) in zip(pairs, images, read, strict=True):

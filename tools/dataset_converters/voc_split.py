@@ -41,14 +41,19 @@ def pooled(root: Path) -> list[str]:
     """The names in train.txt and val.txt.
 
     Raises:
-        ConversionError: If a list is missing or empty, or names an image twice.
+        ConversionError: If a list is missing, empty or no text, or names an image twice.
     """
     names: list[str] = []
     for part in ('train', 'val'):
         path = root / LISTS / f'{part}.txt'
         if not path.is_file():
             raise ConversionError(f'{path} is missing: name the folder VOC2012 of the release')
-        listed = path.read_text().split()
+        try:
+            listed = path.read_text(encoding='utf-8').split()
+        except UnicodeDecodeError as error:
+            raise ConversionError(
+                f'{path} is no list of names: get the complete release'
+            ) from error
         if not listed:
             raise ConversionError(f'{path} is empty: get the complete release')
         names += listed

@@ -31,23 +31,42 @@ def decode_image(
         ConversionError: If the file is truncated or damaged, in another format, or has several
             pages.
     """
+    with open_image(data, name=name, formats=formats) as image:
+        image.load()
+        mode, pages = image.mode, count_pages(image)
+        pixels = np.array(image)
+    if pages != 1:
+        raise ConversionError(f'{name} must have one page, but has {pages} of mode {mode}')
+    return pixels, mode
+
+
+@contextlib.contextmanager
+def open_image(
+    data: bytes, *, name: str | Path, formats: Sequence[str] | None
+) -> Iterator[Image.Image]:
+    """Open an image file strictly, for ``decode_image`` and for readers of several pages.
+
+    Raises:
+        ConversionError: If opening it, or anything done to it meanwhile, finds that the file is
+            truncated, damaged or in another format.
+    """
     try:
         with _strict_pillow():
             with _open(data, formats) as image:
                 image.verify()  # checksums; the image must be opened again afterwards
             with _open(data, formats) as image:
-                image.load()
-                mode, pages = image.mode, getattr(image, 'n_frames', 1)
-                if image.format == 'MPO':  # a camera's JPEG with a preview behind the photograph
-                    pages = 1
-                pixels = np.array(image)
+                yield image
+    except ConversionError:
+        raise
     except Exception as error:  # on damaged input Pillow raises nearly anything
         raise ConversionError(f'{name} is truncated or damaged: {error}') from error
     if data.startswith(_PNG_START) and _PNG_END not in data:
         raise ConversionError(f'{name} is truncated or damaged: its end is missing')
-    if pages != 1:
-        raise ConversionError(f'{name} must have one page, but has {pages} of mode {mode}')
-    return pixels, mode
+
+
+def count_pages(image: Image.Image) -> int:
+    """The pages of a file; a camera's JPEG with a preview behind the photograph has one."""
+    return 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
 
 
 def read_gray8(path: Path) -> np.ndarray:

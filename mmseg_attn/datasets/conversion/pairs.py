@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import ConversionError
-from .slices import SUFFIXES
+from .slices import stem
 
 MASK_FOLDERS = ('masks', 'annotations', 'labels')
 
@@ -91,15 +91,8 @@ def _entries(folder: Path, *, masks: bool = False) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith('.'):
             continue
-        name = _stem(path)
+        name = stem(path) if path.is_file() else path.name
         first = found.setdefault(name.removesuffix('_mask') if masks else name, path)
         if first != path:
             raise ConversionError(f'{first} and {path} have the same name: remove one')
     return found
-
-
-def _stem(path: Path) -> str:
-    for suffix in SUFFIXES:
-        if path.is_file() and path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.name

@@ -59,3 +59,11 @@ def is_dicom(path: Path) -> bool:
         return False
     with path.open('rb') as file:
         return file.read(132)[128:] == b'DICM'
+
+
+def stem(path: Path) -> str:
+    """The name of a file without its type, where that is one of ``SUFFIXES``."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.name

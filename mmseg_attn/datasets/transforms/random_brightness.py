@@ -30,12 +30,20 @@ class RandomBrightness(BaseTransform):
         """Shift the image; values that leave 0 to 255 are clipped.
 
         Args:
-            results: ``img`` is ``(H, W)`` or ``(H, W, C)``.
+            results: ``img`` is ``(H, W)`` or ``(H, W, C)``, uint8.
 
         Returns:
             The same dictionary; type and shape of the image stay.
+
+        Raises:
+            ValueError: If the image does not have 8 bits, whose range it would be cut off to.
         """
         image = results['img']
+        if image.dtype != np.uint8:
+            raise ValueError(
+                f'RandomBrightness needs 8-bit images, but {results.get("img_path")} is '
+                f'{image.dtype}: put it before the transforms that change the type'
+            )
         shifted = np.clip(image.astype(np.float32) + self._shift(), 0, 255)
         results['img'] = shifted.round().astype(image.dtype)
         return results

@@ -19,6 +19,7 @@ from ..resume import newest_checkpoint, resumable
 from ..weights import load_weights, some
 
 STATE = 'resume_state'  # what is added to a checkpoint
+REPLACED = 'replaced_best_ckpts'  # to its message hub: files that a kill may have left
 
 
 @HOOKS.register_module()
@@ -93,8 +94,16 @@ class CheckpointHook(MMEngineCheckpointHook):
             _warn_of_other_classes(runner, checkpoint, name, tested)
 
     def before_train(self, runner: Runner) -> None:
-        """Remove what a kill left half-written, and catch up with what it cut off."""
+        """Remove what a kill left behind, and catch up with what it cut off."""
+        info = runner.message_hub.runtime_info
+        _keep_only(info, 'keep_ckpt_ids', int)
+        _keep_only(info, REPLACED, str)
+        if runner._resume and runner._has_loaded:
+            self.last_ckpt = str(runner._load_from)
+            if '://' not in self.last_ckpt:
+                _write_last(runner, self.last_ckpt)  # the one that it names may go now
         super().before_train(runner)
+        self._remove_best(info.get(REPLACED, []))
         if isinstance(self.file_backend, AtomicLocalBackend) and is_main_process():
             for place in {Path(self.out_dir), Path(runner.work_dir)}:
                 for leftover in place.glob(f'*{SUFFIX}'):
@@ -137,9 +146,8 @@ class CheckpointHook(MMEngineCheckpointHook):
             **self.args,
         )
         self._state = {}
+        _write_last(runner, self.last_ckpt)
         if is_main_process():
-            last = Path(runner.work_dir, 'last_checkpoint')
-            AtomicLocalBackend().put_text(self.last_ckpt, last)
             for each in removed:
                 self._remove(each)
         if kept is not None:
@@ -152,23 +160,26 @@ class CheckpointHook(MMEngineCheckpointHook):
         steps = [each for each in self.keep_ckpt_ids if each != step] + [step]
         runner.message_hub.update_info('keep_ckpt_ids', steps)
         gone = steps[: -self.max_keep_ckpts]
-        names = [self.filename_tmpl.format(each) for each in gone]
-        paths = [self.file_backend.join_path(self.out_dir, name) for name in names]
-        return deque(steps, self.max_keep_ckpts), paths
+        return deque(steps, self.max_keep_ckpts), list(map(self.filename_tmpl.format, gone))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Save the best checkpoint, and only then remove the one before."""
         if not self.save_best:
             return
         before = self._best
+        runner.message_hub.update_info(REPLACED, [str(path) for path in before.values() if path])
         self._best = dict.fromkeys(before)  # MMEngine removes none then
         super()._save_best_checkpoint(runner, metrics)
-        after = self._best
-        self._best = {key: path or before.get(key) for key, path in after.items()}
-        for key, path in before.items():
-            if path and after[key] not in (None, path) and is_main_process():
-                self._remove(path)
-                runner.logger.info(f'The previous best checkpoint {path} is removed')
+        self._best = {key: path or before.get(key) for key, path in self._best.items()}
+        self._remove_best(runner.message_hub.runtime_info[REPLACED])
+
+    def _remove_best(self, paths: list[str]) -> None:
+        """Remove those that are no longer the best, by name, wherever they were saved."""
+        best = self._best.values() if self.save_best else ()
+        kept = {Path(str(path)).name for path in best}
+        for name in {Path(path).name for path in paths}.difference(kept):
+            if name.startswith('best_') and is_main_process():  # MMEngine removes any path
+                self._remove(name)
 
     @master_only
     def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
@@ -180,7 +191,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         save_checkpoint(published, path, backend_args=self.backend_args)
         runner.logger.info(f'{ckpt_path} is published as {path}, with {", ".join(published)} only')
 
-    def _remove(self, path: str) -> None:
+    def _remove(self, name: str) -> None:
+        path = self.file_backend.join_path(self.out_dir, name)
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
         elif self.file_backend.isdir(path):  # DeepSpeed's
@@ -198,6 +210,18 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.best_ckpt_path = paths['']
         else:
             self.best_ckpt_path_dict = paths
+
+
+@master_only
+def _write_last(runner: Runner, path: str) -> None:
+    AtomicLocalBackend().put_text(path, Path(runner.work_dir, 'last_checkpoint'))
+
+
+def _keep_only(info: dict, key: str, kind: type) -> None:
+    """Make a list of one kind of what an untrusted checkpoint has said to remove."""
+    if key in info:
+        found = info[key] if isinstance(info[key], list | tuple) else []
+        info[key] = [each for each in found if type(each) is kind]
 
 
 def _warn_of_other_classes(runner: Runner, checkpoint: dict, name: str, loop: BaseLoop) -> None:

@@ -7,6 +7,8 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS, MODELS
 from torch import nn
 
+from .labelled import check_labelled
+
 
 @METRICS.register_module()
 class LossMetric(BaseMetric):
@@ -71,10 +73,6 @@ class LossMetric(BaseMetric):
         Raises:
             ValueError: if no image counts.
         """
-        losses, images = map(sum, zip(*results, strict=True))
-        if not images:
-            raise ValueError(
-                f'LossMetric found no labelled pixel in {len(results)} images: check their masks '
-                f'and ignore_index, which is {self.ignore_index}'
-            )
-        return dict(mean_loss=losses / images)
+        images = sum(counts for _, counts in results)
+        check_labelled(self, results, images)
+        return dict(mean_loss=sum(loss for loss, _ in results) / images)

@@ -8,6 +8,8 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from .labelled import check_labelled
+
 
 @METRICS.register_module()
 class MAEMetric(BaseMetric):
@@ -74,10 +76,6 @@ class MAEMetric(BaseMetric):
         Raises:
             ValueError: if no pixel counts.
         """
-        errors, pixels = map(sum, zip(*results, strict=True))
-        if not pixels:
-            raise ValueError(
-                f'MAEMetric found no labelled pixel in {len(results)} images: check their masks '
-                f'and ignore_index, which is {self.ignore_index}'
-            )
-        return dict(MAE=errors / pixels)
+        pixels = sum(count for _, count in results)
+        check_labelled(self, results, pixels)
+        return dict(MAE=sum(error for error, _ in results) / pixels)

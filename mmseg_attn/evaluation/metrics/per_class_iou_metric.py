@@ -5,6 +5,9 @@ from statistics import mean
 
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
+from torch import Tensor
+
+from .labelled import check_labelled
 
 
 @METRICS.register_module()
@@ -12,12 +15,14 @@ class PerClassIoUMetric(IoUMetric):
     """``IoUMetric`` that also returns ``IoU.<class>``, ``Acc.<class>`` and so on, in per cent.
 
     So every logger gets them, TensorBoard too, and a checkpoint hook can watch one with
-    ``save_best='IoU.synapse', rule='greater'``. A value that
-    is not defined, as the IoU of a class that is neither labelled nor predicted, is left out.
+    ``save_best='IoU.synapse', rule='greater'``. A value that is not defined, as the IoU of a class
+    that is neither labelled nor predicted, is left out, a mean of nothing but such values too.
 
     The F1 score of a class is its ``Dice``: ask for it with ``iou_metrics=['mIoU', 'mDice']``.
     ``Fscore`` is the same number where both precision and recall are defined and positive; for a
     class that is labelled and never found it is not defined, where the F1 score is 0.
+
+    Pixels are counted in integers; the original's float32 stops at 16,777,216 of a class.
 
     Args:
         background: class without which the means are given a second time, as
@@ -29,6 +34,29 @@ class PerClassIoUMetric(IoUMetric):
         super().__init__(**kwargs)
         self.background = background
 
+    @staticmethod
+    def intersect_and_union(
+        pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Count the pixels of each class in one image.
+
+        Args:
+            pred_label: predicted class of each pixel ``(H, W)``.
+            label: class of each pixel ``(H, W)``; labels beyond the classes count nowhere.
+            num_classes: number of classes C.
+            ignore_index: label of the pixels that do not count.
+
+        Returns:
+            Areas of intersection, union, prediction and label, each ``(C,)``.
+        """
+        valid = label != ignore_index
+        pred_label, label = pred_label[valid].long(), label[valid].long()
+        intersection, predicted, labelled = (
+            labels.bincount(minlength=num_classes)[:num_classes].cpu()
+            for labels in (pred_label[pred_label == label], pred_label, label)
+        )
+        return intersection, predicted + labelled - intersection, predicted, labelled
+
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the metrics.
 
@@ -39,11 +67,13 @@ class PerClassIoUMetric(IoUMetric):
             The means, then the values per class.
 
         Raises:
-            ValueError: if ``background`` is none of the classes.
+            ValueError: if no pixel counts, or ``background`` is none of the classes.
         """
-        metrics = super().compute_metrics(results)
         if self.format_only:
-            return metrics
+            return super().compute_metrics(results)
+        check_labelled(self, results, sum(int(labelled.sum()) for *_, labelled in results))
+        means = super().compute_metrics(results)
+        metrics = {name: value for name, value in means.items() if math.isfinite(value)}
         if self.background not in (None, *self.dataset_meta['classes']):
             raise ValueError(
                 f'background={self.background!r} is none of the classes: choose one of '

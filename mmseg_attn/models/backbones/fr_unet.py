@@ -25,13 +25,14 @@ Deviations: sides that do not halve are padded with a row or column of zeros bef
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_attn.models.layers import ConvLayer, match_size
+from mmseg_attn.models.layers import ConvLayer, match_size, pad_end
+
+from .small_maps import explain_small_maps
 
 
 def _norm(norm_cfg: dict | None, channels: int) -> nn.Module:
@@ -148,6 +149,7 @@ class FRUNet(BaseModule):
                 nn.ModuleList(resample(nn.ConvTranspose2d, i, i - 1) for i in range(1, height))
             )
 
+    @explain_small_maps
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Encode and decode.
 
@@ -156,6 +158,9 @@ class FRUNet(BaseModule):
 
         Returns:
             2L - 3 maps ``(N, channels[0], H, W)``, from the shallowest to the deepest path.
+
+        Raises:
+            ValueError: in training with normalisation, if a map has one value per channel.
         """
         finest, inputs = [], [[x]]
         for column, downs, ups in zip(self.columns, self.downs, self.ups, strict=True):
@@ -172,5 +177,4 @@ class FRUNet(BaseModule):
 
 def _even(x: Tensor) -> Tensor:
     """Pad odd sides by a row of zeros at the bottom and a column at the right."""
-    bottom, right = x.shape[2] % 2, x.shape[3] % 2
-    return F.pad(x, (0, right, 0, bottom)) if bottom or right else x
+    return pad_end(x, x.shape[2] % 2, x.shape[3] % 2)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from mmseg_attn.models.layers import per_level
 
+from .small_maps import explain_small_maps
+
 
 @MODELS.register_module()
 class UNetEncoder(BaseModule):
@@ -54,6 +56,7 @@ class UNetEncoder(BaseModule):
         )
         self.pool = nn.MaxPool2d(2, ceil_mode=True, return_indices=return_indices)
 
+    @explain_small_maps
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Encode.
 
@@ -63,6 +66,9 @@ class UNetEncoder(BaseModule):
         Returns:
             One map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up. With
             ``return_indices``, then the positions of the maxima, in the shape of the pools' output.
+
+        Raises:
+            ValueError: in training with normalisation, if a map has one value per channel.
         """
         features, indices = [self.stages[0](x)], []
         for stage in self.stages[1:]:

@@ -9,6 +9,7 @@ from .drop_block import DropBlock
 from .hybrid_attention import HybridAttention
 from .local_feature_aggregation import LocalFeatureAggregation
 from .msam import MSAM
+from .padding import pad_end
 from .recurrent_residual_block import RecurrentResidualBlock
 from .residual_block import ResidualBlock
 from .spatial_attention import SpatialAttention
@@ -36,5 +37,6 @@ __all__ = [
     'StructuredDropoutBlock',
     'TransposedUpsample',
     'match_size',
+    'pad_end',
     'per_level',
 ]

@@ -25,6 +25,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from .conv_layer import ConvLayer
+from .padding import pad_end
 from .upsample import match_size
 
 
@@ -46,12 +47,12 @@ class AttentionGate(nn.Module):
         self.w_x = ConvLayer(channels, hidden, 1, norm_cfg=norm_cfg, act_cfg=None)
         self.psi = ConvLayer(hidden, 1, 1, norm_cfg=norm_cfg, act_cfg=None)
 
-    def weights(self, skip: Tensor, up: Tensor) -> Tensor:
-        """Weigh the positions of the skip, ``(N, C, H, W)``, by ``(N, 1, H, W)``."""
+    def spatial_weights(self, skip: Tensor, up: Tensor) -> Tensor:
+        """Return alpha, ``(N, 1, H, W)``; takes what ``forward`` takes."""
         return self.psi((self.w_g(up) + self.w_x(skip)).relu()).sigmoid()
 
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:
-        return torch.cat([skip * self.weights(skip, up), up], dim=1)  # (N, 2C, H, W)
+        return torch.cat([skip * self.spatial_weights(skip, up), up], dim=1)  # (N, 2C, H, W)
 
 
 @MODELS.register_module()
@@ -74,11 +75,10 @@ class GridAttentionGate(nn.Module):
         self.w_x = nn.Conv2d(channels, channels, 2, stride=2, bias=False)
         self.psi = nn.Conv2d(channels, 1, 1)
 
-    def weights(self, skip: Tensor, coarse: Tensor) -> Tensor:
-        """Weigh the positions of the skip, ``(N, C, H, W)``, by ``(N, 1, H, W)``."""
+    def spatial_weights(self, skip: Tensor, up: Tensor, coarse: Tensor) -> Tensor:
+        """Return alpha, ``(N, 1, H, W)``; takes what ``forward`` takes (``up`` is not used)."""
         height, width = skip.shape[2:]
-        bottom, right = height % 2, width % 2
-        x = self.w_x(F.pad(skip, (0, right, 0, bottom)) if bottom or right else skip)
+        x = self.w_x(pad_end(skip, height % 2, width % 2))
         g = match_size(self.w_g(coarse), x.shape[2:])
         alpha = self.psi((g + x).relu()).sigmoid()  # (N, 1, ceil(H / 2), ceil(W / 2))
         alpha = F.interpolate(alpha, scale_factor=2, mode='bilinear', align_corners=False)
@@ -96,4 +96,4 @@ class GridAttentionGate(nn.Module):
         Returns:
             ``(N, 2C, H, W)``.
         """
-        return torch.cat([skip * self.weights(skip, coarse), up], dim=1)
+        return torch.cat([skip * self.spatial_weights(skip, up, coarse), up], dim=1)

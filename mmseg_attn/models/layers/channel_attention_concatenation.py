@@ -32,5 +32,9 @@ class ChannelAttentionConcatenation(nn.Module):
         self.out_channels = 2 * channels
         self.channel = ChannelWeights(channels, reduction=reduction, pools=('mean', 'max'))
 
+    def channel_weights(self, skip: Tensor, up: Tensor) -> Tensor:
+        """Return w, ``(N, C, 1, 1)``; takes what ``forward`` takes (``skip`` is not used)."""
+        return self.channel(up)
+
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:
-        return torch.cat([skip, up * self.channel(up)], dim=1)  # (N, 2C, H, W)
+        return torch.cat([skip, up * self.channel_weights(skip, up)], dim=1)  # (N, 2C, H, W)

@@ -52,6 +52,14 @@ class CSAM(nn.Module):
         self.channel = ChannelWeights(channels, reduction=reduction, pools=('mean', 'max'))
         self.spatial = SpatialWeights(kernel_size=kernel_size, pools=('mean', 'max'))
 
+    def channel_weights(self, x: Tensor) -> Tensor:
+        """Return W_CA, ``(N, C, 1, 1)``; takes what ``forward`` takes."""
+        return self.channel(x)
+
+    def spatial_weights(self, x: Tensor) -> Tensor:
+        """Return W_SA, ``(N, 1, H, W)``; takes what ``forward`` takes."""
+        return self.spatial(x if self.order == 'parallel' else x * self.channel(x))
+
     def forward(self, x: Tensor) -> Tensor:
         """Weigh ``x``, ``(N, C, H, W)``; the shape stays."""
         weighted = x * self.channel(x)

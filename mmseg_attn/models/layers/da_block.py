@@ -23,7 +23,7 @@ from typing import Literal
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_attn.ops import global_attention
+from mmseg_attn.ops import attention_map, global_attention
 
 
 @MODELS.register_module()
@@ -78,3 +78,22 @@ class DABlock(nn.Module):
         if self.over_channels:
             out = out.squeeze(-1).mT.unflatten(2, x.shape[2:])
         return x + out if self.residual else out
+
+    def attention_map(self, x: Tensor, *, point: tuple[int, int]) -> Tensor:
+        """Compute where one position looks.
+
+        Args:
+            x: what ``forward`` takes.
+            point: row and column of the position.
+
+        Returns:
+            ``(N, 1, H, W)``, which sums to one. The values' mean with these weights is the
+            attention's output at the position.
+
+        Raises:
+            ValueError: if the position lies outside of the map, or the tokens are channels.
+        """
+        if self.over_channels:
+            raise ValueError("dim='channel' lets channels look at channels: no position looks")
+        query = self.query(x)
+        return attention_map(query * query.shape[1] ** -0.5, self.key(x), point)

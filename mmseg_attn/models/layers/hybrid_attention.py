@@ -36,6 +36,14 @@ class HybridAttention(nn.Module):
         self.channel = ChannelWeights(channels, reduction=reduction, pools=('mean',))
         self.spatial = SpatialWeights(kernel_size=kernel_size, pools=('max', 'mean'))
 
+    def channel_weights(self, x: Tensor) -> Tensor:
+        """Return w_c, ``(N, C, 1, 1)``; takes what ``forward`` takes."""
+        return self.channel(x)
+
+    def spatial_weights(self, x: Tensor) -> Tensor:
+        """Return w_s, ``(N, 1, H, W)``; takes what ``forward`` takes."""
+        return self.spatial(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Weigh ``x``, ``(N, C, H, W)``; the shape stays."""
-        return x * self.channel(x) * self.spatial(x)
+        return x * self.channel_weights(x) * self.spatial_weights(x)

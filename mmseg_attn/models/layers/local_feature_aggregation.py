@@ -20,7 +20,7 @@ from typing import Literal
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_attn.ops import global_attention, window_attention
+from mmseg_attn.ops import attention_map, global_attention, window_attention
 
 
 @MODELS.register_module()
@@ -74,7 +74,7 @@ class LocalFeatureAggregation(nn.Module):
         Returns:
             ``(N, C, H, W)``.
         """
-        source, target = (skip, up) if self.query_from == 'encoder' else (up, skip)
+        source, target = self._roles(skip, up)
         maps = self.query(source), self.key(target), self.value(target)
         if self.window_size is None:
             out = global_attention(*maps, backend=self.backend)
@@ -83,3 +83,25 @@ class LocalFeatureAggregation(nn.Module):
         if self.residual == 'none':
             return out
         return out + (skip if self.residual == 'encoder' else up)
+
+    def attention_map(self, skip: Tensor, up: Tensor, *, point: tuple[int, int]) -> Tensor:
+        """Compute where one position looks: the ``W_pq`` of a p.
+
+        Args:
+            skip: what ``forward`` takes.
+            up: what ``forward`` takes.
+            point: row and column of the position p.
+
+        Returns:
+            ``(N, 1, H, W)``, which sums to one and is zero outside of the position's window. The
+            values' mean with these weights is ``Y_p``.
+
+        Raises:
+            ValueError: if the position lies outside of the map.
+        """
+        source, target = self._roles(skip, up)
+        return attention_map(self.query(source), self.key(target), point, self.window_size)
+
+    def _roles(self, skip: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the map that asks and the one that answers."""
+        return (skip, up) if self.query_from == 'encoder' else (up, skip)

@@ -27,13 +27,13 @@ Decisions:
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_attn.ops import global_attention
+from mmseg_attn.ops import attention_map, global_attention
 
 from .conv_layer import ConvLayer
+from .padding import pad_end
 
 
 @MODELS.register_module()
@@ -92,18 +92,39 @@ class MSAM(nn.Module):
         Raises:
             ValueError: if the sizes of the levels do not follow each other by halves.
         """
-        size = features[-1].shape[2:]
-        x = torch.cat(
-            [
-                level(_fit(feature, stride, size))
-                for level, feature, stride in zip(self.levels, features, self.strides, strict=True)
-            ],
-            dim=1,
-        )
+        x = self._fused(features)
         out = self.project(x)
         if self.attention:
             out = global_attention(self.query(x), self.key(x), self.value(x)) + out
         return out
+
+    def attention_map(self, features: Sequence[Tensor], *, point: tuple[int, int]) -> Tensor:
+        """Compute where one position looks: the ``s_ij`` of a j.
+
+        Args:
+            features: what ``forward`` takes.
+            point: row and column of the position j in the coarsest level.
+
+        Returns:
+            ``(N, 1, H, W)``, which sums to one. The values' mean with these weights is the first
+            term of ``E_j``.
+
+        Raises:
+            ValueError: if the position lies outside of the map, or there is no attention.
+        """
+        if not self.attention:
+            raise ValueError('attention=False leaves the projection alone: no position looks')
+        x = self._fused(features)
+        return attention_map(self.query(x), self.key(x), point)
+
+    def _fused(self, features: Sequence[Tensor]) -> Tensor:
+        """Bring the levels to the last one's size and put them side by side."""
+        size = features[-1].shape[2:]
+        levels = [
+            level(_fit(feature, stride, size))
+            for level, feature, stride in zip(self.levels, features, self.strides, strict=True)
+        ]
+        return torch.cat(levels, dim=1)
 
 
 def _shares(channels: int, levels: int) -> list[int]:
@@ -123,5 +144,4 @@ def _fit(x: Tensor, stride: int, size: torch.Size) -> Tensor:
             f'MSAM expects a map {stride} times as large as {tuple(size)}, got '
             f'{tuple(x.shape[2:])}: give it levels that halve from one to the next'
         )
-    bottom, right = (max(m, 0) for m in missing)
-    return F.pad(x, (0, right, 0, bottom)) if bottom or right else x
+    return pad_end(x, *(torch.sym_max(m, 0) for m in missing))

@@ -30,6 +30,10 @@ class SpatialAttention(nn.Module):
         super().__init__()
         self.weights = SpatialWeights(kernel_size=kernel_size, pools=('mean', 'max'), bias=False)
 
+    def spatial_weights(self, x: Tensor) -> Tensor:
+        """Return the weights of the positions, ``(N, 1, H, W)``; takes what ``forward`` takes."""
+        return self.weights(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Weigh ``x``, ``(N, C, H, W)``; the shape stays."""
-        return x * self.weights(x)
+        return x * self.spatial_weights(x)

@@ -5,6 +5,8 @@ from mmcv.cnn import build_norm_layer
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmseg_attn.ops import crop
+
 
 @MODELS.register_module()
 class TransposedUpsample(nn.Sequential):
@@ -101,5 +103,5 @@ def match_size(x: Tensor, size: tuple[int, int]) -> Tensor:
     """
     surplus = x.shape[2] - size[0], x.shape[3] - size[1]
     if all(0 <= s <= 1 for s in surplus):
-        return x[:, :, : size[0], : size[1]]
+        return crop(x, size)
     return F.interpolate(x, size=size, mode='bilinear', align_corners=False)

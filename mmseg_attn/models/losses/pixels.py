@@ -40,7 +40,10 @@ class PixelLoss(nn.Module):
         weight: Tensor | None = None,
         ignore_index: int = 255,
     ) -> Tensor:
-        """Compute the loss in at least float32; zero if every pixel is ignored.
+        """Compute the loss in at least float32.
+
+        It is zero, with zero gradients, if every pixel is ignored or there is none, and finite for
+        all logits that float16 can hold.
 
         Args:
             cls_score: logits ``(N, C, H, W)``.
@@ -93,8 +96,8 @@ class PixelLoss(nn.Module):
 class OverlapLoss(PixelLoss):
     """One minus the overlap of probabilities and labels, averaged over the classes that occur.
 
-    The sums run over the whole batch. A class without a labelled pixel has no overlap (its gradient
-    would be zero): it is left out.
+    It lies between 0, where all is right, and 1. The sums run over the whole batch. A class without
+    a labelled pixel has no overlap (its gradient would be zero): it is left out.
 
     Args:
         class_weight: one weight per class in the mean over the classes, or a file that holds them.

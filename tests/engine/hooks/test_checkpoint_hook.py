@@ -249,6 +249,7 @@ def stopped(work_dir, monkeypatch, *, at, **settings) -> None:
         ('_save_best_checkpoint', 3),
         ('after_train_epoch', 3),
         ('_save_checkpoint_with_step', 5),  # after the best one is saved
+        ('_remove_best', 4),  # before the one that it replaces is removed
     ],
 )
 def test_a_resumed_training_does_what_one_left_alone_does(tmp_path, monkeypatch, at):
@@ -269,6 +270,36 @@ def test_a_resumed_training_does_what_one_left_alone_does(tmp_path, monkeypatch,
     assert Path(info['best_ckpt']).name == 'best_test_score_epoch_5.pth'
     losses = [c['message_hub']['log_scalars']['train/loss'].data[0] for c in (one, other)]
     assert losses[0].tolist() == losses[1].tolist()
+
+
+def test_a_kill_before_the_last_file_is_named(tmp_path, monkeypatch):
+    """Nothing is left to train, and the file that last_checkpoint names is one too many."""
+    replace = os.replace
+
+    def stop(source, target):
+        if Path(target).name == 'last_checkpoint' and (tmp_path / 'epoch_4.pth').exists():
+            raise Stop
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic_backend.os, 'replace', stop)
+        with pytest.raises(Stop):
+            build(tmp_path).train()
+    assert Path((tmp_path / 'last_checkpoint').read_text()).name == 'epoch_3.pth'
+    monkeypatch.setattr(Score, 'given', Score.given[3:])
+    build(tmp_path, resume=True).train()
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_4.pth')
+    assert names(tmp_path) == ['best_test_score_epoch_3.pth', 'epoch_4.pth', 'last_checkpoint']
+
+
+def test_a_best_score_after_a_resume_is_saved_with_its_state(tmp_path, monkeypatch):
+    """MMEngine does not, unless it has saved a checkpoint since."""
+    two = dict(interval=2)
+    stopped(tmp_path, monkeypatch, at=('before_train_epoch', 3), checkpoint=two)
+    monkeypatch.setattr(Score, 'given', Score.given[1:])
+    again = dict(resume=True, checkpoint=two)
+    stopped(tmp_path, monkeypatch, at=('before_train_epoch', 2), **again)
+    assert names(tmp_path) == ['best_test_score_epoch_3.pth', 'epoch_3.pth', 'last_checkpoint']
 
 
 def test_a_checkpoint_of_mmengine_is_resumed_as_mmengine_does(tmp_path):
@@ -309,6 +340,25 @@ def test_resume_without_any_starts(tmp_path):
     again = build(tmp_path, epochs=1, resume=True)
     again.train()
     assert again.epoch == 1
+
+
+def test_files_elsewhere_are_not_removed_because_a_checkpoint_says_so(tmp_path):
+    """MMEngine removes whatever path the checkpoint calls the best one."""
+    work_dir, precious = tmp_path / 'run', tmp_path / 'best_thesis.txt'
+    build(work_dir, epochs=2).train()
+    precious.write_text('three years')
+    content = load_file(work_dir / 'epoch_2.pth')
+    info = content['message_hub']['runtime_info']
+    info.update(best_ckpt=str(precious), best_score=-1, replaced_best_ckpts=[str(precious), 3])
+    info.update(keep_ckpt_ids=['x/../../best_thesis.txt', 1, 2])
+    torch.save(content, work_dir / 'epoch_2.pth')
+    build(work_dir, epochs=4, resume=True, checkpoint=dict(filename_tmpl='epoch_{}.pth')).train()
+    assert precious.read_text() == 'three years'
+    content['message_hub']['runtime_info'].update(keep_ckpt_ids=3, replaced_best_ckpts='x')
+    torch.save(content, work_dir / 'epoch_4.pth')
+    again = build(work_dir, epochs=5, resume=True)
+    again.train()
+    assert again.epoch == 5
 
 
 @pytest.fixture

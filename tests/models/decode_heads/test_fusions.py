@@ -78,7 +78,7 @@ def test_the_grid_gates_get_the_coarser_feature_and_the_finest_skip_is_not_gated
     head = UNetHead([2, 4, 8], num_classes=3, fusion=[PLAIN, GRID])
     fine, middle, deep = pyramid([2, 4, 8], (9, 7))
     up = head.upsamples[1](deep)[:, :, :5, :4]
-    alpha = head.fusions[1].weights(middle, deep)
+    alpha = head.fusions[1].spatial_weights(middle, up, deep)
     x = head.blocks[1](torch.cat([middle * alpha, up], dim=1))
     up = head.upsamples[0](x)[:, :, :9, :7]
     x = head.blocks[0](torch.cat([fine, up], dim=1))
@@ -93,7 +93,7 @@ def test_the_channel_attention_follows_the_second_upsampling():
         up = head.upsamples[level](x)
         if count == 2:
             assert up.shape[2:] == (8, 8)
-            up = up * head.fusions[level].channel(up)
+            up = up * head.fusions[level].channel_weights(skips[level], up)
         x = head.blocks[level](torch.cat([skips[level], up], dim=1))
     torch.testing.assert_close(head(maps), head.conv_seg(x))
 

@@ -69,16 +69,6 @@ def test_key_bias_would_cancel_over_positions():
     torch.testing.assert_close(layer(x), before, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize('dim', ['spatial', 'channel'])
-def test_bfloat16_autocast(dim):
-    layer = DABlock(16, dim=dim)
-    x = torch.randn(2, 16, 9, 11)
-    with torch.autocast('cpu', torch.bfloat16):
-        out = layer(x)
-    assert out.shape == x.shape
-    torch.testing.assert_close(out.float(), layer(x), rtol=0.02, atol=0.02)
-
-
 def test_few_channels_leave_one_for_the_query():
     assert DABlock(4).query.out_channels == 1
 

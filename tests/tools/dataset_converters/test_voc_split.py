@@ -77,6 +77,10 @@ DAMAGES = {
         lambda r: (r / LISTS / 'val.txt').unlink(),
         r'Segmentation/val\.txt is missing: name the folder VOC2012',
     ),
+    'binary list': (
+        lambda r: (r / LISTS / 'train.txt').write_bytes(b'2007\x95'),
+        r'Segmentation/train\.txt is no text: get the complete release',
+    ),
     'empty list': (
         lambda r: (r / LISTS / 'train.txt').write_text('\n'),
         r'Segmentation/train\.txt is empty: get the complete release',

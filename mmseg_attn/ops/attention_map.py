@@ -1,0 +1,56 @@
+"""Where one position looks: a row of the attention map, for pictures.
+
+The functions beside this one never build the map, or forget it. A single row of it costs no more
+than the key.
+"""
+
+import torch
+from torch import Tensor
+
+
+def attention_map(
+    query: Tensor,
+    key: Tensor,
+    point: tuple[int, int],
+    window_size: int | None = None,
+    scale: float = 1.0,
+) -> Tensor:
+    """Compute the weights with which one position of ``query`` attends to those of ``key``.
+
+    ``(map * value).sum(dim=(2, 3))`` is the output of ``global_attention`` at that position or,
+    with ``window_size``, of ``window_attention``.
+
+    Args:
+        query: ``(N, Ck, Hq, Wq)``.
+        key: ``(N, Ck, Hk, Wk)``; of the query's size with ``window_size``.
+        point: row and column of the position in the query.
+        window_size: side of the windows in pixels; ``None`` attends to the whole map.
+        scale: factor on the inner products.
+
+    Returns:
+        ``(N, 1, Hk, Wk)``, which sums to one; zero outside of the position's window.
+
+    Raises:
+        ValueError: if the position lies outside of the query.
+    """
+    height, width = query.shape[2:]
+    row, column = point
+    if not (0 <= row < height and 0 <= column < width):
+        raise ValueError(
+            f'row {row} and column {column} lie outside of the map of {height} rows and {width} '
+            'columns: choose a position inside'
+        )
+    rows, columns = window_at(point, window_size)
+    scores = torch.einsum('nc,nchw->nhw', scale * query[:, :, row, column], key[..., rows, columns])
+    weights = scores.flatten(1).softmax(dim=1).view_as(scores)
+    out = key.new_zeros(key.shape[0], 1, *key.shape[2:])
+    out[:, 0, rows, columns] = weights
+    return out
+
+
+def window_at(point: tuple[int, int], window_size: int | None) -> tuple[slice, slice]:
+    """Return the rows and the columns of the window that a position lies in; None: all of them."""
+    if window_size is None:
+        return slice(None), slice(None)
+    top, left = (position - position % window_size for position in point)
+    return slice(top, top + window_size), slice(left, left + window_size)

@@ -1,0 +1,23 @@
+"""Whether a model is being exported, where sizes are variables and no branch may depend on them."""
+
+import torch
+from torch import Tensor
+
+
+def is_exporting() -> bool:
+    """Tell whether ``torch.export`` is tracing; always false before PyTorch 2.7, which cannot."""
+    ask = getattr(torch.compiler, 'is_exporting', None)
+    return ask is not None and ask()
+
+
+def crop(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Drop rows at the bottom and columns at the right: ``(N, C, H, W)`` to ``(N, C, *size)``.
+
+    In an exported model by indices: the size of the result is then ``size`` by its name, and what
+    it meets next needs no proof that the two fit.
+    """
+    if is_exporting():
+        for dim, side in zip((2, 3), size, strict=True):
+            x = x.index_select(dim, torch.arange(side, device=x.device))
+        return x
+    return x[:, :, : size[0], : size[1]]

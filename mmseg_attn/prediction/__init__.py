@@ -1,0 +1,24 @@
+"""Use a trained model on a user's own files."""
+
+from .inputs import Item, find_items
+from .intensities import Intensities, Mapping
+from .model_names import offer_models
+from .predictor import Predictor
+from .results import Results
+from .run import Report, predict_files
+from .sources import Source, read_source
+
+offer_models()
+
+__all__ = [
+    'Intensities',
+    'Item',
+    'Mapping',
+    'Predictor',
+    'Report',
+    'Results',
+    'Source',
+    'find_items',
+    'predict_files',
+    'read_source',
+]

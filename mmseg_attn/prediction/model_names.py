@@ -1,0 +1,31 @@
+"""``MMSegInferencer`` finds the models of this package by their names in ``model-index.yml``.
+
+MMEngine looks a name up in the metafiles of one package, the one called like the inferencer's
+scope, and ``MMSegInferencer`` needs the scope ``mmseg``: the parts here are registered there. So
+the models of this package are added to those of MMSegmentation, for ``list_models`` too.
+"""
+
+from collections.abc import Iterator
+from functools import wraps
+from pathlib import Path
+
+from mmengine.infer.infer import BaseInferencer
+
+
+def offer_models() -> None:
+    """Adds the models to what MMEngine finds; a second call changes nothing."""
+    listed = BaseInferencer._get_models_from_metafile
+    if hasattr(listed, '__wrapped__'):
+        return
+    folder_of = BaseInferencer._get_repo_or_mim_dir
+
+    @wraps(listed)
+    def with_ours(dir: str) -> Iterator[dict]:
+        if dir == folder_of('mmseg'):
+            ours = folder_of('mmseg_attn')
+            for model in listed(ours):
+                # no weights are published: the inferencer is given some, or warns
+                yield dict(Weights=None) | model | dict(Config=str(Path(ours, model['Config'])))
+        yield from listed(dir)
+
+    BaseInferencer._get_models_from_metafile = staticmethod(with_ours)

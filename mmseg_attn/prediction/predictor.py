@@ -1,0 +1,216 @@
+"""A trained model that labels pictures of any size."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import CheckpointLoader
+from mmseg.apis import init_model
+from mmseg.registry import DATASETS, MODELS
+
+from ..datasets.conversion import ConversionError
+from ..datasets.nested_datasets import nested_datasets
+from ..engine.weights import load_weights
+
+Key = TypeVar('Key')
+ANNOTATIONS = ('LoadAnnotations', 'LoadStrictAnnotations')
+OVERLAP = 4  # windows share one part in so many with the next
+# What a model says of pictures that it cannot take, and PyTorch of too little memory
+REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
+
+
+class Predictor:
+    """A model with the test pipeline of its config.
+
+    Args:
+        cfg: The config; it is changed.
+        checkpoint: The file of the weights.
+        device: Where the model runs.
+        window: Height and width of the windows that slide over what the pipeline makes of a
+            picture, overlapping by a quarter; ``None`` leaves it to the config.
+        tta: Whether to average over the config's test-time augmentation.
+        amp: Whether to compute in mixed precision.
+
+    Attributes:
+        classes: Names, in the order of the labels.
+        palette: Colours of the classes, RGB.
+        dataset: The type of the config's test data set.
+        color_type: How the config loads pictures: 'grayscale', 'color' or 'unchanged'.
+
+    Raises:
+        ConversionError: If the config or the device cannot be used.
+        CheckpointError: If the checkpoint cannot be read or does not fit the model.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        checkpoint: Path,
+        *,
+        device: str = 'cpu',
+        window: tuple[int, int] | None = None,
+        tta: bool = False,
+        amp: bool = False,
+    ) -> None:
+        self.device = _usable(device)
+        self.amp = amp
+        init_default_scope(cfg.get('default_scope', 'mmseg'))
+        if window:
+            stride = [max(1, side - side // OVERLAP) for side in window]
+            cfg.model.test_cfg = ConfigDict(mode='slide', crop_size=window, stride=stride)
+        dataset = _dataset(cfg)
+        steps = _pipeline(cfg, dataset, tta=tta)
+        self.color_type = steps[0].get('color_type', 'color').removesuffix('_ignore_orientation')
+        self.pipeline = Compose(steps)
+        self.dataset = DATASETS.get(dataset.type)
+
+        self.model = init_model(cfg, device='cpu')
+        content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+        load_weights(self.model, content, name=str(checkpoint), logger='silent')
+        self.classes, self.palette = _names(content.get('meta'), dataset, self.model.num_classes)
+        if tta:
+            self.model = MODELS.build(dict(cfg.tta_model, module=self.model))
+        self.model.to(self.device).eval()
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """Give a picture the channels that the config's loader would.
+
+        Args:
+            image: (H, W) or (H, W, 3) in RGB.
+
+        Returns:
+            (H, W) or (H, W, 3) in BGR.
+        """
+        if self.color_type == 'grayscale' and image.ndim == 3:
+            same = (image == image[..., :1]).all()
+            return image[..., 0] if same else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        if image.ndim == 3:
+            return image[..., ::-1]
+        return image if self.color_type != 'color' else np.stack([image] * 3, axis=-1)
+
+    def __call__(
+        self, images: Iterable[tuple[Key, np.ndarray]], *, batch_size: int = 1
+    ) -> Iterator[tuple[Key, np.ndarray | Exception]]:
+        """Label pictures as they come, those of one size that follow each other in batches.
+
+        Args:
+            images: Keys and pictures as ``prepare`` makes them.
+            batch_size: The most pictures in a batch.
+
+        Yields:
+            Each key with its labels, (H, W) and uint8, or with what was wrong.
+        """
+        keys: list[Key] = []
+        batch: list[dict] = []
+        for key, image in images:
+            try:
+                item = self.pipeline(dict(img=np.ascontiguousarray(image)))
+            except REFUSALS as error:
+                yield key, error
+                continue
+            if batch and (len(batch) == batch_size or _shapes(item) != _shapes(batch[0])):
+                yield from zip(keys, self._predict(batch), strict=True)
+                keys, batch = [], []
+            keys.append(key)
+            batch.append(item)
+        if batch:
+            yield from zip(keys, self._predict(batch), strict=True)
+
+    def _predict(self, batch: list[dict]) -> list[np.ndarray | Exception]:
+        try:
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=self.amp):
+                samples = self.model.test_step(pseudo_collate(batch))
+            return [_labels(sample) for sample in samples]
+        except REFUSALS as error:
+            if len(batch) > 1:  # one of them may be the reason, or all together are too much
+                return [result for item in batch for result in self._predict([item])]
+            return [error]
+
+
+def _labels(sample: Any) -> np.ndarray:
+    labels = sample.pred_sem_seg.data.cpu().numpy().astype(np.uint8)
+    return labels.reshape(labels.shape[-2:])
+
+
+def _shapes(item: dict) -> list[torch.Size]:
+    """Of a picture, or of all its augmented versions."""
+    inputs = item['inputs']
+    return [each.shape for each in (inputs if isinstance(inputs, list) else [inputs])]
+
+
+def _usable(device: str) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConversionError(
+            f'the device {device!r} cannot be used ({reason}): use --device cpu, or one that this '
+            'PyTorch has'
+        ) from error
+    return found
+
+
+def _dataset(cfg: Config) -> ConfigDict:
+    """The innermost test data set."""
+    if 'test_dataloader' not in cfg or 'model' not in cfg:
+        raise ConversionError(
+            f'{cfg.filename} has no model or no test_dataloader: name a complete config'
+        )
+    *_, inner = nested_datasets(cfg.test_dataloader.dataset)
+    return inner
+
+
+def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
+    """The steps of the test pipeline, from a picture in memory and without labels."""
+    if tta and not (cfg.get('tta_pipeline') and cfg.get('tta_model')):
+        raise ConversionError(
+            f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
+        )
+    steps = _unlabelled(cfg.tta_pipeline if tta else dataset.pipeline)
+    if not steps or steps[0]['type'] != 'LoadImageFromFile':
+        raise ConversionError(
+            f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile: '
+            'files can only be given to one that does'
+        )
+    steps[0] = dict(steps[0], type='LoadImageFromNDArray')
+    return steps
+
+
+def _unlabelled(steps: Any) -> Any:
+    """A pipeline without the steps that load labels, inside test-time augmentation too."""
+    if isinstance(steps, list | tuple):
+        kept = (s for s in steps if not (isinstance(s, dict) and s.get('type') in ANNOTATIONS))
+        return [_unlabelled(step) for step in kept]
+    if isinstance(steps, dict) and 'transforms' in steps:
+        return dict(steps, transforms=[t for t in _unlabelled(steps['transforms']) if t])
+    return steps
+
+
+def _names(saved: Any, dataset: ConfigDict, number: int) -> tuple[list[str], list[list[int]]]:
+    """Names and colours of the classes, from the checkpoint or else from the data set.
+
+    Args:
+        saved: What the checkpoint holds as ``meta``.
+        dataset: The config of the data set.
+        number: How many classes the model has.
+    """
+    saved = saved.get('dataset_meta') if isinstance(saved, dict) else None
+    built = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
+    for meta in (saved, built):
+        found = [
+            meta.get(key) if isinstance(meta, dict) else None for key in ('classes', 'palette')
+        ]
+        if all(isinstance(each, list | tuple) and len(each) == number for each in found):
+            classes, palette = found
+            return [str(name) for name in classes], [[int(v) for v in rgb] for rgb in palette]
+    raise ConversionError(
+        f'neither the checkpoint nor the test data set names the {number} classes of the model: '
+        'add metainfo=dict(classes=..., palette=...) to the data set in the config'
+    )

@@ -1,0 +1,112 @@
+"""Write masks, pictures to look at, and a table."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from PIL import Image
+
+from ..datasets.conversion import write_png
+from ..visualization import SegComparisonVisualizer
+from .sources import Source
+
+TABLE, COLUMNS = 'pixels.csv', ('file', 'mask', 'slice', 'class', 'pixels', 'percent', 'area_mm2')
+PANEL = 320, 1024  # the least and most pixels of the longer side of a panel
+
+
+class Results:
+    """The folder of the results.
+
+    Args:
+        folder: An empty folder; gets ``masks/``, ``overlays/`` and ``pixels.csv``.
+        classes: Names of the classes.
+        palette: Colours of the classes.
+
+    Attributes:
+        pixels: Per class, of all files so far.
+    """
+
+    def __init__(
+        self, folder: Path, *, classes: Sequence[str], palette: Sequence[Sequence[int]]
+    ) -> None:
+        self.folder = folder
+        self.classes = classes
+        self.pixels = np.zeros(len(classes), dtype=np.int64)
+        self.visualizer = SegComparisonVisualizer(name=str(folder))
+        self.visualizer.dataset_meta = dict(classes=classes, palette=palette)
+        with (folder / TABLE).open('w', newline='', encoding='utf-8') as file:
+            csv.writer(file).writerow(COLUMNS)
+
+    def write(
+        self,
+        path: Path,
+        name: str,
+        source: Source,
+        shown: Sequence[np.ndarray],
+        labels: Sequence[np.ndarray],
+    ) -> None:
+        """Write all of one file.
+
+        Args:
+            path: The file, for the table.
+            name: What its results are called.
+            source: What it holds.
+            shown: Its slices as the model saw them, (H, W), or (H, W, 3) in BGR.
+            labels: The labels of its slices, (H, W) and uint8.
+        """
+        mask = self._write_mask(name, source, labels)
+        several = len(labels) > 1
+        digits = len(str(len(labels) - 1))
+        with (self.folder / TABLE).open('a', newline='', encoding='utf-8') as file:
+            table = csv.writer(file)
+            for k, (image, found) in enumerate(zip(shown, labels, strict=True)):
+                part = f'{name}_slices/{k:0{digits}d}' if several else name
+                self._draw(self.folder / 'overlays' / f'{part}.png', image, found)
+                counts = np.bincount(found.ravel(), minlength=len(self.classes))
+                self.pixels += counts
+                for label, pixels in zip(self.classes, counts.tolist(), strict=True):
+                    percent = f'{100 * pixels / found.size:.4f}'
+                    area = f'{pixels * source.pixel_area:.10g}' if source.pixel_area else ''
+                    table.writerow([path, mask, k, label, pixels, percent, area])
+
+    def _write_mask(self, name: str, source: Source, labels: Sequence[np.ndarray]) -> str:
+        """NIfTI for NIfTI, a TIFF with as many pages for several pages, else a PNG."""
+        if source.nifti is not None:
+            ending = '.nii.gz' if source.nifti.get_filename().lower().endswith('.gz') else '.nii'
+        else:
+            ending = '.tif' if len(labels) > 1 else '.png'
+        mask = self.folder / 'masks' / f'{name}{ending}'
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        if source.nifti is not None:
+            _write_nifti(mask, source, labels)
+        elif len(labels) > 1:
+            first, *others = [Image.fromarray(each) for each in labels]
+            first.save(mask, save_all=True, append_images=others, compression='tiff_adobe_deflate')
+        else:
+            write_png(mask, labels[0])
+        return mask.relative_to(self.folder).as_posix()
+
+    def _draw(self, path: Path, image: np.ndarray, labels: np.ndarray) -> None:
+        if image.dtype != np.uint8:  # a model that takes any values
+            low, high = float(image.min()), float(image.max())
+            image = ((image - low) * (255 / (high - low or 1))).astype(np.uint8)
+        image = np.stack([image] * 3, axis=-1) if image.ndim == 2 else image[..., ::-1]
+        sample = SegDataSample(pred_sem_seg=PixelData(data=torch.from_numpy(labels)[None]))
+        self.visualizer.panel_size = min(max(*labels.shape, PANEL[0]), PANEL[1])
+        self.visualizer.add_datasample(path.stem, image, sample, draw_gt=False, out_file=str(path))
+
+
+def _write_nifti(path: Path, source: Source, labels: Sequence[np.ndarray]) -> None:
+    """Labels in the shape, place and units of the volume that they belong to."""
+    import nibabel
+
+    header = source.nifti.header.copy()
+    header.set_data_dtype(np.uint8)
+    header.set_slope_inter(1, 0)
+    header['cal_min'] = header['cal_max'] = 0
+    volume = np.stack(labels).T.reshape(source.nifti.shape)
+    nibabel.save(nibabel.Nifti1Image(volume, source.nifti.affine, header), path)

@@ -1,0 +1,128 @@
+"""Every metric on any images: finite with the documented meaning, or refused in one sentence."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmseg.registry import METRICS
+from torch import Tensor
+
+from tests.strategies import examples, generator, seeds, sides
+
+IGNORED = 255
+LOSSES = [
+    dict(type='SoftDiceLoss'),
+    dict(type='SoftmaxFocalLoss'),
+    dict(type='CrossEntropyLoss', avg_non_ignore=True),
+]
+
+
+def evaluate(config: dict, images: list[tuple[Tensor, Tensor]], classes: int) -> dict[str, float]:
+    metric = METRICS.build(config)
+    metric.dataset_meta = dict(classes=[str(c) for c in range(classes)])
+    for logits, label in images:
+        sample = dict(
+            seg_logits=dict(data=logits),
+            pred_sem_seg=dict(data=logits.argmax(dim=0, keepdim=True)),
+            gt_sem_seg=dict(data=label[None]),
+        )
+        metric.process({}, [sample])
+    return metric.evaluate(len(images))
+
+
+@st.composite
+def sets(draw) -> tuple[list[tuple[Tensor, Tensor]], int]:
+    """Images of logits and labels, one or some classes of which are labelled, or none."""
+    classes, images = draw(st.integers(2, 4)), []
+    present = torch.tensor(sorted(draw(st.sets(st.integers(0, classes - 1), min_size=1))))
+    scale = draw(st.sampled_from([0, 1, 1e4, 65504]))
+    dtype = draw(st.sampled_from([torch.float32, torch.float16]))
+    random = generator(draw(seeds))
+    for share in draw(st.lists(st.sampled_from([0, 0.5, 1]), min_size=1, max_size=3)):
+        size = draw(sides), draw(sides)
+        logits = torch.randn(classes, *size, generator=random).clamp(-1, 1)
+        label = present[torch.randint(len(present), size, generator=random)].to(torch.uint8)
+        label[torch.rand(size, generator=random) < share] = IGNORED
+        images.append(((scale * logits).to(dtype), label))
+    return images, classes
+
+
+def pixels(images: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Prediction and label of all labelled pixels."""
+    pairs = [(logits.argmax(dim=0)[y != IGNORED], y[y != IGNORED]) for logits, y in images]
+    predicted, label = zip(*pairs, strict=True)
+    return torch.cat(predicted), torch.cat(label).long()
+
+
+def metrics(images: list, classes: int, **config) -> dict[str, float] | None:
+    """The metric's values, which are finite; ``None`` where nothing is labelled."""
+    if pixels(images)[1].numel():
+        values = evaluate(config, images, classes)
+        assert all(math.isfinite(value) for value in values.values())
+        return values
+    with pytest.raises(ValueError, match=f'no labelled pixel in {len(images)} images'):
+        evaluate(config, images, classes)
+    return None
+
+
+@examples(100)
+@given(data=sets())
+def test_iou(data):
+    names = ['mIoU', 'mDice', 'mFscore']
+    values = metrics(*data, type='PerClassIoUMetric', iou_metrics=names, background='0')
+    if values is None:
+        return
+    assert all(0 <= value <= 100 for value in values.values())
+    predicted, label = pixels(data[0])
+    found, labelled = set(predicted.tolist()), set(label.tolist())
+    hit = set(label[predicted == label].tolist())
+    occurring = dict(
+        IoU=found | labelled, Dice=found | labelled, Acc=labelled, Recall=labelled,
+        Precision=found, Fscore=hit,
+    )  # fmt: skip
+    expected = {'aAcc'}
+    for name, classes in occurring.items():
+        expected |= {f'{name}.{c}' for c in classes} | ({f'm{name}'} if classes else set())
+        expected |= {f'm{name}_without_background'} if classes - {0} else set()
+    assert set(values) == expected
+
+
+@examples(100)
+@given(data=sets(), on=st.sampled_from(['labels', 'probabilities']))
+def test_mae(data, on):
+    values = metrics(*data, type='MAEMetric', on=on)
+    assert values is None or 0 <= values['MAE'] <= 2 / data[1] + 1e-6
+
+
+@examples(100)
+@given(data=sets(), loss=st.sampled_from(LOSSES))
+def test_loss(data, loss):
+    values = metrics(*data, type='LossMetric', loss_decode=loss)
+    assert values is None or values['mean_loss'] >= -1e-6
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(type='PerClassIoUMetric'),
+        dict(type='MAEMetric'),
+        dict(type='LossMetric', loss_decode=LOSSES[0]),
+    ],
+)
+def test_no_images(config):
+    with pytest.raises(ValueError, match='no labelled pixel in 0 images'):
+        evaluate(config, [], 2)
+
+
+def test_more_pixels_than_float32_can_count():
+    pixels = 2**24 + 3
+    label = torch.zeros(1, dtype=torch.uint8).expand(pixels)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # one thread counts them all
+    try:
+        areas = METRICS.get('PerClassIoUMetric').intersect_and_union(label, label, 2, IGNORED)
+    finally:
+        torch.set_num_threads(threads)
+    assert [area.tolist() for area in areas] == [[pixels, 0]] * 4

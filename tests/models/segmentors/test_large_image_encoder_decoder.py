@@ -1,0 +1,106 @@
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from tests.measures import LargestTensor
+
+
+def build(kind: str, *, classes: int = 10, **test_cfg):
+    torch.manual_seed(1)
+    head = dict(type='UNetHead', in_channels=[4, 8], num_classes=classes)
+    if classes == 2:
+        head |= dict(out_channels=1, threshold=0.4)
+    return MODELS.build(
+        ConfigDict(
+            type=kind,
+            backbone=dict(type='UNetEncoder', channels=[4, 8]),
+            decode_head=dict(head, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)),
+            test_cfg=dict(mode='slide', crop_size=(16, 20), stride=(11, 13), **test_cfg),
+        )
+    ).eval()
+
+
+def samples(size, count: int = 1, **meta) -> list[SegDataSample]:
+    meta = dict(ori_shape=size, img_shape=size, **meta)
+    return [SegDataSample(metainfo=meta) for _ in range(count)]
+
+
+@torch.no_grad()
+def both(size, *, classes: int = 10, count: int = 1, meta: dict | None = None, **test_cfg):
+    """Predictions of MMSegmentation's model and of ours with the same weights."""
+    image = torch.randn(count, 3, *size)
+    return [
+        build(kind, classes=classes, **cfg).predict(image, samples(size, count, **(meta or {})))
+        for kind, cfg in (('EncoderDecoder', {}), ('LargeImageEncoderDecoder', test_cfg))
+    ]
+
+
+@pytest.mark.parametrize('size', [(16, 20), (27, 33), (28, 34), (50, 61), (9, 61), (50, 7), (5, 6)])
+@pytest.mark.parametrize('classes', [10, 2])
+def test_labels_are_those_of_mmsegmentation(size, classes):
+    theirs, ours = both(size, classes=classes, count=2)
+    for a, b in zip(theirs, ours, strict=True):
+        assert torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+        assert a.pred_sem_seg.data.dtype == b.pred_sem_seg.data.dtype
+        assert 'seg_logits' not in b
+
+
+@pytest.mark.parametrize('size', [(27, 33), (50, 61), (5, 6)])
+def test_logits_are_bit_for_bit_those_of_mmsegmentation(size):
+    (a,), (b,) = both(size, keep_logits=True)
+    assert torch.equal(a.seg_logits.data, b.seg_logits.data)
+    assert torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+
+
+@pytest.mark.parametrize(
+    'meta',
+    [
+        dict(flip=True, flip_direction='horizontal'),
+        dict(flip=False),
+        dict(ori_shape=(40, 50)),
+        dict(img_padding_size=[1, 2, 3, 4]),
+    ],
+)
+def test_logits_are_kept_where_they_are_merged_or_resized(meta):
+    size = (50, 61)
+    image = torch.randn(1, 3, *size)
+    given = dict(ori_shape=size, img_shape=size) | meta
+    predictions = []
+    for kind in ('EncoderDecoder', 'LargeImageEncoderDecoder'):
+        with torch.no_grad():
+            (sample,) = build(kind).predict(image, [SegDataSample(metainfo=given)])
+        predictions.append(sample)
+    assert torch.equal(predictions[0].seg_logits.data, predictions[1].seg_logits.data)
+    assert torch.equal(predictions[0].pred_sem_seg.data, predictions[1].pred_sem_seg.data)
+
+
+def test_nothing_of_the_size_of_all_logits_is_made():
+    height, width, classes = 200, 60, 10
+    image = torch.randn(1, 3, height, width)
+    largest = {}
+    for kind in ('EncoderDecoder', 'LargeImageEncoderDecoder'):
+        with torch.no_grad(), LargestTensor() as watch:
+            build(kind).predict(image, samples((height, width)))
+        largest[kind] = watch.elements
+    assert largest['EncoderDecoder'] == classes * height * width
+    assert largest['LargeImageEncoderDecoder'] == max(classes * 16 * width, height * width)
+
+
+def test_without_data_samples_and_in_whole_mode():
+    image = torch.randn(1, 3, 30, 40)
+    model = build('LargeImageEncoderDecoder')
+    with torch.no_grad():
+        (sample,) = model.predict(image)
+        assert sample.pred_sem_seg.data.shape == (1, 30, 40)
+        model.test_cfg.mode = 'whole'
+        (sample,) = model.predict(image, samples((30, 40)))
+    assert sample.seg_logits.data.shape == (10, 30, 40)
+
+
+def test_pixels_between_the_windows_are_refused():
+    model = build('LargeImageEncoderDecoder')
+    model.test_cfg.stride = (17, 13)
+    with pytest.raises(ValueError, match='windows of 16 pixels at a stride of 17'):
+        model.predict(torch.randn(1, 3, 50, 61), samples((50, 61)))

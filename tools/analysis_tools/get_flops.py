@@ -1,0 +1,50 @@
+"""Count the parameters of a model and the FLOPs of one image; no data is needed.
+
+    python tools/analysis_tools/get_flops.py CONFIG [--shape HEIGHT WIDTH]
+
+A multiply-add is two FLOPs; convolutions and matrix products count. MMSegmentation's own tool stops
+with an error on MMEngine 0.10.7 and knows three channels only.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+
+import mmseg_attn  # noqa: F401  registers the parts
+from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.evaluation import complexity
+from mmseg_attn.evaluation.input_shape import channels, input_shape
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path)
+    parser.add_argument(
+        '--shape',
+        type=at_least(1),
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help="default: the size in the config's name",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    if not args.config.is_file():
+        raise ConversionError(f'{args.config} is missing: name a config file')
+    cfg = Config.fromfile(args.config)
+    shape = (channels(cfg), *args.shape) if args.shape else input_shape(cfg)
+    if not shape:
+        raise ConversionError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
+    cost = complexity(cfg.model, shape)
+    print(f'input       {shape[0]} x {shape[1]} x {shape[2]}')
+    print(f'parameters  {cost.parameters} ({cost.parameters / 1e6:.2f} M)')
+    print(f'FLOPs       {cost.flops} ({cost.flops / 1e9:.2f} G)')
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,112 @@
+"""Draw where a trained model looks in a picture.
+
+    python tools/analysis_tools/show_attention.py CONFIG CHECKPOINT IMAGE --point 60 80 --out x.png
+
+DA, MSAM and LFA: for each point, the share of the attention that every place gets; of LFA the
+local window, enlarged, and where it lies. CSAM, the hybrid attention and the gates: how much each
+place counts, and the channels that count most. The picture goes through the model as a whole.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+import mmseg_attn  # noqa: F401  registers the parts
+from mmseg_attn.compat.checkpoint import CheckpointError
+from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.prediction import Intensities, Predictor, read_source
+from mmseg_attn.visualization import draw_attention, record
+from mmseg_attn.visualization.attention_recording import METHODS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path, help='a config')
+    parser.add_argument('checkpoint', type=Path, help='the weights')
+    parser.add_argument('image', type=Path, help='PNG, JPEG, TIFF, DICOM or NIfTI')
+    parser.add_argument(
+        '--point',
+        type=float,
+        nargs=2,
+        action='append',
+        metavar=('X', 'Y'),
+        help='pixel that asks where to look, from the top left corner; give it several times for '
+        'several points; default: the middle',
+    )
+    parser.add_argument('--slice', type=at_least(0), help='which one of a volume, from 0 on')
+    parser.add_argument('--out', type=Path, required=True, help='the PNG file to write')
+    parser.add_argument('--device', default='cpu', help='cpu (the default), cuda:0, ...')
+    return parser.parse_args(argv)
+
+
+def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
+    """Return the picture with the channels that the model's pipeline expects."""
+    choose = getattr(predictor.dataset, 'intensity_window', None)
+    keep = predictor.color_type == 'unchanged'
+    intensities = Intensities([args.image], choose=choose, keep=keep)
+    slices, _ = intensities.apply(args.image, read_source(args.image))
+    if args.slice is None and len(slices) > 1:
+        raise ConversionError(f'{args.image} has {len(slices)} slices: choose one with --slice')
+    index = args.slice or 0
+    if index >= len(slices):
+        raise ConversionError(
+            f'{args.image} has {len(slices)} slices: choose --slice from 0 to {len(slices) - 1}'
+        )
+    return predictor.prepare(slices[index])
+
+
+def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tuple[float, float]]:
+    """Return the points, or the middle of the picture; all must lie inside."""
+    height, width = image.shape[:2]
+    points = points or [[width // 2, height // 2]]
+    for x, y in points:
+        if not (0 <= x < width and 0 <= y < height):
+            raise ConversionError(
+                f'--point {x:g} {y:g} lies outside of the picture, which has {width} x {height} '
+                'pixels: choose x and y below these'
+            )
+    return [(x, y) for x, y in points]
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    if args.out.suffix.lower() != '.png':
+        raise ConversionError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
+    if not args.config.is_file():
+        raise ConversionError(f'{args.config} is missing: name a config file')
+    try:
+        predictor = Predictor(Config.fromfile(args.config), args.checkpoint, device=args.device)
+    except CheckpointError as error:
+        raise ConversionError(str(error)) from error
+    image = read(args, predictor)
+    points = check_points(args.point, image)
+    data = pseudo_collate([predictor.pipeline(dict(img=np.ascontiguousarray(image)))])
+    data = predictor.model.data_preprocessor(data, training=False)
+    recording = record(
+        predictor.model,
+        data['inputs'],
+        image=image[..., ::-1] if image.ndim == 3 else image,
+        resized=data['data_samples'][0].img_shape,
+    )
+    if not recording.calls:
+        raise ConversionError(
+            f'{args.config} has no attention to show: its model has no layer with one of '
+            f'{", ".join(METHODS)}'
+        )
+    title = f'{args.config.stem}: {args.image.name}'
+    figure = draw_attention(recording, points, title=title, classes=predictor.classes)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(args.out)
+    for call in recording.calls:
+        found = ', '.join(method for method in METHODS if call.has(method))
+        print(f'{call.name} ({type(call.layer).__name__}): {found}')
+    print(args.out)
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,208 @@
+"""Label a user's own files with a trained model.
+
+    python tools/predict.py CONFIG CHECKPOINT INPUT... --out DIR
+
+INPUT is a PNG, JPEG, TIFF (8 or 16 bit, several pages), DICOM or NIfTI file, or a folder of them.
+DIR gets masks/ (class numbers; NIfTI for NIfTI), overlays/ to look at, and pixels.csv: pixels of
+every class, and their area where the file knows the size of a pixel. It is written when all is
+done and replaces the untouched result of an earlier run on the same files. A file that cannot be
+read is named and skipped; the exit code is then 1.
+
+Models are trained on 8 bits. Files of more are converted as in training where the data set of the
+config says how (CT: Hounsfield units -1500 to 500 become 0 to 255); else say it with --intensity.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping as Settings
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmseg_attn.compat.checkpoint import CheckpointError
+from mmseg_attn.datasets.conversion import (
+    ConversionError,
+    at_least,
+    class_table,
+    percentile_window,
+    run_cli,
+    staged_output,
+)
+from mmseg_attn.datasets.conversion.output import MANIFEST
+from mmseg_attn.prediction import (
+    Intensities,
+    Predictor,
+    Report,
+    Results,
+    find_items,
+    predict_files,
+)
+
+SMALLEST_WINDOW = 32
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('inputs', type=Path, nargs='+', metavar='input')
+    parser.add_argument('--out', type=Path, required=True, help='the folder of the results')
+    parser.add_argument(
+        '--window',
+        type=window,
+        metavar='SIZE',
+        help='slide windows of this size (512, or 512x1024 for height x width) over what the '
+        "config's pipeline makes of a picture; default: as in the config",
+    )
+    parser.add_argument('--batch-size', type=at_least(1), default=1, help='default: %(default)s')
+    parser.add_argument('--device', default=get_device(), help='default here: %(default)s')
+    parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
+    parser.add_argument('--tta', action='store_true', help='average over flips, as in the config')
+    grey = parser.add_mutually_exclusive_group()
+    grey.add_argument(
+        '--intensity',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='in files of more than 8 bits, the values that become 0 and 255',
+    )
+    grey.add_argument(
+        '--percentiles',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='the same, as percentiles of each file or DICOM series',
+    )
+    return parser.parse_args(argv)
+
+
+def window(text: str) -> tuple[int, int]:
+    """Height and width from '512' or '512x1024'."""
+    if not re.fullmatch(r'\d+(x\d+)?', text):
+        raise argparse.ArgumentTypeError(f'{text} is no size such as 512 or 512x1024')
+    sides = [int(side) for side in text.split('x')]
+    if min(sides) < SMALLEST_WINDOW:
+        raise argparse.ArgumentTypeError(f'{text} is below {SMALLEST_WINDOW}')
+    return sides[0], sides[-1]
+
+
+def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list) -> Intensities:
+    """What is done to more than 8 bits: as the user says, or else as in training."""
+    for name in ('intensity', 'percentiles'):
+        low, high = getattr(args, name) or (0, 1)
+        if not low < high or (name == 'percentiles' and not 0 <= low < high <= 100):
+            raise ConversionError(f'--{name} is {low:g} {high:g}: give LOW below HIGH')
+    choose = getattr(predictor.dataset, 'intensity_window', None)
+    if args.percentiles:
+
+        def choose(values):
+            return percentile_window(values, percentiles=tuple(args.percentiles))
+
+    return Intensities(
+        files,
+        window=tuple(args.intensity) if args.intensity else None,
+        choose=choose,
+        keep=predictor.color_type == 'unchanged',
+    )
+
+
+def check_earlier(out: Path, files: list[Path]) -> None:
+    """Refuse to replace the results of files that are not predicted again."""
+    try:
+        earlier = json.loads((out / MANIFEST).read_text())
+        old = {*earlier['inputs'], *earlier['skipped']}
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no earlier result, or no such: staged_output decides
+    lost = sorted(old - {str(path) for path in files})
+    if lost:
+        raise ConversionError(
+            f'{out} holds results of {len(lost)} other files, {lost[0]} for one, which would be '
+            'lost: choose another output folder, or remove this one'
+        )
+
+
+def describe(args: argparse.Namespace, report: Report, results: Results) -> str:
+    """What was done, in words and numbers."""
+    lines = [f'{args.out}: masks, overlays and pixels.csv of {len(report.done)} files']
+    if report.slices > len(report.done):
+        lines[0] += f' with {report.slices} slices'
+    mapped = [mapping for _, mapping in report.done.values() if mapping]
+    if mapped:
+        how = 'as in training' if not (args.intensity or args.percentiles) else 'as you said'
+        windows = sorted({f'{low:g} to {high:g}' for (low, high), _ in mapped})
+        more = f' and {len(windows) - 3} more windows' if len(windows) > 3 else ''
+        outside = max(mapping.outside for mapping in mapped)
+        lines.append(
+            f'{len(mapped)} of them have more than 8 bits: {", ".join(windows[:3])}{more} became '
+            f'0 to 255, {how}; outside lies '
+            + (f'at most {outside:.2%} of a file' if outside else 'nothing')
+        )
+    if report.made_grey:
+        lines.append(f'{report.made_grey} colour pictures were turned grey for the model')
+    if report.without_area:
+        lines.append(f'{report.without_area} files do not know the size of a pixel: no area')
+    return '\n'.join([*lines, '', class_table(results.classes, results.pixels.tolist())])
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    if not args.config.is_file():
+        raise ConversionError(f'{args.config} is missing: name a config file')
+    items, empty = find_items(args.inputs, exclude=args.out)
+    for folder in empty:
+        print(f'{folder} holds no images', file=sys.stderr)
+    if not items:
+        raise ConversionError('there is nothing to do: name images or folders that hold some')
+    check_earlier(args.out, [item.path for item in items])
+    with staged_output(args.out, converter='predict') as stage:
+        try:
+            predictor = Predictor(
+                Config.fromfile(args.config),
+                args.checkpoint,
+                device=args.device,
+                window=args.window,
+                tta=args.tta,
+                amp=args.amp,
+            )
+        except CheckpointError as error:
+            raise ConversionError(str(error)) from error
+        results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
+        report = predict_files(
+            predictor,
+            items,
+            results,
+            intensities=make_intensities(args, predictor, [item.path for item in items]),
+            batch_size=args.batch_size,
+        )
+        if not report.done:
+            raise ConversionError(f'none of {len(items)} files could be predicted: see above')
+        stage.manifest.update(manifest(args, report))
+    print(describe(args, report, results))
+    if report.failed:
+        skipped = f'{len(report.failed)} of {len(items)} files were skipped'
+        print(f'{skipped}: the reasons are above, and in {args.out}/conversion.json')
+    sys.exit(bool(report.failed or empty))
+
+
+def manifest(args: argparse.Namespace, report: Report) -> Settings:
+    """What the folder records about itself."""
+    settings = ('window', 'tta', 'amp', 'intensity', 'percentiles')
+    return dict(
+        config=str(args.config),
+        checkpoint=str(args.checkpoint),
+        settings={name: getattr(args, name) for name in settings},
+        skipped={str(path): reason for path, reason in report.failed.items()},
+        inputs={
+            str(path): dict(name=name, window=mapping and mapping.window)
+            for path, (name, mapping) in report.done.items()
+        },
+    )
+
+
+if __name__ == '__main__':
+    run_cli(main)
