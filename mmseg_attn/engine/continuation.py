@@ -1,7 +1,6 @@
 """What a resumed training needs, beyond MMEngine's, to do what the killed one would have done."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import torch
@@ -41,11 +40,11 @@ class Continuation:
         if isinstance(loop, EpochBasedTrainLoop) and loop.dataloader.num_workers:
             # An IterBasedTrainLoop has its workers by now; it loads again what was used before.
             self._seed_workers(runner)
-        # A loader draws a number whenever its workers start, which an interruption makes happen
+        # A loader draws a number whenever it starts to iterate, which an interruption makes happen
         # more often: that must not move the numbers that the model draws.
         for each in (loop, runner.val_loop):
-            if each is not None and each.dataloader.persistent_workers:
-                each.dataloader.generator = torch.Generator()
+            if each is not None:
+                each.dataloader.generator = torch.Generator().manual_seed(runner.seed + loop.iter)
         if self.state is None:
             return
         state, self.state = self.state, None
@@ -59,7 +58,10 @@ class Continuation:
             runner.logger.info('The validation after this checkpoint is done now')
             runner.val_loop.run()
         if isinstance(loop, IterBasedTrainLoop):
-            loop.dataloader_iterator = _restored_after(loop.dataloader_iterator, loop.iter)
+            loop.dataloader_iterator = _Restored(
+                loop.dataloader_iterator,
+                steps=0 if getattr(loop, 'fast_forward_on_resume', False) else loop.iter,
+            )
 
     def start_epoch(self, runner: Runner) -> None:
         """Tell the workers the epoch."""
@@ -85,13 +87,26 @@ def _validation_is_due(runner: Runner) -> bool:
     return step >= loop.val_begin and (step % loop.val_interval == 0 or step == last)
 
 
-def _restored_after(batches: Iterator, steps: int) -> Iterator:
-    """The batches; the random numbers are put back after the steps that a resume skips."""
-    state = random_state()
+class _Restored:
+    """The batches of an ``IterBasedTrainLoop``, which begins with going past those before.
 
-    def go_on() -> Iterator:
-        yield from islice(batches, steps)
-        set_random_state(state)
-        yield from batches
+    The random numbers are put back behind them. MMEngine 0.10 loads these batches again; its fork
+    skips them, and workers then draw other numbers than they would have.
+    """
 
-    return go_on()
+    def __init__(self, batches: Any, steps: int) -> None:
+        self._batches, self._left, self._state = batches, steps, random_state()
+
+    def __iter__(self) -> Iterator:
+        return self
+
+    def __next__(self) -> Any:
+        if self._left == 0:
+            set_random_state(self._state)
+        self._left -= 1
+        return next(self._batches)
+
+    def skip_iter(self, steps: int) -> None:
+        """Called by the fork instead of ``steps`` calls of ``next``."""
+        self._batches.skip_iter(steps)
+        self._left = 0

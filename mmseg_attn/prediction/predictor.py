@@ -202,15 +202,17 @@ def _names(saved: Any, dataset: ConfigDict, number: int) -> tuple[list[str], lis
         number: How many classes the model has.
     """
     saved = saved.get('dataset_meta') if isinstance(saved, dict) else None
-    built = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
-    for meta in (saved, built):
-        found = [
-            meta.get(key) if isinstance(meta, dict) else None for key in ('classes', 'palette')
-        ]
-        if all(isinstance(each, list | tuple) and len(each) == number for each in found):
-            classes, palette = found
-            return [str(name) for name in classes], [[int(v) for v in rgb] for rgb in palette]
+    if not _fits(saved, number):
+        saved = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
+    if _fits(saved, number):
+        palette = [[int(value) for value in colour] for colour in saved['palette']]
+        return [str(name) for name in saved['classes']], palette
     raise ConversionError(
         f'neither the checkpoint nor the test data set names the {number} classes of the model: '
         'add metainfo=dict(classes=..., palette=...) to the data set in the config'
     )
+
+
+def _fits(meta: Any, number: int) -> bool:
+    found = [meta.get(key) if isinstance(meta, dict) else None for key in ('classes', 'palette')]
+    return all(isinstance(each, list | tuple) and len(each) == number for each in found)

@@ -79,7 +79,9 @@ def test_later_transforms_run_in_every_epoch_and_do_not_change_what_is_kept(cfg,
 @pytest.mark.parametrize('persistent', [True, False])
 def test_workers_share_it_through_several_epochs(cfg, persistent):
     plain = DATASETS.build(cfg)
-    wanted = {sample['data_samples'].img_path: sample for sample in map(plain.__getitem__, range(3))}
+    wanted = {
+        sample['data_samples'].img_path: sample for sample in map(plain.__getitem__, range(3))
+    }
     for path in {info['img_path'] for info in map(plain.get_data_info, range(3))}:
         assert path in wanted
     cfg.indices = 3
@@ -123,7 +125,7 @@ def test_labels_can_be_counted_as_before(cfg):
 
 
 def test_a_set_that_is_too_large_is_refused(cfg):
-    with pytest.raises(MemoryError, match='2 of 4 images take 0.0 GiB; raise limit'):
+    with pytest.raises(MemoryError, match='2 of 4 images take 0[.]0 GiB; raise limit'):
         kept(cfg, limit=12000 / 2**30)
 
 

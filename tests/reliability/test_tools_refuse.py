@@ -1,6 +1,7 @@
 """The tools end with one sentence on a checkpoint that they cannot use, and run nothing of it."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -62,3 +63,13 @@ def test_a_checkpoint_of_another_model(fail, tmp_path):
     torch.save(dict(state_dict=torch.nn.Linear(2, 2).state_dict(), meta={}), file)
     sentence = fail('test', str(file), '--work-dir', str(tmp_path))
     assert sentence.startswith(f'error: {file} is of another model: of the ')
+
+
+def test_nothing_here_reads_pickles_but_the_safe_loader(root):
+    unsafe = re.compile(
+        r'torch\.load\(|pickle\.load\(|weights_only=False|allow_pickle|torch\.hub\.load|joblib'
+    )
+    files = [*root.glob('mmseg_attn/**/*.py'), *root.glob('tools/**/*.py')]
+    found = [str(path.relative_to(root)) for path in files if unsafe.search(path.read_text())]
+    assert len(files) > 50
+    assert found == ['mmseg_attn/compat/checkpoint.py']

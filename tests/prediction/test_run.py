@@ -1,0 +1,196 @@
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmseg_attn.prediction import Intensities, Results, find_items, predict_files
+
+CLASSES, PALETTE = ['dark', 'light'], [[0, 0, 200], [250, 200, 0]]
+
+
+class Threshold:
+    """Stands for a predictor: what is above 100 is light; pictures of 13 rows are not taken."""
+
+    def prepare(self, image):
+        return image
+
+    def __call__(self, images, *, batch_size):
+        for key, image in images:
+            refused = len(image) == 13
+            yield key, RuntimeError('13 is\nno size') if refused else (image > 100).astype('u1')
+
+
+@pytest.fixture
+def predict(tmp_path):
+    """Predict everything in tmp_path/in; return the report and the results."""
+
+    def predict(**rule):
+        folder = tmp_path / 'out'
+        folder.mkdir()
+        items, _ = find_items([tmp_path / 'in'], exclude=folder)
+        results = Results(folder, classes=CLASSES, palette=PALETTE)
+        intensities = Intensities([item.path for item in items], **rule)
+        return predict_files(Threshold(), items, results, intensities=intensities), results
+
+    (tmp_path / 'in').mkdir()
+    return predict
+
+
+def table(folder) -> list[dict]:
+    with (folder / 'pixels.csv').open(newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def picture(seed: int, rows: int = 12) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (rows, 9), dtype=np.uint8)
+
+
+def test_masks_pictures_and_a_table(predict, tmp_path):
+    for i in range(2):
+        Image.fromarray(picture(i)).save(tmp_path / f'in/{i}.png')
+    report, results = predict()
+    assert [name for name, _ in report.done.values()] == ['0', '1']
+    assert report.failed == {}
+    rows = table(results.folder)
+    assert len(rows) == 4
+    total = 0
+    for i in range(2):
+        expected = (picture(i) > 100).astype(np.uint8)
+        mask = Image.open(tmp_path / f'out/masks/{i}.png')
+        assert mask.mode == 'L'
+        np.testing.assert_array_equal(np.array(mask), expected)
+        light = rows[2 * i + 1]
+        assert light['file'] == str(tmp_path / f'in/{i}.png')
+        assert light['mask'] == f'masks/{i}.png'
+        assert (light['class'], light['slice'], light['area_mm2']) == ('light', '0', '')
+        assert int(light['pixels']) == expected.sum()
+        assert float(light['percent']) == pytest.approx(100 * expected.mean(), abs=1e-4)
+        total += expected.sum()
+        with Image.open(tmp_path / f'out/overlays/{i}.png') as overlay:
+            assert tuple(PALETTE[1]) in {colour for _, colour in overlay.getcolors(2**20)}
+    assert results.pixels.tolist() == [2 * 12 * 9 - total, total]
+
+
+def test_the_overlay_shows_the_picture_and_its_labels(predict, tmp_path):
+    image = np.full((320, 320), 200, np.uint8)
+    image[:, :160] = 40
+    Image.fromarray(image).save(tmp_path / 'in/x.png')
+    predict()
+    drawn = np.array(Image.open(tmp_path / 'out/overlays/x.png'))
+    row, left = drawn[26 + 160], 6 + 326
+    assert row[6 + 80].tolist() == [40, 40, 40]
+    assert row[6 + 240].tolist() == [200, 200, 200]
+    assert row[left + 80].tolist() == [20, 20, 120]
+    assert row[left + 240].tolist() == [225, 200, 100]
+
+
+def test_pages_are_written_as_pages(predict, tmp_path):
+    pages = [picture(0), picture(1, rows=5), picture(2)]
+    images = [Image.fromarray(page) for page in pages]
+    images[0].save(tmp_path / 'in/x.tif', save_all=True, append_images=images[1:])
+    report, results = predict()
+    assert report.slices == 3
+    with Image.open(tmp_path / 'out/masks/x.tif') as mask:
+        for k, page in enumerate(pages):
+            mask.seek(k)
+            np.testing.assert_array_equal(np.array(mask), page > 100)
+    drawn = sorted((tmp_path / 'out/overlays/x_slices').iterdir())
+    assert [path.name for path in drawn] == ['0.png', '1.png', '2.png']
+    assert [row['slice'] for row in table(results.folder)] == list('001122')
+
+
+@pytest.mark.parametrize('name', ['x.nii', 'x.nii.gz'])
+@pytest.mark.parametrize('shape', [(9, 12, 4), (9, 12)])
+def test_volumes_are_written_in_their_place(predict, tmp_path, name, shape):
+    nibabel = pytest.importorskip('nibabel')
+    volume = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    affine = np.array([[0, -0.5, 0, 3], [0.25, 0, 0, 5], [0, 0, 4, 7], [0, 0, 0, 1]])
+    image = nibabel.Nifti1Image(volume, affine)
+    image.header.set_xyzt_units('mm')
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=2)
+    nibabel.save(image, tmp_path / 'in' / name)
+    _, results = predict()
+    mask = nibabel.load(tmp_path / 'out/masks' / name)
+    np.testing.assert_array_equal(mask.affine, affine)
+    assert mask.get_data_dtype() == np.uint8
+    assert mask.shape == shape
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), volume > 100)
+    for key in ('sform_code', 'qform_code', 'pixdim', 'xyzt_units'):
+        np.testing.assert_array_equal(
+            mask.header[key], nibabel.load(image.get_filename()).header[key]
+        )
+    light = table(results.folder)[1]
+    first = volume[..., 0].T if volume.ndim == 3 else volume.T
+    assert int(light['pixels']) == (first > 100).sum()
+    assert float(light['area_mm2']) == pytest.approx((first > 100).sum() * 0.125)
+
+
+def test_scaled_volumes_give_unscaled_labels(predict, tmp_path):
+    nibabel = pytest.importorskip('nibabel')
+    image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
+    image.header.set_slope_inter(50, -300)  # -300 to 850
+    nibabel.save(image, tmp_path / 'in/x.nii')
+    report, _ = predict(window=(0, 255))
+    ((_, done),) = report.done.values()
+    values = np.asarray(nibabel.load(tmp_path / 'in/x.nii').dataobj)
+    assert done == ((0, 255), np.mean((values < 0) | (values > 255)))
+    mask = nibabel.load(tmp_path / 'out/masks/x.nii')
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), values > 100)
+
+
+def test_what_is_broken_is_named_and_the_rest_is_done(predict, tmp_path, capsys):
+    for name in ('a', 'b', 'c'):
+        Image.fromarray(picture(0)).save(tmp_path / f'in/{name}.png')
+    (tmp_path / 'in/b.png').write_bytes(b'no picture')
+    Image.fromarray(picture(0, rows=13)).save(tmp_path / 'in/size.png')
+    Image.fromarray(picture(0).astype(np.uint16)).save(tmp_path / 'in/deep.png')
+    good = Image.fromarray(picture(0))
+    bad = Image.fromarray(picture(0, rows=13))
+    good.save(tmp_path / 'in/pages.tif', save_all=True, append_images=[bad, good])
+    report, results = predict()
+    assert [path.name for path in report.done] == ['a.png', 'c.png']
+    reasons = {path.name: reason for path, reason in report.failed.items()}
+    assert sorted(reasons) == ['b.png', 'deep.png', 'pages.tif', 'size.png']
+    assert 'is truncated or damaged' in reasons['b.png']
+    assert 'holds uint16 values' in reasons['deep.png']
+    assert reasons['size.png'].endswith('size.png was not taken by the model: 13 is no size')
+    assert 'was not taken by the model' in reasons['pages.tif']
+    written = {path.stem for path in results.folder.rglob('*') if path.is_file()}
+    assert written == {'a', 'c', 'pixels'}
+    assert {row['file'][-5:] for row in table(results.folder)} == {'a.png', 'c.png'}
+    err = capsys.readouterr().err
+    assert all(f'skipped: {reason}' in err for reason in reasons.values())
+
+
+def test_memory_that_does_not_suffice_has_a_remedy(predict, tmp_path, monkeypatch):
+    def fail(self, images, *, batch_size):
+        yield from ((key, RuntimeError('CUDA out of memory. Tried 3 GiB')) for key, _ in images)
+
+    monkeypatch.setattr(Threshold, '__call__', fail)
+    Image.fromarray(picture(0)).save(tmp_path / 'in/x.png')
+    report, _ = predict()
+    assert 'does not fit into the memory: use --window' in str(report.failed)
+
+
+def test_a_missing_file_is_skipped(tmp_path):
+    items, _ = find_items([tmp_path / 'x.png'], exclude=tmp_path / 'out')
+    (tmp_path / 'out').mkdir()
+    results = Results(tmp_path / 'out', classes=CLASSES, palette=PALETTE)
+    report = predict_files(Threshold(), items, results, intensities=Intensities([]))
+    assert report.failed == {
+        tmp_path / 'x.png': f'{tmp_path}/x.png cannot be read: No such file or directory'
+    }
+
+
+def test_progress_is_shown(predict, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('mmseg_attn.prediction.progress.PAUSE', 0)
+    pages = [Image.fromarray(picture(i)) for i in range(3)]
+    pages[0].save(tmp_path / 'in/a.tif', save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / 'in/b.png')
+    predict()
+    err = capsys.readouterr().err
+    assert 'file 1/2, slice 2/3, 17%, about 0:00:0' in err
+    assert 'left: a.tif' in err
+    assert 'file 2/2, 100%, about 0:00:00 left: b.png' in err
