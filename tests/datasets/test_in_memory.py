@@ -125,7 +125,7 @@ def test_labels_can_be_counted_as_before(cfg):
 
 
 def test_a_set_that_is_too_large_is_refused(cfg):
-    with pytest.raises(MemoryError, match='2 of 4 images take 0[.]0 GiB; raise limit'):
+    with pytest.raises(MemoryError, match=r'2 of 4 images take 0\.0 GiB; raise limit'):
         kept(cfg, limit=12000 / 2**30)
 
 

@@ -95,9 +95,6 @@ def test_a_pixel_weight_of_zero_is_the_same_as_ignoring(loss):
     torch.testing.assert_close(module(logits, label, weight=weight), module(logits, ignored))
 
 
-
-
-
 @pytest.mark.parametrize('loss', LOSSES)
 def test_wrong_numbers_of_classes_are_named(loss):
     label = torch.zeros(1, 2, 2, dtype=torch.long)

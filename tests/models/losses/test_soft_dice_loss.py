@@ -27,7 +27,6 @@ def test_value(options, expected):
     assert build(**options)(LOGITS, LABEL).item() == pytest.approx(expected, abs=1e-12)
 
 
-
 def test_ignored_pixels_change_nothing():
     logits, label = torch.randn(2, 3, 4, 5), torch.randint(0, 3, (2, 4, 5))
     label[1] = 7
@@ -41,9 +40,6 @@ def test_a_pixel_weight_of_two_counts_the_pixel_twice():
     twice = torch.tensor([0, 1, 2, 2, 3])
     expected = build()(logits[..., twice], label[..., twice])
     torch.testing.assert_close(build()(logits, label, weight=weight), expected)
-
-
-
 
 
 def test_wrong_numbers_of_classes_are_named():
