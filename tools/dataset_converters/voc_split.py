@@ -51,9 +51,7 @@ def pooled(root: Path) -> list[str]:
         try:
             listed = path.read_text(encoding='utf-8').split()
         except UnicodeDecodeError as error:
-            raise ConversionError(
-                f'{path} is no list of names: get the complete release'
-            ) from error
+            raise ConversionError(f'{path} is no text: get the complete release') from error
         if not listed:
             raise ConversionError(f'{path} is empty: get the complete release')
         names += listed
