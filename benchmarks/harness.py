@@ -1,0 +1,188 @@
+"""Several ways of doing one thing, timed side by side.
+
+Contenders take turns in one process, so that whatever else the machine does meets all of them; what
+counts are the ratios. Each is checked before any is timed.
+"""
+
+import contextlib
+import dataclasses
+import math
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from mmseg_attn.datasets.conversion import ConversionError
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way of doing the thing.
+
+    Attributes:
+        name: Its name in the table.
+        build: Makes what it owns (weights, optimiser), and returns the call to be timed.
+        check: Gets what a call returned and raises ``ValueError`` where that is wrong.
+        left_out: Why it is not run here; empty: it is.
+    """
+
+    name: str
+    build: Callable[[], Callable[[], Any]]
+    check: Callable[[Any], None]
+    left_out: str = ''
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of a contender; what was not is ``None``.
+
+    Attributes:
+        name: The contender.
+        median: Seconds per call.
+        fastest: The least.
+        slowest: The most.
+        ratio: Time over the baseline's: the median of the turns' ratios.
+        peak: The most bytes that the contender held at a time, what ``build`` made included.
+        peak_ratio: These over the baseline's.
+        note: Why it was left out.
+    """
+
+    name: str
+    median: float | None = None
+    fastest: float | None = None
+    slowest: float | None = None
+    ratio: float | None = None
+    peak: int | None = None
+    peak_ratio: float | None = None
+    note: str = ''
+
+
+def compare(
+    contenders: Sequence[Contender],
+    baseline: str,
+    *,
+    repeats: int = 5,
+    device: str = 'cpu',
+    least: float = 0.01,
+) -> list[Row]:
+    """Check contenders, then time them in turns.
+
+    Args:
+        contenders: Those to compare.
+        baseline: Name of the one that the ratios are over.
+        repeats: Number of turns.
+        device: Where they run.
+        least: Seconds that a turn of one contender takes at least; short calls are repeated.
+
+    Raises:
+        ConversionError: if a contender returns something wrong; nothing was timed then.
+    """
+    present = [each for each in contenders if not each.left_out]
+    calls, peaks, numbers = {}, {}, {}
+    for each in present:
+        with peak_memory(device) as peak:
+            call = each.build()
+            call()  # warms up and makes what is made once
+            result = call()
+        try:
+            each.check(result)
+        except ValueError as error:
+            raise ConversionError(f'{each.name} is wrong and is not timed: {error}') from error
+        del result
+        calls[each.name], peaks[each.name] = call, peak.bytes
+        numbers[each.name] = math.ceil(least / _seconds(call, 1, device))
+    names = list(calls)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(repeats):
+        for i in range(len(names)):  # each turn begins with another one
+            name = names[(i + turn) % len(names)]
+            times[name].append(_seconds(calls[name], numbers[name], device))
+    return [
+        Row(each.name, note=each.left_out)
+        if each.left_out
+        else _row(each.name, times, peaks, baseline)
+        for each in contenders
+    ]
+
+
+def _row(name: str, times: dict, peaks: dict, baseline: str) -> Row:
+    own = times[name]
+    row = Row(name, statistics.median(own), min(own), max(own), peak=peaks[name])
+    if baseline not in times:
+        return row
+    ratio = statistics.median(a / b for a, b in zip(own, times[baseline], strict=True))
+    return dataclasses.replace(
+        row, ratio=ratio, peak_ratio=peaks[name] / peaks[baseline] if peaks[baseline] else None
+    )
+
+
+def _seconds(call: Callable[[], Any], number: int, device: str) -> float:
+    """Time a call, the mean of ``number``."""
+    synchronize(device)
+    begin = time.perf_counter()
+    for _ in range(number):
+        call()
+    synchronize(device)
+    return (time.perf_counter() - begin) / number
+
+
+def synchronize(device: str) -> None:
+    """Wait until a GPU has done all that it was given; the CPU has."""
+    if device.startswith('cuda'):
+        torch.cuda.synchronize(device)
+
+
+class Peak:
+    """Filled at the end of ``peak_memory``: the most ``bytes`` that tensors took at a time."""
+
+    bytes: int | None = None
+
+
+@contextlib.contextmanager
+def peak_memory(device: str = 'cpu') -> Iterator[Peak]:
+    """Watch how many bytes PyTorch allocates beyond what is there at the start.
+
+    On the CPU PyTorch's profiler sees every allocation, those inside of operators (oneDNN's
+    buffers) included; what is freed without having been allocated here does not count.
+    """
+    peak = Peak()
+    if device.startswith('cuda'):
+        synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield peak
+        peak.bytes = torch.cuda.max_memory_allocated(device) - before
+        return
+    watch = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
+    with _silent_stderr():  # the profiler says when it starts and stops
+        watch.start()
+    try:
+        yield peak
+    finally:
+        with _silent_stderr():
+            watch.stop()
+    now = most = 0
+    for event in watch.profiler.kineto_results.events():
+        if event.name() == '[memory]':
+            now += event.nbytes()
+            most = max(most, now)
+    peak.bytes = most
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, 'w') as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,159 @@
+"""What the benchmarks print and write: tables, targets, and what they were measured on."""
+
+import argparse
+import dataclasses
+import json
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from harness import Row
+from mmengine.device import get_device
+
+from mmseg_attn.datasets.conversion import ConversionError, at_least
+from mmseg_attn.reproduction.machine import environment
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure should be.
+
+    Attributes:
+        what: The figure, in words.
+        limit: The most that it may be, or the least with ``at_least``.
+        measured: What it is; ``None``: not measured in this run.
+        at_least: Whether more is better.
+    """
+
+    what: str
+    limit: float
+    measured: float | None
+    at_least: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """``met``, ``missed`` or ``not measured``."""
+        if self.measured is None:
+            return 'not measured'
+        met = self.measured >= self.limit if self.at_least else self.measured <= self.limit
+        return 'met' if met else 'missed'
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Make a parser with what all benchmarks take."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument('--device', default=get_device(), help='default here: %(default)s')
+    made.add_argument('--threads', type=at_least(1), help="default: PyTorch's own choice")
+    made.add_argument('--repeats', type=at_least(1), default=5, help='turns; default: %(default)s')
+    made.add_argument('--json', type=Path, metavar='FILE', help='also write the figures to FILE')
+    return made
+
+
+class Report:
+    """Prints figures as they come, and writes all of them to a file at the end.
+
+    The file has ``machine``, ``device``, ``threads``, ``date``, ``command``, ``tables`` (each with
+    ``title`` and ``rows``) and ``targets``.
+
+    Args:
+        args: What a parser made by ``parser`` found; its threads are set.
+
+    Raises:
+        ConversionError: if the device or the folder for the file is missing.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        if args.device.startswith('cuda') and not torch.cuda.is_available():
+            raise ConversionError(f'--device {args.device}: there is no GPU here; use cpu')
+        if args.json and not args.json.resolve().parent.is_dir():
+            raise ConversionError(f'--json {args.json}: its folder is missing; make it first')
+        if args.threads:
+            torch.set_num_threads(args.threads)
+        self.file = args.json
+        self.targets: list[Target] = []
+        self.content = dict(
+            machine=environment(),
+            device=args.device,
+            threads=torch.get_num_threads(),
+            date=datetime.now(timezone.utc).strftime('%Y-%m-%d'),
+            command=shlex.join(['python', *sys.argv]),
+            tables=[],
+        )
+        for key in ('command', 'date', 'device', 'threads'):
+            print(f'{key}: {self.content[key]}')
+        for key, value in self.content['machine'].items():
+            print(f'{key}: {value}')
+
+    def table(self, title: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Print rows of the same keys as a table; numbers are rounded there, not in the file."""
+        self.content['tables'].append(dict(title=title, rows=list(rows)))
+        print(f'\n### {title}\n\n{markdown(rows)}', flush=True)
+
+    def timings(self, title: str, rows: Sequence[Row], baseline: str) -> None:
+        """Print a table of what ``compare`` returned."""
+        self.content['tables'].append(
+            dict(title=title, baseline=baseline, rows=[dataclasses.asdict(row) for row in rows])
+        )
+        shown = [
+            {
+                'contender': row.name,
+                'ms': row.median and 1e3 * row.median,
+                'fastest': row.fastest and 1e3 * row.fastest,
+                'slowest': row.slowest and 1e3 * row.slowest,
+                f'time / {baseline}': row.ratio,
+                'peak MiB': None if row.peak is None else row.peak / MIB,
+                f'peak / {baseline}': row.peak_ratio,
+                'note': row.note,
+            }
+            for row in rows
+        ]
+        print(f'\n### {title}\n\n{markdown(shown)}', flush=True)
+
+    def close(self) -> None:
+        """Print the targets, and write the file."""
+        targets = [dict(dataclasses.asdict(t), verdict=t.verdict) for t in self.targets]
+        if targets:
+            shown = [
+                {
+                    'target': t.what,
+                    'limit': f'{"at least" if t.at_least else "at most"} {t.limit:.3g}',
+                    'measured': t.measured,
+                    'verdict': t.verdict,
+                }
+                for t in self.targets
+            ]
+            print(f'\n### Targets\n\n{markdown(shown)}')
+        if self.file:
+            content = dict(self.content, targets=targets)
+            self.file.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """Format rows of the same keys as a table; an empty column is left out."""
+    keys = [key for key in rows[0] if any(row[key] not in (None, '') for row in rows)]
+    lines = [keys, ['---:' if _is_number(rows, key) else '---' for key in keys]]
+    lines += [[_cell(row[key]) for key in keys] for row in rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _is_number(rows: Sequence[dict[str, Any]], key: str) -> bool:
+    return all(row[key] is None or isinstance(row[key], (int, float)) for row in rows)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ''
+    if not isinstance(value, float):
+        return str(value)
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0  # three in all
+    return f'{value:.{digits}f}'
