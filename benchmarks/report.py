@@ -6,7 +6,7 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -99,11 +99,23 @@ class Report:
         self.content['tables'].append(dict(title=title, rows=list(rows)))
         print(f'\n### {title}\n\n{markdown(rows)}', flush=True)
 
-    def timings(self, title: str, rows: Sequence[Row], baseline: str) -> None:
-        """Print a table of what ``compare`` returned."""
-        self.content['tables'].append(
-            dict(title=title, baseline=baseline, rows=[dataclasses.asdict(row) for row in rows])
-        )
+    def timings(
+        self,
+        title: str,
+        rows: Sequence[Row],
+        baseline: str,
+        more: Callable[[Row], dict[str, Any]] = lambda row: {},
+    ) -> None:
+        """Print a table of what ``compare`` returned.
+
+        Args:
+            title: Stands above it.
+            rows: The figures.
+            baseline: The contender that the ratios are over.
+            more: Makes further columns, for example images per second.
+        """
+        kept = [dict(dataclasses.asdict(row), **more(row)) for row in rows]
+        self.content['tables'].append(dict(title=title, baseline=baseline, rows=kept))
         shown = [
             {
                 'contender': row.name,
@@ -113,6 +125,7 @@ class Report:
                 f'time / {baseline}': row.ratio,
                 'peak MiB': None if row.peak is None else row.peak / MIB,
                 f'peak / {baseline}': row.peak_ratio,
+                **more(row),
                 'note': row.note,
             }
             for row in rows
