@@ -15,7 +15,6 @@ import argparse
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +24,9 @@ from prettytable import PrettyTable
 import mmseg_attn  # noqa: F401  prepares the stack for configs that inherit from mmseg::
 from mmseg_attn.datasets.conversion import run_cli
 from mmseg_attn.reproduction import (
+    BEFORE_TOOL,
     RunError,
+    end_by_signals,
     find_checkpoint,
     find_metrics,
     read_config,
@@ -137,7 +138,8 @@ def run(tool: str, config: Path, *flags: str, options: list[str], fold: int) -> 
     if options:
         command += ['--cfg-options', *options]
     print(f'== Fold {fold}: {tool}', flush=True)
-    done = subprocess.run(command, env=os.environ | dict(FOLD=str(fold)))
+    environment = os.environ | dict(FOLD=str(fold))
+    done = subprocess.run(command, env=environment, preexec_fn=BEFORE_TOOL)
     if done.returncode:
         sys.exit(
             f'Cross-validation stopped: tools/{tool}.py failed in fold {fold} with exit code '
@@ -160,6 +162,5 @@ def write_csv(file: Path, summary: dict[str, dict]) -> PrettyTable:
 
 
 if __name__ == '__main__':
-    # subprocess.run ends its child when an exception passes; a plain SIGTERM would leave it alone
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('Cross-validation was terminated'))
+    end_by_signals('the cross-validation')
     run_cli(main)

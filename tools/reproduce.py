@@ -13,7 +13,6 @@ The tables, their rows and the papers' figures are in configs/tables.yaml.
 import argparse
 import functools
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +31,7 @@ from mmseg_attn.reproduction import (
     UsageError,
     check_data,
     collect,
+    end_by_signals,
     load_tables,
     markdown,
     plan_row,
@@ -235,6 +235,5 @@ def write(args: argparse.Namespace, table: Table, plans: Sequence[Plan]) -> None
 
 
 if __name__ == '__main__':
-    # a plain SIGTERM would leave the running tool alone
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('Reproduction was terminated'))
+    end_by_signals('the reproduction')
     run_cli(main)

@@ -1,5 +1,6 @@
 """What ``tools/reproduce.py`` and ``tools/cross_validate.py`` are made of."""
 
+from .ending import BEFORE_TOOL, end_by_signals
 from .plan import Plan, UsageError, check_data, plan_row
 from .plot import plot
 from .process import (
@@ -18,6 +19,7 @@ from .run import Run
 from .tables import Row, Table, load_tables
 
 __all__ = [
+    'BEFORE_TOOL',
     'Plan',
     'Progress',
     'Row',
@@ -27,6 +29,7 @@ __all__ = [
     'UsageError',
     'check_data',
     'collect',
+    'end_by_signals',
     'find_checkpoint',
     'find_metrics',
     'load_tables',

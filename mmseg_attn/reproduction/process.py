@@ -14,6 +14,8 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from .ending import BEFORE_TOOL
+
 ERROR = re.compile(r'(\w+\.)*\w*(Error|Exception|Interrupt)\b')  # last line of a traceback
 
 
@@ -43,7 +45,7 @@ def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:
 
 
 def run_tool(tool: Path, *arguments: str, log: Path, on_line: Callable[[str], None]) -> None:
-    """Run a tool as a process that ends with this one.
+    """Run a tool as a process that ends with this one, on Linux however this one ends.
 
     Args:
         tool: its file.
@@ -64,6 +66,7 @@ def run_tool(tool: Path, *arguments: str, log: Path, on_line: Callable[[str], No
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
+            preexec_fn=BEFORE_TOOL,
         ) as child,
     ):
         try:

@@ -192,7 +192,7 @@ def test_a_terminated_run_takes_its_child_along(config, tmp_path, root):
         assert parent.poll() is None, parent.communicate()[0]
         time.sleep(0.1)
     parent.send_signal(signal.SIGTERM)
-    assert 'Cross-validation was terminated' in parent.communicate(timeout=30)[0]
+    assert 'error: the cross-validation was ended by SIGTERM' in parent.communicate(timeout=30)[0]
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 
