@@ -108,7 +108,7 @@ def test_metafile_states_the_counted_cost_and_nothing_unmeasured(path):
         assert 'Results' not in model  # no score that nobody measured
         cfg = Config.fromfile(config)
         channels = cfg.model.backbone.get('in_channels', 3)
-        height, width = model['Metadata']['Input Size']
+        height, width = map(int, model['Metadata']['Input Size'].split('x'))
         parameters, flops = complexity(cfg.model, (channels, height, width))
         assert model['Metadata']['Parameters'] == parameters
         assert model['Metadata']['FLOPs'] == flops

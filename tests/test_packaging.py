@@ -6,6 +6,7 @@ import zipfile
 from email.parser import Parser
 
 import pytest
+import yaml
 
 import mmseg_attn
 
@@ -39,16 +40,20 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         names = archive.namelist()
         (metadata,) = (n for n in names if n.endswith('METADATA'))
         meta = Parser().parsestr(archive.read(metadata).decode())
+        index = yaml.safe_load(archive.read('mmseg_attn/.mim/model-index.yml'))
     for name in (
         'mmseg_attn/.mim/model-index.yml',
         'mmseg_attn/.mim/tools/train.py',
         'mmseg_attn/.mim/tools/dist_train.sh',
+        'mmseg_attn/.mim/tools/analysis_tools/get_flops.py',
         'mmseg_attn/.mim/configs/_base_/default_runtime.py',
         'mmseg_attn/.mim/configs/lfa_unet/lfa-unet_1xb8-1500e_drosophila-256x256.py',
         'mmseg_attn/ops/window_attention.py',
         'mmseg_attn/datasets/conversion/output.py',
     ):
         assert name in names
+    assert index['Import']
+    assert {f'mmseg_attn/.mim/{name}' for name in index['Import']} <= set(names)
     assert {n.split('/')[0] for n in names} == {'mmseg_attn', metadata.split('/')[0]}
     assert meta['Version'] == mmseg_attn.__version__
     assert set(meta.get_all('Provides-Extra')) >= {
@@ -59,6 +64,18 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         'tests',
         'tensorboard',
     }
+
+
+def test_mim_search_can_read_the_metafiles(root):
+    """It joins lists of words, and stops with an AttributeError at a list of numbers."""
+    index = yaml.safe_load((root / 'model-index.yml').read_text())['Import']
+    assert index
+    for file in index:
+        content = yaml.safe_load((root / file).read_text())
+        for entry in content['Collections'] + content['Models']:
+            for key, value in entry['Metadata'].items():
+                words = value if isinstance(value, list) else [str(value)]
+                assert all(isinstance(word, str) for word in words), (file, key)
 
 
 def test_the_core_requirements_never_replace_the_users_stack(root):
