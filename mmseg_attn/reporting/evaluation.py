@@ -1,0 +1,144 @@
+"""What the best checkpoint of a run makes of its validation or test set."""
+
+import copy
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.runner import Runner
+
+from ..compat.checkpoint import CheckpointError
+from ..datasets.conversion import ConversionError
+from ..evaluation.confusion import confusion
+from ..prediction import Predictor
+from .run import Run
+from .scores import classwise, metrics
+
+
+@dataclass
+class Predicted:
+    """One image.
+
+    Attributes:
+        path: Its file.
+        index: Its number in the data set.
+        counts: Pixels of every pair of a true and a predicted class, a row per true class.
+        labels: The predicted labels (H, W), uint8 and packed.
+        shape: Height and width.
+    """
+
+    path: str
+    index: int
+    counts: np.ndarray
+    labels: bytes
+    shape: tuple[int, int]
+
+    @property
+    def score(self) -> float:
+        """Mean IoU over the classes that the ground truth has, per cent; nan if it has none."""
+        present = self.counts.sum(axis=1) > 0
+        return float(classwise(self.counts)['IoU'][present].mean()) if present.any() else np.nan
+
+    @property
+    def wrong(self) -> float:
+        """Wrong pixels, per cent of the labelled ones."""
+        return 100 - 100 * np.trace(self.counts) / max(self.counts.sum(), 1)
+
+    def unpacked(self) -> np.ndarray:
+        """The predicted labels (H, W)."""
+        return np.frombuffer(zlib.decompress(self.labels), np.uint8).reshape(self.shape)
+
+
+@dataclass
+class Evaluation:
+    """All images of a set.
+
+    Attributes:
+        classes: Names.
+        palette: Colours of the classes, RGB.
+        dataset: The data set.
+        images: Its images, in its order.
+    """
+
+    classes: list[str]
+    palette: list[list[int]]
+    dataset: Any
+    images: list[Predicted]
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """The confusion matrix of the whole set."""
+        return sum(image.counts for image in self.images)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Means, and values per class, called as by ``PerClassIoUMetric``, per cent."""
+        return metrics(self.counts, self.classes)
+
+
+def evaluate(
+    run: Run,
+    split: str,
+    *,
+    device: str = 'cpu',
+    watch: Callable[[Iterable], Iterator] = iter,
+) -> Evaluation:
+    """Predict the images of a set as ``tools/test.py`` does.
+
+    Args:
+        run: The run; it has a config and a checkpoint.
+        split: 'val' or 'test'.
+        device: Where the model runs.
+        watch: Iterates over the batches and shows how far it is.
+
+    Raises:
+        ConversionError: If the checkpoint, the data or the device cannot be used.
+    """
+    cfg = copy.deepcopy(run.cfg)
+    loader_cfg = cfg.get(f'{split}_dataloader')
+    if not loader_cfg:
+        raise ConversionError(f'{run.config} has no {split}_dataloader: add one, or choose --split')
+    try:
+        predictor = Predictor(cfg, run.checkpoint, device=device)
+        loader = Runner.build_dataloader(loader_cfg, seed=0)
+        images = [
+            _predicted(sample, index, len(predictor.classes))
+            for index, sample in enumerate(_samples(predictor, watch(loader)))
+        ]
+    except ConversionError:
+        raise
+    except (CheckpointError, OSError, ValueError, AssertionError) as error:
+        raise ConversionError(_last_line(error)) from error
+    if not images:
+        raise ConversionError(f'the {split} set of {run.config} holds no image: check its data')
+    return Evaluation(predictor.classes, predictor.palette, loader.dataset, images)
+
+
+@torch.no_grad()
+def _samples(predictor: Predictor, batches: Iterator[dict]) -> Iterator[Any]:
+    for batch in batches:
+        yield from predictor.model.test_step(batch)
+
+
+def _predicted(sample: Any, index: int, classes: int) -> Predicted:
+    if 'gt_sem_seg' not in sample:
+        raise ConversionError(
+            f'{sample.img_path} comes without labels: add LoadAnnotations to its pipeline'
+        )
+    truth, labels = (
+        each.data.squeeze(0).cpu().numpy() for each in (sample.gt_sem_seg, sample.pred_sem_seg)
+    )
+    packed = zlib.compress(labels.astype(np.uint8).tobytes(), level=1)
+    counts = confusion(truth, labels.astype(np.int64), classes)
+    return Predicted(sample.img_path, index, counts, packed, labels.shape)
+
+
+def _last_line(error: Exception) -> str:
+    """What went wrong, without the traceback that a data loader's process sends along."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = lines[-1] if lines else type(error).__name__
+    return last.removeprefix(f'{type(error).__name__}: ')

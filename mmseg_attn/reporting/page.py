@@ -1,0 +1,128 @@
+"""One HTML page that needs nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..reproduction.machine import environment
+from . import tables
+from .cases import cases
+from .cost import cost, duration
+from .curves import draw, panels
+from .describe import commands
+from .pictures import drawing, hexadecimal
+from .result import GroupResult, Result
+from .scores import confusions
+
+HEADLINES = dict(mIoU='mean IoU', aAcc='pixel accuracy')
+CONFUSIONS = 3  # that are told in words
+
+
+@dataclass
+class Picture:
+    """A figure of the page."""
+
+    uri: str
+    alt: str
+    title: str = ''
+
+
+@dataclass
+class Part:
+    """What the page shows of each group.
+
+    Attributes:
+        title: The name of the group.
+        per_class: All measures of every class.
+        runs: The IoU in every run, if there are several.
+        confusion: Which class is taken for which, if there are predictions.
+        often: True class, predicted class and per cent of the largest mistakes.
+    """
+
+    title: str
+    per_class: tables.Table
+    runs: tables.Table | None = None
+    confusion: tables.Table | None = None
+    often: Sequence[tuple[str, str, float]] = ()
+
+
+def render(groups: Sequence[GroupResult], *, split: str, images: int) -> str:
+    """Write the page.
+
+    Args:
+        groups: The results, side by side.
+        split: The set that was predicted.
+        images: How many of the best, of the median and of the worst images are drawn.
+    """
+    loader = FileSystemLoader(Path(__file__).parent)
+    jinja = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    results = [result for group in groups for result in group.results]
+    evaluated = [each for group in groups for each in group.evaluations]
+    scored = [group for group in groups if any(result.metrics for result in group.results)]
+    colours = {
+        name: hexadecimal(colour)
+        for each in evaluated
+        for name, colour in zip(each.classes, each.palette, strict=True)
+    }
+    return jinja.get_template('page.html').render(
+        title=groups[0].group.name if len(groups) == 1 else f'{len(groups)} models compared',
+        groups=groups,
+        runs=len(results),
+        split=split,
+        images=sorted({len(each.images) for each in evaluated}),
+        sources=list(dict.fromkeys(result.source for result in results if result.source)),
+        notes=list(dict.fromkeys(result.lack for result in results if result.lack)),
+        figures=_figures(results[0]) if len(results) == 1 else [],
+        compared=tables.compared(scored) if len(results) > 1 and scored else None,
+        parts=[_part(group) for group in scored],
+        curves=_curves(groups),
+        cases=cases(groups, images),
+        costs=tables.costs(groups),
+        setups=tables.setups(groups),
+        commands=[line for result in results for line in commands(result.run)],
+        configs={r.run.config: r.run.cfg.pretty_text for r in results if r.run.cfg is not None},
+        colours=colours,
+        made_with=environment()['versions'],
+        made_at=f'{datetime.now():%Y-%m-%d %H:%M}',
+    )
+
+
+def _part(group: GroupResult) -> Part:
+    part = Part(group.group.title, tables.per_class(group))
+    if len(group.results) > 1:
+        part.runs = tables.of_runs(group)
+    if group.evaluations:
+        counts = sum(each.counts for each in group.evaluations)
+        classes = group.evaluations[0].classes
+        part.confusion = tables.confused(counts, classes)
+        part.often = confusions(counts, classes, CONFUSIONS)
+    return part
+
+
+def _curves(groups: Sequence[GroupResult]) -> list[Picture]:
+    found = []
+    for panel in panels([group.group for group in groups]):
+        ends = '; '.join(f'{line.label} {line.y[-1]:.3g}' for line in panel.lines if line.label)
+        alt = f'{panel.title} by {panel.unit}. The last values: {ends}.'
+        found.append(Picture(drawing(draw([panel])), alt, panel.title))
+    return found
+
+
+def _figures(result: Result) -> list[tuple[str, str]]:
+    """The few figures of a single run that one looks for first."""
+    metrics, spent = result.metrics, cost(result)
+    found = [(name, f'{metrics[key]:.1f} %') for key, name in HEADLINES.items() if key in metrics]
+    if spent.complexity:
+        found.append(('parameters', f'{spent.complexity.parameters / 1e6:.2f} M'))
+    if spent.training:
+        found.append(('training', duration(spent.training)))
+    return found

@@ -1,0 +1,52 @@
+"""Draw loss, mean IoU and IoU per class over the training, of one or many runs.
+
+    python tools/analysis_tools/plot_curves.py WORK_DIR... [--out curves.png]
+
+WORK_DIR is what tools/train.py wrote, or tools/cross_validate.py: then all folds are drawn, in one
+colour. A training that was resumed is one curve. IoU per class needs PerClassIoUMetric, which the
+configs here have.
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.reporting import draw, find_groups, panels, write_bytes
+
+COLUMNS = 3
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('work_dirs', type=Path, nargs='+', metavar='WORK_DIR')
+    parser.add_argument(
+        '--out', type=Path, default=Path('curves.png'), help='a PNG file; default: %(default)s'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    if args.out.suffix.lower() != '.png':
+        raise ConversionError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
+    groups = find_groups(args.work_dirs)
+    wanted = panels(groups)
+    if not wanted:
+        names = ', '.join(map(str, args.work_dirs))
+        raise ConversionError(
+            f'the logs of {names} hold no loss and no IoU yet: wait for the first'
+        )
+    picture = io.BytesIO()
+    columns = 2 if len(wanted) in (2, 4) else COLUMNS
+    draw(wanted, columns=columns, title=groups[0].title if len(groups) == 1 else '').savefig(
+        picture
+    )
+    write_bytes(args.out, picture.getvalue())
+    print(f'{args.out}: {len(wanted)} panels of {sum(len(group.runs) for group in groups)} runs')
+
+
+if __name__ == '__main__':
+    run_cli(main)

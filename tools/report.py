@@ -1,0 +1,74 @@
+"""Write one HTML page about trainings: scores, pictures, curves, cost and setup.
+
+    python tools/report.py WORK_DIR [WORK_DIR ...] [--out report.html]
+
+WORK_DIR is what tools/train.py or tools/cross_validate.py wrote. The best checkpoint, or else the
+last, predicts the test set; runs that differ in seed or fold alone become mean and deviation,
+others stand side by side. The page is one file that needs no network; what is missing, such as the
+data or the checkpoint, is said in it.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.device import get_device
+from mmengine.logging import MMLogger
+
+import mmseg_attn  # noqa: F401  registers the parts
+from mmseg_attn.datasets.conversion import ConversionError, at_least, progress, run_cli
+from mmseg_attn.reporting import GroupResult, find_groups, find_result, merge, render, write_bytes
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('work_dirs', type=Path, nargs='+', metavar='WORK_DIR')
+    parser.add_argument(
+        '--out', type=Path, help='default: report.html, in the WORK_DIR if there is only one'
+    )
+    parser.add_argument(
+        '--split', choices=('val', 'test'), default='test', help='default: %(default)s'
+    )
+    parser.add_argument(
+        '--images',
+        type=at_least(0),
+        default=1,
+        help='draw so many of the best, of the median and of the worst; default: %(default)s',
+    )
+    parser.add_argument('--device', default=get_device(), help='default here: %(default)s')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    MMLogger.get_current_instance().setLevel('WARNING')  # one progress line is enough
+    folder = args.work_dirs[0] if len(args.work_dirs) == 1 else Path()
+    out = args.out or folder / 'report.html'
+    if out.is_dir():
+        raise ConversionError(f'--out {out} is a folder: give the name of a file')
+    groups = [
+        GroupResult(
+            group,
+            [
+                find_result(
+                    run,
+                    args.split,
+                    device=args.device,
+                    watch=lambda batches, run=run: progress(batches, f'{run.name}: batch'),
+                )
+                for run in group.runs
+            ],
+        )
+        for group in merge(find_groups(args.work_dirs))
+    ]
+    write_bytes(out, render(groups, split=args.split, images=args.images).encode())
+    for group in groups:
+        for result in group.results:
+            if result.lack:
+                print(f'not in the page: {result.lack}')
+    print(out)
+
+
+if __name__ == '__main__':
+    run_cli(main)
