@@ -23,15 +23,15 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
     rows, columns = ((side + window - 1) // window for side in size)
     missing = (0, columns * window - size[1], 0, rows * window - size[0])
 
-    def windows(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, L, m*m, C)
+    def windows(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, rows, columns, m*m, C)
         tiles = F.pad(x, missing).reshape(*x.shape[:2], rows, window, columns, window)
-        return tiles.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
+        return tiles.permute(0, 2, 4, 3, 5, 1).flatten(3, 4)
 
     inside = windows(query.new_ones(1, 1, *size)).mT > 0
-    scores = scale * windows(query) @ windows(key).mT  # (N, L, m*m, m*m)
+    scores = scale * windows(query) @ windows(key).mT  # (N, rows, columns, m*m, m*m)
     weights = scores.masked_fill(~inside, float('-inf')).softmax(dim=-1)
-    out = weights @ windows(value)  # (N, L, m*m, Cv)
-    tiles = out.reshape(-1, rows, columns, window, window, channels).permute(0, 5, 1, 3, 2, 4)
+    out = weights @ windows(value)  # (N, rows, columns, m*m, Cv)
+    tiles = out.unflatten(3, (window, window)).permute(0, 5, 1, 3, 2, 4)
     return crop(tiles.reshape(-1, channels, rows * window, columns * window), size)
 
 
@@ -60,7 +60,19 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) 
     )
 
 
-_BACKENDS = {'reference': _reference, 'sdpa': _sdpa, 'strips': WindowStrips.apply}
+def _triton(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
+    """One kernel on the GPU, no copies."""
+    from . import window_triton  # an extra
+
+    return window_triton.attend(query, key, value, window, scale)
+
+
+_BACKENDS = {
+    'reference': _reference,
+    'sdpa': _sdpa,
+    'triton': _triton,
+    'strips': WindowStrips.apply,
+}
 
 
 def window_attention(
