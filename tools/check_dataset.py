@@ -56,10 +56,10 @@ def main(argv: list[str] | None = None) -> None:
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     report = check_config(cfg, sample=args.sample, workers=args.workers)
+    print(report)
     if args.json:
         content = dict(config=str(args.config), **report.to_dict())
         args.json.write_text(f'{json.dumps(content, indent=2)}\n')
-    print(report)
     sys.exit(report.errors > 0)
 
 

@@ -13,6 +13,7 @@ NUMBERS = [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 10**9, 2**31 - 1, 2**32 - 1]
 NAMES = [
     '../escaped',
     'a/../../escaped',
+    '../' * 20 + 'tmp/escaped',
     '..\\escaped',
     '/tmp/escaped',
     'C:\\escaped',
@@ -25,6 +26,7 @@ NAMES = [
     'raw/00.tif/x',
     '\u202egnp.exe',
 ]
+LINKS = [tarfile.SYMTYPE, tarfile.LNKTYPE]
 LINES = [b'../../../etc/passwd', b'/etc/passwd', b'a\0b', b'x' * 1000, b'\xff\xfe', b'', b'..']
 
 
@@ -32,9 +34,9 @@ def mutate(data: bytes, name: str, chance: random.Random) -> bytes:
     """Spoil the content of a file, sometimes in a way that its kind invites."""
     kinds = [spoil]
     if name.endswith('.zip'):
-        kinds += [spoil, zip_again]
+        kinds += [zip_again]
     if name.endswith(('.tar', '.tar.gz')):
-        kinds += [spoil, tar_again]
+        kinds += [tar_again]
     if name.endswith('.pth') and zipfile.is_zipfile(io.BytesIO(data)):
         kinds += [spoil_record, spoil_record]
     if name.endswith('.nii.gz'):
@@ -116,7 +118,7 @@ def zip_again(data: bytes, chance: random.Random) -> bytes:
     """Add a member with a hostile name, or make one a link or larger than it is."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         records = {name: archive.read(name) for name in archive.namelist()}
-    kind = chance.choice(['name', 'link', 'spoil', 'again'])
+    kind = chance.choice(['name', 'name', 'name', 'link', 'spoil', 'again'])
     if kind == 'spoil':
         name = chance.choice(list(records))
         records[name] = spoil(records[name], chance)
@@ -145,7 +147,14 @@ def tar_again(data: bytes, chance: random.Random) -> bytes:
             new.addfile(info, old.extractfile(info))
         info = tarfile.TarInfo(str(PurePosixPath(chance.choice(NAMES).replace('\0', '') or 'x')))
         info.type = chance.choice(
-            [tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
+            [
+                tarfile.REGTYPE,
+                tarfile.REGTYPE,
+                *LINKS,
+                tarfile.FIFOTYPE,
+                tarfile.CHRTYPE,
+                tarfile.DIRTYPE,
+            ]
         )
         info.linkname = chance.choice(['../../escaped', '/etc/passwd', 'raw/00.tif'])
         new.addfile(info)

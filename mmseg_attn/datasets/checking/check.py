@@ -9,9 +9,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from ..conversion import ConversionError, progress
-from .findings import KINDS, Finding
+from .findings import Finding
 from .fit import check_classes, check_pipeline, ignored_label
-from .inspection import Inspection, Inspector
+from .inspection import Inspection
+from .inspector import Inspector
+from .kinds import KINDS
 from .repeats import find_repeats
 from .report import Report
 from .sources import Source, read_sources

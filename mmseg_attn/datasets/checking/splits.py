@@ -66,8 +66,10 @@ def _labels(
     if not seen:
         return [finding('nothing-labelled', split, total=total)]
     found = []
-    others = [each for each in masks if not each.only_0_255]
-    if binary and not any(ignore_index in each.pixels for each in others):
+    # elsewhere 255 stands beside other labels than 0, so that it is no foreground there
+    if binary and not any(
+        ignore_index in each.pixels and labelled[each.mask] - {0} for each in masks
+    ):
         found.append(finding('some-0-255', split, files=binary, total=total))
     empty = [File(mask) for mask, labels in labelled.items() if not labels]
     if empty:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from .errors import ConversionError
 
@@ -58,6 +58,9 @@ def open_image(
                 yield image
     except ConversionError:
         raise
+    except UnidentifiedImageError as error:
+        kind = ' or '.join(formats or ['picture'])
+        raise ConversionError(f'{name} is truncated or damaged, or no {kind}') from error
     except Exception as error:  # on damaged input Pillow raises nearly anything
         raise ConversionError(f'{name} is truncated or damaged: {error}') from error
     if data.startswith(_PNG_START) and _PNG_END not in data:

@@ -294,6 +294,11 @@ FAULTS = {
         dict(),
         {('some-0-255', 'train'): 1, ('one-class', 'train'): 1},
     ),
+    'one 0/255 mask and one of ignored pixels': (
+        lambda d: [mask(d, 0, labels(0, 255)), mask(d, 1, labels(255))],
+        dict(),
+        {('some-0-255', 'train'): 1, ('one-class', 'train'): 1, ('all-ignored', 'train'): 1},
+    ),
     'ignored pixels everywhere': (
         lambda d: [every_mask(0, 1, 255)(d), mask(d, 0, labels(0, 255))],
         dict(),
@@ -495,6 +500,16 @@ def test_notes_say_what_a_file_has(folder):
         'duplicate': f'as {folder}/images/0.png, with another mask',
         'leak': f'as {folder}/images/2.png',
     }
+
+
+@pytest.mark.parametrize('name', ['images/1.png', 'masks/1.png'])
+@pytest.mark.parametrize('load', [LOAD[1], STRICT])
+def test_a_reason_is_short_and_names_no_object(folder, name, load):
+    cut(name, 0)(folder)
+    finding = only(check_config(config(folder, pipeline=[LOAD[0], load, PACK])))
+    assert finding.kind == 'unreadable'
+    assert str(folder) not in finding.files[0].note
+    assert 'object at' not in finding.files[0].note
 
 
 def test_a_turned_image_has_the_size_it_is_loaded_with(folder):
