@@ -59,7 +59,7 @@ setup(
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)
-        for name in ('lite', 'full', 'onedl', 'medical', 'tensorboard', 'tests')
+        for name in ('lite', 'full', 'onedl', 'medical', 'tensorboard', 'triton', 'tests')
     },
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,

@@ -93,15 +93,17 @@ def window_attention(
         window_size: side of the windows in pixels; may exceed the map.
         scale: factor on the inner products, for example ``Ck ** -0.5``.
         backend: ``reference`` (the formula written out), ``sdpa`` (PyTorch's fused
-            attention, nothing padded), ``strips`` (on the CPU, a part of the windows at a time) or
-            ``auto``: ``strips`` on the CPU, else ``sdpa``.
+            attention, nothing padded), ``strips`` (on the CPU, a part of the windows at a time),
+            ``triton`` (on GPUs, one kernel without copies for windows up to 16, of the extra of
+            that name) or ``auto``: ``strips`` on the CPU, else ``sdpa``. It leaves ``triton`` out,
+            which has not been timed on a GPU yet.
 
     Returns:
         ``(N, Cv, H, W)``.
 
     Raises:
         ValueError: if the shapes do not fit together, the window is smaller than 1 or the backend
-            is unknown.
+            is unknown or does not take these maps.
     """
     backends.check_maps(query, key, value)
     if query.shape[2:] != key.shape[2:]:

@@ -39,7 +39,7 @@ def forward(
     for first in range(0, value_channels, CHANNELS):
         span = first + tl.arange(0, CHANNELS)
         v = _load(value, value_strides, place, keys, span, value_channels)
-        _store(out, out_strides, place, queries, span, value_channels, _dot(weights, v.T, None).T)
+        _store(out, out_strides, place, queries, span, value_channels, _dot(weights, v.T).T)
 
 
 @triton.jit
@@ -68,9 +68,9 @@ def backward_queries(
         span = first + tl.arange(0, CHANNELS)
         g = _load(grad, grad_strides, place, queries, span, value_channels)
         v = _load(value, value_strides, place, keys, span, value_channels)
-        scores = _dot(g.T, v, scores)
+        scores = _dot_add(g.T, v, scores)
         if ROWS == TOKENS:
-            tile = _dot(g, rounded, None)
+            tile = _dot(g, rounded)
             _store(value_grad, value_grad_strides, place, keys, span, value_channels, tile)
     mean = tl.sum(weights * scores, 1)
     scores = (weights * (scores - mean[:, None]) * scale).to(value.dtype.element_ty)
@@ -81,11 +81,11 @@ def backward_queries(
     for first in range(0, channels, CHANNELS):
         span = first + tl.arange(0, CHANNELS)
         k = _load(key, key_strides, place, keys, span, channels)
-        tile = _dot(scores, k.T, None).T
+        tile = _dot(scores, k.T).T
         _store(query_grad, query_grad_strides, place, queries, span, channels, tile)
         if ROWS == TOKENS:
             q = _load(query, query_strides, place, queries, span, channels)
-            _store(key_grad, key_grad_strides, place, keys, span, channels, _dot(q, scores, None))
+            _store(key_grad, key_grad_strides, place, keys, span, channels, _dot(q, scores))
 
 
 @triton.jit
@@ -109,7 +109,7 @@ def backward_keys(
         span = first + tl.arange(0, CHANNELS)
         k = _load(key, key_strides, place, keys, span, channels)
         q = _load(query, query_strides, place, queries, span, channels)
-        scores = _dot(k.T, q, scores)
+        scores = _dot_add(k.T, q, scores)
     exponents = scores * scale - tl.load(normaliser + at)[None, :]
     weights = tl.exp(tl.minimum(exponents, 0.0))  # large scores may be summed in another order
     rounded = weights.to(value.dtype.element_ty)
@@ -118,15 +118,15 @@ def backward_keys(
         span = first + tl.arange(0, CHANNELS)
         v = _load(value, value_strides, place, keys, span, value_channels)
         g = _load(grad, grad_strides, place, queries, span, value_channels)
-        scores = _dot(v.T, g, scores)
-        tile = _dot(rounded, g.T, None).T
+        scores = _dot_add(v.T, g, scores)
+        tile = _dot(rounded, g.T).T
         _store(value_grad, value_grad_strides, place, keys, span, value_channels, tile)
     scores = weights * (scores - tl.load(expected + at)[None, :]) * scale
     scores = scores.to(value.dtype.element_ty)
     for first in range(0, channels, CHANNELS):
         span = first + tl.arange(0, CHANNELS)
         q = _load(query, query_strides, place, queries, span, channels)
-        _store(key_grad, key_grad_strides, place, keys, span, channels, _dot(scores, q.T, None).T)
+        _store(key_grad, key_grad_strides, place, keys, span, channels, _dot(scores, q.T).T)
 
 
 @triton.jit
@@ -166,7 +166,7 @@ def _weights(
         span = first + tl.arange(0, CHANNELS)
         q = _load(query, query_strides, place, queries, span, channels)
         k = _load(key, key_strides, place, keys, span, channels)
-        scores = _dot(q.T, k, scores)
+        scores = _dot_add(q.T, k, scores)
     scores = tl.where(keys[2][None, :], scores * scale, float('-inf'))
     top = tl.max(scores, 1)
     weights = tl.exp(scores - top[:, None])
@@ -196,7 +196,12 @@ def _store(x, strides, place, tokens, span, channels, tile):
 
 
 @triton.jit
-def _dot(a, b, c):
+def _dot(a, b):
+    return _dot_add(a, b, tl.zeros([a.shape[0], b.shape[1]], tl.float32))
+
+
+@triton.jit
+def _dot_add(a, b, c):
     if INTERPRETED:  # whose product takes no bfloat16
         a, b = a.to(tl.float32), b.to(tl.float32)
     return tl.dot(a, b, c, input_precision='ieee')
