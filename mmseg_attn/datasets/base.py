@@ -5,6 +5,8 @@ from pathlib import Path
 from mmengine import fileio
 from mmseg.datasets import BaseSegDataset
 
+from .errors import DataError
+
 
 class PreparedSegDataset(BaseSegDataset):
     """A ``BaseSegDataset`` that says how to get the files it misses.
@@ -27,7 +29,7 @@ class PreparedSegDataset(BaseSegDataset):
         Raises:
             FileNotFoundError: If the split file, a folder, an image or a label is missing; without
                 a split file, every label must have an image.
-            ValueError: If the split file or the folder names no image.
+            DataError: If the split file or the folder names no image.
         """
 
         def missing(what: str) -> FileNotFoundError:
@@ -43,10 +45,10 @@ class PreparedSegDataset(BaseSegDataset):
             if not fileio.exists(prefix[key], backend_args=self.backend_args):
                 raise missing(f'{kind} folder {prefix[key]}')
         if split.is_file() and not split.read_text().strip():
-            raise ValueError(f'The split file {split} is empty: {self.PREPARATION}.')
+            raise DataError(f'The split file {split} is empty: {self.PREPARATION}.')
         data_list = super().load_data_list()
         if not data_list:
-            raise ValueError(
+            raise DataError(
                 f'{prefix["img_path"]} holds no {self.img_suffix} image: {self.PREPARATION}.'
             )
         for kind, key, suffix in kinds:

@@ -13,6 +13,7 @@ import numpy as np
 from mmcv.transforms import LoadAnnotations
 from mmseg.datasets import BaseSegDataset
 
+from .errors import DataError
 from .nested_datasets import nested_datasets
 
 IGNORE = 255
@@ -31,7 +32,7 @@ def count_pixels(
         Pixels of each class in each image, (images, classes).
 
     Raises:
-        ValueError: If a pipeline loads no annotations or a label is no class.
+        DataError: If a pipeline loads no annotations or a label is no class.
     """
     sets = [each for each in nested_datasets(dataset) if isinstance(each, BaseSegDataset)]
     return np.array([row for each in sets for row in _rows(each, watch(range(len(each))))])
@@ -40,7 +41,7 @@ def count_pixels(
 def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarray]:
     loaders = [each for each in dataset.pipeline.transforms if isinstance(each, LoadAnnotations)]
     if not loaders:
-        raise ValueError(
+        raise DataError(
             f'the pipeline of {type(dataset).__name__} loads no annotations: add LoadAnnotations'
         )
     classes = len(dataset.metainfo['classes'])
@@ -51,7 +52,7 @@ def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarra
         row = np.bincount(results['gt_seg_map'].ravel(), minlength=IGNORE + 1)
         if row[classes:IGNORE].any():
             label = classes + int(row[classes:IGNORE].argmax())
-            raise ValueError(
+            raise DataError(
                 f'{results["seg_map_path"]} holds the label {label}, but there are only '
                 f'{classes} classes: correct the mask'
             )
@@ -69,12 +70,12 @@ def class_weights(pixels: np.ndarray, *, classes: Sequence[str]) -> dict[str, li
         The weights of every kind, with five significant digits.
 
     Raises:
-        ValueError: If a class does not occur.
+        DataError: If a class does not occur.
     """
     total = pixels.sum(axis=0)
     absent = [name for name, count in zip(classes, total, strict=True) if count == 0]
     if absent:
-        raise ValueError(
+        raise DataError(
             f'{", ".join(absent)} does not occur in the {len(pixels)} training images, so that it '
             'has no weight: use another split'
         )

@@ -1,5 +1,6 @@
 from . import hooks, weights
+from .standard_tool import run_standard_tool
 
 weights.check_predictions()
 
-__all__ = ['hooks', 'weights']
+__all__ = ['hooks', 'run_standard_tool', 'weights']

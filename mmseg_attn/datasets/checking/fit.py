@@ -1,6 +1,7 @@
 """Whether the data sets fit the model of the config."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from mmengine.config import Config
 
@@ -33,18 +34,15 @@ def check_classes(cfg: Config, source: Source) -> list[Finding]:
         why = f'{kind} names no classes'
         remedy = 'set metainfo=dict(classes=(...)) of the data set'
         return [finding('class-count', split, why=why, remedy=remedy)]
-    found = []
-    for name, head in heads(cfg):
-        if head['type'] in BOUNDARY_HEADS:
-            continue
-        wanted = head.get('num_classes', n)
-        if head.get('out_channels', wanted) == 1:  # one channel tells two classes apart
-            wanted = 2
-        if wanted != n:
-            why = f'{kind} has {n} classes and the {name.replace("_", " ")} {wanted}'
-            remedy = f'set model.{name}.num_classes to {n}'
-            found.append(finding('class-count', split, why=why, remedy=remedy))
-    return found
+    conflicts = (
+        class_conflict(kind, n, name, head.get('num_classes', n), head.get('out_channels'))
+        for name, head in heads(cfg)
+        if head['type'] not in BOUNDARY_HEADS
+    )
+    return [
+        finding('class-count', split, why=why, remedy=remedy)
+        for why, remedy in filter(None, conflicts)
+    ]
 
 
 def check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
@@ -57,16 +55,66 @@ def check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
     inputs = (results or {}).get('inputs')
     if inputs is None:
         return []
-    channels = (inputs[0] if isinstance(inputs, list) else inputs).shape[0]
     model = cfg.get('model') or {}
     preprocessor = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
     mean, taken = preprocessor.get('mean'), (model.get('backbone') or {}).get('in_channels')
-    found = []
-    if mean and len(mean) != channels:
-        found.append(f'data_preprocessor has {len(mean)} values in mean')
-    if isinstance(taken, int) and taken != channels:
-        found.append(f'the backbone takes {taken}')
-    if not found:
-        return []
-    why = f'an image comes out of the pipeline with {channels} channels; {", ".join(found)}'
-    return [finding('channels', source.split, why=why)]
+    conflicts = channel_conflicts(
+        'an image',
+        inputs,
+        mean=len(mean) if mean else None,
+        taken=taken if isinstance(taken, int) else None,
+    )
+    return [finding('channels', source.split, why=why, remedy=to_do) for why, to_do in conflicts]
+
+
+def class_conflict(
+    dataset: str, classes: int, head: str, num_classes: int, out_channels: int | None
+) -> tuple[str, str] | None:
+    """Compare the numbers of classes of a data set and a head.
+
+    Args:
+        dataset: Name of the data set.
+        classes: How many it has.
+        head: Name of the head in the config.
+        num_classes: How many it has.
+        out_channels: Its channels, if they are given; one channel tells two classes apart.
+
+    Returns:
+        What is wrong, and the remedy.
+    """
+    wanted = 2 if (out_channels or num_classes) == 1 else num_classes
+    if wanted == classes:
+        return None
+    return (
+        f'{dataset} has {classes} classes and the {head.replace("_", " ")} {wanted}',
+        f'set model.{head}.num_classes to {classes}',
+    )
+
+
+def channel_conflicts(
+    image: str, inputs: Any, *, mean: int | None, taken: int | None
+) -> Iterator[tuple[str, str]]:
+    """Compare the channels of an image with those that the model takes.
+
+    Args:
+        image: Name of the image.
+        inputs: The image, ``(C, H, W)``, or several versions of it for test-time augmentation.
+        mean: How many values the preprocessor subtracts.
+        taken: Channels that the backbone takes.
+
+    Yields:
+        What is wrong, and the remedy.
+    """
+    channels = (inputs[0] if isinstance(inputs, list) else inputs).shape[0]
+    comes = f'{image} comes out of the pipeline with {channels} channels and'
+    if mean not in (None, channels):
+        yield (
+            f'{comes} data_preprocessor has {mean} values in mean',
+            f'give mean and std {channels} values, or load the images with another color_type '
+            "('grayscale' gives 1 channel, 'color' 3)",
+        )
+    if taken not in (None, channels):
+        yield (
+            f'{comes} the backbone takes {taken}',
+            f'set model.backbone.in_channels to {channels}',
+        )

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, TypeVar
 
-from .errors import ConversionError
+from ...compat.checkpoint import CheckpointError
+from ..errors import DataError
 
 T = TypeVar('T')
 
@@ -14,12 +15,12 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
     """Run a tool: one sentence on stderr and exit code 1 instead of a traceback.
 
     Args:
-        main: The tool. ``ConversionError`` and ``OSError`` are the user's; all else is a defect
-            and keeps its traceback.
+        main: The tool. ``DataError``, ``CheckpointError`` and ``OSError`` are the user's; all else
+            is a defect and keeps its traceback.
     """
     try:
         main()
-    except (ConversionError, OSError) as error:
+    except (DataError, CheckpointError, OSError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         sys.exit('error: interrupted')

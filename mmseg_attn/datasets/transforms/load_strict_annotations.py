@@ -8,6 +8,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
 from ..conversion import decode_image
+from ..errors import DataError
 
 IGNORE = 255
 
@@ -58,7 +59,7 @@ class LoadStrictAnnotations(LoadAnnotations):
         labels = self._labels(path)
         size = results.get('ori_shape', labels.shape)
         if labels.shape != tuple(size[:2]):
-            raise ValueError(
+            raise DataError(
                 f'{path} is {labels.shape[1]}x{labels.shape[0]}, but its image is '
                 f'{size[1]}x{size[0]}: get the mask of this image'
             )
@@ -71,7 +72,7 @@ class LoadStrictAnnotations(LoadAnnotations):
         pixels, mode = decode_image(data, name=path)
         if pixels.ndim != 2 or (mode == 'P' and not self.palette):
             if self.colour == 'refuse':
-                raise ValueError(
+                raise DataError(
                     f'{path} is a picture in colour (mode {mode}), no mask of labels: '
                     "name the folder of the label masks, or set colour='ignore' to ignore it"
                 )
@@ -85,7 +86,7 @@ class LoadStrictAnnotations(LoadAnnotations):
                 found = ', '.join(
                     f'{value} ({count} px)' for value, count in zip(values, counts, strict=True)
                 )
-                raise ValueError(
+                raise DataError(
                     f'{path} holds values that are no label: {found}; known are 0 to '
                     f"{self.num_classes - 1} and {IGNORE}: correct it, or set stray='ignore' to "
                     'ignore these pixels'

@@ -9,14 +9,12 @@ from typing import Any
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.runner import Runner, save_checkpoint
-from mmengine.runner.base_loop import BaseLoop
 from mmseg.registry import HOOKS
 
-from ...compat.checkpoint import CheckpointError, load_file
+from ...compat.checkpoint import load_file
 from ..atomic_backend import SUFFIX, AtomicLocalBackend
 from ..continuation import Continuation
-from ..resume import newest_checkpoint, resumable
-from ..weights import load_weights, some
+from ..loading import check_loaded, choose_checkpoint
 
 STATE = 'resume_state'  # what is added to a checkpoint
 REPLACED = 'replaced_best_ckpts'  # to its message hub: files that a kill may have left
@@ -42,8 +40,8 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        local = '://' not in str(self.out_dir or '')
-        if local and self.backend_args is None and self.file_client_args is None:
+        self._remote = '://' in str(self.out_dir or '')
+        if not self._remote and self.backend_args is None and self.file_client_args is None:
             self.backend_args = dict(backend='atomic_local')
         self._validated = False
         self._state: dict[str, Any] = {}  # to be saved
@@ -55,22 +53,12 @@ class CheckpointHook(MMEngineCheckpointHook):
         Raises:
             CheckpointError: If there are some and none can be used.
         """
-        remote = '://' in str(self.out_dir or '')
-        if not runner._resume or runner._load_from is not None or runner._has_loaded or remote:
+        if not runner._resume or runner._load_from or runner._has_loaded or self._remote:
             return
-        work_dir = folder = Path(runner.work_dir)
+        folder = Path(runner.work_dir)
         if self.out_dir not in (None, runner.work_dir):
-            folder = Path(self.out_dir, work_dir.name)
-        chosen, skipped = newest_checkpoint(work_dir, folder, self.filename_tmpl)
-        if chosen is None and skipped:
-            raise CheckpointError(
-                f'--resume finds no checkpoint in {folder} to go on from: {"; ".join(skipped)}. '
-                'Bring one back, or start anew without --resume'
-            )
-        for reason in skipped:
-            runner.logger.warning(f'--resume passes over a checkpoint: {reason}')
-        if chosen is not None:
-            runner._load_from = str(chosen)
+            folder = Path(self.out_dir, folder.name)
+        choose_checkpoint(runner, folder, self.filename_tmpl)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """See whether the checkpoint fits, before MMEngine loads it.
@@ -78,20 +66,9 @@ class CheckpointHook(MMEngineCheckpointHook):
         Raises:
             CheckpointError: If it does not.
         """
-        name = runner._load_from or 'the checkpoint'
-        training = isinstance(runner._train_loop, BaseLoop)
-        tested = runner._test_loop if isinstance(runner._test_loop, BaseLoop) else runner._val_loop
-        if training and runner._resume:
-            self._continuation.state = resumable(checkpoint, name).get(STATE)
-        partly = not runner._resume and (training or not isinstance(tested, BaseLoop))
-        missing = load_weights(runner.model, checkpoint, name=name, partly=partly, logger='silent')
-        if missing:
-            runner.logger.warning(
-                f'{name} does not fill the whole model; {len(missing)} tensors keep their random '
-                f'start: {some(missing)}'
-            )
-        if not training and isinstance(tested, BaseLoop):
-            _warn_of_other_classes(runner, checkpoint, name, tested)
+        check_loaded(runner, checkpoint)
+        if runner._resume:
+            self._continuation.state = checkpoint.get(STATE)
 
     def before_train(self, runner: Runner) -> None:
         """Remove what a kill left behind, and catch up with what it cut off."""
@@ -222,19 +199,3 @@ def _keep_only(info: dict, key: str, kind: type) -> None:
     if key in info:
         found = info[key] if isinstance(info[key], list | tuple) else []
         info[key] = [each for each in found if type(each) is kind]
-
-
-def _warn_of_other_classes(runner: Runner, checkpoint: dict, name: str, loop: BaseLoop) -> None:
-    trained, tested = checkpoint, getattr(loop.dataloader.dataset, 'metainfo', None)
-    for key in ('meta', 'dataset_meta'):
-        trained = trained.get(key) if isinstance(trained, dict) else None
-    names = [
-        list(map(str, meta['classes']))
-        for meta in (trained, tested)
-        if isinstance(meta, dict) and isinstance(meta.get('classes'), list | tuple)
-    ]
-    if len(names) == 2 and names[0] != names[1]:
-        runner.logger.warning(
-            f'{name} was trained for the classes {", ".join(names[0])}, and the data has '
-            f'{", ".join(names[1])}: the scores only mean something if these are the same things'
-        )

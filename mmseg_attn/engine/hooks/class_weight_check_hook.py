@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ...datasets.class_weights import class_weights, count_pixels
+from ...datasets.errors import DataError
 
 
 @HOOKS.register_module()
@@ -26,7 +27,7 @@ class ClassWeightCheckHook(Hook):
         """Compare the class weights of all losses with the training set.
 
         Raises:
-            ValueError: if they differ by more than a thousandth, or there are none, or a class
+            DataError: if they differ by more than a thousandth, or there are none, or a class
                 does not occur.
         """
         dataset = runner.train_loop.dataloader.dataset
@@ -37,7 +38,7 @@ class ClassWeightCheckHook(Hook):
         given = [[float(f'{weight:.5g}') for weight in each] for each in given]
         wrong = [each for each in given or [None] if not _close(each, right)]
         if wrong:
-            raise ValueError(
+            raise DataError(
                 f'The class weights of the loss are {wrong[0]}, but the {self.kind} weights of the '
                 f'{len(pixels)} training images are {right}: set '
                 'model.decode_head.loss_decode.class_weight to these, or, to keep yours, leave '

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
-from mmengine.model import BaseDataPreprocessor
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
-from ...datasets.checking import BOUNDARY_HEADS
+from ...datasets.checking.loaded import check_channels, check_heads, check_mask, check_size
+from ...datasets.errors import DataError
 from ...datasets.nested_datasets import nested_datasets
 
 
@@ -39,7 +39,7 @@ class DatasetCheckHook(Hook):
         """Check the training and the validation set.
 
         Raises:
-            ValueError: if they do not fit the model.
+            DataError: if they do not fit the model.
         """
         self._check(runner.model, runner.train_loop.dataloader.dataset)
         if runner.val_loop is not None:
@@ -49,7 +49,7 @@ class DatasetCheckHook(Hook):
         """Check the test set.
 
         Raises:
-            ValueError: if it does not fit the model.
+            DataError: if it does not fit the model.
         """
         self._check(runner.model, runner.test_loop.dataloader.dataset)
 
@@ -59,11 +59,7 @@ class DatasetCheckHook(Hook):
             return
         for each in nested_datasets(dataset):
             if isinstance(each, BaseDataset):
-                for name in ('decode_head', 'auxiliary_head'):
-                    head = getattr(segmentor, name, None)
-                    for one in head if isinstance(head, nn.ModuleList) else [head]:
-                        if type(one).__name__ not in BOUNDARY_HEADS:
-                            check_classes(each, one, name=name)
+                check_heads(each, segmentor)
                 with _random_state_kept():
                     self._check_images(each, segmentor)
 
@@ -86,7 +82,7 @@ class DatasetCheckHook(Hook):
             if results is not None and 'inputs' in results:
                 check_channels(results['inputs'], name, segmentor)
         if 255 in seen and seen <= {0, 255}:
-            raise ValueError(
+            raise DataError(
                 f'The masks of {type(dataset).__name__}, {mask_name} for one, hold nothing but 0 '
                 'and 255, and 255 is ignored, so only class 0 would be learned: save the '
                 f'foreground as 1, or, if these {len(places)} masks are right, raise samples of '
@@ -94,121 +90,20 @@ class DatasetCheckHook(Hook):
             )
 
 
-def check_classes(
-    dataset: BaseDataset, head: nn.Module | None, *, name: str = 'decode_head'
-) -> None:
-    """Compare the numbers of classes.
-
-    Args:
-        dataset: the data set.
-        head: a head of the model.
-        name: which one.
-
-    Raises:
-        ValueError: if they differ. A head with one channel tells two classes apart.
-    """
-    classes, wanted = dataset.metainfo.get('classes'), getattr(head, 'num_classes', None)
-    if getattr(head, 'out_channels', None) == 1:
-        wanted = 2
-    if classes and wanted and len(classes) != wanted:
-        raise ValueError(
-            f'{type(dataset).__name__} has {len(classes)} classes and the '
-            f'{name.replace("_", " ")} {wanted}: set model.{name}.num_classes to {len(classes)}'
-        )
-
-
-def check_channels(inputs: Any, name: str | None, segmentor: nn.Module) -> None:
-    """Compare the channels of an image with those that the model takes.
-
-    Args:
-        inputs: image ``(C, H, W)``, or several versions of it for test-time augmentation.
-        name: file of the image.
-        segmentor: the model.
-
-    Raises:
-        ValueError: if they differ.
-    """
-    channels = (inputs[0] if isinstance(inputs, list) else inputs).shape[0]
-    preprocessor = getattr(segmentor, 'data_preprocessor', None)
-    if isinstance(preprocessor, BaseDataPreprocessor) and hasattr(preprocessor, 'mean'):
-        values = preprocessor.mean.numel()
-        if values != channels:
-            raise ValueError(
-                f'{name} comes out of the pipeline with {channels} channels and data_preprocessor '
-                f'has {values} values in mean: give mean and std {channels} values, or load the '
-                "images with another color_type ('grayscale' gives 1 channel, 'color' 3)"
-            )
-    backbone = getattr(segmentor, 'backbone', nn.Identity())
-    stem = next((each for each in backbone.modules() if isinstance(each, nn.Conv2d)), None)
-    if stem is not None and stem.in_channels != channels:
-        raise ValueError(
-            f'{name} comes out of the pipeline with {channels} channels and the backbone takes '
-            f'{stem.in_channels}: set model.backbone.in_channels to {channels}'
-        )
-
-
-def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> set[int]:
-    """Look for label values that are neither a class nor ignored.
-
-    Args:
-        mask: labels ``(H, W)``.
-        name: file of the mask.
-        classes: number of classes.
-        ignore_index: label of the pixels that do not count.
-
-    Returns:
-        The values in the mask.
-
-    Raises:
-        ValueError: if there are other values, or the mask has colours.
-    """
-    if mask.ndim != 2:
-        raise ValueError(
-            f'{name} has {mask.shape[-1]} channels, so it is a colour mask: '
-            'convert it to one channel of class numbers'
-        )
-    values = {int(value) for value in np.unique(mask)}
-    unknown = sorted(values - set(range(classes)) - {ignore_index})
-    if unknown and values <= {0, 255}:
-        raise ValueError(f'{name} is a 0/255 mask: save the foreground as 1')
-    if unknown:
-        raise ValueError(
-            f'{name} holds the label values {unknown}, but there are the classes 0 to '
-            f'{classes - 1} and {ignore_index} for ignored pixels: correct the mask, or fit '
-            'classes, label_map or reduce_zero_label of the data set to it'
-        )
-    return values
-
-
-def check_size(mask: np.ndarray, name: str, size: Sequence[int] | None) -> None:
-    """Compare the sizes of a mask and its image.
-
-    Args:
-        mask: labels ``(H, W)``.
-        name: file of the mask.
-        size: height and width of the loaded image, if it is known.
-
-    Raises:
-        ValueError: if they differ.
-    """
-    if size is not None and mask.shape != tuple(size[:2]):
-        raise ValueError(
-            f'{name} is {mask.shape[1]}x{mask.shape[0]}, but its image is {size[1]}x{size[0]}: get '
-            'the mask of this image'
-        )
-
-
 def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> dict | None:
-    """Apply a transform; an error of a decoder names the files."""
+    """Apply a transform; its error names the files."""
     try:
         return transform(results)
+    except DataError:
+        raise
     except Exception as error:
-        if any(name and name in str(error) for name in names):
-            raise
-        raise ValueError(
-            f'{type(transform).__name__} stops at {" with ".join(filter(None, names))} '
-            f'({type(error).__name__}: {error}): get these files again, or correct the pipeline'
-        ) from error
+        kind, files = type(transform).__name__, ' with '.join(filter(None, names))
+        reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
+        if kind.startswith('Load'):
+            raise DataError(
+                f'{kind} cannot load {files} ({reason}): get these files again'
+            ) from error
+        raise ValueError(f'{kind} stops at {files} ({reason}): correct the pipeline') from error
 
 
 @contextmanager

@@ -14,6 +14,10 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 
+class DivergenceError(FloatingPointError):
+    """Training that has diverged: one sentence with the remedy."""
+
+
 @HOOKS.register_module()
 class DivergenceHook(Hook):
     """Stops training with one sentence when a loss or a weight is not finite.
@@ -40,12 +44,12 @@ class DivergenceHook(Hook):
         """Look at the losses, and at the weights if a checkpoint is due.
 
         Raises:
-            FloatingPointError: if one is not finite.
+            DivergenceError: if one is not finite.
         """
         for name in sorted(outputs or {}, key='loss'.__eq__):  # the sum of the others comes last
             log = runner.message_hub.log_scalars.get(f'train/{name}')
             if 'loss' in name and log is not None and not math.isfinite(log.current()):
-                raise FloatingPointError(
+                raise DivergenceError(
                     f'{name} is {log.current()} in iteration {runner.iter + 1} '
                     f'(epoch {runner.epoch + 1}), on {_images(data_batch)}: training has diverged; '
                     'look at these images, lower the learning rate or clip the gradient '
@@ -58,7 +62,7 @@ class DivergenceHook(Hook):
         """Look at the weights.
 
         Raises:
-            FloatingPointError: if one is not finite.
+            DivergenceError: if one is not finite.
         """
         check_weights(runner, iteration=runner.iter)
 
@@ -66,7 +70,7 @@ class DivergenceHook(Hook):
         """Look at the weights in the middle of a training.
 
         Raises:
-            FloatingPointError: if one is not finite.
+            DivergenceError: if one is not finite.
         """
         if isinstance(runner._train_loop, BaseLoop):  # runner.iter would build the training set
             check_weights(runner, iteration=runner.iter)
@@ -75,7 +79,7 @@ class DivergenceHook(Hook):
         """Look at the weights, whoever writes them.
 
         Raises:
-            FloatingPointError: if one is not finite.
+            DivergenceError: if one is not finite.
         """
         check_weights(runner, iteration=runner.iter)
 
@@ -88,12 +92,12 @@ def check_weights(runner: Runner, *, iteration: int) -> None:
         iteration: How many iterations are done.
 
     Raises:
-        FloatingPointError: if one is not finite.
+        DivergenceError: if one is not finite.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     name = first_not_finite(model)
     if name is not None:
-        raise FloatingPointError(
+        raise DivergenceError(
             f'{name} is not finite after iteration {iteration} although the losses were: a '
             'gradient was not, and training has diverged; lower the learning rate or clip the '
             f'gradient (optim_wrapper.clip_grad). {_last_checkpoint(runner)}'

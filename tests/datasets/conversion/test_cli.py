@@ -3,13 +3,17 @@ import errno
 
 import pytest
 
+from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.datasets.conversion import ConversionError, at_least, progress, run_cli
+from mmseg_attn.datasets.errors import DataError
 
 
 @pytest.mark.parametrize(
     ('error', 'message'),
     [
         (ConversionError('x.png is bad'), 'error: x.png is bad'),
+        (DataError('y.png is bad'), 'error: y.png is bad'),
+        (CheckpointError('z.pth is bad'), 'error: z.pth is bad'),
         (OSError(errno.ENOSPC, 'No space left on device', 'x'), 'error: [Errno 28] No space left'),
         (KeyboardInterrupt(), 'error: interrupted'),
     ],

@@ -1,0 +1,109 @@
+"""What a run looks at before its first iteration: what it has built and what it has loaded."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.model import BaseDataPreprocessor
+from torch import nn
+
+from ..errors import DataError
+from .fit import BOUNDARY_HEADS, channel_conflicts, class_conflict
+
+
+def check_heads(dataset: BaseDataset, segmentor: nn.Module) -> None:
+    """Compare the number of classes with that of every head.
+
+    Raises:
+        DataError: If they differ.
+    """
+    classes = dataset.metainfo.get('classes')
+    for name in ('decode_head', 'auxiliary_head'):
+        heads = getattr(segmentor, name, None)
+        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+            wanted = getattr(head, 'num_classes', None)
+            if classes and wanted and type(head).__name__ not in BOUNDARY_HEADS:
+                channels = getattr(head, 'out_channels', None)
+                kind = type(dataset).__name__
+                _refuse(class_conflict(kind, len(classes), name, wanted, channels))
+
+
+def check_channels(inputs: Any, name: str | None, segmentor: nn.Module) -> None:
+    """Compare the channels of an image with those that the model takes.
+
+    Args:
+        inputs: Image ``(C, H, W)``, or several versions of it for test-time augmentation.
+        name: File of the image.
+        segmentor: The model.
+
+    Raises:
+        DataError: If they differ.
+    """
+    preprocessor = getattr(segmentor, 'data_preprocessor', None)
+    known = isinstance(preprocessor, BaseDataPreprocessor) and hasattr(preprocessor, 'mean')
+    layers = getattr(segmentor, 'backbone', nn.Identity()).modules()
+    stem = next((each for each in layers if isinstance(each, nn.Conv2d)), None)
+    conflicts = channel_conflicts(
+        name or 'an image',
+        inputs,
+        mean=preprocessor.mean.numel() if known else None,
+        taken=None if stem is None else stem.in_channels,
+    )
+    _refuse(next(conflicts, None))
+
+
+def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> set[int]:
+    """Look for label values that are neither a class nor ignored.
+
+    Args:
+        mask: labels ``(H, W)``.
+        name: file of the mask.
+        classes: number of classes.
+        ignore_index: label of the pixels that do not count.
+
+    Returns:
+        The values in the mask.
+
+    Raises:
+        DataError: if there are other values, or the mask has colours.
+    """
+    if mask.ndim != 2:
+        raise DataError(
+            f'{name} has {mask.shape[-1]} channels, so it is a colour mask: '
+            'convert it to one channel of class numbers'
+        )
+    values = {int(value) for value in np.unique(mask)}
+    unknown = sorted(values - set(range(classes)) - {ignore_index})
+    if unknown and values <= {0, 255}:
+        raise DataError(f'{name} is a 0/255 mask: save the foreground as 1')
+    if unknown:
+        raise DataError(
+            f'{name} holds the label values {unknown}, but there are the classes 0 to '
+            f'{classes - 1} and {ignore_index} for ignored pixels: correct the mask, or fit '
+            'classes, label_map or reduce_zero_label of the data set to it'
+        )
+    return values
+
+
+def check_size(mask: np.ndarray, name: str, size: Sequence[int] | None) -> None:
+    """Compare the sizes of a mask and its image.
+
+    Args:
+        mask: labels ``(H, W)``.
+        name: file of the mask.
+        size: height and width of the loaded image, if it is known.
+
+    Raises:
+        DataError: if they differ.
+    """
+    if size is not None and mask.shape != tuple(size[:2]):
+        raise DataError(
+            f'{name} is {mask.shape[1]}x{mask.shape[0]}, but its image is {size[1]}x{size[0]}: get '
+            'the mask of this image'
+        )
+
+
+def _refuse(conflict: tuple[str, str] | None) -> None:
+    if conflict is not None:
+        raise DataError(': '.join(conflict))
