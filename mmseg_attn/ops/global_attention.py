@@ -6,6 +6,7 @@
 from torch import Tensor
 
 from . import backends
+from .exporting import is_exporting
 from .global_chunks import GlobalChunks
 
 
@@ -58,4 +59,6 @@ def global_attention(
         ValueError: if the shapes do not fit together or the backend is unknown.
     """
     backends.check_maps(query, key, value)
+    if is_exporting():
+        backend = 'sdpa'  # an exported model knows no chunks
     return backends.select(_BACKENDS, backend, query)(query, key, value, scale)

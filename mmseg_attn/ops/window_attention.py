@@ -113,7 +113,7 @@ def window_attention(
         )
     if window_size < 1:
         raise ValueError(f'window_size must be at least 1, got {window_size}')
-    if backend == 'auto' and is_exporting():
+    if is_exporting():
         backend = 'reference'  # the others depend on whether the windows divide the map
     run = backends.select(_BACKENDS, backend, query)
     return run(query, key, value, window_size, scale)
