@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HYBRID, VOC, CITYSCAPES20 = PROTOCOLS = [
     '1xb16-100e_cityscapes-512x1024',
     '1xb4-200e_voc2012-224x224',
-    '1xb4-200e_cityscapes-224x224',
+    '1xb4-200e_cityscapes20-224x224',
 ]
 ROWS = [
     *(('hybrid_unet', HYBRID, row) for row in ('fcn', 'segnet', 'deeplabv3plus', 'pspnet')),
@@ -52,7 +52,7 @@ def test_models_are_mmsegmentations(name, monkeypatch):
     original = Path(mmseg.__file__).parent / f'.mim/configs/_base_/models/{name}_r50-d8.py'
     if not original.is_file():
         pytest.skip('this MMSegmentation came without its configs')
-    monkeypatch.setenv('PRETRAINED', 'none')
+    monkeypatch.setenv('PRETRAINED_RESNET50', 'none')
     texts = []
     for file in (original, ROOT / f'configs/_base_/models/{name}_r50-d8.py'):
         model = Config.fromfile(file).model
@@ -82,10 +82,11 @@ def test_parameters_with_the_auxiliary_head_and_two_classes(name, parameters):
 @pytest.mark.parametrize('name', [*(f'{name}_r50-d8' for name in R50), 'deeplabv1'])
 @pytest.mark.parametrize('variable', [None, 'none', 'some/file.pth'])
 def test_pretrained_weights_are_one_variable(name, variable, monkeypatch):
+    environment = 'PRETRAINED_VGG16' if name == 'deeplabv1' else 'PRETRAINED_RESNET50'
     if variable is None:
-        monkeypatch.delenv('PRETRAINED', raising=False)
+        monkeypatch.delenv(environment, raising=False)
     else:
-        monkeypatch.setenv('PRETRAINED', variable)
+        monkeypatch.setenv(environment, variable)
     cfg = Config.fromfile(ROOT / f'configs/_base_/models/{name}.py')
     default = 'torchvision://vgg16' if name == 'deeplabv1' else 'open-mmlab://resnet50_v1c'
     expected = {None: [default], 'none': []}.get(variable, [variable])
@@ -108,17 +109,17 @@ def narrow_deeplabv1() -> ConfigDict:
 
 
 def test_deeplabv1_starts_from_a_local_file(tmp_path, monkeypatch):
-    monkeypatch.setenv('PRETRAINED', 'none')
+    monkeypatch.setenv('PRETRAINED_VGG16', 'none')
     weights = MODELS.build(narrow_deeplabv1()).backbone.state_dict()
     torch.save(weights, tmp_path / 'vgg16.pth')
-    monkeypatch.setenv('PRETRAINED', str(tmp_path / 'vgg16.pth'))
+    monkeypatch.setenv('PRETRAINED_VGG16', str(tmp_path / 'vgg16.pth'))
     model = MODELS.build(narrow_deeplabv1())
     model.init_weights()
     torch.testing.assert_close(model.backbone.state_dict(), weights, rtol=0, atol=0)
 
 
 def test_deeplabv1_from_scratch_starts_with_hes_weights_and_small_logits(monkeypatch):
-    monkeypatch.setenv('PRETRAINED', 'none')
+    monkeypatch.setenv('PRETRAINED_VGG16', 'none')
     model = MODELS.build(narrow_deeplabv1())
     model.init_weights()
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d)]

@@ -5,7 +5,10 @@
 The kinds are median frequency and inverse frequency, see mmseg_attn/datasets/class_weights.py.
 Each kind is written as a list that a loss takes by its file:
 
-    loss_decode=dict(type='CrossEntropyLoss', class_weight='DIR/median_frequency.json')
+    loss_decode=dict(type='SoftmaxFocalLoss', gamma=0, class_weight='DIR/median_frequency.json')
+
+With gamma=0 that is cross entropy. MMSegmentation's CrossEntropyLoss takes the file as well, but
+stops with an IndexError at the first ignored pixel.
 """
 
 import argparse

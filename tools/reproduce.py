@@ -206,8 +206,9 @@ class Reporter:
 
 
 def file_name(args: argparse.Namespace, table: Table) -> str:
-    """Name of the result; that of a shortened training never replaces that of a whole one."""
-    cuts = [f'-{args.max_epochs}e'] if args.max_epochs else []
+    """Name of the result; that of a part never replaces that of the whole."""
+    cuts = [f'-{args.folds}of{table.folds}folds'] if args.folds < table.folds else []
+    cuts += [f'-{args.max_epochs}e'] if args.max_epochs else []
     cuts += [f'-{args.max_iters}i'] if args.max_iters else []
     return ''.join([table.name, *cuts])
 

@@ -6,6 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(
+    type='LargeImageEncoderDecoder',
     data_preprocessor=_base_.data_preprocessor,
     neck=dict(type='DABottleneck', channels=1024),
     decode_head=dict(num_classes=_base_.num_classes),

@@ -20,5 +20,8 @@ class COVID19CTDataset(PreparedSegDataset):
         classes=('background', 'lungs other', 'ground glass', 'consolidation'),
         palette=[[0, 0, 0], [70, 130, 180], [250, 190, 60], [200, 30, 60]],
     )
-    PREPARATION = 'run python tools/dataset_converters/covid19.py SOURCE'
+    PREPARATION = (
+        'run python tools/dataset_converters/covid19.py SOURCE, or name the converted folder in '
+        'COVID19_ROOT'
+    )
     intensity_window = staticmethod(ct_window)  # of more than 8 bits

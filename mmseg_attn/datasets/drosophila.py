@@ -19,4 +19,7 @@ class DrosophilaDataset(PreparedSegDataset):
         classes=('membrane', 'mitochondria', 'synapse', 'extracellular', 'intracellular'),
         palette=[[68, 1, 84], [33, 145, 140], [220, 30, 60], [240, 150, 50], [253, 243, 205]],
     )
-    PREPARATION = 'run python tools/dataset_converters/drosophila.py SOURCE'
+    PREPARATION = (
+        'run python tools/dataset_converters/drosophila.py SOURCE, or name the converted folder in '
+        'DROSOPHILA_ROOT'
+    )

@@ -41,7 +41,7 @@ class FloodNetDataset(PreparedSegDataset):
             [4, 250, 7],
         ],
     )
-    PREPARATION = 'get the complete FloodNet-Supervised_v1.0 and name its folder in data_root'
+    PREPARATION = 'get the complete FloodNet-Supervised_v1.0 and name its folder in FLOODNET_ROOT'
 
     def __init__(
         self, *, img_suffix: str = '.jpg', seg_map_suffix: str = '_lab.png', **kwargs

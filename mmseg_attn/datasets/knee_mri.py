@@ -19,5 +19,8 @@ class KneeMRIDataset(PreparedSegDataset):
     METAINFO: ClassVar[dict] = dict(
         classes=('background', 'patellar ligament'), palette=[[0, 0, 0], [220, 30, 60]]
     )
-    PREPARATION = 'run python tools/dataset_converters/knee_mri.py SOURCE'
+    PREPARATION = (
+        'run python tools/dataset_converters/knee_mri.py SOURCE, or name the converted folder in '
+        'KNEE_MRI_ROOT'
+    )
     intensity_window = staticmethod(percentile_window)  # of more than 8 bits

@@ -41,6 +41,9 @@ def _preface(table: Table, results: Sequence[Result]) -> list[str]:
         said.append(f'"{PAPER.capitalize()}": {table.paper}. "{OURS.capitalize()}": this package.')
     else:
         said.append('All figures were measured here.')
+    folds = max(len(result.plan.runs) for result in results)
+    if folds < table.folds:
+        said.append(f'**Measured here: {_folds(table, folds)}**, not the mean of all.')
     cuts = dict.fromkeys(result.plan.cut for result in results if result.plan.cut)
     if cuts:
         said.append(
@@ -48,6 +51,11 @@ def _preface(table: Table, results: Sequence[Result]) -> list[str]:
             'schedule of the learning rate: not comparable with figures of the whole training.'
         )
     return said
+
+
+def _folds(table: Table, number: int) -> str:
+    which = 'fold 0' if number == 1 else f'folds 0 to {number - 1}'
+    return f'{which} of {table.folds}'
 
 
 def _figures(table: Table, results: Sequence[Result]) -> str:
@@ -90,7 +98,11 @@ def _rows(table: Table, results: Sequence[Result]) -> str:
         resumed = sum(state.get('resumed', 0) for state in result.states)
         if resumed:
             remarks.append(f'interruptions: {resumed}')
-        state = result.status + (f', {result.finished} of {folds} folds' if folds > 1 else '')
+        state = result.status
+        if folds > 1:
+            state += f', {result.finished} of {folds} folds'
+        elif table.folds > 1 and result.finished:
+            state += f', {_folds(table, folds)}'
         shown = '; '.join(remark for remark in remarks if remark)
         lines.append([row.name, f'`{row.config}`{options}', state, checkpoints, shown])
     return _table(lines)
@@ -130,7 +142,7 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def to_csv(table: Table, results: Sequence[Result]) -> str:
-    """Write the table with all digits; a cell is empty where there is no figure."""
+    """Write the table with six digits; a cell is empty where there is no figure."""
     header = ['model', 'config', 'options', 'state', 'folds', 'training']
     for column, reported in zip(table.columns, in_paper(table), strict=True):
         kinds = [*([PAPER] if reported else []), OURS, f'{OURS}, sd']
@@ -145,7 +157,7 @@ def to_csv(table: Table, results: Sequence[Result]) -> str:
         cells = [row.name, row.config, options, result.status, result.finished, training]
         for i, column in enumerate(table.columns):
             cells += [row.reported(i)] if in_paper(table)[i] else []
-            cells += result.measured(column)
+            cells += [x if x is None else f'{x:.6g}' for x in result.measured(column)]
         cells += [*(result.plan.complexity or (None, None)), result.seconds]
         writer.writerow([*cells, '; '.join(result.failures)])
     return stream.getvalue()

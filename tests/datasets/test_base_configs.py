@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS, METRICS, MODELS
 
 # input of the network in training and in testing, and what labels may be in training
 CONFIGS = {
-    'floodnet': ((3, 256, 256), (3, 512, 512), range(10)),
+    'floodnet': ((3, 512, 512), (3, 512, 512), range(10)),
     'floodnet_crops': ((3, 96, 144), (3, 96, 128), [*range(10), 255]),
     'knee_mri': ((1, 512, 512), (1, 512, 512), [0, 1, 255]),
     'covid19': ((1, 64, 64), (1, 64, 64), range(4)),

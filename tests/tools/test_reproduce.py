@@ -141,7 +141,7 @@ ALL = [
 
 def test_all_rows_are_run_and_written_beside_the_papers_figures(run, project, capsys):
     assert run('cells') == ALL
-    rows = table(project / 'out/cells.md')
+    rows = table(project / 'out/cells-1of3folds.md')
     assert list(rows) == ['U-Net', 'U-Net++', 'Wide U-Net']
     first = rows['U-Net']
     assert first['mean, reported by the paper'] == '61.5'
@@ -152,7 +152,7 @@ def test_all_rows_are_run_and_written_beside_the_papers_figures(run, project, ca
     assert 'never, reported by the paper' not in first
     assert first['s per iteration'] == '0.25'
     assert rows['U-Net++']['mean, reported by the paper'] == ''
-    page = (project / 'out/cells.md').read_text()
+    page = (project / 'out/cells-1of3folds.md').read_text()
     assert '"Reported by the paper": Someone, 2020, table 1.' in page
     assert '`a/plain_1xb4-600i_cells-64x64`, `optim_wrapper.optimizer.lr=0.5`' in page
     assert '| theirs is older |' in page
@@ -160,11 +160,11 @@ def test_all_rows_are_run_and_written_beside_the_papers_figures(run, project, ca
     assert '- seed: 0' in page
     assert 'torch ' in page
     assert 'cores' in page
-    assert '![Cells](cells.png)' in page
-    assert (project / 'out/cells.png').read_bytes()[:4] == b'\x89PNG'
+    assert '![Cells](cells-1of3folds.png)' in page
+    assert (project / 'out/cells-1of3folds.png').read_bytes()[:4] == b'\x89PNG'
     assert '3 of 3 runs done' in capsys.readouterr().out
 
-    with (project / 'out/cells.csv').open(newline='') as file:
+    with (project / 'out/cells-1of3folds.csv').open(newline='') as file:
         lines = {line['model']: line for line in csv.DictReader(file)}
     assert lines['Wide U-Net']['synapse, reported by the paper'] == '0.455'
     assert float(lines['Wide U-Net']['synapse, measured here']) == pytest.approx(0.40123)
@@ -194,24 +194,24 @@ def test_finished_rows_are_skipped(run, capsys):
 
 def test_rows_that_are_not_run_are_empty(run, project):
     assert run('cells', '--rows', 'u-net-plus-plus') == ALL[2:4]
-    rows = table(project / 'out/cells.md')
+    rows = table(project / 'out/cells-1of3folds.md')
     assert rows['U-Net++']['mean, measured here'] == '70.0'
     assert rows['U-Net']['mean, reported by the paper'] == '61.5'
     for name in ('U-Net', 'Wide U-Net'):
         assert rows[name]['mean, measured here'] == rows[name]['s per iteration'] == ''
-    assert 'An empty cell: not run yet.' in (project / 'out/cells.md').read_text()
+    assert 'An empty cell: not run yet.' in (project / 'out/cells-1of3folds.md').read_text()
     assert run('cells', '--rows', 'U-Net', 'Wide U-Net') == [*ALL[:2], *ALL[4:]]
-    assert 'An empty cell' not in (project / 'out/cells.md').read_text()
+    assert 'An empty cell' not in (project / 'out/cells-1of3folds.md').read_text()
 
 
 def test_a_row_that_fails_does_not_lose_the_others(run, project, capsys):
     with pytest.raises(SystemExit, match=r'(?s)not everything ran.*U-Net\+\+: train.py failed'):
         run('cells', stop='train second')
     assert calls_of(project) == [*ALL[:3], *ALL[4:]]
-    rows = table(project / 'out/cells.md')
+    rows = table(project / 'out/cells-1of3folds.md')
     assert rows['U-Net++']['mean, measured here'] == 'failed'
     assert rows['Wide U-Net']['mean, measured here'] == '70.0'
-    page = (project / 'out/cells.md').read_text()
+    page = (project / 'out/cells-1of3folds.md').read_text()
     reason = r'failed with exit code 1: RuntimeError: CUDA out of memory \| try less'
     assert f'| failed |  | failed: train.py {reason}' in page
     assert 'Traceback' in (project / 'work/second_1xb4-600i_cells-64x64/fold0/log.txt').read_text()
@@ -220,7 +220,7 @@ def test_a_row_that_fails_does_not_lose_the_others(run, project, capsys):
     # the next time it is resumed, and says so
     resumed = 'train second fold0 --resume --cfg-options load_from=None'
     assert run('cells') == [resumed, ALL[3]]
-    page = (project / 'out/cells.md').read_text()
+    page = (project / 'out/cells-1of3folds.md').read_text()
     assert 'failed' not in page
     assert page.count('interruptions: 1') == 1
 
@@ -249,13 +249,20 @@ def test_progress_and_time_left_are_shown(run, capsys, monkeypatch):
 
 
 def test_folds_give_mean_and_deviation(run, project):
+    run('cells', '--rows', 'U-Net')
+    alone = project / 'out/cells-1of3folds.md'
+    one_fold = alone.read_text()
+    assert '**Measured here: fold 0 of 3**, not the mean of all.' in one_fold
+    assert '| finished, fold 0 of 3 |' in one_fold
     trained = [call for call in run('cells', '--rows', 'U-Net', '--folds', '3') if 'train' in call]
-    assert trained == [f'train plain fold{fold}' for fold in range(3)]
+    assert trained == [f'train plain fold{fold}' for fold in range(1, 3)]
     assert table(project / 'out/cells.md')['U-Net']['mean, measured here'] == '72.0 ± 2.0'
     page = (project / 'out/cells.md').read_text()
     assert 'finished, 3 of 3 folds' in page
     assert 'not run, 0 of 3 folds' in page
     assert 'python tools/reproduce.py cells --folds 3\n' in page
+    assert 'Measured here: ' not in page
+    assert alone.read_text() == one_fold
 
 
 def test_another_split_of_the_same_training_is_only_tested(run, project):
@@ -267,22 +274,22 @@ def test_another_split_of_the_same_training_is_only_tested(run, project):
 
 def test_a_shortened_training_is_labelled_and_kept_apart(run, project):
     run('cells')
-    before = (project / 'out/cells.md').read_text()
+    before = (project / 'out/cells-1of3folds.md').read_text()
     run('cells', '--max-iters', '20', '--rows', 'U-Net')
-    assert (project / 'out/cells.md').read_text() == before
+    assert (project / 'out/cells-1of3folds.md').read_text() == before
     assert 'cut' not in before
-    page = (project / 'out/cells-20i.md').read_text()
+    page = (project / 'out/cells-1of3folds-20i.md').read_text()
     assert '**The trainings here are cut to 20 of 600 iterations**' in page
     assert '--max-iters 20\n' in page
     (short,) = project.glob('work/plain_1xb4-600i_cells-64x64-20i/fold0/config.py')
     assert 'max_iters=20' in short.read_text()
-    with (project / 'out/cells-20i.csv').open(newline='') as file:
+    with (project / 'out/cells-1of3folds-20i.csv').open(newline='') as file:
         assert next(csv.DictReader(file))['training'] == 'cut to 20 of 600 iterations'
 
 
 def test_a_training_shortened_by_an_option_is_labelled_too(run, project):
     run('cells', '--rows', 'U-Net', '--cfg-options', 'train_cfg.max_iters=30')
-    page = (project / 'out/cells.md').read_text()
+    page = (project / 'out/cells-1of3folds.md').read_text()
     assert 'cut to 30 of 600 iterations' in page
     assert '--cfg-options train_cfg.max_iters=30' in page
 
@@ -293,7 +300,7 @@ def test_a_reduced_protocol_shows_no_figures_of_a_paper(run, project):
     assert 'reported by the paper' not in page
     assert 'All figures were measured here.' in page
     assert 'reported by the paper' not in (project / 'out/cells-reduced.csv').read_text()
-    assert not (project / 'out/cells.md').exists()
+    assert not (project / 'out/cells-1of3folds.md').exists()
 
 
 @pytest.mark.parametrize(
@@ -333,12 +340,12 @@ def test_missing_data_is_one_sentence(run, project, monkeypatch):
 
 def test_results_of_another_configuration_are_not_mixed_in(run, project):
     run('cells', '--rows', 'U-Net')
-    before = (project / 'out/cells.md').read_text()
+    before = (project / 'out/cells-1of3folds.md').read_text()
     with pytest.raises(
         SystemExit, match=r'is another configuration, from line \d+ on .*interval=7'
     ):
         run('cells', '--rows', 'U-Net++', '--cfg-options', 'default_hooks.logger.interval=7')
-    assert (project / 'out/cells.md').read_text() == before
+    assert (project / 'out/cells-1of3folds.md').read_text() == before
 
 
 def test_two_rows_with_the_real_tools(root, pseudo_data, tmp_path):
@@ -365,7 +372,7 @@ def test_two_rows_with_the_real_tools(root, pseudo_data, tmp_path):
     )
     assert done.returncode == 0, done.stdout
     assert '2 of 2 runs done' in done.stdout
-    rows = table(tmp_path / 'drosophila-reduced-2i.md')
+    rows = table(tmp_path / 'drosophila-reduced-1of5folds-2i.md')
     for name in ('SA-UNet', 'LFA-UNet'):
         assert 0 <= float(rows[name]['mean']) <= 100
         assert float(rows[name]['s per iteration']) > 0

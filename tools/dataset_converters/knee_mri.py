@@ -9,6 +9,7 @@ How pairs are found in SOURCE:
 A case is a file (PNG, JPEG, TIFF: one slice; NIfTI: a slice or a volume), all DICOM files of one
 series, or a subfolder that both sides have. Volumes are cut along their third axis. The split is
 8:1:1; it deals cases, because the slices of one look alike, or slices with --split-unit slice.
+NIfTI images and masks must have axes that point the same ways.
 
 Masks hold 0 and 1, or 0 and 255. Images of 8 bits stay as they are; all others are scaled linearly
 to 8 bits, case by case, from the percentiles of --percentiles: values beyond them become 0 and 255.
@@ -23,11 +24,13 @@ from mmseg_attn.datasets import KneeMRIDataset
 from mmseg_attn.datasets.conversion import (
     ConversionError,
     Pair,
+    check_axes,
     class_table,
     dicom_series,
     find_cases,
     fingerprint,
     is_dicom,
+    is_nifti,
     make_folds,
     percentile_window,
     progress,
@@ -85,13 +88,17 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
         Grey values and class indices, both (slices, H, W), and whether the mask was 0 and 255.
 
     Raises:
-        ConversionError: If a file is damaged, sizes differ, or the mask holds other values.
+        ConversionError: If a file is damaged, sizes or orientations differ, or the mask holds
+            other values.
     """
     image, mask = read_slices(pair.image), read_slices(pair.mask, mask=True)
     if mask.shape != image.shape:
         raise ConversionError(
-            f'{pair.mask} is {describe(mask)}, but its image {pair.image} is {describe(image)}'
+            f'{pair.mask} is {describe(mask)}, but its image {pair.image} is {describe(image)}: '
+            'give each image the mask that was drawn on it'
         )
+    if is_nifti(pair.image) and is_nifti(pair.mask):
+        check_axes(pair.image, pair.mask)
     if image.dtype.kind == 'f' and not np.isfinite(image).all():
         raise ConversionError(f'{pair.image} holds values that are no finite numbers')
     values = np.unique(mask)
@@ -160,7 +167,7 @@ def main(argv: list[str] | None = None) -> None:
         masks.mkdir()
         pixels = np.zeros(len(CLASSES), dtype=np.int64)
         groups: dict[str, list[str]] = {}
-        scaled, mapped, empty = [], [], []
+        scaled, mapped, empty, unlabelled = [], [], [], []
         for case, pairs in progress(list(cases.items()), 'converting case'):
             slices, done = read_case(pairs, args.percentiles)
             scaled += [case] if 'scaled' in done else []
@@ -172,12 +179,18 @@ def main(argv: list[str] | None = None) -> None:
                 pixels += np.bincount(mask.ravel(), minlength=len(CLASSES))
                 if image.min() == image.max():
                     empty.append(name)
+                if not mask.any():
+                    unlabelled.append(name)
                 write_png(images / f'{name}.png', np.ascontiguousarray(image))
                 write_png(masks / f'{name}.png', np.ascontiguousarray(mask))
         if len(groups) < PARTS:
             raise ConversionError(
                 f'{args.source} holds {len(groups)} {args.split_unit}s, but a split of 8:1:1 needs '
                 f'{PARTS}: see --help for the layout and for --split-unit'
+            )
+        if not pixels[1:].any():
+            raise ConversionError(
+                f'no mask of {args.source} labels any {CLASSES[1]}: give the masks that do'
             )
         split = {'fold0': make_folds(groups, folds=PARTS, seed=args.seed)['fold0']}
         write_splits(stage.folder / 'splits', split)
@@ -191,6 +204,7 @@ def main(argv: list[str] | None = None) -> None:
             scaled=scaled,
             mapped=mapped,
             without_content=empty,
+            without_labels=unlabelled,
             pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
         )
     state = ' (already there, unchanged)' if stage.unchanged else ''
@@ -204,6 +218,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f'{len(mapped)} cases have masks of 0 and 255: 255 became 1')
     if empty:
         print(f'slices without image content, kept: {", ".join(empty)}')
+    if unlabelled:
+        print(f'slices without {CLASSES[1]}, kept: {", ".join(unlabelled)}')
     print(f'\n{split_table(split)}\n\n{class_table(CLASSES, pixels.tolist())}')
 
 

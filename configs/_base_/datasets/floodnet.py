@@ -1,5 +1,5 @@
 # FloodNet-Supervised_v1.0 in its official layout; the environment's FLOODNET_ROOT names the folder.
-# The DA-UNet paper resizes whole images: to 256x256, later to 512x512, which a hook changes.
+# The DA-UNet paper resizes whole images: to 256x256, later to 512x512; a hook does the first.
 data_root = '{{$FLOODNET_ROOT:data/FloodNet-Supervised_v1.0}}'
 num_classes = 10
 
@@ -17,11 +17,7 @@ load = [
     dict(type='LoadStrictAnnotations', num_classes=num_classes),
 ]
 resize = dict(type='Resize', scale=(512, 512), keep_ratio=False)
-train_pipeline = [
-    *load,
-    dict(type='Resize', scale=(256, 256), keep_ratio=False),
-    dict(type='PackSegInputs'),
-]
+train_pipeline = [*load, resize, dict(type='PackSegInputs')]
 # The network sees 512x512; its logits are resized to the image, and the scores count every labelled
 # pixel of it: at 4592x3072, 564 MB of logits for one image.
 test_pipeline = [load[0], resize, load[1], dict(type='PackSegInputs')]

@@ -1,7 +1,7 @@
 # ResNet-50 with a 3x3 stem (v1c) at output stride 8 and the auxiliary head of MMSegmentation's own
 # configs; a decode head is added by the configs on top.
-# PRETRAINED in the environment names a checkpoint of the backbone; 'none' starts from scratch.
-pretrained = '{{$PRETRAINED:open-mmlab://resnet50_v1c}}'
+# PRETRAINED_RESNET50 in the environment names a checkpoint of the backbone; 'none' starts from scratch.
+pretrained = '{{$PRETRAINED_RESNET50:open-mmlab://resnet50_v1c}}'
 norm_cfg = dict(type='BN')
 model = dict(
     type='EncoderDecoder',

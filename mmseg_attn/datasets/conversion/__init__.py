@@ -8,9 +8,9 @@ from .intensities import Window, ct_window, percentile_window, to_bytes
 from .output import Stage, fingerprint, staged_output
 from .pairs import Pair, find_cases
 from .report import class_table, split_table
-from .slices import is_dicom, read_slices, stem
+from .slices import is_dicom, is_nifti, read_slices, stem
 from .splits import make_folds, write_splits
-from .volumes import dicom_series, read_dicom, read_nifti
+from .volumes import check_axes, dicom_series, read_dicom, read_nifti
 
 __all__ = [
     'MAX_UNPACKED_GIB',
@@ -19,6 +19,7 @@ __all__ = [
     'Stage',
     'Window',
     'at_least',
+    'check_axes',
     'class_table',
     'count_pages',
     'ct_window',
@@ -27,6 +28,7 @@ __all__ = [
     'find_cases',
     'fingerprint',
     'is_dicom',
+    'is_nifti',
     'make_folds',
     'open_image',
     'percentile_window',

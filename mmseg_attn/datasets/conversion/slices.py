@@ -28,7 +28,7 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         OSError: If the file cannot be read.
     """
     name = path.name.lower()
-    if name.endswith(NIFTI):
+    if is_nifti(path):
         return read_nifti(path).T  # slice k is volume[:, :, k].T
     if name.endswith(PICTURES):
         if mask and name.endswith(JPEG):
@@ -48,6 +48,11 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
     if is_dicom(path):
         return read_dicom(path)[None]
     raise ConversionError(f'{path} is of no known type ({", ".join(SUFFIXES)}): move it away')
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file is called NIfTI."""
+    return path.name.lower().endswith(NIFTI)
 
 
 def is_dicom(path: Path) -> bool:

@@ -37,13 +37,42 @@ def read_nifti(path: Path) -> np.ndarray:
             raise ConversionError(f'{size} bytes of values are announced, fewer are there')
         volume = np.asarray(image.dataobj)
     except Exception as error:  # on damaged input the decoders raise nearly anything
-        raise ConversionError(f'{path} is truncated or damaged: {error}') from error
+        raise ConversionError(f'{path} is truncated or damaged: {error}; get it again') from error
+    while volume.ndim > 3 and volume.shape[-1] == 1:
+        volume = volume[..., 0]
     volume = volume.reshape(*volume.shape, *(1,) * (3 - volume.ndim))
     if volume.ndim != 3:
         raise ConversionError(f'{path} has {volume.ndim} axes: give one volume per file')
     if volume.dtype.kind not in 'uif' or not np.isfinite(volume).all():
         raise ConversionError(f'{path} holds values that are no finite numbers')
     return volume
+
+
+def nifti_axes(path: Path) -> str:
+    """Where the axes of a NIfTI file point, such as ``RAS`` (right, anterior, superior).
+
+    Raises:
+        ConversionError: If the file is damaged, or its affine maps no axes.
+    """
+    nibabel = _library('nibabel', 'NIfTI')
+    try:
+        return ''.join(nibabel.aff2axcodes(nibabel.load(path).affine))
+    except Exception as error:  # on damaged input nibabel raises nearly anything
+        raise ConversionError(f'{path} has an affine that maps no axes: {error}') from error
+
+
+def check_axes(image: Path, mask: Path) -> None:
+    """Check that the axes of two NIfTI files point the same ways; else one is a mirror image.
+
+    Raises:
+        ConversionError: If they do not.
+    """
+    ways = nifti_axes(image), nifti_axes(mask)
+    if ways[0] != ways[1]:
+        raise ConversionError(
+            f'the axes of {mask} point to {ways[1]}, but those of its image {image} to {ways[0]}, '
+            'so that the labels would be mirrored or turned: save both with the same orientation'
+        )
 
 
 def read_dicom(path: Path) -> np.ndarray:

@@ -41,7 +41,7 @@ def test_nifti_is_scaled_as_its_header_says(tmp_path, volume):
     np.testing.assert_array_equal(read_nifti(path), 2.0 * volume - 7)
 
 
-@pytest.mark.parametrize('shape', [(6,), (6, 5), (6, 5, 1)])
+@pytest.mark.parametrize('shape', [(6,), (6, 5), (6, 5, 1), (6, 5, 1, 1)])
 def test_fewer_axes_are_one_slice(tmp_path, shape):
     nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), np.eye(4)), tmp_path / 'a.nii')
     assert read_nifti(tmp_path / 'a.nii').shape == (*shape, 1, 1)[:3]

@@ -166,12 +166,42 @@ def test_volumes_and_series_are_cases(source, tmp_path):
     assert json.loads(files['conversion.json'])['cases'] == 15
 
 
+def test_a_mirrored_nifti_mask_is_refused(source, tmp_path):
+    nibabel = pytest.importorskip('nibabel', reason='needs nibabel')
+    for kind in ('images', 'masks'):
+        (source / kind / 'a.png').unlink()
+    affine = np.diag([0.5, 0.5, 3, 1])
+    nibabel.save(nibabel.Nifti1Image(np.ones((10, 8), np.uint8), affine), source / 'images/a.nii')
+    labels = nibabel.Nifti1Image(np.ones((10, 8), np.uint8), affine)
+    nibabel.save(labels, source / 'masks/a.nii')
+    convert(source, tmp_path / 'out')
+    mirrored = nibabel.Nifti1Image(np.ones((10, 8), np.uint8), affine @ np.diag([-1, 1, 1, 1]))
+    nibabel.save(mirrored, source / 'masks/a.nii')
+    with pytest.raises(ConversionError, match=r'masks/a\.nii point to LAS, .*images/a\.nii to RAS'):
+        convert(source, tmp_path / 'other')
+    assert not (tmp_path / 'other').exists()
+
+
+def test_masks_without_a_ligament_are_named_and_refused_when_all_are(source, tmp_path, capsys):
+    masks = sorted((source / 'masks').iterdir())
+    for mask in masks[:2]:
+        save(mask, np.zeros_like(read(mask)), np.uint8)
+    convert(source, tmp_path / 'out')
+    stems = ', '.join(mask.stem for mask in masks[:2])
+    assert f'slices without patellar ligament, kept: {stems}' in capsys.readouterr().out
+    for mask in masks:
+        save(mask, np.zeros_like(read(mask)), np.uint8)
+    with pytest.raises(ConversionError, match='no mask of .* labels any patellar ligament'):
+        convert(source, tmp_path / 'other')
+    assert not (tmp_path / 'other').exists()
+
+
 def test_slices_may_be_dealt_alone(source, tmp_path):
     nibabel = pytest.importorskip('nibabel', reason='needs nibabel')
     for kind in ('images', 'masks'):
         for path in (source / kind).iterdir():
             path.unlink()
-        volume = np.zeros((10, 8, 20), np.uint8)
+        volume = np.ones((10, 8, 20), np.uint8)
         nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), source / kind / 'v.nii')
     with pytest.raises(ConversionError, match='holds 1 cases, but a split of 8:1:1 needs 10'):
         convert(source, tmp_path / 'out')

@@ -1,5 +1,5 @@
 # Ours beside the paper's 224x224: crops of the full resolution.
-_base_ = './msanet_1xb4-200e_cityscapes-224x224.py'
+_base_ = './msanet_1xb4-200e_cityscapes20-224x224.py'
 crop_size = (512, 1024)
 # Crop by crop in testing too: the cost of the attention grows with the square of the map.
 model = dict(test_cfg=dict(mode='slide', crop_size=crop_size, stride=crop_size))

@@ -1,2 +1,0 @@
-_base_ = './msanet_1xb4-200e_cityscapes-224x224.py'
-model = dict(neck=dict(attention=False))
