@@ -142,3 +142,18 @@ def test_no_training_batch_is_a_single_image_where_a_map_is_pooled_to_one_pixel(
             rest = images[protocol] % loader.batch_size
             assert rest != 1 or loader.drop_last
     assert seen == 4
+
+
+def test_msanet_starts_from_a_zero_mean_gaussian_with_hes_deviation():
+    model = MODELS.build(load('msanet', VOC).model)
+    model.init_weights()
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert len(layers) > 30
+    for layer in layers:
+        fan = layer.out_channels * math.prod(layer.kernel_size)
+        weights = layer.weight.detach().double().flatten()
+        assert weights.std().item() == pytest.approx(math.sqrt(2 / fan), rel=0.1)
+        assert abs(weights.mean()) < 5 * weights.std() / math.sqrt(len(weights))
+        if len(weights) > 10_000:  # a uniform distribution has 1.8
+            kurtosis = (weights / weights.std()).pow(4).mean()
+            assert kurtosis.item() == pytest.approx(3, rel=0.1)

@@ -20,6 +20,7 @@ METAFILES = sorted(ROOT.glob('configs/*/metafile.yaml'))
 NAME = re.compile(  # {algorithm}_{gpus}xb{batch}-{schedule}_{dataset}-{crop}
     r'[a-z0-9]+(-[a-z0-9]+)*_\d+xb\d+-\d+[eik]+_[a-z0-9]+(-[a-z0-9]+)*-\d+x\d+\.py'
 )
+UNCHANGED = {'DrosophilaDataset': (256, 256), 'COVID19CTDataset': (512, 512)}  # by no transform
 names = [p.name for p in CONFIGS]
 
 
@@ -30,11 +31,35 @@ def test_there_are_configs():
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=names)
-def test_name_says_batch_and_folder_is_the_algorithm(path):
+def test_name_says_batch_length_data_and_size_and_folder_is_the_algorithm(path):
     assert NAME.fullmatch(path.name)
-    batch = int(re.search(r'xb(\d+)-', path.name)[1])
-    assert Config.fromfile(path).train_dataloader.batch_size == batch
+    batch, length, unit, data, height, width = re.search(
+        r'xb(\d+)-(\d+)([ei])_([a-z0-9-]+?)(?:-crops)?-(\d+)x(\d+)\.py', path.name
+    ).groups()
+    cfg = Config.fromfile(path)
+    assert cfg.train_dataloader.batch_size == int(batch)
+    assert cfg.train_cfg[{'e': 'max_epochs', 'i': 'max_iters'}[unit]] == int(length)
+    assert f'datasets/{data.replace("-", "_")}' in bases(path)
+    assert (int(width), int(height)) in training_sizes(cfg)
     assert path.name.startswith(path.parent.name.replace('_', '-'))
+
+
+def bases(path: Path) -> str:
+    """The names of all files that a config inherits from, by lines."""
+    found = re.search(r'^_base_ = (\[.*?\]|\S+)', path.read_text(), re.S | re.M)
+    names = re.findall(r"'(.*?)'", found[1]) if found else []
+    return '\n'.join(names + [bases(path.parent / name) for name in names])
+
+
+def training_sizes(cfg: Config) -> list[tuple[int, int]]:
+    """Widths and heights that the training shows the network, the last one if it grows."""
+    for hook in cfg.get('custom_hooks', []):
+        if hook.type == 'ResolutionScheduleHook':
+            return [tuple(hook.schedule[max(hook.schedule)])]
+    steps = cfg.train_dataloader.dataset.pipeline
+    crops = [tuple(step.crop_size)[::-1] for step in steps if step.type == 'RandomCrop']
+    resized = [tuple(step.scale) for step in steps if step.type == 'Resize']
+    return crops or resized or [UNCHANGED[cfg.dataset.type]]
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=names)

@@ -85,12 +85,14 @@ class PerClassIoUMetric(IoUMetric):
         for metric, per_class in values.items():
             names = self.dataset_meta['classes']
             percents = {
-                name: round(100 * value, 2)
+                name: 100 * value
                 for name, value in zip(names, per_class.tolist(), strict=True)
                 if math.isfinite(value)
             }
             foreground = [v for name, v in percents.items() if name != self.background]
             if self.background is not None and foreground:
                 metrics[f'm{metric}_without_background'] = round(mean(foreground), 2)
-            metrics.update({f'{metric}.{name}': value for name, value in percents.items()})
+            metrics.update(
+                {f'{metric}.{name}': round(value, 2) for name, value in percents.items()}
+            )
         return metrics

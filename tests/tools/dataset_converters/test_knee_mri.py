@@ -191,7 +191,7 @@ def test_masks_without_a_ligament_are_named_and_refused_when_all_are(source, tmp
     assert f'slices without patellar ligament, kept: {stems}' in capsys.readouterr().out
     for mask in masks:
         save(mask, np.zeros_like(read(mask)), np.uint8)
-    with pytest.raises(ConversionError, match='no mask of .* labels any patellar ligament'):
+    with pytest.raises(ConversionError, match=r'no mask of .* labels any patellar ligament'):
         convert(source, tmp_path / 'other')
     assert not (tmp_path / 'other').exists()
 
