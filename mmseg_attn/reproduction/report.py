@@ -43,7 +43,7 @@ def _preface(table: Table, results: Sequence[Result]) -> list[str]:
         said.append('All figures were measured here.')
     folds = max(len(result.plan.runs) for result in results)
     if folds < table.folds:
-        said.append(f'**Measured here: {_folds(table, folds)}**, not the mean of all.')
+        said.append(f'**Our figures are of {_folds(table, folds)}**, not the mean of all.')
     cuts = dict.fromkeys(result.plan.cut for result in results if result.plan.cut)
     if cuts:
         said.append(

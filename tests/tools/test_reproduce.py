@@ -252,7 +252,7 @@ def test_folds_give_mean_and_deviation(run, project):
     run('cells', '--rows', 'U-Net')
     alone = project / 'out/cells-1of3folds.md'
     one_fold = alone.read_text()
-    assert '**Measured here: fold 0 of 3**, not the mean of all.' in one_fold
+    assert '**Our figures are of fold 0 of 3**, not the mean of all.' in one_fold
     assert '| finished, fold 0 of 3 |' in one_fold
     trained = [call for call in run('cells', '--rows', 'U-Net', '--folds', '3') if 'train' in call]
     assert trained == [f'train plain fold{fold}' for fold in range(1, 3)]
@@ -261,7 +261,7 @@ def test_folds_give_mean_and_deviation(run, project):
     assert 'finished, 3 of 3 folds' in page
     assert 'not run, 0 of 3 folds' in page
     assert 'python tools/reproduce.py cells --folds 3\n' in page
-    assert 'Measured here: ' not in page
+    assert 'Our figures are of' not in page
     assert alone.read_text() == one_fold
 
 
