@@ -14,7 +14,7 @@ quickstart: $(VENV)/.installed
 	$(VENV)/bin/python tools/quickstart.py $(if $(DATA),--data "$(DATA)")
 
 test: $(VENV)/.installed-tests
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.installed-tests
 	$(VENV)/bin/ruff check .
