@@ -1,9 +1,10 @@
 """Window attention on GPUs: kernels that read and write the maps where they lie.
 
-Nothing is cut into windows and nothing is padded: query, key and value are read once, the result is
-written once, whatever their strides. The backward pass computes the attention map again instead of
-keeping it. PyTorch sees two operators, so that ``torch.compile`` neither looks inside nor breaks
-the graph.
+Nothing is cut into windows and nothing is padded, whatever the strides. Forward, query, key and
+value are read once and the result is written once; beyond windows of 8, each block of queries reads
+key and value again, while the cache holds them. The backward pass computes the attention map again
+instead of keeping it, and reads query and key a second time for that. PyTorch sees two operators,
+so that ``torch.compile`` neither looks inside nor breaks the graph.
 """
 
 import importlib.util
