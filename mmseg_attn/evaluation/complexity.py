@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
-from torch.utils.flop_counter import FlopCounterMode
 
 
 class Complexity(NamedTuple):
@@ -25,6 +24,8 @@ def complexity(model: dict, shape: tuple[int, int, int]) -> Complexity:
         model: config of the segmentor.
         shape: channels, height and width of the image.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # imports Triton, if there is one
+
     with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
         segmentor = MODELS.build(model).eval()
         image = torch.empty(1, *shape)
