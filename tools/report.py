@@ -9,8 +9,10 @@ data or the checkpoint, is said in it.
 """
 
 import argparse
+import os
 from pathlib import Path
 
+import torch
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 
@@ -40,14 +42,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def check(out: Path, device: str) -> None:
+    """Stop before minutes of predictions that would be for nothing."""
+    if out.is_dir():
+        raise ConversionError(f'--out {out} is a folder: give the name of a file')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(out.parent, os.W_OK):
+        raise ConversionError(f'{out.parent} cannot be written: choose another place with --out')
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConversionError(f'--device {device} cannot be used: {reason}') from error
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     MMLogger.get_current_instance().setLevel('WARNING')  # one progress line is enough
     folder = args.work_dirs[0] if len(args.work_dirs) == 1 else Path()
     out = args.out or folder / 'report.html'
-    if out.is_dir():
-        raise ConversionError(f'--out {out} is a folder: give the name of a file')
-    groups = [
+    groups = merge(find_groups(args.work_dirs))
+    check(out, args.device)
+    results = [
         GroupResult(
             group,
             [
@@ -60,13 +76,11 @@ def main(argv: list[str] | None = None) -> None:
                 for run in group.runs
             ],
         )
-        for group in merge(find_groups(args.work_dirs))
+        for group in groups
     ]
-    write_bytes(out, render(groups, split=args.split, images=args.images).encode())
-    for group in groups:
-        for result in group.results:
-            if result.lack:
-                print(f'not in the page: {result.lack}')
+    write_bytes(out, render(results, split=args.split, images=args.images).encode())
+    for lack in [each.lack for result in results for each in result.results if each.lack]:
+        print(f'missing in the page: {lack}')
     print(out)
 
 

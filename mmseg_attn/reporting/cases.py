@@ -97,7 +97,7 @@ def _case(kind: str, path: str, score: float, found: Sequence[tuple[GroupResult,
     legend = [
         (evaluation.classes[i], hexadecimal(evaluation.palette[i])) for i in np.flatnonzero(seen)
     ]
-    legend.append(('wrong, in the errors', hexadecimal(colour_of_mistakes(evaluation.palette))))
+    legend.append(('error', hexadecimal(colour_of_mistakes(evaluation.palette))))
     return Case(kind, name, score, given, made, legend)
 
 
@@ -120,12 +120,12 @@ def _made(
     return (
         Shown(
             png(coloured(labels, evaluation.palette, image)),
-            f'{label}prediction' + (f', IoU {predicted.score:.1f} %' if named else ''),
+            f'{label}prediction' + (f', IoU {predicted.score:.1f}\xa0%' if named else ''),
             f'Prediction of {who} for {name}: {shares}',
         ),
         Shown(
             png(errors(truth, labels, evaluation.palette, image)),
-            f'{label}errors, {predicted.wrong:.1f} %',
+            f'{label}errors, {predicted.wrong:.1f}\xa0%',
             f'Errors of {who} in {name}: {predicted.wrong:.1f} % of the labelled pixels',
         ),
     )

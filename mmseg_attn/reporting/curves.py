@@ -67,21 +67,23 @@ def panels(groups: Sequence[Group]) -> list[Panel]:
     classes = list(dict.fromkeys(name for log in logs for name in log.classes))
     best = alone and alone.best()
     wanted = [
-        ('loss', 'Loss of the training', 'loss'),
-        ('mean_loss', 'Loss of the validation', 'loss'),
-        ('mIoU', 'Mean IoU of the validation', 'mean IoU, per cent'),
+        ('loss', 'Training loss', 'loss'),
+        ('mean_loss', 'Validation loss', 'loss'),
+        ('mIoU', 'Validation mean IoU', 'mean IoU, per cent'),
     ]
     if best:
-        wanted[2] = ('mIoU', f'{wanted[2][1]}: at best {best[1]:.1f}', wanted[2][2])
+        wanted[2] = ('mIoU', f'{wanted[2][1]}, best {best[1]:.1f}', wanted[2][2])
     together = alone and 1 < len(classes) <= TOGETHER
     if not together:
-        wanted += [(PER_CLASS + name, f'IoU of {name}', 'IoU, per cent') for name in classes]
+        wanted += [
+            (PER_CLASS + name, f'Validation IoU: {name}', 'IoU, per cent') for name in classes
+        ]
     found = [Panel(title, unit, y, list(_lines(groups, key, unit))) for key, title, y in wanted]
     if together:
         curves = [(name, *alone.curve(PER_CLASS + name, unit)) for name in classes]
         lines = [Line(f'{name} {y[-1]:.1f}', x, y, i) for i, (name, x, y) in enumerate(curves) if y]
         lines.sort(key=lambda line: -line.y[-1])
-        title = 'IoU per class of the validation, and the last value'
+        title = 'Validation IoU per class, with the last value'
         found.append(Panel(title, unit, 'IoU, per cent', lines, own_legend=True))
     return [panel for panel in found if panel.lines]
 
@@ -117,17 +119,21 @@ def draw(wanted: Sequence[Panel], *, columns: int = 1, title: str = '') -> Figur
         ax.axis('off')
     if len(named) > 1:
         handles = {h.get_label(): h for ax in axes for h in ax.lines if h.get_label() in named}
-        per_row = max(1, LEGEND * columns // (max(map(len, named)) + 6))
         figure.legend(
             handles=[handles[label] for label in named],
             loc='outside upper center',
-            ncols=min(per_row, len(named)),
+            ncols=_columns(named, LEGEND * columns),
             frameon=False,
             fontsize=9,
         )
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _columns(labels: Sequence[str], characters: int) -> int:
+    """How many columns of a legend fit."""
+    return min(len(labels), max(1, characters // (max(map(len, labels)) + 6)))
 
 
 def _draw(panel: Panel, ax: Axes) -> None:
@@ -154,4 +160,6 @@ def _draw(panel: Panel, ax: Axes) -> None:
     ax.grid(color='0.92')
     ax.spines[['top', 'right']].set_visible(False)
     if panel.own_legend:
-        ax.legend(frameon=False, fontsize=9, loc='center left', bbox_to_anchor=(1, 0.5))
+        columns = _columns([line.label for line in panel.lines], LEGEND)
+        place = dict(loc='upper center', bbox_to_anchor=(0.5, -0.2))
+        ax.legend(ncols=columns, frameon=False, fontsize=9, **place)

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from mmengine.runner import Runner
 
-from ..compat.checkpoint import CheckpointError
 from ..datasets.conversion import ConversionError
 from ..evaluation.confusion import confusion
 from ..prediction import Predictor
 from .run import Run
 from .scores import classwise, metrics
+
+# What checkpoints, data sets, loaders and PyTorch say of what they cannot take
+REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
 
 
 @dataclass
@@ -111,7 +113,7 @@ def evaluate(
         ]
     except ConversionError:
         raise
-    except (CheckpointError, OSError, ValueError, AssertionError) as error:
+    except REFUSALS as error:
         raise ConversionError(_last_line(error)) from error
     if not images:
         raise ConversionError(f'the {split} set of {run.config} holds no image: check its data')
@@ -132,9 +134,13 @@ def _predicted(sample: Any, index: int, classes: int) -> Predicted:
     truth, labels = (
         each.data.squeeze(0).cpu().numpy() for each in (sample.gt_sem_seg, sample.pred_sem_seg)
     )
-    packed = zlib.compress(labels.astype(np.uint8).tobytes(), level=1)
     counts = confusion(truth, labels.astype(np.int64), classes)
-    return Predicted(sample.img_path, index, counts, packed, labels.shape)
+    return Predicted(sample.img_path, index, counts, pack(labels), labels.shape)
+
+
+def pack(labels: np.ndarray) -> bytes:
+    """Labels (H, W) in little memory."""
+    return zlib.compress(labels.astype(np.uint8).tobytes(), level=1)
 
 
 def _last_line(error: Exception) -> str:

@@ -18,6 +18,7 @@ from .result import GroupResult, Result
 from .scores import confusions
 
 HEADLINES = dict(mIoU='mean IoU', aAcc='pixel accuracy')
+NAMED = 3  # the most names in a title
 CONFUSIONS = 3  # that are told in words
 
 
@@ -74,7 +75,7 @@ def render(groups: Sequence[GroupResult], *, split: str, images: int) -> str:
         for name, colour in zip(each.classes, each.palette, strict=True)
     }
     return jinja.get_template('page.html').render(
-        title=groups[0].group.name if len(groups) == 1 else f'{len(groups)} models compared',
+        title=_title([group.group.name for group in groups]),
         groups=groups,
         runs=len(results),
         split=split,
@@ -89,11 +90,18 @@ def render(groups: Sequence[GroupResult], *, split: str, images: int) -> str:
         costs=tables.costs(groups),
         setups=tables.setups(groups),
         commands=[line for result in results for line in commands(result.run)],
-        configs={r.run.config: r.run.cfg.pretty_text for r in results if r.run.cfg is not None},
+        configs=_configs(groups),
         colours=colours,
         made_with=environment()['versions'],
         made_at=f'{datetime.now():%Y-%m-%d %H:%M}',
     )
+
+
+def _title(names: Sequence[str]) -> str:
+    if len(names) > NAMED:
+        return f'{len(names)} models compared'
+    *first, last = names
+    return f'{", ".join(first)} and {last}' if first else last
 
 
 def _part(group: GroupResult) -> Part:
@@ -115,6 +123,12 @@ def _curves(groups: Sequence[GroupResult]) -> list[Picture]:
         alt = f'{panel.title} by {panel.unit}. The last values: {ends}.'
         found.append(Picture(drawing(draw([panel])), alt, panel.title))
     return found
+
+
+def _configs(groups: Sequence[GroupResult]) -> dict[Path, str]:
+    """The text of a config of each group, by its file."""
+    files = [group.group.runs[0].config for group in groups]
+    return {file: file.read_text(encoding='utf-8', errors='replace') for file in files if file}
 
 
 def _figures(result: Result) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 LEAST, MOST = 256, 640  # pixels of the longer side of a picture
-MISTAKES = (213, 94, 0), (230, 0, 150), (0, 114, 178), (0, 0, 0)  # one is chosen
+MISTAKES = (213, 94, 0), (230, 0, 150), (0, 90, 255)  # one is chosen
+DISTINCT = 90  # least distance of two colours in RGB
 PALE = 0.35  # how much of the image is left behind the errors
 
 
@@ -60,12 +61,13 @@ def errors(
 
 
 def colour_of_mistakes(palette: Sequence[Sequence[int]]) -> tuple[int, int, int]:
-    """The one of a few colours that is the least like those of the classes."""
+    """The first of a few colours that is unlike those of the classes, or else the least alike."""
 
-    def nearest(colour: Sequence[int]) -> float:
+    def distance(colour: Sequence[int]) -> float:
         return min(np.linalg.norm(np.subtract(colour, other)) for other in palette)
 
-    return max(MISTAKES, key=nearest)
+    unlike = (colour for colour in MISTAKES if distance(colour) >= DISTINCT)
+    return next(unlike, max(MISTAKES, key=distance))
 
 
 def hexadecimal(colour: Sequence[int]) -> str:

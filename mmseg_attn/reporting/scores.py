@@ -60,7 +60,7 @@ def choose(scores: Mapping[str, float], number: int) -> dict[str, list[str]]:
         (name for name in scores if np.isfinite(scores[name])), key=lambda n: (-scores[n], n)
     )
     best = order[:number]
-    worst = order[len(best) :][-number:]
+    worst = order[max(len(best), len(order) - number) :]
     between = order[len(best) : len(order) - len(worst)]
     begin = max(0, -(-(len(between) - number) // 2))
     median = between[begin : begin + number]

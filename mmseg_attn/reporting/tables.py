@@ -59,7 +59,7 @@ class Row:
 
 @dataclass
 class Table:
-    """A table with names of its columns, the first of which is that of the rows."""
+    """A table with the names of its columns, if any; the first is that of the rows."""
 
     caption: str
     header: list[str]
@@ -71,7 +71,7 @@ def compared(groups: Sequence[GroupResult]) -> Table:
     names = class_names(result for group in groups for result in group.results)
     summaries = [summarise([each.metrics for each in group.results]) for group in groups]
     several = any(len(group.results) > 1 for group in groups)
-    caption = 'IoU per class, per cent'
+    caption = 'IoU of every class and means, per cent'
     caption += '; mean ± standard deviation over the runs (n − 1)' if several else ''
     caption += '. The best is bold.' if len(groups) > 1 else '.'
     table = Table(caption, ['class', *(group.group.title for group in groups)])
@@ -88,7 +88,10 @@ def of_runs(group: GroupResult) -> Table:
     names = class_names(group.results)
     summary = summarise([each.metrics for each in group.results])
     header = ['class', 'mean', 'std', *(each.run.name for each in group.results)]
-    table = Table('IoU per class in each run, per cent; std: standard deviation (n − 1).', header)
+    table = Table(
+        'IoU of every class and means in each run, per cent; std: standard deviation (n − 1).',
+        header,
+    )
     for key, name, kind in _keys(names):
         if key in summary:
             row = summary[key]
@@ -109,7 +112,7 @@ def per_class(group: GroupResult) -> Table:
         measure: values for measure, values in columns.items() if values != [None] * len(names)
     }
     table = Table(
-        'Per cent' + ('; mean over the runs.' if len(group.results) > 1 else '.'),
+        'In per cent' + ('; mean over the runs.' if len(group.results) > 1 else '.'),
         ['class', *columns],
         [
             Row(name, [Cell(_percent(v[i])) for v in columns.values()], 'class')
@@ -161,7 +164,7 @@ def costs(groups: Sequence[GroupResult]) -> Table:
         'time of the training with validations': (lambda c: c.training, duration),
         'GPU memory': (lambda c: c.memory, lambda mib: f'{mib / 1024:.1f} GiB'),
     }
-    table = Table('A multiply-add is two FLOPs.', ['', *(group.group.title for group in groups)])
+    table = Table('A multiply-add is two FLOPs.', _names(groups))
     for name, (value, text) in quantities.items():
         values = [_mean(map(value, several)) for several in found]
         if any(each is not None for each in values):
@@ -175,7 +178,7 @@ def setups(groups: Sequence[GroupResult]) -> Table:
     """What the groups were, a column each; what all share stands once."""
     told = [[setup(result.run) for result in group.results] for group in groups]
     topics = dict.fromkeys(topic for several in told for each in several for topic in each)
-    table = Table('', ['', *(group.group.title for group in groups)])
+    table = Table('', _names(groups))
     for topic in topics:
         texts = [
             ', '.join(dict.fromkeys(each[topic] for each in several if topic in each)) or NONE
@@ -183,8 +186,13 @@ def setups(groups: Sequence[GroupResult]) -> Table:
         ]
         same = len(set(texts)) == 1
         cells = [Cell(text) for text in (texts[:1] if same else texts)]
-        table.rows.append(Row(topic, cells, span=same))
+        table.rows.append(Row(topic, cells, span=same and len(groups) > 1))
     return table
+
+
+def _names(groups: Sequence[GroupResult]) -> list[str]:
+    """A header of groups; none where there is but one."""
+    return ['', *(group.group.title for group in groups)] if len(groups) > 1 else []
 
 
 def _keys(classes: Sequence[str]) -> list[tuple[str, str, str]]:

@@ -1,0 +1,121 @@
+import os
+
+import pytest
+
+from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.reporting import find_groups, merge
+from mmseg_attn.reporting.groups import short_names
+from tests.data.work_dirs import write_start
+
+CONFIG = (
+    "work_dir = '{work_dir}'\nrandomness = dict(seed={seed})\nlr = {lr}\nsplit = 'fold{fold}'\n"
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Write a work folder with a log and a config."""
+
+    def run(name: str, *, lr: float = 0.1, seed: int = 0, fold: int = 0):
+        folder = tmp_path / name
+        write_start(folder / '20240102_030405', losses={1: 1.0})
+        text = CONFIG.format(work_dir=folder, lr=lr, seed=seed, fold=fold)
+        (folder / 'config.py').write_text(text)
+        return folder
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ('paths', 'names'),
+    [
+        (['a/unet_1xb4_drosophila'], ['unet_1xb4_drosophila']),
+        (['a/unet-b16_x_y', 'a/lfa-unet_x_y'], ['unet-b16', 'lfa-unet']),
+        (['a/run', 'b/run'], ['a', 'b']),
+        (['a/t_one', 'a/t_two'], ['one', 'two']),
+        (['a/x', 'a/x_y'], ['x', 'x_y']),
+        (['a/x_y_y', 'a/x_y'], ['x_y', 'x']),
+    ],
+)
+def test_short_names(tmp_path, paths, names):
+    assert short_names([tmp_path / path for path in paths]) == names
+
+
+def test_folds_are_one_group_in_their_order(run, tmp_path):
+    for fold in (10, 9, 0):
+        run(f'cv/fold{fold}', fold=fold)
+    (group,) = find_groups([tmp_path / 'cv'])
+    assert [each.name for each in group.runs] == ['fold0', 'fold9', 'fold10']
+    assert group.title == 'cv (3 runs)'
+    assert merge([group]) == [group]
+
+
+def test_what_reproduce_wrote(run, tmp_path):
+    run('unet/fold0/train')
+    (group,) = find_groups([tmp_path / 'unet'])
+    assert group.runs[0].folder == tmp_path / 'unet/fold0/train'
+    assert group.runs[0].name == 'fold0'
+    (group,) = find_groups([tmp_path / 'unet/fold0'])
+    assert group.runs[0].folder == tmp_path / 'unet/fold0/train'
+
+
+def test_a_folder_that_is_named_twice_counts_once(run, tmp_path):
+    folder = run('a')
+    assert len(find_groups([folder, tmp_path / 'a/../a'])) == 1
+
+
+def test_seeds_and_folds_of_one_config_come_together(run):
+    folders = [
+        run('unet_s0'),
+        run('lfa_s0', lr=0.2),
+        run('unet_s1', seed=1),
+        run('unet_s2', fold=3),
+    ]
+    unet, lfa = merge(find_groups(folders))
+    assert unet.title == 'unet (3 runs)'
+    assert [each.name for each in unet.runs] == ['unet_s0', 'unet_s1', 'unet_s2']
+    assert lfa.title == 'lfa_s0'
+
+
+def test_names_of_groups_stay_different(run):
+    folders = [run(f'unet_{i}', lr=i // 2) for i in range(4)]
+    assert [group.name for group in merge(find_groups(folders))] == ['0', '2']
+
+
+def test_names_without_a_common_beginning_give_way_to_the_config(run):
+    (group,) = merge(find_groups([run('x'), run('y', seed=1)]))
+    assert group.name == 'config'
+
+
+def test_the_newest_config_and_the_best_checkpoint(run, tmp_path):
+    folder = run('a')
+    old = folder / 'old.py'
+    old.touch()
+    os.utime(old, (0, 0))
+    for name in ('best_mIoU_iter_90.pth', 'best_mIoU_iter_100.pth', 'iter_200.pth'):
+        (folder / name).touch()
+    (found,) = find_groups([folder])[0].runs
+    assert found.config == folder / 'config.py'
+    assert found.checkpoint == folder / 'best_mIoU_iter_100.pth'
+
+
+def test_a_last_checkpoint_that_is_gone_is_none(run):
+    folder = run('a')
+    (folder / 'last_checkpoint').write_text('/elsewhere/iter_200.pth')
+    assert find_groups([folder])[0].runs[0].checkpoint is None
+    (folder / 'iter_200.pth').touch()
+    assert find_groups([folder])[0].runs[0].checkpoint == folder / 'iter_200.pth'
+
+
+def test_folders_without_a_run_are_refused(tmp_path):
+    with pytest.raises(ConversionError, match=r'nothing is no folder: name the work folder'):
+        find_groups([tmp_path / 'nothing'])
+    with pytest.raises(ConversionError, match=r'holds no log of a training \(\*/vis_data/scalars'):
+        find_groups([tmp_path])
+
+
+def test_a_config_that_is_broken_is_named(run):
+    folder = run('a')
+    (folder / 'config.py').write_text('x = 1 +')
+    with pytest.raises(ConversionError, match=r'a/config.py cannot be read as a config \(.*Error'):
+        merge(find_groups([folder]))

@@ -1,0 +1,162 @@
+"""The page as text; how it looks is looked at in a browser."""
+
+import re
+
+import pytest
+
+from mmseg_attn.reporting import render
+from mmseg_attn.reporting.cases import cases
+from tests.reporting.fakes import make_evaluation, make_result
+from tests.reporting.html import Page
+from tests.reporting.test_pictures import decoded
+
+
+def page(*groups, images: int = 1) -> Page:
+    return Page(render(groups, split='test', images=images))
+
+
+def headings(found: Page) -> list[str]:
+    return re.findall(
+        r'(Scores|Best, median and worst images|Confusion|Training|Cost|Setup) ', found.text
+    )
+
+
+@pytest.fixture(scope='module')
+def one(tmp_path_factory):
+    """The page of one run, as text."""
+    group = make_result(tmp_path_factory.mktemp('one'), 'x', 1)
+    return render([group], split='test', images=1)
+
+
+@pytest.fixture(scope='module')
+def compared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('compared')
+    return page(make_result(folder, 'unet', 0, 1), make_result(folder, '<lfa>', 2))
+
+
+def test_nothing_comes_from_elsewhere(one):
+    found = Page(one)
+    assert not found.all('script')
+    assert {each['src'][:22] for each in found.all('img')} == {'data:image/png;base64,'}
+    assert [each['href'] for each in found.all('link')] == ['data:,']
+    (policy,) = [each for each in found.all('meta') if 'http-equiv' in each]
+    assert policy['content'].startswith("default-src 'none'")
+    assert not re.search(r'https?://|url\(|@import', one)
+
+
+def test_every_picture_can_be_decoded_and_is_told_in_words(compared):
+    images = compared.all('img')
+    assert len(images) >= 3 * 6 + 3
+    for each in images:
+        decoded(each['src']).load()
+        assert len(each['alt']) > 5
+    assert len({each['alt'] for each in images}) == len(images)
+
+
+def test_tables_have_headers(compared):
+    tables, heads = compared.all('table'), compared.all('th')
+    assert len(tables) > 4
+    assert {each['scope'] for each in heads} == {'row', 'col'}
+    assert compared.all('html') == [dict(lang='en')]
+    rows = compared.elements.count(('tr', {})) + compared.elements.count(('tr', {'class': 'mean'}))
+    assert sum(each['scope'] == 'row' for each in heads) == rows - len(tables)
+
+
+def test_names_are_text_and_never_html(compared):
+    assert '<lfa>' in compared.text
+    assert 'wall & <b>' in compared.text
+    assert '<0>.png' in compared.text
+    assert not {'b', 'lfa', '0'} & {name for name, _ in compared.elements}
+
+
+def test_all_parts_of_one_run(one):
+    found = Page(one)
+    assert headings(found) == [
+        'Scores',
+        'Best, median and worst images',
+        'Confusion',
+        'Training',
+        'Cost',
+        'Setup',
+    ]
+    for said in (
+        '67.6 %',
+        'mean IoU',
+        'test set, 4 images',
+        'python tools/train.py',
+        'PyTorch 2.13.0',
+    ):
+        assert said in found.text
+    assert '±' not in found.text
+
+
+def test_several_runs_have_mean_and_deviation(compared):
+    for said in ('unet (2 runs)', '±', 'unet0', 'unet1', 'unet and <lfa> '):
+        assert said in compared.text
+
+
+def test_a_run_of_which_the_log_alone_is_left(bare):
+    found = page(bare('x'))
+    assert headings(found) == ['Training', 'Cost', 'Setup']
+    assert 'x holds no config' in found.text
+
+
+@pytest.mark.parametrize(
+    ('names', 'title'),
+    [('a', 'a'), ('ab', 'a and b'), ('abc', 'a, b and c'), ('abcd', '4 models compared')],
+)
+def test_titles(bare, names, title):
+    assert f'{title}: report ' in page(*map(bare, names)).text
+
+
+def test_one_with_and_one_without_predictions(result, bare):
+    found = page(result('x', 1), bare('y'))
+    assert 'y holds no config' in found.text
+    assert headings(found)[:3] == ['Scores', 'Best, median and worst images', 'Confusion']
+
+
+def test_no_pictures_if_none_are_wanted(result):
+    found = page(result('x', 1), images=0)
+    assert 'Best, median and worst images' not in headings(found)
+
+
+def test_best_median_and_worst(result):
+    # the border is shifted by the number of the image: 0 is right, 3 is the worst
+    found = cases([result('x', 1)], 1)
+    assert [(each.kind, each.name) for each in found] == [
+        ('best', '<0>.png'),
+        ('median', '<2>.png'),
+        ('worst', '<3>.png'),
+    ]
+    assert found[0].score == 100
+    # walls 4 of 7 columns, cells 1 of 4
+    assert found[2].score == pytest.approx(50 * (4 / 7 + 1 / 4))
+    assert found[2].made[0][1].caption == 'errors, 37.5\xa0%'
+    assert [name for name, _ in found[2].legend] == ['wall & <b>', 'cell', 'error']
+
+
+def test_models_are_compared_on_the_same_images_by_their_mean(result):
+    best, _, worst = cases([result('x', 0), result('y', 1)], 1)
+    assert best.name == '<0>.png'
+    assert worst.score == pytest.approx((100 + 50 * (4 / 7 + 1 / 4)) / 2)
+    captions = [picture.caption for pair in worst.made for picture in pair]
+    assert captions == [
+        'x: prediction, IoU 100.0\xa0%',
+        'x: errors, 0.0\xa0%',
+        'y: prediction, IoU 41.1\xa0%',
+        'y: errors, 37.5\xa0%',
+    ]
+
+
+def test_models_without_an_image_in_common(result):
+    one, other = result('x', 0), result('y', 1)
+    other.results[0].evaluation = make_evaluation(1, first=10)
+    assert {len(each.made) for each in cases([one, other], 1)} == {1}
+
+
+def test_folds_show_the_fold_that_predicted_an_image(result):
+    folds = result('x', 0, 1)
+    folds.results[1].evaluation = make_evaluation(1, first=10)
+    *_, worst = cases([folds], 1)
+    assert worst.name == '<13>.png'
+    assert worst.made[0][0].caption == 'x1: prediction'
