@@ -138,6 +138,13 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
+def free_bytes(device: str) -> int:
+    """The memory that is free."""
+    if device.startswith('cuda'):
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
 class Peak:
     """Filled at the end of ``peak_memory``: the most ``bytes`` that tensors took at a time."""
 

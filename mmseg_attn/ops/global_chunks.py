@@ -5,14 +5,15 @@ a time exist; backward, a tile of it, computed again. The buffers matter as much
 memory for every part costs more than the arithmetic on it. 16-bit tokens are attended in 32 bits.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 1 << 22  # values of the attention map, forward
-TILE = (512, 2048)  # queries and keys, backward
+CHUNK = 1 << 21  # values of the attention map, forward
+TILE = 800  # queries and keys, backward: products of such matrices are the fastest
 
 
 class GlobalChunks(torch.autograd.Function):
@@ -23,19 +24,18 @@ class GlobalChunks(torch.autograd.Function):
         samples, queries, _ = query.shape
         keys = key.shape[1]
         step = min(max(1, CHUNK // keys), queries)
-        buffer = query.new_empty(step, keys)
+        buffers = query.new_empty(2, step, keys)
         out = value.new_empty(samples, queries, value.shape[2])
         normaliser = query.new_empty(samples, queries, 1)  # logarithm of the softmax's denominator
         with torch.autocast('cpu', enabled=False):
             for n in range(samples):
                 for rows in _spans(queries, step):
-                    weights = buffer[: rows.stop - rows.start]
-                    torch.mm(query[n, rows], key[n].T, out=weights).mul_(scale)
-                    top = weights.amax(dim=1, keepdim=True)
-                    torch.exp(weights.sub_(top), out=weights)
-                    total = weights.sum(dim=1, keepdim=True)
-                    torch.mm(weights, value[n], out=out[n, rows]).div_(total)
-                    normaliser[n, rows] = total.log_().add_(top)
+                    scores, weights = buffers[:, : rows.stop - rows.start]
+                    torch.mm(scale * query[n, rows], key[n].T, out=scores)
+                    torch.softmax(scores, dim=1, out=weights)
+                    torch.mm(weights, value[n], out=out[n, rows])
+                    top, share = (x.amax(dim=1, keepdim=True) for x in (scores, weights))
+                    normaliser[n, rows] = top - share.log()
         ctx.save_for_backward(query, key, value, out, normaliser)
         ctx.scale = scale
         return out
@@ -45,23 +45,25 @@ class GlobalChunks(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, out, normaliser = ctx.saved_tensors
         grads = [torch.zeros_like(x) for x in (query, key, value)]
-        buffers = query.new_empty(2, TILE[0] * TILE[1])
+        steps = [math.ceil(x.shape[1] / math.ceil(x.shape[1] / TILE)) for x in (query, key)]
+        buffers = query.new_empty(2, math.prod(steps))
         expected = (grad * out).sum(dim=2, keepdim=True)  # of the weights' gradient, by row
         with torch.autocast('cpu', enabled=False):
             for n in range(len(query)):
-                q, k, v, g = query[n], key[n], value[n], grad[n].contiguous()
+                q, k, v, g = ctx.scale * query[n], key[n], value[n], grad[n].contiguous()
                 dq, dk, dv = (x[n] for x in grads)
-                for rows in _spans(len(q), TILE[0]):
-                    for columns in _spans(len(k), TILE[1]):
+                for rows in _spans(len(q), steps[0]):
+                    for columns in _spans(len(k), steps[1]):
                         shape = rows.stop - rows.start, columns.stop - columns.start
-                        weights, scores = (b[: shape[0] * shape[1]].view(shape) for b in buffers)
-                        torch.mm(q[rows], k[columns].T, out=weights).mul_(ctx.scale)
-                        torch.exp(weights.sub_(normaliser[n, rows]), out=weights)
+                        weights, scores = (b[: math.prod(shape)].view(shape) for b in buffers)
+                        torch.mm(q[rows], k[columns].T, out=weights).sub_(normaliser[n, rows])
+                        torch.exp(weights, out=weights)
                         torch.mm(g[rows], v[columns].T, out=scores).sub_(expected[n, rows])
-                        scores.mul_(weights).mul_(ctx.scale)
+                        scores.mul_(weights)
                         dq[rows].addmm_(scores, k[columns])
                         dk[columns].addmm_(scores.T, q[rows])
                         dv[columns].addmm_(weights.T, g[rows])
+                dq *= ctx.scale
         return *grads, None
 
 

@@ -148,7 +148,7 @@ def small_parts(monkeypatch):
     """The CPU's backends take maps apart as they do with large ones."""
     monkeypatch.setattr(window_strips, 'CHUNK_BYTES', 4096)
     monkeypatch.setattr(global_chunks, 'CHUNK', 1024)
-    monkeypatch.setattr(global_chunks, 'TILE', (24, 40))
+    monkeypatch.setattr(global_chunks, 'TILE', 40)
 
 
 @pytest.mark.parametrize(('height', 'width', 'window'), [(20, 23, 7), (9, 30, 4), (5, 3, 7)])

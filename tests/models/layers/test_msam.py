@@ -130,7 +130,7 @@ def test_shapes_of_the_papers_images(size):
 
 def test_never_builds_the_attention_map(monkeypatch):
     monkeypatch.setattr(global_chunks, 'CHUNK', 1024)
-    monkeypatch.setattr(global_chunks, 'TILE', (24, 40))
+    monkeypatch.setattr(global_chunks, 'TILE', 40)
     positions = 24 * 24
     channels = (2, 4)
     layer = MSAM(channels)

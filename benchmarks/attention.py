@@ -1,0 +1,156 @@
+"""Time and memory of the attention functions, on maps of the sizes that the papers' networks have.
+
+    python benchmarks/attention.py [--quick] [--maps window:64:256 global:128:112] [--json FILE]
+
+Every backend that runs on the device is compared with the formula written out (``reference``), and
+windows (7x7) also with a 3x3 convolution from as many channels to as many, and with a plain copy of
+as many bytes as have to be read and written. Each is checked, the backends against the formula in
+float32. A backward pass gives the gradients of all maps, and of the convolution's weights.
+"""
+
+import argparse
+import importlib
+import itertools
+from collections.abc import Sequence
+
+import torch
+from attention_cases import LAYOUTS, PASSES, WINDOW, Case, Maps
+from attention_contenders import TOLERANCE, convolution, copy, results, same_as
+from harness import Contender, Row, compare, free_bytes
+from report import MIB, Report, Target, parser
+
+from mmseg_attn.datasets.conversion import at_least, run_cli
+
+MAPS = (
+    *('window:64:256', 'window:128:128', 'window:256:64', 'window:512:32'),  # LFA-UNet, 256x256
+    *('window:64:512', 'window:128:256', 'window:256:128', 'window:512:64'),  # LFA-UNet, 512x512
+    *('global:128:112', 'global:256:56'),  # MSANet, 224x224
+    'global:128/1024:32',  # DA-UNet, 512x512
+)
+QUICK = ('window:64:256', 'global:128:112')
+
+
+def backends(case: Case) -> list[str]:
+    """Name the backends that run these maps, ``reference`` first and ``auto`` last."""
+    module = importlib.import_module(f'mmseg_attn.ops.{case.maps.kind}_attention')
+    small = case._replace(maps=case.maps._replace(side=WINDOW + 1), batch=1)
+    found = []
+    for name in (*module._BACKENDS, 'auto'):
+        try:
+            small.attend(small.tensors()[:3], name)
+        except (ValueError, ImportError) as error:
+            print(f'{name} is left out: {error}')
+        else:
+            found.append(name)
+    return found
+
+
+def contenders(case: Case) -> list[Contender]:
+    """Make what is compared."""
+    *maps, upstream = case.tensors()
+    free = free_bytes(case.device)
+    too_large = '' if case.reference_bytes() < free / 2 else 'needs more memory than there is'
+    wide = [x.detach().float().requires_grad_(case.backward) for x in maps]
+    formula = 'sdpa' if too_large else 'reference'
+    expected = results(case.attend(wide, formula), wide, upstream.float())
+    check = same_as(expected, TOLERANCE[case.dtype])
+    made = [
+        Contender(
+            name,
+            lambda name=name: lambda: results(case.attend(maps, name), maps, upstream),
+            check,
+            too_large if name == 'reference' else '',
+        )
+        for name in backends(case)
+    ]
+    if case.windows:
+        made += [convolution(maps[2], upstream), copy(maps, 4 + 7 * case.backward)]
+    return made
+
+
+def targets(case: Case, rows: dict[str, Row]) -> list[Target]:
+    """What the figures of a comparison should be, if anything is asked of it."""
+    ours, maps = rows['auto'], case.maps
+    if case.device.startswith('cuda'):
+        if not case.windows or maps.channels not in (64, 128):
+            return []
+        if case.backward:
+            return [Target(f'{case}: reference / auto', 3, over(rows, 'reference', 'auto'), True)]
+        return [Target(f'{case}: copy / auto', 0.6, over(rows, 'copy', 'auto'), True)]
+    if case.dtype != torch.float32 or case.layout != 'contiguous':
+        return []
+    if maps == Maps.parse('window:64:256') and case.backward:
+        return [
+            Target(f'{case}: auto / reference', 1 / 3, ours.ratio),
+            Target(f'{case}: auto / convolution', 1.5, over(rows, 'auto', '3x3 convolution')),
+        ]
+    if maps == Maps.parse('global:128:112'):
+        return [
+            Target(f'{case}: auto / reference', 0.55, ours.ratio),
+            Target(f'{case}: peak memory, auto / reference', 0.2, ours.peak_ratio),
+        ]
+    return []
+
+
+def over(rows: dict[str, Row], a: str, b: str) -> float | None:
+    """The time of one contender over another's."""
+    return rows[a].median / rows[b].median if rows[a].median else None
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument(
+        '--maps', type=Maps.parse, nargs='+', metavar='KIND:CHANNELS:SIDE', help='default: all'
+    )
+    types = ('float32', 'bfloat16', 'float16')
+    made.add_argument('--dtype', nargs='+', choices=types, help='default: the first two')
+    made.add_argument('--layout', nargs='+', choices=LAYOUTS, help='default: all')
+    made.add_argument('--passes', nargs='+', choices=PASSES, help='default: both')
+    made.add_argument('--batch', type=at_least(1), help='default: 8 on a GPU, else 1')
+    made.add_argument(
+        '--quick',
+        action='store_true',
+        help=f'by default {" ".join(QUICK)}, float32, contiguous, forward + backward only',
+    )
+    args = made.parse_args(argv)
+    quick = args.quick
+    args.maps = args.maps or [Maps.parse(text) for text in (QUICK if quick else MAPS)]
+    args.dtype = args.dtype or types[: 1 if quick else 2]
+    args.layout = args.layout or list(LAYOUTS)[: 1 if quick else 2]
+    args.passes = args.passes or list(PASSES)[1 if quick else 0 :]
+    args.batch = args.batch or (8 if args.device.startswith('cuda') else 1)
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    report = Report(args)
+    summary = []
+    for maps, dtype, layout, passes in itertools.product(
+        args.maps, args.dtype, args.layout, args.passes
+    ):
+        case = Case(maps, getattr(torch, dtype), layout, passes, args.batch, args.device)
+        rows = compare(contenders(case), 'reference', repeats=args.repeats, device=args.device)
+        report.timings(str(case), rows, 'reference')
+        report.targets += targets(case, {row.name: row for row in rows})
+        summary.append((case, rows))
+    for kind in dict.fromkeys(case.maps.kind for case, _ in summary):
+        lines = [line(case, rows) for case, rows in summary if case.maps.kind == kind]
+        report.table(f'{kind} attention: time over that of the reference', lines)
+    report.close()
+
+
+def line(case: Case, rows: Sequence[Row]) -> dict:
+    """One comparison in a line."""
+    reference, auto = rows[0], next(row for row in rows if row.name == 'auto')
+    return {
+        **case.cells(),
+        'reference ms': reference.median and 1e3 * reference.median,
+        **{row.name: row.ratio for row in rows[1:]},
+        'peak of auto, MiB': auto.peak / MIB,
+        'over the reference': auto.peak_ratio,
+    }
+
+
+if __name__ == '__main__':
+    run_cli(main)

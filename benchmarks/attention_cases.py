@@ -1,0 +1,97 @@
+"""What the attention is measured on."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmseg_attn.ops import global_attention, window_attention
+
+WINDOW = 7
+LAYOUTS = {'contiguous': torch.contiguous_format, 'channels-last': torch.channels_last}
+PASSES = {'forward': 'forward', 'both': 'forward + backward'}
+
+
+class Maps(NamedTuple):
+    """What attends: the kind of attention, the channels of query and key and of value, the side."""
+
+    kind: str
+    key_channels: int
+    channels: int
+    side: int
+
+    @classmethod
+    def parse(cls, text: str) -> 'Maps':
+        """Read ``KIND:CHANNELS:SIDE`` or ``KIND:KEY/VALUE:SIDE``."""
+        try:
+            kind, channels, side = text.split(':')
+            key, _, value = channels.partition('/')
+            found = cls(kind, int(key), int(value or key), int(side))
+        except ValueError:
+            found = None
+        if not found or kind not in ('window', 'global') or min(found[1:]) < 1:
+            raise argparse.ArgumentTypeError(
+                f'{text} is not of the form window:64:256 or global:128/1024:32: '
+                'attention, channels (of query and key/of value), side'
+            )
+        return found
+
+
+class Case(NamedTuple):
+    """One comparison."""
+
+    maps: Maps
+    dtype: torch.dtype
+    layout: str
+    passes: str
+    batch: int
+    device: str
+
+    def __str__(self) -> str:
+        return f'{self.maps.kind} attention, {", ".join(self.cells().values())}'
+
+    def cells(self) -> dict[str, str]:
+        """Say what it is, for a table."""
+        _, key, channels, side = self.maps
+        of_key = f' (query and key {key})' if key != channels else ''
+        return {
+            'maps': f'{self.batch} x {channels} x {side} x {side}{of_key}',
+            'dtype': str(self.dtype).partition('.')[2],
+            'layout': self.layout,
+            'passes': PASSES[self.passes],
+        }
+
+    def tensors(self) -> list[Tensor]:
+        """Make query, key, value and the gradient of the result."""
+        torch.manual_seed(0)
+        _, key, channels, side = self.maps
+        return [
+            torch.randn(self.batch, count, side, side, device=self.device)
+            .to(self.dtype, memory_format=LAYOUTS[self.layout])
+            .requires_grad_(self.backward and i < 3)
+            for i, count in enumerate((key, key, channels, channels))
+        ]
+
+    def attend(self, maps: Sequence[Tensor], backend: str) -> Tensor:
+        """Run a backend on query, key and value."""
+        scale = self.maps.key_channels**-0.5
+        if self.maps.kind == 'window':
+            return window_attention(*maps, WINDOW, scale, backend=backend)
+        return global_attention(*maps, scale, backend=backend)
+
+    def reference_bytes(self) -> int:
+        """About what the formula needs at the most: four copies of the attention map."""
+        positions = self.maps.side**2
+        return 4 * 4 * self.batch * positions * (WINDOW**2 if self.windows else positions)
+
+    @property
+    def backward(self) -> bool:
+        """Whether there is a backward pass."""
+        return self.passes == 'both'
+
+    @property
+    def windows(self) -> bool:
+        """Whether the attention is inside of windows."""
+        return self.maps.kind == 'window'
