@@ -3,19 +3,21 @@
     python benchmarks/attention.py [--quick] [--maps window:64:256 global:128:112] [--json FILE]
 
 Every backend that runs on the device is compared with the formula written out (``reference``), and
-windows (7x7) also with a 3x3 convolution from as many channels to as many, and with a plain copy of
-as many bytes as have to be read and written. Each is checked, the backends against the formula in
-float32. A backward pass gives the gradients of all maps, and of the convolution's weights.
+windows (7x7) also with the formula on PyTorch's unfold and fold, with a 3x3 convolution from as
+many channels to as many, and with a plain copy of as many bytes as have to be read and written.
+Each is checked, the backends against the formula in float32. A backward pass gives the gradients of
+all maps, and of the convolution's weights.
 """
 
 import argparse
+import functools
 import importlib
 import itertools
 from collections.abc import Sequence
 
 import torch
 from attention_cases import LAYOUTS, PASSES, WINDOW, Case, Maps
-from attention_contenders import TOLERANCE, convolution, copy, results, same_as
+from attention_contenders import TOLERANCE, convolution, copy, results, same_as, unfold
 from harness import Contender, Row, compare, free_bytes
 from report import MIB, Report, Target, parser
 
@@ -30,16 +32,17 @@ MAPS = (
 QUICK = ('window:64:256', 'global:128:112')
 
 
-def backends(case: Case) -> list[str]:
-    """Name the backends that run these maps, ``reference`` first and ``auto`` last."""
-    module = importlib.import_module(f'mmseg_attn.ops.{case.maps.kind}_attention')
-    small = case._replace(maps=case.maps._replace(side=WINDOW + 1), batch=1)
+@functools.cache
+def backends(kind: str, dtype: torch.dtype, device: str) -> list[str]:
+    """Name the backends that run here, ``reference`` first and ``auto`` last."""
+    module = importlib.import_module(f'mmseg_attn.ops.{kind}_attention')
+    small = Case(Maps(kind, 16, 16, WINDOW + 1), dtype, 'contiguous', 'forward', 1, device)
     found = []
     for name in (*module._BACKENDS, 'auto'):
         try:
             small.attend(small.tensors()[:3], name)
         except (ValueError, ImportError) as error:
-            print(f'{name} is left out: {error}')
+            print(f'{kind} attention: {name} is left out: {error}')
         else:
             found.append(name)
     return found
@@ -61,10 +64,14 @@ def contenders(case: Case) -> list[Contender]:
             check,
             too_large if name == 'reference' else '',
         )
-        for name in backends(case)
+        for name in backends(case.maps.kind, case.dtype, case.device)
     ]
     if case.windows:
-        made += [convolution(maps[2], upstream), copy(maps, 4 + 7 * case.backward)]
+        made += [
+            unfold(maps, upstream, WINDOW, case.scale, check),
+            convolution(maps[2], upstream),
+            copy(maps, 4 + 7 * case.backward),
+        ]
     return made
 
 
@@ -81,7 +88,7 @@ def targets(case: Case, rows: dict[str, Row]) -> list[Target]:
         return []
     if maps == Maps.parse('window:64:256') and case.backward:
         return [
-            Target(f'{case}: auto / reference', 1 / 3, ours.ratio),
+            Target(f'{case}: auto / unfold', 1 / 3, over(rows, 'auto', 'unfold')),
             Target(f'{case}: auto / convolution', 1.5, over(rows, 'auto', '3x3 convolution')),
         ]
     if maps == Maps.parse('global:128:112'):

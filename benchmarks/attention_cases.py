@@ -76,15 +76,19 @@ class Case(NamedTuple):
 
     def attend(self, maps: Sequence[Tensor], backend: str) -> Tensor:
         """Run a backend on query, key and value."""
-        scale = self.maps.key_channels**-0.5
-        if self.maps.kind == 'window':
-            return window_attention(*maps, WINDOW, scale, backend=backend)
-        return global_attention(*maps, scale, backend=backend)
+        if self.windows:
+            return window_attention(*maps, WINDOW, self.scale, backend=backend)
+        return global_attention(*maps, self.scale, backend=backend)
 
     def reference_bytes(self) -> int:
         """About what the formula needs at the most: four copies of the attention map."""
         positions = self.maps.side**2
         return 4 * 4 * self.batch * positions * (WINDOW**2 if self.windows else positions)
+
+    @property
+    def scale(self) -> float:
+        """Factor on the inner products."""
+        return self.maps.key_channels**-0.5
 
     @property
     def backward(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from harness import Contender
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 # of the largest value; 16 bits: two units in the last place
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 2**-9, torch.bfloat16: 2**-6}
@@ -31,6 +32,33 @@ def same_as(expected: Sequence[Tensor], tolerance: float) -> Callable[[Sequence[
     return check
 
 
+def unfold(
+    maps: Sequence[Tensor],
+    upstream: Tensor,
+    window: int,
+    scale: float,
+    check: Callable[[Sequence[Tensor]], None],
+) -> Contender:
+    """The formula of window attention with ``F.unfold`` and ``F.fold``."""
+    height, width = upstream.shape[2:]
+    missing = (0, -width % window, 0, -height % window)
+
+    def windows(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, L, m*m, C)
+        columns = F.unfold(F.pad(x, missing), window, stride=window)
+        return columns.unflatten(1, (x.shape[1], -1)).permute(0, 3, 2, 1)
+
+    def call() -> tuple[Tensor, ...]:
+        query, key, value = (windows(x) for x in maps)
+        outside = windows(upstream.new_ones(1, 1, height, width)).mT == 0
+        scores = (scale * query @ key.mT).masked_fill(outside, float('-inf'))
+        columns = (scores.softmax(dim=-1) @ value).permute(0, 3, 2, 1).flatten(1, 2)
+        size = height + missing[3], width + missing[1]
+        out = F.fold(columns, size, window, stride=window)[..., :height, :width]
+        return results(out, maps, upstream)
+
+    return Contender('unfold', lambda: call, check)
+
+
 def convolution(x: Tensor, upstream: Tensor) -> Contender:
     """A 3x3 convolution; checked in a corner against shifted maps times slices of its weights."""
     channels, layout = x.shape[1], x.is_contiguous()
@@ -41,7 +69,7 @@ def convolution(x: Tensor, upstream: Tensor) -> Contender:
 
     def check(actual: Sequence[Tensor]) -> None:
         side = min(8, x.shape[2])
-        padded = nn.functional.pad(x.detach().double(), (1, 1, 1, 1))
+        padded = F.pad(x.detach().double(), (1, 1, 1, 1))
         expected = conv.bias.detach().double()[:, None, None] + sum(
             torch.einsum(
                 'oc,nchw->nohw',
