@@ -67,16 +67,18 @@ class Report:
 
     Args:
         args: What a parser made by ``parser`` found; its threads are set.
+        outputs: Further files that will be written, or ``None``.
 
     Raises:
-        ConversionError: if the device or the folder for the file is missing.
+        ConversionError: if the device or the folder for a file is missing.
     """
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, outputs: Sequence[Path | None] = ()) -> None:
         if args.device.startswith('cuda') and not torch.cuda.is_available():
             raise ConversionError(f'--device {args.device}: there is no GPU here; use cpu')
-        if args.json and not args.json.resolve().parent.is_dir():
-            raise ConversionError(f'--json {args.json}: its folder is missing; make it first')
+        for file in filter(None, (args.json, *outputs)):
+            if not file.resolve().parent.is_dir():
+                raise ConversionError(f'cannot write {file}: its folder is missing; make it first')
         if args.threads:
             torch.set_num_threads(args.threads)
         self.file = args.json
