@@ -56,6 +56,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['mmseg_attn', 'mmseg_attn.*']),
+    package_data={'mmseg_attn.reporting': ['page.html', 'page.css']},
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)
