@@ -1,0 +1,135 @@
+"""Images per second and peak memory of the networks, and of sliding windows over a large image.
+
+    python benchmarks/inference.py [--networks Hybrid-UNet U-Net] [--size 512 512] [--json FILE]
+    python benchmarks/inference.py --large 3000 4000 [--json FILE]
+
+An image is timed from its bytes in memory to its labels. Weights are random: they do not change the
+time. Of a network the scores are compared with those that it gives in float64; of the two ways to
+slide over a large image (MMSegmentation's and ours, with the same weights) the labels have to be
+the same. Peak memory includes the weights.
+"""
+
+import argparse
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from harness import Contender, Row, compare
+from networks import NETWORKS, batch, build, load
+from report import Report, Target, parser
+
+from mmseg_attn.datasets.conversion import at_least, run_cli
+
+UNET = 'U-Net'
+THEIRS, OURS = 'EncoderDecoder', 'LargeImageEncoderDecoder'
+
+
+def network(name: str, args: argparse.Namespace) -> Contender:
+    """Make a contender of a network."""
+    cfg = load(name, args.width)
+    data = batch(args.size, args.batch)
+
+    def build_() -> Callable[[], list]:
+        model = build(cfg, args.device)
+        return lambda: predict(model, data)
+
+    def check(samples: Sequence) -> None:
+        model = build(cfg, args.device)
+        inputs = model.data_preprocessor(copy.deepcopy(data))['inputs']
+        with torch.no_grad():
+            expected = model.double()(inputs.double(), mode='tensor').cpu()
+        actual = torch.stack([sample.seg_logits.data for sample in samples]).cpu()
+        if actual.shape != expected.shape:
+            raise ValueError(f'scores are {tuple(actual.shape)} instead of {tuple(expected.shape)}')
+        off = ((actual - expected).abs().max() / expected.abs().max()).item()
+        if not off < 1e-2:
+            raise ValueError(f'the scores are off by {off:.2g} of the largest in float64')
+
+    return Contender(name, build_, check)
+
+
+def predict(model: torch.nn.Module, data: dict[str, list]) -> list:
+    """Give images to a model as MMEngine's test loop does."""
+    with torch.no_grad():
+        return model.test_step(copy.copy(data))
+
+
+def large(args: argparse.Namespace) -> list[Contender]:
+    """Make two contenders of one network that slides over a large image."""
+    found: dict[str, Any] = {}
+
+    def slider(segmentor: str) -> Contender:
+        cfg = load(UNET, args.width)
+        cfg.model.type = segmentor
+        crop, stride = (args.crop, args.crop), (args.crop * 2 // 3,) * 2
+        cfg.model.test_cfg = dict(mode='slide', crop_size=crop, stride=stride)
+        data = batch(args.large)
+
+        def build_() -> Callable[[], list]:
+            model = build(cfg, args.device)
+            return lambda: predict(model, data)
+
+        def check(samples: Sequence) -> None:
+            labels = samples[0].pred_sem_seg.data
+            others = (labels != found.setdefault('labels', labels)).sum()
+            if others:
+                raise ValueError(f'{others} of {labels.numel()} labels differ')
+
+        return Contender(segmentor, build_, check)
+
+    return [slider(THEIRS), slider(OURS)]
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument('--networks', nargs='+', choices=NETWORKS, metavar='NAME', help='some only')
+    sides = dict(type=at_least(1), nargs=2, metavar=('HEIGHT', 'WIDTH'))
+    made.add_argument('--size', **sides, default=(256, 256), help='default: 256 256')
+    made.add_argument('--large', **sides, help='slide over an image of this size instead')
+    made.add_argument('--crop', type=at_least(16), default=512, help='window; default: %(default)s')
+    made.add_argument('--width', type=at_least(8), help="of the first stage; default: the config's")
+    made.add_argument('--batch', type=at_least(1), default=1, help='default: %(default)s')
+    args = made.parse_args(argv)
+    args.size, args.large = tuple(args.size), args.large and tuple(args.large)
+    if args.large and min(args.large) < args.crop:
+        made.error(f'an image of {args.large} needs --crop {min(args.large)} or less')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    report = Report(args)
+    if args.large:
+        baseline, contenders = THEIRS, large(args)
+        what, images = 'one image, U-Net with ten classes', 1
+        size = args.large
+    else:
+        names = args.networks or list(NETWORKS)
+        baseline = UNET if UNET in names else names[0]
+        contenders = [network(name, args) for name in names]
+        what, images, size = f'batch {args.batch}', args.batch, args.size
+    width = f'base width {args.width}' if args.width else "configs' widths"
+    rows = compare(contenders, baseline, repeats=args.repeats, device=args.device)
+    report.timings(
+        f'{what}, {size[0]}x{size[1]}, {width}',
+        rows,
+        baseline,
+        lambda row: {'images per second': row.median and images / row.median},
+    )
+    if args.large:
+        report.targets += targets(rows)
+    report.close()
+
+
+def targets(rows: Sequence[Row]) -> list[Target]:
+    """Sliding must not cost more than MMSegmentation's, in time or memory."""
+    ours = next(row for row in rows if row.name == OURS)
+    return [
+        Target(f'time, {OURS} / {THEIRS}', 1, ours.ratio),
+        Target(f'peak memory, {OURS} / {THEIRS}', 1, ours.peak_ratio),
+    ]
+
+
+if __name__ == '__main__':
+    run_cli(main)

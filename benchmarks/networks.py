@@ -1,0 +1,82 @@
+"""The project's networks from their configs, at any base width."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmseg.apis import init_model
+from mmseg.structures import SegDataSample
+from torch import nn
+
+CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
+NETWORKS = {  # beginnings of configs' names; which data set a config is for makes no difference
+    'U-Net': 'unet/unet_',
+    'Attention U-Net': 'attention_unet/attention-unet_',
+    'LFA-UNet': 'lfa_unet/lfa-unet_',
+    'DA-UNet': 'da_unet/da-unet_',
+    'CSAM-ResUNet': 'csam_resunet/csam-resunet_',
+    'Hybrid-UNet': 'hybrid_unet/hybrid-unet_',
+    'MSANet': 'msanet/msanet_',
+    'P-UNet': 'p_unet/p-unet_',
+    'U-Net + self-attention': 'unet_self_attention/unet-self-attention_',
+    'R2U-Net': 'r2u_net/r2u-net_',
+    'SA-UNet': 'sa_unet/sa-unet_',
+    'residual U-Net': 'res_unet/res-unet_',
+    'U-Net++': 'unet_plus_plus/unet-plus-plus_',
+    'FR-UNet': 'fr_unet/fr-unet_',
+    'SegNet': 'segnet/segnet_',
+}
+CLASSES = 10
+
+warnings.filterwarnings('ignore', module='mmseg')  # of names that will go
+
+
+def load(name: str, width: int | None = None) -> Config:
+    """Load a network's config, for colour images and ten classes.
+
+    Args:
+        name: one of ``NETWORKS``.
+        width: channels of the first stage; the others' follow. ``None``: as in the config.
+    """
+    cfg = Config.fromfile(min(CONFIGS.glob(f'{NETWORKS[name]}*.py')))
+    model = cfg.model
+    stages = model.backbone.channels
+    for part in ('backbone', 'neck', 'decode_head') if width else ():
+        for key, value in model.get(part, {}).items():
+            # single numbers are the image's channels, except a neck's
+            if key in ('channels', 'in_channels') and (isinstance(value, list) or part == 'neck'):
+                model[part][key] = _scaled(value, width, stages[0])
+            elif key == 'levels':  # channels and kernel size of each convolution
+                model[part][key] = [
+                    [(_scaled(channels, width, stages[0]), side) for channels, side in level]
+                    for level in value
+                ]
+    model.data_preprocessor = dict(
+        type='SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, size_divisor=None
+    )
+    model.backbone.in_channels = 3
+    model.decode_head.num_classes = CLASSES
+    model.test_cfg = dict(mode='whole')
+    return cfg
+
+
+def _scaled(value: Any, width: int, base: int) -> Any:
+    if isinstance(value, list):
+        return [_scaled(each, width, base) for each in value]
+    return value * width // base
+
+
+def build(cfg: Config, device: str) -> nn.Module:
+    """Build a network for inference, with random weights, the same in every run."""
+    torch.manual_seed(0)
+    return init_model(cfg.copy(), device=device)
+
+
+def batch(size: tuple[int, int], number: int = 1) -> dict[str, list]:
+    """Make random images, as a data loader gives them."""
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (number, 3, *size), generator=random, dtype=torch.uint8)
+    meta = dict.fromkeys(('ori_shape', 'img_shape', 'pad_shape'), size)
+    return dict(inputs=list(images), data_samples=[SegDataSample(metainfo=meta) for _ in images])
