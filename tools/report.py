@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         for group in groups
     ]
-    write_bytes(out, render(results, split=args.split, images=args.images).encode())
+    write_bytes(out, render(results, images=args.images).encode())
     for lack in [each.lack for result in results for each in result.results if each.lack]:
         print(f'missing in the page: {lack}')
     print(out)

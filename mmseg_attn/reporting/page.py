@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..reproduction import summarise
 from ..reproduction.machine import environment
 from . import tables
 from .cases import cases
@@ -14,7 +15,7 @@ from .cost import cost, duration
 from .curves import draw, panels
 from .describe import commands
 from .pictures import drawing, hexadecimal
-from .result import GroupResult, Result
+from .result import GroupResult, class_names
 from .scores import confusions
 
 HEADLINES = dict(mIoU='mean IoU', aAcc='pixel accuracy')
@@ -50,12 +51,11 @@ class Part:
     often: Sequence[tuple[str, str, float]] = ()
 
 
-def render(groups: Sequence[GroupResult], *, split: str, images: int) -> str:
+def render(groups: Sequence[GroupResult], *, images: int) -> str:
     """Write the page.
 
     Args:
         groups: The results, side by side.
-        split: The set that was predicted.
         images: How many of the best, of the median and of the worst images are drawn.
     """
     loader = FileSystemLoader(Path(__file__).parent)
@@ -78,13 +78,12 @@ def render(groups: Sequence[GroupResult], *, split: str, images: int) -> str:
         title=_title([group.group.name for group in groups]),
         groups=groups,
         runs=len(results),
-        split=split,
         images=sorted({len(each.images) for each in evaluated}),
         sources=list(dict.fromkeys(result.source for result in results if result.source)),
         notes=list(dict.fromkeys(result.lack for result in results if result.lack)),
-        figures=_figures(results[0]) if len(results) == 1 else [],
-        compared=tables.compared(scored) if len(results) > 1 and scored else None,
-        parts=[_part(group) for group in scored],
+        figures=_figures(groups[0]) if len(groups) == 1 else [],
+        compared=tables.compared(scored) if len(scored) > 1 else None,
+        parts=[_part(group) for group in scored if class_names(group.results)],
         curves=_curves(groups),
         cases=cases(groups, images),
         costs=tables.costs(groups),
@@ -131,12 +130,18 @@ def _configs(groups: Sequence[GroupResult]) -> dict[Path, str]:
     return {file: file.read_text(encoding='utf-8', errors='replace') for file in files if file}
 
 
-def _figures(result: Result) -> list[tuple[str, str]]:
-    """The few figures of a single run that one looks for first."""
-    metrics, spent = result.metrics, cost(result)
-    found = [(name, f'{metrics[key]:.1f} %') for key, name in HEADLINES.items() if key in metrics]
+def _figures(group: GroupResult) -> list[tuple[str, str]]:
+    """The few figures of a single group that one looks for first."""
+    summary = summarise([result.metrics for result in group.results])
+    found = []
+    for key, name in HEADLINES.items():
+        if key in summary:
+            mean, std = summary[key]['mean'], summary[key]['std']
+            found.append((name, f'{mean:.1f} %' if std is None else f'{mean:.1f} ± {std:.1f} %'))
+    spent = cost(group.results[0])
     if spent.complexity:
-        found.append(('parameters', f'{spent.complexity.parameters / 1e6:.2f} M'))
+        found.append(('parameters', tables.millions(spent.complexity.parameters)))
     if spent.training:
-        found.append(('training', duration(spent.training)))
+        several = len(group.results) > 1
+        found.append(('training' + ' of a run' * several, duration(spent.training)))
     return found

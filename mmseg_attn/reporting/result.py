@@ -1,6 +1,7 @@
 """The scores of a run, from the best source there is."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -68,8 +69,9 @@ def find_result(
             return Result(run, evaluation.metrics, f'{split} set', evaluation)
         except ConversionError as error:
             lack = f'no predictions of {run.name}: {error}'
-    metrics, source = _recorded(run, split)
-    return Result(run, metrics, source, lack=lack)
+    recorded, source = _recorded(run, split)
+    recalls = {f'Recall{k[3:]}': v for k, v in recorded.items() if k.startswith('Acc.')}
+    return Result(run, recalls | recorded, source, lack=lack)
 
 
 def class_names(results: Iterable[Result]) -> list[str]:
@@ -86,7 +88,8 @@ def _recorded(run: Run, split: str) -> tuple[dict[str, float], str]:
         done = run.folder / 'cross_validation.json'
         if done.is_file() and 'metrics' in (content := json.loads(done.read_text())):
             return content['metrics'], 'test set, from cross_validation.json'
-        for folder in (run.folder / 'test', run.folder.parent / 'test', run.folder):
+        beside = [run.folder.parent / 'test'] if run.folder.name == 'train' else []
+        for folder in (run.folder / 'test', *beside, run.folder):
             try:
                 return find_metrics(folder), 'test set, from the log of the test'
             except RunError:
@@ -94,5 +97,6 @@ def _recorded(run: Run, split: str) -> tuple[dict[str, float], str]:
     best = run.log.best()
     if best is None:
         return {}, ''
-    metrics = {k: v for k, v in run.log.scores[best[0]].items() if isinstance(v, int | float)}
+    entry = run.log.scores[best[0]]
+    metrics = {k: v for k, v in entry.items() if isinstance(v, int | float) and math.isfinite(v)}
     return metrics, f'validation at {run.log.unit} {best[0]}, from the log'

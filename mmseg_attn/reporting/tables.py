@@ -158,7 +158,7 @@ def costs(groups: Sequence[GroupResult]) -> Table:
     sizes = {each.shape for several in found for each in several if each.complexity}
     size = ' of ' + ' x '.join(map(str, *sizes)) if len(sizes) == 1 else ''
     quantities = {
-        'parameters': (lambda c: c.complexity and c.complexity.parameters, _millions),
+        'parameters': (lambda c: c.complexity and c.complexity.parameters, millions),
         f'FLOPs for an image{size}': (lambda c: c.complexity and c.complexity.flops, _billions),
         'time per iteration of the training': (lambda c: c.iteration, duration),
         'time of the training with validations': (lambda c: c.training, duration),
@@ -218,7 +218,8 @@ def _percent(value: float | None) -> str:
     return NONE if value is None else f'{value:.2f}'
 
 
-def _millions(value: float) -> str:
+def millions(value: float) -> str:
+    """A large number in millions."""
     return f'{value / 1e6:.2f} M'
 
 

@@ -12,7 +12,7 @@ from tests.reporting.test_pictures import decoded
 
 
 def page(*groups, images: int = 1) -> Page:
-    return Page(render(groups, split='test', images=images))
+    return Page(render(groups, images=images))
 
 
 def headings(found: Page) -> list[str]:
@@ -25,7 +25,7 @@ def headings(found: Page) -> list[str]:
 def one(tmp_path_factory):
     """The page of one run, as text."""
     group = make_result(tmp_path_factory.mktemp('one'), 'x', 1)
-    return render([group], split='test', images=1)
+    return render([group], images=1)
 
 
 @pytest.fixture(scope='module')
@@ -99,6 +99,16 @@ def test_a_run_of_which_the_log_alone_is_left(bare):
     found = page(bare('x'))
     assert headings(found) == ['Training', 'Cost', 'Setup']
     assert 'x holds no config' in found.text
+
+
+def test_means_alone_are_told_but_no_table_of_classes(bare):
+    groups = [bare('x'), bare('y')]
+    for group, value in zip(groups, (50.0, 60.0), strict=True):
+        group.results[0].metrics, group.results[0].source = {'mIoU': value}, 'test set'
+    found = page(groups[0])
+    assert headings(found) == ['Training', 'Cost', 'Setup']
+    assert '50.0 % ' in found.text
+    assert 'mean IoU 50.00 60.00 ' in page(*groups).text
 
 
 @pytest.mark.parametrize(

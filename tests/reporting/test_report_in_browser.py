@@ -67,7 +67,7 @@ def browse(tmp_path):
 def text(tmp_path_factory):
     make = partial(make_result, tmp_path_factory.mktemp('runs'))
     groups = [make('unet', 0, 1), make('<lfa>', 2), make('third', 1)]
-    return render(groups, split='test', images=1)
+    return render(groups, images=1)
 
 
 @pytest.fixture

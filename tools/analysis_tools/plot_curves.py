@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> None:
         picture
     )
     write_bytes(args.out, picture.getvalue())
-    print(f'{args.out}: {len(wanted)} panels of {sum(len(group.runs) for group in groups)} runs')
+    runs = sum(len(group.runs) for group in groups)
+    print(f'{args.out}: {len(wanted)} panels of {runs} run{"s" * (runs > 1)}')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,178 @@
+"""A report on a tiny training, and on what is left of others."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from mmseg_attn.datasets.conversion import ConversionError
+from tests.data.work_dirs import write_start
+from tests.reporting.html import Page
+from tools import report
+
+CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
+OPTIONS = [
+    *['model.backbone.channels=[4,8]', 'model.decode_head.in_channels=[4,8]'],
+    *['train_cfg.max_iters=4', 'train_cfg.val_interval=2', 'default_hooks.logger.interval=1'],
+    'train_dataloader.dataset.pipeline.2.crop_size=(32,32)',
+    *[
+        f'{split}_dataloader.{option}'
+        for split in ('train', 'val', 'test')
+        for option in ('num_workers=0', 'persistent_workers=False')
+    ],
+]
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, pseudo_data):
+    """The work folder of a training of four iterations."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    folder = tmp_path_factory.mktemp('work') / 'small'
+    command = [sys.executable, '-W', 'ignore', 'tools/train.py', CONFIG, '--work-dir', str(folder)]
+    done = subprocess.run(
+        [*command, '--cfg-options', *OPTIONS],
+        cwd=root,
+        env=os.environ | pseudo_data | dict(PYTHONPATH=root, OMP_NUM_THREADS='1'),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture
+def work_dir(trained, tmp_path):
+    """A copy of it that a test may change."""
+    return shutil.copytree(trained, tmp_path / 'small')
+
+
+def made(*arguments) -> Page:
+    report.main([str(each) for each in arguments])
+    *_, last = arguments
+    return Page(last.read_text(encoding='utf-8'))
+
+
+def logged(work_dir) -> list[dict]:
+    (file,) = work_dir.glob('*/vis_data/scalars.json')
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_the_page_says_what_the_validation_has_measured(work_dir, tmp_path, capsys):
+    found = made(work_dir, '--split', 'val', '--out', tmp_path / 'x.html')
+    best = max((each for each in logged(work_dir) if 'mIoU' in each), key=lambda e: e['mIoU'])
+    assert f'{best["mIoU"]:.1f} % ' in found.text
+    for name in ('membrane', 'mitochondria', 'synapse', 'extracellular', 'intracellular'):
+        shown = re.search(rf'{name} ([\d.]+) ', found.text)[1]
+        assert float(shown) == pytest.approx(best[f'IoU.{name}'], abs=0.0051)
+    assert len(found.all('img')) == 3 + len(found.all('article')) * 4  # three curves
+    assert len(found.all('article')) == 2  # two images: best and worst
+    assert 'val set, 2 images' in found.text
+    assert 'missing' not in capsys.readouterr().out
+
+
+def test_beside_the_training_by_default(work_dir, capsys):
+    report.main([str(work_dir)])
+    assert 'test set, 2 images' in Page((work_dir / 'report.html').read_text()).text
+    assert capsys.readouterr().out == f'{work_dir}/report.html\n'
+    assert not [path for path in work_dir.iterdir() if path.name.endswith('unfinished')]
+
+
+def test_without_a_checkpoint(work_dir, tmp_path, capsys):
+    for file in work_dir.glob('*.pth'):
+        file.unlink()
+    found = made(work_dir, '--out', tmp_path / 'x.html')
+    said = f'{work_dir} holds no checkpoint: no predictions'
+    assert said in found.text
+    assert f'missing in the page: {said}' in capsys.readouterr().out
+    assert 'validation at iteration' in found.text
+    assert not found.all('article')
+    assert 'parameters' in found.text
+
+
+def test_without_data(work_dir, tmp_path, monkeypatch):
+    (config,) = work_dir.glob('*.py')
+    config.write_text(re.sub(r"data_root\s*=\s*'[^']*'", "data_root='gone'", config.read_text()))
+    found = made(work_dir, '--out', tmp_path / 'x.html')
+    said = 'The split file gone/splits/fold0/test.txt is missing: run python tools/dataset_conv'
+    assert said in found.text
+    assert not found.all('article')
+
+
+def test_a_checkpoint_that_does_not_fit(work_dir, tmp_path):
+    for file in work_dir.glob('best_*.pth'):
+        file.write_bytes(b'nothing')
+    found = made(work_dir, '--out', tmp_path / 'x.html')
+    assert 'cannot be read as a checkpoint' in found.text
+
+
+def test_an_image_that_is_damaged(work_dir, tmp_path, pseudo_data):
+    data = shutil.copytree(pseudo_data['DROSOPHILA_ROOT'], tmp_path / 'data')
+    name = (data / 'splits/fold0/test.txt').read_text().split()[0]
+    (data / f'images/{name}.png').write_bytes(b'nothing')
+    (config,) = work_dir.glob('*.py')
+    config.write_text(config.read_text().replace(pseudo_data['DROSOPHILA_ROOT'], str(data)))
+    found = made(work_dir, '--out', tmp_path / 'x.html')
+    assert 'no predictions of small: ' in found.text
+
+
+def test_what_was_tested_before_stands_in(work_dir, tmp_path):
+    for file in work_dir.glob('*.pth'):
+        file.unlink()
+    metrics = {'mIoU': 12.34, 'IoU.synapse': 12.34, 'Acc.synapse': 56.78}
+    (work_dir / 'test/20240102_030405').mkdir(parents=True)
+    (work_dir / 'test/20240102_030405/x.json').write_text(json.dumps(metrics))
+    found = made(work_dir, '--out', tmp_path / 'x.html')
+    assert 'test set, from the log of the test' in found.text
+    assert 'synapse 12.34 56.78 ' in found.text
+    (work_dir / 'cross_validation.json').write_text(json.dumps(dict(metrics={'mIoU': 98.7})))
+    found = made(work_dir, '--out', tmp_path / 'x.html')
+    assert 'test set, from cross_validation.json' in found.text
+    assert '98.7 %' in found.text
+
+
+def test_folds_have_mean_and_deviation(trained, tmp_path):
+    for fold in range(2):
+        folder = shutil.copytree(trained, tmp_path / f'cv/fold{fold}')
+        for file in folder.glob('*.pth'):
+            file.unlink()
+        metrics = {'mIoU': 60.0 + 2 * fold, 'IoU.synapse': 60.0 + 2 * fold}
+        (folder / 'cross_validation.json').write_text(json.dumps(dict(metrics=metrics)))
+    found = made(tmp_path / 'cv', '--out', tmp_path / 'x.html')
+    assert '61.0 ± 1.4 %' in found.text
+    assert 'synapse 61.00 1.41 60.00 62.00 ' in found.text
+
+
+def test_runs_side_by_side(work_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_start(tmp_path / 'other/1', losses={1: 1.0}, scores={1: {'mIoU': 5.0, 'IoU.a': 5.0}})
+    report.main([str(work_dir), 'other'])
+    found = Page((tmp_path / 'report.html').read_text(encoding='utf-8'))
+    assert 'small and other' in found.text
+    assert 'other holds no config' in found.text
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['nothing'], 'nothing is no folder'),
+        (['.'], 'holds no log of a training'),
+        (['small', '--out', 'small'], 'small is a folder: give the name of a file'),
+        (['small', '--device', 'cuda:99'], '--device cuda:99 cannot be used: '),
+        (['small', '--out', 'file/x.html'], 'file'),
+    ],
+)
+def test_mistakes_are_one_sentence_and_write_nothing(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_start(tmp_path / 'small/1', losses={1: 1.0})
+    (tmp_path / 'file').touch()
+    before = set(tmp_path.rglob('*'))
+    with pytest.raises((ConversionError, OSError), match=message) as error:
+        report.main(arguments)
+    assert '\n' not in str(error.value)
+    assert set(tmp_path.rglob('*')) == before
