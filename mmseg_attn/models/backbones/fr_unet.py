@@ -4,7 +4,8 @@ Paper: Liu et al., "Full-Resolution Network and Dual-Threshold Iteration for Ret
 Coronary Angiograph Segmentation" (IEEE JBHI 26(9), 2022). Its details here are those of the
 authors' published code; the dual-threshold iteration, a postprocessing for vessels, is left out.
 
-With four levels, node (i, c) at level i (stride 2 ** i) and column c exists for ``|c| <= 3 - i``, and
+With four levels, node (i, c) at level i (stride 2 ** i) and column c exists for
+``|c| <= 3 - i``, and
 
     X[i, c] = R(A([down(X[i - 1, c - 1]), X[i, c - 1], up(X[i + 1, c - 1])]))
 
