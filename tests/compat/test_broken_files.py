@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from tests.hostile import claim, cut, zip_in_zip
 
 LIMIT = 2 * 2**30  # more than a refusal may take
 BILLION = struct.pack('<i', 10**9)
@@ -60,12 +61,6 @@ def directory(file: Path, offset: int, value: bytes) -> None:
     file.write_bytes(data)
 
 
-def zip_in_zip(file: Path) -> None:
-    inner = file.rename(file.with_name('inner.pth'))
-    with zipfile.ZipFile(file, 'w') as archive:
-        archive.write(inner, 'inner.pth')
-
-
 def one_record_many_times(file: Path) -> None:
     """A hundred names for the same bytes."""
     with zipfile.ZipFile(file, 'w') as archive:
@@ -84,10 +79,6 @@ def legacy(file: Path) -> None:
     content = dict(state_dict=dict(weight=torch.arange(6.0)))
     torch.save(content, file, _use_new_zipfile_serialization=False)
     file.write_bytes(file.read_bytes().replace(b'K\x06', b'J' + BILLION))
-
-
-def cut(part: float) -> Callable[[Path], None]:
-    return lambda file: file.write_bytes(file.read_bytes()[: int(file.stat().st_size * part)])
 
 
 BROKEN = {
@@ -114,6 +105,7 @@ BROKEN = {
         lambda f: directory(f, 20, struct.pack('<II', 3 * 2**30, 3 * 2**30)),
         'claims to hold',
     ),
+    'a record of 10 GB': (lambda f: claim(f, 10**10), r'claims to hold 1\d{10} bytes'),
     'a record many times': (one_record_many_times, r'claims to hold 1\d{8} bytes, but has 1\d{6}'),
     'compressed zeros': (
         lambda f: rewritten(
@@ -128,8 +120,8 @@ BROKEN = {
     'empty file': (lambda f: f.write_bytes(b''), 'is not what torch.save writes'),
     'text': (lambda f: f.write_text('<html>Not Found</html>'), 'is not what torch.save writes'),
     'zeros': (lambda f: f.write_bytes(bytes(10**5)), 'is not what torch.save writes'),
-    'cut in half': (cut(0.5), 'its end is missing'),
-    'end cut off': (cut(0.98), 'its end is missing'),
+    'cut in half': (lambda f: cut(f, 0.5), 'its end is missing'),
+    'end cut off': (lambda f: cut(f, 0.98), 'its end is missing'),
     'changed byte of a weight': (
         lambda f: f.write_bytes(f.read_bytes().replace(struct.pack('<f', 5), b'\x01\x02\x03\x04')),
         "checksum of 'small/data/0' in it is wrong",

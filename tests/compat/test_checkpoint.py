@@ -1,7 +1,6 @@
 """What the loader promises about one file; test_checkpoint_routes.py has those who call it."""
 
 import io
-import os
 import pickle
 import random
 import zipfile
@@ -16,6 +15,7 @@ from mmengine.logging import HistoryBuffer
 
 from mmseg_attn.compat import checkpoint
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from tests.hostile import make_folder
 
 
 @pytest.fixture
@@ -28,14 +28,6 @@ def genuine(tmp_path):
     )
     torch.save(content, tmp_path / 'genuine.pth')
     return tmp_path / 'genuine.pth'
-
-
-class Touch:
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.marker),)
 
 
 def rewritten(source: Path, target: Path, old: bytes, new: bytes, packing=zipfile.ZIP_STORED):
@@ -62,7 +54,7 @@ def test_both_spellings_of_numpy(genuine, tmp_path, new):
 
 def test_the_environment_cannot_switch_it_off(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
-    torch.save(Touch(tmp_path / 'marker'), tmp_path / 'checkpoint.pth')
+    torch.save(make_folder(tmp_path / 'marker'), tmp_path / 'checkpoint.pth')
     with pytest.raises(CheckpointError):
         load_file(tmp_path / 'checkpoint.pth')
     assert not (tmp_path / 'marker').exists()

@@ -1,7 +1,6 @@
 """Every way in which MMEngine and MMSegmentation load a checkpoint is a safe one, and works."""
 
 import json
-import os
 import pickle
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from tests.hostile import make_folder
 
 
 class Numbers(torch.utils.data.Dataset):
@@ -109,14 +109,6 @@ def loads(monkeypatch):
     monkeypatch.setattr(torch, 'load', spy)
     yield calls
     assert all(settings['weights_only'] is True for settings in calls)
-
-
-class Touch:
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.marker),)
 
 
 def test_all_of_a_checkpoint_comes_back(genuine):
@@ -247,7 +239,7 @@ def test_every_scheme_is_safe(scheme, served, genuine, tmp_path, loads, monkeypa
     for cached in folder.glob('cache/**/file.pth'):
         cached.unlink()
     marker = tmp_path / 'marker'
-    torch.save(dict(state_dict=Touch(marker)), file)
+    torch.save(dict(state_dict=make_folder(marker)), file)
     with pytest.raises(CheckpointError, match=r"asks for 'posix\.mkdir'"):
         CheckpointLoader.load_checkpoint(address)
     assert len(loads) == 2

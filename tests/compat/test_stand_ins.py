@@ -1,10 +1,8 @@
 """Files that want more than data are refused, and nothing of them runs."""
 
-import functools
 import os
 import pickle
 import re
-import subprocess
 from collections import OrderedDict
 from pathlib import Path
 
@@ -15,59 +13,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
-
-
-class Call:
-    """Is pickled as a call, with a state to be set on the result if there is one."""
-
-    def __init__(self, function, *arguments, state=None):
-        self.parts = (function, arguments, state)
-
-    def __reduce__(self):
-        return self.parts[: 2 if self.parts[2] is None else 3]
-
-    def __call__(self):
-        """Only so that pickle takes a call for a function."""
-
-
-def get(owner, name):
-    return Call(getattr, owner, name)
-
-
-def open_by_getattr(marker: str) -> Call:
-    """HistoryBuffer.__init__.__globals__['__builtins__']['open'](marker, 'w')."""
-    names = get(get(HistoryBuffer, '__init__'), '__globals__')
-    builtins = Call(get(names, 'get'), '__builtins__')
-    return Call(Call(get(builtins, 'get'), 'open'), marker, 'w')
-
-
-def in_history(marker: str) -> HistoryBuffer:
-    buffer = HistoryBuffer([1.0], [1])
-    buffer.more = Call(os.system, f'touch {marker}')
-    return buffer
-
-
-def in_tensor(marker: str) -> torch.Tensor:
-    tensor = torch.zeros(2)
-    tensor.more = Call(eval, f'open({marker!r}, "w")')
-    return tensor
-
-
-# What the file asks for, and a content that makes the file ``marker`` if it is believed.
-HOSTILE = {
-    'posix.system': lambda m: Call(os.system, f'touch {m}'),
-    'eval': lambda m: [dict(deep=(Call(eval, f'open({m!r}, "w")'),))],
-    'exec': lambda m: Call(exec, f'open({m!r}, "w")'),
-    'open': lambda m: Call(open, m, 'w'),
-    'check_call': lambda m: Call(subprocess.check_call, ['touch', m]),
-    'functools.partial': lambda m: Call(Call(functools.partial, open, m, 'w')),
-    'pickle.loads': lambda m: Call(pickle.loads, pickle.dumps(Call(open, m, 'w'))),
-    'pathlib': lambda m: Call(Path.touch, Path(m)),
-    "getattr(HistoryBuffer, '__init__')": open_by_getattr,
-    'numpy.dtype': lambda m: np.array([Call(os.system, f'touch {m}')], dtype=object),
-    'posix.system ': in_history,
-    'eval ': in_tensor,
-}
+from tests.hostile import PROGRAMS, Call, get
 
 
 @pytest.fixture(params=[True, False], ids=['zip', 'legacy'])
@@ -97,10 +43,10 @@ def assert_refused(file: Path, wanted: str) -> None:
     assert 'weights_only' not in sentence
 
 
-@pytest.mark.parametrize('wanted', HOSTILE)
+@pytest.mark.parametrize('wanted', PROGRAMS)
 def test_hostile_content_is_refused_and_does_not_run(save, wanted, tmp_path):
     marker = tmp_path / 'marker'
-    file = save(dict(state_dict=HOSTILE[wanted](str(marker))))
+    file = save(dict(state_dict=PROGRAMS[wanted](str(marker))))
     assert_refused(file, wanted.strip())
     assert not marker.exists()
     torch.load(file, weights_only=False)

@@ -2,11 +2,8 @@
 
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from mmseg.registry import TRANSFORMS
 from PIL import Image
 
 from mmseg_attn.datasets.checking import KINDS, Report, check, check_config
+from tests.processes import run_script
 from tools import check_dataset
 
 SIZE = 16
@@ -649,28 +647,17 @@ def test_what_only_the_data_set_refuses_is_told(floodnet):
     assert re.search('6010_lab.png .*: get the complete', report.findings[1].message)
 
 
-def run(arguments: list[str], root: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', 'tools/check_dataset.py', *arguments],
-        cwd=root,
-        env=os.environ | dict(PYTHONPATH=str(root), OMP_NUM_THREADS='1'),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_as_a_process(folder, root):
+def test_as_a_process(folder):
     path, result = folder / 'config.py', folder / 'result.json'
     config(folder).dump(path)
-    done = run([str(path), '--json', str(result)], root)
+    done = run_script('tools/check_dataset.py', path, '--json', result)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith('0 errors, 0 warnings: nothing spoils a run.\n')
     assert 'checking train 6/6' in done.stderr
     assert json.loads(result.read_text())['findings'] == []
 
     mask(folder, 2, labels(0, 1, 7))
-    done = run([str(path), '--json', str(result), '--workers', '1'], root)
+    done = run_script('tools/check_dataset.py', path, '--json', result, '--workers', '1')
     assert done.returncode == 1
     assert 'Traceback' not in done.stderr
     assert 'ERRORS\n  train: masks with values that are no class: 1 of 6; 7 (85 px)' in done.stdout
@@ -696,19 +683,19 @@ def test_warnings_alone_are_no_failure(folder, capsys):
     ('text', 'message'),
     [(None, 'config.py is missing: name a config file'), ('x = 1', 'the config has no data set')],
 )
-def test_no_config_is_one_sentence(tmp_path, root, text, message):
+def test_no_config_is_one_sentence(tmp_path, text, message):
     if text:
         (tmp_path / 'config.py').write_text(text)
-    done = run([str(tmp_path / 'config.py')], root)
+    done = run_script('tools/check_dataset.py', tmp_path / 'config.py')
     assert done.returncode == 1
     assert message in done.stderr.splitlines()[-1]
     assert 'Traceback' not in done.stderr
 
 
-def test_options_change_the_config(folder, root):
+def test_options_change_the_config(folder):
     config(folder).dump(folder / 'config.py')
     options = ['--cfg-options', 'model.decode_head.num_classes=3', '--sample', '1']
-    done = run([str(folder / 'config.py'), *options], root)
+    done = run_script('tools/check_dataset.py', folder / 'config.py', *options)
     assert done.returncode == 1
     assert 'BaseSegDataset has 2 classes and the decode head 3' in done.stdout
 

@@ -1,0 +1,66 @@
+"""Run scripts as processes of their own that need not import the whole stack again."""
+
+import gc
+import multiprocessing
+import os
+import runpy
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory
+
+CHILD = '__child__'  # name of this module in the process
+PRELOADED = ['mmseg.apis', 'mmseg_attn', 'matplotlib.pyplot']
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_script(
+    script: str, *arguments: object, env: Mapping[str, str] | None = None, limit: float = 300
+) -> CompletedProcess:
+    """Run a script in a fork of a server that has imported the stack and done nothing else.
+
+    What only a new interpreter shows, such as a missing import, is for ``subprocess``.
+
+    Args:
+        script: its file, from the project's folder, in which it runs.
+        arguments: its command line.
+        env: what is added to the environment.
+        limit: seconds after which it is killed.
+
+    Returns:
+        Exit code and outputs, as of ``subprocess.run``.
+    """
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(PRELOADED)
+    with TemporaryDirectory() as folder:
+        outputs = [Path(folder, name) for name in ('out', 'err')]
+        job = (script, [str(each) for each in arguments], os.environ | dict(env or {}), outputs)
+        # the server finds this file by its path: it knows no package called tests
+        process = context.Process(target=runpy.run_path, args=(__file__, dict(job=job), CHILD))
+        process.start()
+        process.join(limit)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        texts = [each.read_text(errors='replace') for each in outputs]
+    return CompletedProcess([script, *arguments], process.exitcode, *texts)
+
+
+def _run(script: str, arguments: list[str], env: dict[str, str], outputs: list[Path]) -> None:
+    for stream, file in zip((1, 2), outputs, strict=True):
+        os.dup2(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_APPEND), stream)
+    gc.freeze()  # as in conftest.py
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(ROOT)
+    warnings.simplefilter('ignore')
+    path = str(ROOT / script)
+    sys.argv = [path, *arguments]
+    sys.path.insert(0, str(Path(path).parent))
+    runpy.run_path(path, run_name='__main__')
+
+
+if __name__ == CHILD:
+    _run(*job)  # noqa: F821  runpy gives it
