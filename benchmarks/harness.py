@@ -70,6 +70,7 @@ def compare(
     repeats: int = 5,
     device: str = 'cpu',
     least: float = 0.01,
+    memory: bool = True,
 ) -> list[Row]:
     """Check contenders, then time them in turns.
 
@@ -79,6 +80,7 @@ def compare(
         repeats: Number of turns.
         device: Where they run.
         least: Seconds that a turn of one contender takes at least; short calls are repeated.
+        memory: Whether peak memory is measured.
 
     Raises:
         ConversionError: if a contender returns something wrong; nothing was timed then.
@@ -86,7 +88,7 @@ def compare(
     present = [each for each in contenders if not each.left_out]
     calls, peaks, numbers = {}, {}, {}
     for each in present:
-        with peak_memory(device) as peak:
+        with peak_memory(device) if memory else contextlib.nullcontext(Peak()) as peak:
             call = each.build()
             call()  # warms up and makes what is made once
             begin = time.perf_counter()

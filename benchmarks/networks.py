@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmseg.apis import init_model
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import nn
+
+import mmseg_attn  # noqa: F401  registers the parts
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 NETWORKS = {  # beginnings of configs' names; which data set a config is for makes no difference
@@ -31,6 +34,12 @@ NETWORKS = {  # beginnings of configs' names; which data set a config is for mak
 CLASSES = 10
 
 warnings.filterwarnings('ignore', module='mmseg')  # of names that will go
+init_default_scope('mmseg')
+
+
+def config_file(name: str, data_set: str = '') -> Path:
+    """Find a config of a network."""
+    return min(CONFIGS.glob(f'{NETWORKS[name]}*{data_set}.py'))
 
 
 def load(name: str, width: int | None = None) -> Config:
@@ -40,26 +49,32 @@ def load(name: str, width: int | None = None) -> Config:
         name: one of ``NETWORKS``.
         width: channels of the first stage; the others' follow. ``None``: as in the config.
     """
-    cfg = Config.fromfile(min(CONFIGS.glob(f'{NETWORKS[name]}*.py')))
+    cfg = Config.fromfile(config_file(name))
     model = cfg.model
-    stages = model.backbone.channels
-    for part in ('backbone', 'neck', 'decode_head') if width else ():
-        for key, value in model.get(part, {}).items():
-            # single numbers are the image's channels, except a neck's
-            if key in ('channels', 'in_channels') and (isinstance(value, list) or part == 'neck'):
-                model[part][key] = _scaled(value, width, stages[0])
-            elif key == 'levels':  # channels and kernel size of each convolution
-                model[part][key] = [
-                    [(_scaled(channels, width, stages[0]), side) for channels, side in level]
-                    for level in value
-                ]
+    if width:
+        scale(model, width)
     model.data_preprocessor = dict(
-        type='SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, size_divisor=None
+        type='SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, size_divisor=1
     )
     model.backbone.in_channels = 3
     model.decode_head.num_classes = CLASSES
     model.test_cfg = dict(mode='whole')
     return cfg
+
+
+def scale(model: dict, width: int) -> None:
+    """Give the first stage ``width`` channels, and the others as many times those that they had."""
+    base = model['backbone']['channels'][0]
+    for part in ('backbone', 'neck', 'decode_head'):
+        for key, value in model.get(part, {}).items():
+            # single numbers are the image's channels, except a neck's
+            if key in ('channels', 'in_channels') and (isinstance(value, list) or part == 'neck'):
+                model[part][key] = _scaled(value, width, base)
+            elif key == 'levels':  # channels and kernel size of each convolution
+                model[part][key] = [
+                    [(_scaled(channels, width, base), side) for channels, side in level]
+                    for level in value
+                ]
 
 
 def _scaled(value: Any, width: int, base: int) -> Any:
@@ -71,7 +86,7 @@ def _scaled(value: Any, width: int, base: int) -> Any:
 def build(cfg: Config, device: str) -> nn.Module:
     """Build a network for inference, with random weights, the same in every run."""
     torch.manual_seed(0)
-    return init_model(cfg.copy(), device=device)
+    return MODELS.build(cfg.model).to(device).eval()
 
 
 def batch(size: tuple[int, int], number: int = 1) -> dict[str, list]:

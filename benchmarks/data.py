@@ -1,0 +1,204 @@
+"""The share of a training iteration that is spent waiting for data, from files and from memory.
+
+    python benchmarks/data.py [--data data/drosophila] [--workers 2] [--json FILE]
+
+A U-Net trains for an epoch of the Drosophila crops at a time. ``waiting`` is the share of the epoch
+in which the training stands still for want of a batch, the start of the epoch included. The loaders
+are also timed without the training. Every image that comes out of a loader is compared with the
+file. ``decoded`` counts the files that were decoded, over all epochs; ``worker MiB`` is the memory
+that a worker shares with no other process, where the system tells (Linux).
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import networks
+import torch
+from harness import Contender, Row, compare, synchronize
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+from mmseg.registry import DATASETS, MODELS, TRANSFORMS
+from report import MIB, Report, Target, parser
+
+from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.datasets.in_memory import Recall
+
+
+class Counter:
+    """Counts the files that are decoded, in this process and in the workers that it forks."""
+
+    def __init__(self) -> None:
+        self.now: Any = None
+        for name in ('LoadImageFromFile', 'LoadStrictAnnotations'):
+            kind = TRANSFORMS.get(name)
+            kind.transform = self._counted(kind.transform)
+
+    def start(self) -> Any:
+        """Count for a new contender from now on; the workers of others keep their count."""
+        self.now = multiprocessing.Value('q', 0)
+        return self.now
+
+    def _counted(self, transform: Callable) -> Callable:
+        def counted(*args: Any) -> Any:
+            with self.now.get_lock():
+                self.now.value += 1
+            return transform(*args)
+
+        return counted
+
+
+class Epochs:
+    """A contender: runs an epoch at a call.
+
+    Args:
+        cfg: the config.
+        args: the options.
+        in_memory: whether the data set is kept in memory.
+        train: whether a network trains, or the batches are only taken.
+        counter: what counts the decoded files.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        args: argparse.Namespace,
+        *,
+        in_memory: bool,
+        train: bool,
+        counter: Counter,
+    ) -> None:
+        self.cfg, self.args, self.in_memory, self.train = cfg, args, in_memory, train
+        self.counter = counter
+        self.waiting: list[float] = []  # share of each epoch
+        self.kept: int | None = None  # bytes
+
+    def build(self) -> Callable[[], dict[str, int]]:
+        """Start the loader and build the network."""
+        self.decoded = self.counter.start()
+        cfg = self.cfg.train_dataloader.copy()
+        if self.in_memory:
+            cfg.dataset = dict(type='InMemoryDataset', dataset=cfg.dataset)
+        self.loader = Runner.build_dataloader(cfg, seed=0)
+        first = self.loader.dataset.pipeline.transforms[0]
+        self.kept = first.content.nbytes if isinstance(first, Recall) else None
+        step = self.step() if self.train else lambda batch: None
+        return lambda: self.epoch(step)
+
+    def step(self) -> Callable[[dict], Any]:
+        """Build a network, and return what trains it on a batch."""
+        torch.manual_seed(0)
+        model = MODELS.build(self.cfg.model).to(self.args.device).train()
+        optim_wrapper = build_optim_wrapper(model, self.cfg.optim_wrapper)
+        return lambda batch: model.train_step(batch, optim_wrapper)
+
+    def epoch(self, step: Callable[[dict], Any]) -> dict[str, int]:
+        """Run an epoch; return the sum of the grey levels of each image."""
+        sums, waited = {}, 0.0
+        begin = now = time.perf_counter()
+        for batch in self.loader:
+            waited += time.perf_counter() - now
+            for image, sample in zip(batch['inputs'], batch['data_samples'], strict=True):
+                sums[sample.img_path] = int(image.sum())
+            step(batch)
+            synchronize(self.args.device)
+            now = time.perf_counter()
+        waited += time.perf_counter() - now
+        self.waiting.append(waited / (time.perf_counter() - begin))
+        return sums
+
+    def more(self, row: Row) -> dict[str, Any]:
+        """Further columns of the table."""
+        return {
+            'waiting': statistics.median(self.waiting[-self.args.repeats :])
+            if self.train
+            else None,
+            'images per second': len(self.loader.dataset) / row.median,
+            'decoded': f'{self.decoded.value} in {len(self.waiting)} epochs',
+            'cache MiB': self.kept and self.kept / MIB,
+            'worker MiB': self.private_mib(),
+        }
+
+    def private_mib(self) -> float | None:
+        """Measure what a worker shares with no other process, the mean of all."""
+        workers = getattr(self.loader._iterator, '_workers', [])
+        files = [Path(f'/proc/{worker.pid}/smaps_rollup') for worker in workers]
+        if not files or not all(file.exists() for file in files):
+            return None
+        lines = [line.split() for file in files for line in file.read_text().splitlines()]
+        kib = sum(int(line[1]) for line in lines if line[0] in ('Private_Clean:', 'Private_Dirty:'))
+        return kib / 1024 / len(files)
+
+
+def load(args: argparse.Namespace) -> Config:
+    """Load the config, its data set cut to ``--images``."""
+    if not (args.data / 'splits').is_dir():
+        raise ConversionError(
+            f'{args.data} is not the converted Drosophila set: name its folder with --data, or '
+            'make it with tools/dataset_converters/drosophila.py (and synthetic_sstem.py)'
+        )
+    os.environ['DROSOPHILA_ROOT'] = str(args.data)
+    cfg = Config.fromfile(networks.config_file('U-Net', 'drosophila-256x256'))
+    networks.scale(cfg.model, args.width)
+    loader = cfg.train_dataloader
+    loader.update(num_workers=args.workers, persistent_workers=args.workers > 0)
+    loader.update(batch_size=args.batch)
+    loader.dataset.indices = args.images
+    return cfg
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument('--data', type=Path, default='data/drosophila', help='default: %(default)s')
+    made.add_argument('--workers', type=at_least(0), default=2, help='default: %(default)s')
+    made.add_argument('--images', type=at_least(1), default=64, help='of an epoch; default: 64')
+    made.add_argument('--batch', type=at_least(1), default=8, help='default: %(default)s')
+    made.add_argument('--width', type=at_least(1), default=16, help='of the U-Net; default: 16')
+    return made.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    report = Report(args)
+    cfg = load(args)
+    counter = Counter()
+    counter.start()
+    plain = DATASETS.build(cfg.train_dataloader.dataset)
+    samples = [plain[i] for i in range(len(plain))]
+    expected = {each['data_samples'].img_path: int(each['inputs'].sum()) for each in samples}
+
+    def check(sums: dict[str, int]) -> None:
+        if sums != expected:
+            raise ValueError('an epoch has other images than the files')
+
+    for train, what in ((True, 'training'), (False, 'the loader alone')):
+        runs = {
+            name: Epochs(cfg, args, in_memory=name == 'memory', train=train, counter=counter)
+            for name in ('files', 'memory')
+        }
+        rows = compare(
+            [Contender(name, run.build, check) for name, run in runs.items()],
+            'files',
+            repeats=args.repeats,
+            device=args.device,
+            memory=False,
+        )
+        title = f'{what}, {len(plain)} images, batch {args.batch}, {args.workers} workers'
+        more = {row.name: runs[row.name].more(row) for row in rows}
+        report.timings(title, rows, 'files', lambda row, more=more: more[row.name])
+        if train:
+            report.targets += [
+                Target(f'waiting for data from {name}', 0.05, columns['waiting'])
+                for name, columns in more.items()
+            ]
+    report.close()
+
+
+if __name__ == '__main__':
+    run_cli(main)

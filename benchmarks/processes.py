@@ -1,0 +1,135 @@
+"""Images per second that a U-Net trains on, with one process and with several.
+
+    python benchmarks/processes.py [--processes 1 2] [--json FILE]
+
+Every process has a thread (or ``--threads``) and a batch of its own; gradients are averaged by gloo
+on the CPU and by NCCL on GPUs, one for each process. The numbers of processes take turns. What was
+timed counts only if all processes end with the same finite weights.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import networks
+import torch
+import torch.distributed as dist
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import build_optim_wrapper
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from report import Report, parser
+
+from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+
+WARM_UP = 2  # steps
+
+
+def work(args: argparse.Namespace) -> None:
+    """Train in one of the processes; the first writes the seconds of each step."""
+    torch.set_num_threads(args.threads)
+    on_gpu = args.device.startswith('cuda')
+    dist.init_process_group('nccl' if on_gpu else 'gloo')
+    rank = dist.get_rank()
+    device = f'cuda:{rank}' if on_gpu else 'cpu'
+    cfg = networks.load('U-Net', args.width)
+    torch.manual_seed(rank)  # wrapping makes the weights equal
+    model = MMDistributedDataParallel(
+        MODELS.build(cfg.model).to(device).train(), device_ids=[rank] if on_gpu else None
+    )
+    optim_wrapper = build_optim_wrapper(
+        model, dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4))
+    )
+    data = networks.batch((args.size, args.size), args.batch)
+    for sample in data['data_samples']:
+        labels = torch.randint(networks.CLASSES, (1, args.size, args.size))
+        sample.gt_sem_seg = PixelData(data=labels)
+    seconds = []
+    for _ in range(WARM_UP + args.steps):
+        begin = time.perf_counter()
+        model.train_step(data, optim_wrapper)
+        dist.barrier()
+        seconds.append(time.perf_counter() - begin)
+    weights = torch.cat([p.detach().flatten() for p in model.parameters()])
+    first = weights.clone()
+    dist.broadcast(first, 0)
+    same = torch.tensor(float(torch.equal(first, weights) and bool(weights.isfinite().all())))
+    dist.all_reduce(same.to(device), dist.ReduceOp.MIN)
+    if rank == 0:
+        args.out.write_text(json.dumps(dict(seconds=seconds[WARM_UP:], same=bool(same))))
+    dist.barrier()
+    os._exit(0)  # taking gloo down in order can deadlock (PyTorch 2.13)
+
+
+def launch(number: int, args: argparse.Namespace) -> float:
+    """Run a number of processes; return the median seconds of a step.
+
+    Raises:
+        ConversionError: if they fail or disagree.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / 'result.json'
+        command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+        command += [f'--nproc_per_node={number}', __file__, '--out', str(out)]
+        for name in ('device', 'threads', 'width', 'size', 'batch', 'steps'):
+            command += [f'--{name}', str(getattr(args, name))]
+        environment = os.environ | dict(OMP_NUM_THREADS=str(args.threads))
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if not out.exists():
+            raise ConversionError(f'{number} processes failed:\n{done.stderr}')
+        result = json.loads(out.read_text())
+    if not result['same']:
+        raise ConversionError(f'{number} processes ended with different weights')
+    return statistics.median(result['seconds'])
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument(
+        '--processes', type=at_least(1), nargs='+', default=[1, 2], help='default: 1 2'
+    )
+    made.add_argument('--width', type=at_least(1), default=16, help='default: %(default)s')
+    made.add_argument('--size', type=at_least(16), default=256, help='default: %(default)s')
+    made.add_argument('--batch', type=at_least(1), default=2, help='per process; default: 2')
+    made.add_argument('--steps', type=at_least(1), default=5, help='timed; default: %(default)s')
+    made.add_argument('--out', type=Path, help=argparse.SUPPRESS)  # makes it one of the processes
+    made.set_defaults(threads=1)
+    return made.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    if args.out:
+        work(args)
+    report = Report(args)
+    numbers = list(dict.fromkeys(args.processes))
+    turns: dict[int, list[float]] = {number: [] for number in numbers}
+    for _ in range(args.repeats):
+        for number in numbers:
+            turns[number].append(launch(number, args))
+    speeds = {n: statistics.median(n * args.batch / s for s in turns[n]) for n in numbers}
+    rows = [
+        {
+            'processes': n,
+            'step, ms': 1e3 * statistics.median(turns[n]),
+            'images per second': speeds[n],
+            f'over {numbers[0]}': speeds[n] / speeds[numbers[0]],
+        }
+        for n in numbers
+    ]
+    title = (
+        f'U-Net, base width {args.width}, {args.size}x{args.size}, batch {args.batch} and '
+        f'{args.threads} threads per process'
+    )
+    report.table(title, rows)
+    report.close()
+
+
+if __name__ == '__main__':
+    run_cli(main)
