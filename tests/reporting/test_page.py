@@ -17,7 +17,8 @@ def page(*groups, images: int = 1) -> Page:
 
 def headings(found: Page) -> list[str]:
     return re.findall(
-        r'(Scores|Best, median and worst images|Confusion|Training|Cost|Setup) ', found.text
+        r'(Scores|Best, median and worst images|Training|Confusion|All measures|Cost|Setup) ',
+        found.text,
     )
 
 
@@ -74,8 +75,8 @@ def test_all_parts_of_one_run(one):
     assert headings(found) == [
         'Scores',
         'Best, median and worst images',
-        'Confusion',
         'Training',
+        'Confusion',
         'Cost',
         'Setup',
     ]
@@ -122,7 +123,7 @@ def test_titles(bare, names, title):
 def test_one_with_and_one_without_predictions(result, bare):
     found = page(result('x', 1), bare('y'))
     assert 'y holds no config' in found.text
-    assert headings(found)[:3] == ['Scores', 'Best, median and worst images', 'Confusion']
+    assert headings(found)[:3] == ['Scores', 'Best, median and worst images', 'Training']
 
 
 def test_no_pictures_if_none_are_wanted(result):
