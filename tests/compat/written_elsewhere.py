@@ -1,0 +1,16 @@
+"""Trains MMSegmentation's own U-Net for two iterations, where this package is not imported.
+
+python tests/compat/written_elsewhere.py CONFIG WORK_DIR
+"""
+
+import sys
+from unittest import mock
+
+sys.modules['mmcv.ops'] = mock.MagicMock()  # compiled elsewhere; nothing here calls it
+
+from mmengine.config import Config  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+config, work_dir = sys.argv[1:]
+Runner.from_cfg(Config(dict(Config.fromfile(config), work_dir=work_dir))).train()
+assert 'mmseg_attn' not in sys.modules
