@@ -5,6 +5,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from ..errors import DataError
+
 
 @TRANSFORMS.register_module()
 class EqualizeHistogram(BaseTransform):
@@ -24,11 +26,11 @@ class EqualizeHistogram(BaseTransform):
             The same dictionary; type and shape of the image stay.
 
         Raises:
-            ValueError: If the image does not have 8 bits.
+            DataError: If the image does not have 8 bits.
         """
         image = results['img']
         if image.dtype != np.uint8:
-            raise ValueError(
+            raise DataError(
                 f'EqualizeHistogram needs 8-bit images, but {results.get("img_path")} is '
                 f'{image.dtype}: put it before the transforms that change the type'
             )

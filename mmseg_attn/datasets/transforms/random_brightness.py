@@ -5,6 +5,8 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmseg.registry import TRANSFORMS
 
+from ..errors import DataError
+
 
 @TRANSFORMS.register_module()
 class RandomBrightness(BaseTransform):
@@ -36,11 +38,11 @@ class RandomBrightness(BaseTransform):
             The same dictionary; type and shape of the image stay.
 
         Raises:
-            ValueError: If the image does not have 8 bits, whose range it would be cut off to.
+            DataError: If the image does not have 8 bits, whose range it would be cut off to.
         """
         image = results['img']
         if image.dtype != np.uint8:
-            raise ValueError(
+            raise DataError(
                 f'RandomBrightness needs 8-bit images, but {results.get("img_path")} is '
                 f'{image.dtype}: put it before the transforms that change the type'
             )
