@@ -103,7 +103,7 @@ def compare(
         calls[each.name], peaks[each.name] = call, peak.bytes
         # watching a call makes it slower, so that short ones are timed once more
         once = watched if watched > 10 * least else _seconds(call, 1, device)
-        numbers[each.name] = math.ceil(least / once)
+        numbers[each.name] = max(1, math.ceil(least / once))
     names = list(calls)
     times: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(repeats):
