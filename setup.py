@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+EXTRAS = ('lite', 'full', 'onedl', 'medical', 'tensorboard', 'triton', 'tests', 'docs')
 SHIPPED = ('configs', 'tools', 'model-index.yml')  # what `mim` and users of a plain install need
 
 
@@ -58,10 +59,7 @@ setup(
     packages=find_packages(include=['mmseg_attn', 'mmseg_attn.*']),
     package_data={'mmseg_attn.reporting': ['page.html', 'page.css']},
     install_requires=requirements('runtime'),
-    extras_require={
-        name: requirements(name)
-        for name in ('lite', 'full', 'onedl', 'medical', 'tensorboard', 'triton', 'tests')
-    },
+    extras_require={name: requirements(name) for name in EXTRAS},
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,
 )
