@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import runpy
 import sys
 import traceback
@@ -36,6 +37,7 @@ def try_job(tool: str, arguments: list[str], mode: str) -> str:
 
     argparse.ArgumentParser.parse_args = watched
     sys.argv = [tool, *arguments]
+    sys.path.insert(0, os.path.dirname(tool))  # as Python does; the benchmarks share modules
     output = io.StringIO()
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
@@ -48,6 +50,7 @@ def try_job(tool: str, arguments: list[str], mode: str) -> str:
         return traceback.format_exc()
     finally:
         argparse.ArgumentParser.parse_args = parse
+        del sys.path[0]
     return '' if mode == 'run' else f'{tool} has read no arguments'
 
 
