@@ -47,8 +47,9 @@ class Case:
 def cases(groups: Sequence[GroupResult], number: int) -> list[Case]:
     """Draw images of each kind.
 
-    Images that all groups have predicted are compared, where there are some; else those of the
-    first group are drawn. Of several runs that have predicted an image, the first one counts.
+    Images that all groups with the classes of the first have predicted are compared, where there
+    are some; else those of the first group are drawn. Of several runs that have predicted an image,
+    the first one counts.
 
     Args:
         groups: Those with predictions.
@@ -57,6 +58,8 @@ def cases(groups: Sequence[GroupResult], number: int) -> list[Case]:
     found = [(each, _by_path(each)) for each in groups if each.evaluations]
     if not found:
         return []
+    classes = found[0][0].evaluations[0].classes
+    found = [each for each in found if each[0].evaluations[0].classes == classes]
     shared = [path for path in found[0][1] if all(path in images for _, images in found)]
     if not shared:
         found = found[:1]

@@ -104,6 +104,7 @@ def evaluate(
     loader_cfg = cfg.get(f'{split}_dataloader')
     if not loader_cfg:
         raise ConversionError(f'{run.config} has no {split}_dataloader: add one, or choose --split')
+    loader_cfg.sampler = dict(type='DefaultSampler', shuffle=False)  # in the order of the data set
     try:
         predictor = Predictor(cfg, run.checkpoint, device=device)
         loader = Runner.build_dataloader(loader_cfg, seed=0)

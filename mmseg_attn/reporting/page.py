@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..reproduction import summarise
 from ..reproduction.machine import environment
-from . import tables
+from . import overview, tables
 from .cases import cases
 from .cost import cost, duration
 from .curves import draw, panels
@@ -17,6 +17,7 @@ from .describe import commands
 from .pictures import drawing, hexadecimal
 from .result import GroupResult, class_names
 from .scores import confusions
+from .table import Table
 
 HEADLINES = dict(mIoU='mean IoU', aAcc='pixel accuracy')
 NAMED = 3  # the most names in a title
@@ -29,7 +30,6 @@ class Picture:
 
     uri: str
     alt: str
-    title: str = ''
 
 
 @dataclass
@@ -45,9 +45,9 @@ class Part:
     """
 
     title: str
-    per_class: tables.Table
-    runs: tables.Table | None = None
-    confusion: tables.Table | None = None
+    per_class: Table
+    runs: Table | None = None
+    confusion: Table | None = None
     often: Sequence[tuple[str, str, float]] = ()
 
 
@@ -82,12 +82,12 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
         sources=list(dict.fromkeys(result.source for result in results if result.source)),
         notes=list(dict.fromkeys(result.lack for result in results if result.lack)),
         figures=_figures(groups[0]) if len(groups) == 1 else [],
-        compared=tables.compared(scored) if len(scored) > 1 else None,
+        compared=tables.compared(scored) if scored and len(groups) > 1 else None,
         parts=[_part(group) for group in scored if class_names(group.results)],
         curves=_curves(groups),
         cases=cases(groups, images),
-        costs=tables.costs(groups),
-        setups=tables.setups(groups),
+        costs=overview.costs(groups),
+        setups=overview.setups(groups),
         commands=[line for result in results for line in commands(result.run)],
         configs=_configs(groups),
         colours=colours,
@@ -120,7 +120,7 @@ def _curves(groups: Sequence[GroupResult]) -> list[Picture]:
     for panel in panels([group.group for group in groups]):
         ends = '; '.join(f'{line.label} {line.y[-1]:.3g}' for line in panel.lines if line.label)
         alt = f'{panel.title} by {panel.unit}. The last values: {ends}.'
-        found.append(Picture(drawing(draw([panel])), alt, panel.title))
+        found.append(Picture(drawing(draw([panel])), alt))
     return found
 
 
@@ -140,7 +140,7 @@ def _figures(group: GroupResult) -> list[tuple[str, str]]:
             found.append((name, f'{mean:.1f} %' if std is None else f'{mean:.1f} ± {std:.1f} %'))
     spent = cost(group.results[0])
     if spent.complexity:
-        found.append(('parameters', tables.millions(spent.complexity.parameters)))
+        found.append(('parameters', overview.millions(spent.complexity.parameters)))
     if spent.training:
         several = len(group.results) > 1
         found.append(('training' + ' of a run' * several, duration(spent.training)))

@@ -27,7 +27,7 @@ def test_a_start_that_resumed_replaces_what_it_does_again(start):
 
 
 def test_a_start_from_scratch_replaces_everything(start):
-    first = start(losses={1: 9, 2: 8}, scores={2: {'mIoU': 2.0}})
+    first = start(losses={2: 9, 3: 8}, scores={1: {'mIoU': 2.0}, 3: {'mIoU': 3.0}})
     log = join([first, start(losses={5: 5})])
     assert log.curve('loss', 'iteration') == ([5], [5])
     assert log.curve('mIoU', 'iteration') == ([], [])

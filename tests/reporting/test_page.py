@@ -123,6 +123,7 @@ def test_titles(bare, names, title):
 def test_one_with_and_one_without_predictions(result, bare):
     found = page(result('x', 1), bare('y'))
     assert 'y holds no config' in found.text
+    assert 'class x wall & <b> ' in found.text  # whose scores they are
     assert headings(found)[:3] == ['Scores', 'Best, median and worst images', 'Training']
 
 
@@ -162,6 +163,12 @@ def test_models_are_compared_on_the_same_images_by_their_mean(result):
 def test_models_without_an_image_in_common(result):
     one, other = result('x', 0), result('y', 1)
     other.results[0].evaluation = make_evaluation(1, first=10)
+    assert {len(each.made) for each in cases([one, other], 1)} == {1}
+
+
+def test_models_of_other_classes_are_not_compared_by_pictures(result):
+    one, other = result('x', 0), result('y', 1)
+    other.results[0].evaluation.classes = ['cell', 'wall']
     assert {len(each.made) for each in cases([one, other], 1)} == {1}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmseg_attn.reporting import Group, GroupResult, Result, Run, tables
+from mmseg_attn.reporting.table import NONE
 from tests.reporting.fakes import make_evaluation
 
 CLASSES = ['a', 'b']
@@ -55,7 +56,7 @@ def test_the_best_of_a_row_is_marked(group):
 
 def test_classes_that_are_not_defined(group):
     table = tables.compared([group('x', (None, 80.0)), group('y', (60.0, 70.0), (None, 71.0))])
-    assert texts(table)['a'] == [tables.NONE, '60.00']
+    assert texts(table)['a'] == [NONE, '60.00']
     (row,) = [row for row in table.rows if row.name == 'a']
     assert [cell.best for cell in row.cells] == [False, False]
 
@@ -64,7 +65,7 @@ def test_every_run_of_a_group(group):
     table = tables.of_runs(group('x', (50.0, 80.0), (53.0, None)))
     assert table.header == ['class', 'mean', 'std', 'run0', 'run1']
     assert texts(table)['a'] == ['51.50', '2.12', '50.00', '53.00']
-    assert texts(table)['b'] == ['80.00', tables.NONE, '80.00', tables.NONE]
+    assert texts(table)['b'] == ['80.00', NONE, '80.00', NONE]
     assert [row.kind for row in table.rows] == ['class', 'class', 'mean']
 
 
@@ -94,28 +95,5 @@ def test_confusion_in_per_cent_of_the_true_class():
 def test_a_class_that_is_not_there_has_an_empty_row():
     counts = np.array([[0, 0], [1, 3]])
     table = tables.confused(counts, CLASSES)
-    assert texts(table)['a'] == [tables.NONE] * 2
+    assert texts(table)['a'] == [NONE] * 2
     assert table.rows[0].cells[0].shade is None
-
-
-def test_costs_side_by_side(result, bare):
-    table = tables.costs([result('x', 0, 1), bare('y')])
-    assert table.header == ['', 'x (2 runs)', 'y']
-    found = texts(table)
-    assert found['GPU memory'] == ['2.0 GiB', '2.0 GiB']
-    assert found['time per iteration of the training'] == ['0.5 s', '0.5 s']
-    assert found['time of the training with validations'] == ['2 min 0 s', tables.NONE]
-    assert found['parameters'][1] == tables.NONE
-    assert 'FLOPs for an image of 1 x 128 x 128' in found
-
-
-def test_what_all_share_stands_once(result, bare):
-    table = tables.setups([result('x', 0), result('y', 0)])
-    rows = {row.name: row for row in table.rows}
-    assert rows['losses'].span
-    assert [cell.text for cell in rows['losses'].cells] == ['SoftmaxFocalLoss + SoftIoULoss']
-    assert [cell.text.rpartition('/')[2] for cell in rows['folder'].cells] == ['x', 'y']
-    alone = tables.setups([bare('z')])
-    assert alone.header == []
-    assert [row.name for row in alone.rows] == ['folder']
-    assert not alone.rows[0].span
