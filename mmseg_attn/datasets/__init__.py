@@ -1,3 +1,5 @@
+"""Data sets, and their transforms."""
+
 from . import transforms
 from .cityscapes import CheckedCityscapesDataset, Cityscapes20Dataset
 from .covid19_ct import COVID19CTDataset

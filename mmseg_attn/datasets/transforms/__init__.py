@@ -1,3 +1,5 @@
+"""Steps of a pipeline, from the file to the network."""
+
 from .equalize_histogram import EqualizeHistogram
 from .gaussian_smooth import GaussianSmooth
 from .load_strict_annotations import LoadStrictAnnotations

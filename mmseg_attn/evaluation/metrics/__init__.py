@@ -1,3 +1,5 @@
+"""Metrics of an evaluator."""
+
 from .loss_metric import LossMetric
 from .mae_metric import MAEMetric
 from .per_class_iou_metric import PerClassIoUMetric

@@ -1,3 +1,5 @@
+"""Backbones: they return their maps finest first."""
+
 from .dilated_vgg16 import DilatedVGG16
 from .fr_unet import FRUNet
 from .msanet_encoder import MSANetEncoder

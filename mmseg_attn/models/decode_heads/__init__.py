@@ -1,3 +1,5 @@
+"""Decode heads: from the maps of a backbone or neck to logits."""
+
 from .averaging_head import AveragingHead
 from .large_fov_head import LargeFOVHead
 from .lfa_head import LFAHead

@@ -1,3 +1,5 @@
+"""Losses that leave ignored pixels out."""
+
 from .soft_dice_loss import SoftDiceLoss
 from .soft_iou_loss import SoftIoULoss
 from .softmax_focal_loss import SoftmaxFocalLoss
