@@ -35,3 +35,10 @@ def test_every_algorithm_tells_what_a_user_needs(page):
     headings = re.findall(r'^## (.*)$', page.read_text(), re.M)
     wanted = ['In short', 'Commands', 'Reported by', 'Deviations and decisions', 'Citation']
     assert all(a.startswith(b) for a, b in zip(headings, wanted, strict=True)), headings
+
+
+def test_every_package_stands_in_the_api():
+    packages = {f'mmseg_attn.{p.parent.name}' for p in ROOT.glob('mmseg_attn/*/__init__.py')}
+    assert packages == set(
+        re.findall(r'^   (mmseg_attn\.\w+)$', (ROOT / 'docs/api.rst').read_text(), re.M)
+    )
