@@ -4,9 +4,11 @@ import gc
 import multiprocessing
 import os
 import runpy
+import socket
 import sys
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
@@ -46,6 +48,21 @@ def run_script(
             process.join()
         texts = [each.read_text(errors='replace') for each in outputs]
     return CompletedProcess([script, *arguments], process.exitcode, *texts)
+
+
+def run_ranks(script: str, *arguments: object, ranks: int = 2) -> list[CompletedProcess]:
+    """Run a script as several processes that find each other as those of ``torchrun`` do."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+
+    def run(rank: int) -> CompletedProcess:
+        env = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=port, WORLD_SIZE=ranks, RANK=rank)
+        env = {key: str(value) for key, value in (env | dict(LOCAL_RANK=rank)).items()}
+        return run_script(script, *arguments, env=env)
+
+    with ThreadPoolExecutor(ranks) as pool:
+        return list(pool.map(run, range(ranks)))
 
 
 def _run(script: str, arguments: list[str], env: dict[str, str], outputs: list[Path]) -> None:

@@ -56,6 +56,13 @@ def test_one_that_was_finished_just_before_the_kill(tmp_path, save):
     assert find(tmp_path) == ('epoch_10.pth', [])
 
 
+def test_the_last_of_several_later_ones(tmp_path, save):
+    save(9, named=True)
+    save(11)
+    save(10)
+    assert find(tmp_path) == ('epoch_11.pth', [])
+
+
 def test_a_later_one_that_is_truncated_is_passed_over(tmp_path, save):
     save(9, named=True)
     cut(save(10))

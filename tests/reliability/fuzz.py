@@ -11,6 +11,7 @@ file, which it must take.
 """
 
 import argparse
+import gc
 import multiprocessing
 import os
 import random
@@ -153,6 +154,7 @@ def main() -> None:
     parser.add_argument('--only', default='', help='part of the name of the targets')
     args = parser.parse_args()
     torch.set_num_threads(1)
+    gc.freeze()  # MMEngine collects garbage with every data set
     init_default_scope('mmseg')
     folder = Path(tempfile.mkdtemp(prefix='fuzz-'))
     with open(os.devnull, 'w') as null, redirect_stdout(null), redirect_stderr(null):

@@ -11,6 +11,7 @@ same weights, bit by bit, the same metrics, the same best score and the same fil
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import random
@@ -311,6 +312,7 @@ def main() -> None:
     args = parser.parse_args()
     random.seed(args.seed)
     torch.set_num_threads(1)  # and so fit to be forked
+    gc.freeze()  # MMEngine collects garbage with every data set
     counts: Counter = Counter()
     failed = 0
     with tempfile.TemporaryDirectory() as name:

@@ -2,14 +2,14 @@
 
 import importlib.util
 import multiprocessing
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 from mmseg.registry import HOOKS
+
+from tests.processes import run_ranks
 
 SCRIPT = Path(__file__).with_name('train_with_schedule.py')
 SMALL, LARGE = 6 * [(8, 8)], 6 * [(16, 16)]  # of the six iterations of an epoch
@@ -69,17 +69,9 @@ def test_wrapped_data_sets(train):
     assert runner.model.shapes == 6 * SMALL + 3 * LARGE
 
 
-def test_two_ranks(root, tmp_path):
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    environment = os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=str(root))
-    done = subprocess.run(
-        [*command, str(SCRIPT), str(tmp_path)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+def test_two_ranks(tmp_path):
+    for done in run_ranks('tests/engine/hooks/train_with_schedule.py', tmp_path):
+        assert done.returncode == 0, done.stderr
 
 
 def test_without_a_resize_it_refuses(script, train):
