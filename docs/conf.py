@@ -69,6 +69,7 @@ autodoc_typehints = 'description'
 autodoc_typehints_description_target = 'documented'
 autodoc_inherit_docstrings = False
 add_module_names = False
+suppress_warnings = ['ref.python']  # words of a docstring that look like the name of two things
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 templates_path = [str(DOCS / 'templates')]
