@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = sorted(ROOT.glob('configs/*/README.md'))
-PAGES = [ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md')), *READMES]
+DOCS = [page for page in sorted(ROOT.glob('docs/**/*.md')) if '_build' not in page.parts]
+PAGES = [ROOT / 'README.md', *DOCS, *READMES]
 FENCE = re.compile(r'^( *)```(\w+)\n(.*?)^\1```$', re.M | re.S)
 INLINE = re.compile(r'`((?:python (?:tools|benchmarks|docs)/|tools/\w+\.sh )[^`]+)`')
 ASSIGNMENT = re.compile(r'[A-Z0-9_]+=.*')
