@@ -1,6 +1,7 @@
-from . import hooks, weights
+from . import hooks, optim, weights
+from .fast_runner import FastRunner
 from .standard_tool import run_standard_tool
 
 weights.check_predictions()
 
-__all__ = ['hooks', 'run_standard_tool', 'weights']
+__all__ = ['FastRunner', 'hooks', 'optim', 'run_standard_tool', 'weights']

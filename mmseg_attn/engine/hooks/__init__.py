@@ -1,15 +1,19 @@
 from .checkpoint_hook import CheckpointHook
 from .class_weight_check_hook import ClassWeightCheckHook
 from .dataset_check_hook import DatasetCheckHook
+from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .divergence_hook import DivergenceHook
 from .per_class_csv_hook import PerClassCSVHook
+from .portable_optimizer_hook import PortableOptimizerHook
 from .resolution_schedule_hook import ResolutionScheduleHook
 
 __all__ = [
     'CheckpointHook',
     'ClassWeightCheckHook',
     'DatasetCheckHook',
+    'DeferredRuntimeInfoHook',
     'DivergenceHook',
     'PerClassCSVHook',
+    'PortableOptimizerHook',
     'ResolutionScheduleHook',
 ]

@@ -1,10 +1,11 @@
 """Training that diverges stops, and leaves no checkpoint that is worth nothing."""
 
-import math
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
@@ -22,9 +23,9 @@ class DivergenceError(FloatingPointError):
 class DivergenceHook(Hook):
     """Stops training with one sentence when a loss or a weight is not finite.
 
-    The losses are those that MMEngine has logged in the same iteration and thereby moved to the
-    host, so that looking at each of them waits for nothing. With mixed precision a gradient that is
-    not finite is normal, and its step is left out; the loss is not scaled and must be finite.
+    The losses are those that MMEngine has logged and thereby moved to the host, so that looking at
+    each of them waits for nothing. With mixed precision a gradient that is not finite is normal,
+    and its step is left out; the loss is not scaled and must be finite.
 
     A finite loss may have a gradient that is not, which spoils the weights behind it. So the
     weights are looked at before they are kept: after every epoch, before every validation, and
@@ -33,6 +34,10 @@ class DivergenceHook(Hook):
     """
 
     priority = 'NORMAL'  # after RuntimeInfoHook, which logs, and before CheckpointHook
+
+    def __init__(self) -> None:
+        # Losses may be logged some iterations later: what these were, newest last.
+        self._batches: deque[tuple[int, int, str]] = deque(maxlen=1000)
 
     def after_train_iter(
         self,
@@ -46,15 +51,24 @@ class DivergenceHook(Hook):
         Raises:
             DivergenceError: if one is not finite.
         """
-        for name in sorted(outputs or {}, key='loss'.__eq__):  # the sum of the others comes last
+        self._batches.append((runner.iter + 1, runner.epoch + 1, _images(data_batch)))
+        found = []
+        for name in outputs or {}:
             log = runner.message_hub.log_scalars.get(f'train/{name}')
-            if 'loss' in name and log is not None and not math.isfinite(log.current()):
-                raise DivergenceError(
-                    f'{name} is {log.current()} in iteration {runner.iter + 1} '
-                    f'(epoch {runner.epoch + 1}), on {_images(data_batch)}: training has diverged; '
-                    'look at these images, lower the learning rate or clip the gradient '
-                    f'(optim_wrapper.clip_grad). {_last_checkpoint(runner)}'
-                )
+            if 'loss' not in name or log is None:
+                continue
+            values = log.data[0][-len(self._batches) :]
+            for age in (len(values) - np.flatnonzero(~np.isfinite(values)))[:1]:
+                # of the oldest the first by name, and the sum of the others last
+                found.append((-age, name == 'loss', name, values[-age]))
+        if found:
+            age, _, name, value = min(found)
+            iteration, epoch, images = self._batches[age]
+            raise DivergenceError(
+                f'{name} is {value} in iteration {iteration} (epoch {epoch}), on {images}: '
+                'training has diverged; look at these images, lower the learning rate or clip the '
+                f'gradient (optim_wrapper.clip_grad). {_last_checkpoint(runner)}'
+            )
         if any(_is_due(hook, runner) for hook in runner.hooks):
             check_weights(runner, iteration=runner.iter + 1)
 

@@ -1,0 +1,71 @@
+"""Losses for the log, fetched from the device when somebody reads them."""
+
+from typing import Any
+
+import torch
+from mmengine.hooks import CheckpointHook, LoggerHook, RuntimeInfoHook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import Tensor
+
+
+@HOOKS.register_module()
+class DeferredRuntimeInfoHook(RuntimeInfoHook):
+    """MMEngine's ``RuntimeInfoHook``, which waits for the device once per log line.
+
+    The original fetches every loss in every iteration, and a GPU that is waited for has nothing to
+    do until the next step comes. Here the losses stay where they are until ``LoggerHook`` prints, a
+    checkpoint or a validation is due, or an epoch ends. The log is the same, and ``DivergenceHook``
+    looks at each of them when they are fetched.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[dict[str, Any]] = []
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Keep the losses; fetch them if they are read in this iteration."""
+        self._waiting.append(
+            {k: v.detach() if isinstance(v, Tensor) else v for k, v in (outputs or {}).items()}
+        )
+        if (
+            self.end_of_epoch(runner.train_dataloader, batch_idx)
+            or self.is_last_train_iter(runner)
+            or any(_reads(hook, runner, batch_idx) for hook in runner.hooks)
+        ):
+            self._fetch(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        """Fetch what is left; a validation by iterations may come before the log line."""
+        self._fetch(runner)
+        super().before_val(runner)
+
+    def _fetch(self, runner: Runner) -> None:
+        waiting, self._waiting = self._waiting, []
+        places = [
+            (kept, name) for kept in waiting for name in kept if isinstance(kept[name], Tensor)
+        ]
+        if places:  # one transfer for all
+            values = torch.stack([kept[name].double().reshape(()) for kept, name in places])
+            for (kept, name), value in zip(places, values.tolist(), strict=True):
+                kept[name] = value
+        for kept in waiting:
+            for name, value in kept.items():
+                runner.message_hub.update_scalar(f'train/{name}', value)
+
+
+def _reads(hook: Any, runner: Runner, batch_idx: int) -> bool:
+    """Whether a hook reads the losses after this iteration."""
+    if isinstance(hook, LoggerHook):
+        return hook.every_n_inner_iters(batch_idx, hook.interval)
+    return (
+        isinstance(hook, CheckpointHook)
+        and not hook.by_epoch
+        and hook.every_n_train_iters(runner, hook.interval)
+    )

@@ -1,0 +1,61 @@
+"""Mixed precision with bfloat16, on GPUs and on CPUs."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+from mmseg.registry import OPTIM_WRAPPERS
+from torch import nn
+
+
+@OPTIM_WRAPPERS.register_module()
+class BF16OptimWrapper(OptimWrapper):
+    """MMEngine's ``OptimWrapper`` with the forward pass under autocast to bfloat16.
+
+    bfloat16 has the range of float32: no loss is scaled, so no step is left out and none waits for
+    the device to tell whether it overflowed. Weights, gradients and optimizer stay in float32.
+    MMEngine's ``AmpOptimWrapper`` scales, is in float16 unless told otherwise, and refuses the CPU.
+
+    On a processor that has to imitate bfloat16, which takes longer than float32, it says so once
+    and computes in float32.
+
+    Args:
+        args: what ``OptimWrapper`` takes.
+        kwargs: what ``OptimWrapper`` takes.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._enabled: bool | None = None
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Enter autocast on the device of the model."""
+        device = next(model.parameters()).device
+        if self._enabled is None:
+            self._enabled = has_bfloat16(device)
+            if not self._enabled:
+                print_log(
+                    f'Training is in float32: this {device.type.upper()} has no instructions for '
+                    'bfloat16, which would be slower',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+        autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._enabled)
+        with super().optim_context(model), autocast:
+            yield
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether a CPU or an NVIDIA GPU multiplies matrices of bfloat16 itself."""
+    if device.type == 'cuda':
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != 'cpu':
+        return False
+    if hasattr(torch.cpu, 'get_capabilities'):
+        return any(there for name, there in torch.cpu.get_capabilities().items() if 'bf16' in name)
+    ask = getattr(torch.cpu, '_is_avx512_bf16_supported', None)  # before PyTorch 2.10
+    return ask is not None and ask()

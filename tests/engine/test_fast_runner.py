@@ -1,0 +1,186 @@
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmseg_attn.compat.checkpoint import load_file
+from mmseg_attn.engine import fast_runner
+from mmseg_attn.engine.fast_runner import faster
+from mmseg_attn.engine.optim import bf16_optim_wrapper
+
+
+@pytest.fixture
+def cfg(pseudo_data, monkeypatch, root) -> Config:
+    """A small U-Net, one epoch of four iterations on pseudo data."""
+    for name, value in pseudo_data.items():
+        monkeypatch.setenv(name, value)
+    cfg = Config.fromfile(root / 'configs/unet/unet_1xb8-1500e_drosophila-256x256.py')
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        cfg[loader].update(num_workers=0, persistent_workers=False)
+    cfg.model.backbone.channels = cfg.model.decode_head.in_channels = [8, 16]
+    cfg.train_dataloader.batch_size = 1
+    cfg.train_cfg.update(max_epochs=1, val_interval=1)
+    cfg.default_hooks.checkpoint.interval = 1
+    return cfg
+
+
+@pytest.fixture
+def bfloat16(monkeypatch):
+    """Say whether the processor has bfloat16."""
+
+    def say(has: bool) -> None:
+        monkeypatch.setattr(bf16_optim_wrapper, 'has_bfloat16', lambda device: has)
+
+    return say
+
+
+def run(cfg: Config, work_dir: Path, **changes) -> Runner:
+    cfg = copy.deepcopy(cfg)
+    cfg.merge_from_dict(dict(work_dir=str(work_dir), experiment_name=str(work_dir), **changes))
+    cfg.visualizer.name = str(work_dir)
+    runner = RUNNERS.build(cfg)
+    runner.train()
+    return runner
+
+
+def last(runner: Runner, *names: str) -> list[float]:
+    return [runner.message_hub.get_scalar(name).current() for name in names]
+
+
+def losses(runner: Runner) -> list[float]:
+    return runner.message_hub.get_scalar('train/loss').data[0].tolist()
+
+
+def test_the_base_goes_with_every_config(tmp_path, root):
+    leaf = tmp_path / 'fast.py'
+    names = ('unet/unet_1xb8-1500e_drosophila-256x256', '_base_/fast_runtime')
+    leaf.write_text(f'_base_ = {[str(root / f"configs/{name}.py") for name in names]}\n')
+    cfg = Config.fromfile(leaf)
+    assert (cfg.runner_type, cfg.compile) == ('FastRunner', False)
+    assert cfg.optim_wrapper.optimizer.lr == 0.001
+
+
+def test_one_epoch_gives_the_same_metrics(cfg, tmp_path, bfloat16):
+    """Loss within 2 %, accuracy and mIoU within two points of the default's."""
+    bfloat16(True)
+    names = 'train/loss', 'train/decode.acc_seg', 'val/aAcc', 'val/mIoU'
+    wanted = last(run(cfg, tmp_path / 'default'), *names)
+    fast = run(cfg, tmp_path / 'fast', runner_type='FastRunner')
+    loss, *percents = last(fast, *names)
+    assert loss == pytest.approx(wanted[0], rel=0.02)
+    assert percents == pytest.approx(wanted[1:], abs=2)
+    assert type(fast.optim_wrapper).__name__ == 'BF16OptimWrapper'
+    assert fast.optim_wrapper.optimizer.defaults['fused']
+
+
+def test_in_float32_the_losses_are_the_same(cfg, tmp_path, bfloat16):
+    bfloat16(False)
+    wanted, found = (
+        run(cfg, tmp_path / kind, runner_type=kind, randomness=dict(seed=0))
+        for kind in ('Runner', 'FastRunner')
+    )
+    assert len(losses(wanted)) == 4
+    assert losses(found) == pytest.approx(losses(wanted), rel=1e-4)
+    weight = found.model.backbone.stages[1][0].conv.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not weight.is_contiguous()
+
+
+@pytest.mark.parametrize('kinds', [('Runner', 'FastRunner'), ('FastRunner', 'Runner')])
+def test_either_runner_resumes_the_others_checkpoint(cfg, tmp_path, bfloat16, kinds):
+    bfloat16(False)
+
+    def resumed(kinds: tuple[str, str]) -> Runner:
+        work_dir = tmp_path / '-'.join(kinds)
+        run(cfg, work_dir, runner_type=kinds[0])
+        changes = {'train_cfg.max_epochs': 3, 'resume': True, 'runner_type': kinds[1]}
+        return run(cfg, work_dir, **changes)
+
+    wanted, found = losses(resumed(('Runner', 'Runner'))), resumed(kinds)
+    assert len(wanted) == 12
+    assert losses(found) == pytest.approx(wanted, rel=1e-3)
+    (group,) = found.optim_wrapper.optimizer.param_groups
+    assert bool(group['fused']) == (kinds[1] == 'FastRunner')
+
+
+def test_a_checkpoint_does_not_tell_that_it_was_fast(cfg, tmp_path, bfloat16):
+    bfloat16(True)
+    run(cfg, tmp_path, runner_type='FastRunner')
+    saved = load_file(tmp_path / 'epoch_1.pth', 'cpu')['optimizer']
+    assert saved['param_groups'][0]['fused'] is None
+    averages = [state['exp_avg'] for state in saved['state'].values()]
+    assert any(each.dim() == 4 and each.shape[1] > 1 for each in averages)
+    assert all(each.is_contiguous() for each in averages)
+
+
+def test_its_checkpoint_is_tested_by_either(cfg, tmp_path, bfloat16):
+    bfloat16(True)
+    run(cfg, tmp_path, runner_type='FastRunner')
+    changes = dict(load_from=str(tmp_path / 'epoch_1.pth'), work_dir=str(tmp_path))
+    scores = []
+    for kind in ('Runner', 'FastRunner'):
+        each = copy.deepcopy(cfg)
+        each.merge_from_dict(dict(changes, runner_type=kind, experiment_name=f'{tmp_path}{kind}'))
+        each.visualizer.name = f'{tmp_path}{kind}'
+        scores.append(RUNNERS.build(each).test()['mIoU'])
+    assert scores[0] == pytest.approx(scores[1], abs=0.05)
+
+
+def test_compiled_parts_give_the_same_and_leave_the_names_of_the_weights(cfg, tmp_path, bfloat16):
+    bfloat16(False)
+    options = dict(runner_type='FastRunner')
+    compiled = run(cfg, tmp_path / 'c', **options, compile=dict(backend='eager'))
+    plain = run(cfg, tmp_path / 'p', **options)
+    assert 'forward' in vars(compiled.model.backbone)
+    assert 'forward' in vars(compiled.model.decode_head)
+    assert list(compiled.model.state_dict()) == list(plain.model.state_dict())
+    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('given', 'wrapper', 'fused'),
+    [
+        (dict(type='OptimWrapper', optimizer=dict(type='Adam')), 'mmseg.BF16OptimWrapper', True),
+        (dict(type='OptimWrapper', optimizer=dict(type='SGD')), 'mmseg.BF16OptimWrapper', True),
+        (
+            dict(type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(type='AdamW')),
+            'mmseg.BF16OptimWrapper',  # --amp on a CPU
+            True,
+        ),
+        (dict(type='Own', optimizer=dict(type='Adam', fused=False)), 'Own', False),
+        (dict(type='Own', optimizer=dict(type='Adam', foreach=True)), 'Own', None),
+        (dict(type='Own', optimizer=dict(type='Rprop')), 'Own', None),
+        (dict(type='Own'), 'Own', None),
+    ],
+)
+def test_what_the_config_says_itself_stays(monkeypatch, given, wrapper, fused):
+    monkeypatch.setattr(fast_runner, 'get_device', lambda: 'cpu')
+    cfg = Config(dict(optim_wrapper=given))
+    before = copy.deepcopy(cfg.to_dict())
+    found = faster(cfg).optim_wrapper
+    assert cfg.to_dict() == before
+    assert found.type == wrapper
+    assert 'loss_scale' not in found
+    assert found.get('optimizer', {}).get('fused') is fused
+
+
+def test_on_a_gpu_nothing_is_waited_for(monkeypatch):
+    monkeypatch.setattr(fast_runner, 'get_device', lambda: 'cuda')
+    loader = dict(dataset=dict(type='DrosophilaDataset'))
+    amp = dict(type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(type='Adam'))
+    hooks = dict(default_hooks=dict(a=dict(type='b')), custom_hooks=[dict(type='c')])
+    found = faster(Config(dict(train_dataloader=loader, optim_wrapper=amp, **hooks)))
+    assert found.default_hooks.runtime_info.type == 'mmseg.DeferredRuntimeInfoHook'
+    assert found.default_hooks.a.type == 'b'
+    assert [hook.type for hook in found.custom_hooks] == ['c', 'mmseg.PortableOptimizerHook']
+    assert found.train_dataloader.pin_memory
+    assert found.optim_wrapper.type == 'AmpOptimWrapper'  # --amp is taken at its word
+
+
+def test_without_a_training_there_is_nothing_to_set():
+    found = faster(Config(dict(model=dict(type='x'), optim_wrapper=None)))
+    assert found.optim_wrapper is None
