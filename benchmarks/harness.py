@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -71,6 +71,7 @@ def compare(
     device: str = 'cpu',
     least: float = 0.01,
     memory: bool = True,
+    calls_before: int = 2,
 ) -> list[Row]:
     """Check contenders, then time them in turns.
 
@@ -81,41 +82,58 @@ def compare(
         device: Where they run.
         least: Seconds that a turn of one contender takes at least; short calls are repeated.
         memory: Whether peak memory is measured.
+        calls_before: Calls that are watched and not timed; the first makes what is made once.
 
     Raises:
         ConversionError: if a contender returns something wrong; nothing was timed then.
     """
-    present = [each for each in contenders if not each.left_out]
-    calls, peaks, numbers = {}, {}, {}
-    for each in present:
-        with peak_memory(device) if memory else contextlib.nullcontext(Peak()) as peak:
-            call = each.build()
-            call()  # warms up and makes what is made once
-            begin = time.perf_counter()
-            result = call()
-            synchronize(device)
-            watched = time.perf_counter() - begin
-        try:
-            each.check(result)
-        except ValueError as error:
-            raise ConversionError(f'{each.name} is wrong and is not timed: {error}') from error
-        del result
-        calls[each.name], peaks[each.name] = call, peak.bytes
-        # watching a call makes it slower, so that short ones are timed once more
-        once = watched if watched > 10 * least else _seconds(call, 1, device)
-        numbers[each.name] = max(1, math.ceil(least / once))
-    names = list(calls)
+    runs = {
+        each.name: _prepare(each, device, least, memory, calls_before)
+        for each in contenders
+        if not each.left_out
+    }
+    names = list(runs)
     times: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(repeats):
         for i in range(len(names)):  # each turn begins with another one
             name = names[(i + turn) % len(names)]
-            times[name].append(_seconds(calls[name], numbers[name], device))
+            times[name].append(_seconds(runs[name].call, runs[name].number, device))
+    peaks = {name: run.peak for name, run in runs.items()}
     return [
         Row(each.name, note=each.left_out)
         if each.left_out
         else _row(each.name, times, peaks, baseline)
         for each in contenders
     ]
+
+
+class _Run(NamedTuple):
+    """A contender that was found right: what is timed, how often in a turn, its peak memory."""
+
+    call: Callable[[], Any]
+    number: int
+    peak: int | None
+
+
+def _prepare(
+    contender: Contender, device: str, least: float, memory: bool, calls_before: int
+) -> _Run:
+    with peak_memory(device) if memory else contextlib.nullcontext(Peak()) as peak:
+        call = contender.build()
+        for _ in range(calls_before):
+            result = None  # two results at a time would count as the contender's memory
+            begin = time.perf_counter()
+            result = call()
+            synchronize(device)
+            seconds = time.perf_counter() - begin
+    try:
+        contender.check(result)
+    except ValueError as error:
+        raise ConversionError(f'{contender.name} is wrong and is not timed: {error}') from error
+    del result
+    if seconds < 10 * least:  # being watched takes time, too
+        seconds = _seconds(call, 1, device)
+    return _Run(call, max(1, math.ceil(least / seconds)), peak.bytes)
 
 
 def _row(name: str, times: dict, peaks: dict, baseline: str) -> Row:

@@ -110,7 +110,10 @@ def main(argv: list[str] | None = None) -> None:
         contenders = [network(name, args) for name in names]
         what, images, size = f'batch {args.batch}', args.batch, args.size
     width = f'base width {args.width}' if args.width else "configs' widths"
-    rows = compare(contenders, baseline, repeats=args.repeats, device=args.device)
+    before = 1 if args.large else 2
+    rows = compare(
+        contenders, baseline, repeats=args.repeats, device=args.device, calls_before=before
+    )
     report.timings(
         f'{what}, {size[0]}x{size[1]}, {width}',
         rows,
