@@ -19,7 +19,6 @@ RUN_BY = {
     'make quickstart': '.ci/run',
     'make test': '.ci/run',
     'make docs': '.ci/run',
-    'make lint': '.ci/run',
 }
 LAUNCHERS = {
     'tools/dist_train.sh': ('tools/train.py', ['CONFIG', 'GPUS']),
