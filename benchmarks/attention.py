@@ -18,7 +18,8 @@ from collections.abc import Sequence
 import torch
 from attention_cases import LAYOUTS, PASSES, WINDOW, Case, Maps
 from attention_contenders import TOLERANCE, convolution, copy, results, same_as, unfold
-from harness import Contender, Row, compare, free_bytes
+from harness import Contender, Row, compare
+from memory import free_bytes
 from report import MIB, Report, Target, parser
 
 from mmseg_attn.datasets.conversion import at_least, run_cli

@@ -20,7 +20,8 @@ from typing import Any
 
 import networks
 import torch
-from harness import Contender, Row, compare, synchronize
+from harness import Contender, Row, compare
+from memory import synchronize
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner

@@ -7,16 +7,13 @@ counts are the ratios. Each is checked before any is timed.
 import contextlib
 import dataclasses
 import math
-import os
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
-from torch.profiler import ProfilerActivity, profile
+from memory import Peak, peak_memory, synchronize
 
 from mmseg_attn.datasets.conversion import ConversionError
 
@@ -155,66 +152,3 @@ def _seconds(call: Callable[[], Any], number: int, device: str) -> float:
         call()
     synchronize(device)
     return (time.perf_counter() - begin) / number
-
-
-def synchronize(device: str) -> None:
-    """Wait until a GPU has done all that it was given; the CPU has."""
-    if device.startswith('cuda'):
-        torch.cuda.synchronize(device)
-
-
-def free_bytes(device: str) -> int:
-    """The memory that is free."""
-    if device.startswith('cuda'):
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-
-
-class Peak:
-    """Filled at the end of ``peak_memory``: the most ``bytes`` that tensors took at a time."""
-
-    bytes: int | None = None
-
-
-@contextlib.contextmanager
-def peak_memory(device: str = 'cpu') -> Iterator[Peak]:
-    """Watch how many bytes PyTorch allocates beyond what is there at the start.
-
-    On the CPU PyTorch's profiler sees every allocation, those inside of operators (oneDNN's
-    buffers) included; what is freed without having been allocated here does not count.
-    """
-    peak = Peak()
-    if device.startswith('cuda'):
-        synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        yield peak
-        peak.bytes = torch.cuda.max_memory_allocated(device) - before
-        return
-    watch = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
-    with _silent_stderr():  # the profiler says when it starts and stops
-        watch.start()
-    try:
-        yield peak
-    finally:
-        with _silent_stderr():
-            watch.stop()
-    now = most = 0
-    for event in watch.profiler.kineto_results.events():
-        if event.name() == '[memory]':
-            now += event.nbytes()
-            most = max(most, now)
-    peak.bytes = most
-
-
-@contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, 'w') as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -80,28 +80,3 @@ def test_what_a_contender_owns_counts_as_its_memory(harness):
 
     row = harness.compare([harness.Contender('x', build, accept)], 'x', repeats=1)[0]
     assert 1 << 20 <= row.peak < (1 << 20) + 4096
-
-
-def test_peak_memory_is_the_most_at_a_time(harness):
-    before = torch.ones(1 << 20)
-    with harness.peak_memory() as peak:
-        del before  # was not allocated here
-        for size in (1 << 19, 1 << 20, 1 << 18):
-            torch.empty(size, dtype=torch.uint8)
-        kept = torch.empty(1 << 18, dtype=torch.uint8)
-        torch.empty(1 << 17, dtype=torch.uint8)
-    assert len(kept) == 1 << 18
-    assert peak.bytes == 1 << 20
-
-
-def test_memory_inside_of_operators_counts(harness):
-    x = torch.ones(1, 1, 512, 512)
-    with harness.peak_memory() as peak:
-        torch.nn.functional.unfold(x, 3).sum()  # nine values for each pixel
-    assert peak.bytes > 8 * x.nbytes
-
-
-def test_watching_memory_says_nothing(harness, capfd):
-    with harness.peak_memory():
-        torch.ones(3)
-    assert capfd.readouterr() == ('', '')
