@@ -9,7 +9,7 @@ data or the checkpoint, is said in it.
 """
 
 import argparse
-import os
+import tempfile
 from pathlib import Path
 
 import torch
@@ -46,9 +46,14 @@ def check(out: Path, device: str) -> None:
     """Stop before minutes of predictions that would be for nothing."""
     if out.is_dir():
         raise ConversionError(f'--out {out} is a folder: give the name of a file')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(out.parent, os.W_OK):
-        raise ConversionError(f'{out.parent} cannot be written: choose another place with --out')
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise ConversionError(
+            f'{out.parent} cannot be written ({error.strerror}): choose another place with --out'
+        ) from error
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

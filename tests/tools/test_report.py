@@ -164,7 +164,7 @@ def test_runs_side_by_side(work_dir, tmp_path, monkeypatch):
         (['.'], 'holds no log of a training'),
         (['small', '--out', 'small'], 'small is a folder: give the name of a file'),
         (['small', '--device', 'cuda:99'], '--device cuda:99 cannot be used: '),
-        (['small', '--out', 'file/x.html'], 'file'),
+        (['small', '--out', 'file/x.html'], r'file cannot be written \(.*\): choose another place'),
     ],
 )
 def test_mistakes_are_one_sentence_and_write_nothing(tmp_path, monkeypatch, arguments, message):
@@ -172,7 +172,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(tmp_path, monkeypatch, argu
     write_start(tmp_path / 'small/1', losses={1: 1.0})
     (tmp_path / 'file').touch()
     before = set(tmp_path.rglob('*'))
-    with pytest.raises((ConversionError, OSError), match=message) as error:
+    with pytest.raises(ConversionError, match=message) as error:
         report.main(arguments)
     assert '\n' not in str(error.value)
     assert set(tmp_path.rglob('*')) == before
