@@ -29,7 +29,7 @@ class PreparedSegDataset(BaseSegDataset):
         Raises:
             FileNotFoundError: If the split file, a folder, an image or a label is missing; without
                 a split file, every label must have an image.
-            DataError: If the split file or the folder names no image.
+            DataError: If the split file or the folder names no image, or the file is no text.
         """
 
         def missing(what: str) -> FileNotFoundError:
@@ -44,7 +44,7 @@ class PreparedSegDataset(BaseSegDataset):
         for kind, key, _ in kinds:
             if not fileio.exists(prefix[key], backend_args=self.backend_args):
                 raise missing(f'{kind} folder {prefix[key]}')
-        if split.is_file() and not split.read_text().strip():
+        if split.is_file() and not self._read(split).strip():
             raise DataError(f'The split file {split} is empty: {self.PREPARATION}.')
         data_list = super().load_data_list()
         if not data_list:
@@ -61,6 +61,15 @@ class PreparedSegDataset(BaseSegDataset):
                 if alone:
                     raise missing(f'image of {min(alone)}')
         return data_list
+
+    def _read(self, split: Path) -> str:
+        try:
+            return split.read_text(encoding='utf-8')
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f'The split file {split} is no text in UTF-8 ({error.reason} at byte '
+                f'{error.start}): {self.PREPARATION}.'
+            ) from error
 
     def files(self, folder: str, suffix: str) -> set[Path]:
         """Return the files in a folder and below it whose names end in ``suffix``."""

@@ -72,6 +72,10 @@ FOLDER_DAMAGES = {
 }
 SPLIT_DAMAGES = {
     'no split': (lambda d: remove(d.ann_file), r'split file .*train\.txt is missing'),
+    'binary split': (
+        lambda d: Path(d.ann_file).write_bytes(b'a\xff'),
+        r'train\.txt is no text in UTF-8 \(invalid start byte at byte 1\)',
+    ),
     'empty split': (lambda d: Path(d.ann_file).write_text('\n \n'), r'train\.txt is empty'),
     'no image': (lambda d: remove(d[1]['img_path']), r'The image .*\.(png|jpg) is missing'),
 }

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
 from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.datasets.errors import DataError
 from mmseg_attn.engine.resume import resumable
 from mmseg_attn.engine.weights import load_weights
 from tests.data import cityscapes, covid19, dicom, drosophila, floodnet, knee_mri, voc
@@ -67,14 +68,14 @@ def data_set(name: str, source: Path, config: str, variable: str) -> Target:
             except AssertionError as error:
                 if not str(error).startswith(f'failed to load image: {copy}'):
                     raise
-                raise ValueError(str(error)) from error  # mmcv's sentence, which names the file
+                raise DataError(str(error)) from error  # mmcv's sentence, which names the file
 
     sound = build(source)
     infos = [sound.get_data_info(i) for i in range(len(sound))]
     read = [info[key] for info in infos for key in ('img_path', 'seg_map_path')]
     read += [sound.ann_file] * bool(sound.ann_file)
     spoilt = tuple(Path(file).relative_to(source) for file in read)
-    return Target(f'data set {name}', source, run, (ValueError, FileNotFoundError), spoilt)
+    return Target(f'data set {name}', source, run, (DataError, FileNotFoundError), spoilt)
 
 
 def checkpoint(name: str, source: Path) -> Target:
