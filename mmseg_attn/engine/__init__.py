@@ -1,3 +1,5 @@
+"""Training: hooks, checkpoints, resuming."""
+
 from . import hooks, optim, weights
 from .fast_runner import FastRunner
 from .standard_tool import run_standard_tool

@@ -1,3 +1,5 @@
+"""Hooks of a training."""
+
 from .checkpoint_hook import CheckpointHook
 from .class_weight_check_hook import ClassWeightCheckHook
 from .dataset_check_hook import DatasetCheckHook
