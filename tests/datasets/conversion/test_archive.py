@@ -123,6 +123,14 @@ def test_size_that_the_header_belittles_is_refused(tmp_path, target):
     assert sum(map(len, contents(target).values())) <= 9
 
 
+def test_a_member_that_is_shorter_than_its_header_says_is_refused(tmp_path, target):
+    make_zip(tmp_path / 'a.zip', {'zeros': bytes(2**20)})
+    data, size = (tmp_path / 'a.zip').read_bytes(), (2**20).to_bytes(4, 'little')
+    (tmp_path / 'a.zip').write_bytes(data.replace(size, (2**20 + 1).to_bytes(4, 'little')))
+    with pytest.raises(ConversionError, match=r"a\.zip is truncated: 'zeros' is incomplete"):
+        unpack(tmp_path / 'a.zip', target)
+
+
 @pytest.mark.parametrize('name', ['a.zip', 'a.tar', 'a.tar.gz', 'a.tar.xz'])
 def test_truncated_archives_are_refused(tmp_path, target, name):
     archive = tmp_path / name
