@@ -23,6 +23,7 @@ def test_what_all_share_stands_once(result, bare):
     assert rows['losses'].span
     assert [cell.text for cell in rows['losses'].cells] == ['SoftmaxFocalLoss + SoftIoULoss']
     assert [cell.text.rpartition('/')[2] for cell in rows['folder'].cells] == ['x', 'y']
+    assert not rows['folder'].span
     alone = setups([bare('z')])
     assert alone.header == []
     assert [row.name for row in alone.rows] == ['folder']
