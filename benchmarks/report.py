@@ -97,7 +97,7 @@ class Report:
             print(f'{key}: {value}')
 
     def table(self, title: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Print rows of the same keys as a table; numbers are rounded there, not in the file."""
+        """Print rows as a table; numbers are rounded there, not in the file."""
         self.content['tables'].append(dict(title=title, rows=list(rows)))
         print(f'\n### {title}\n\n{markdown(rows)}', flush=True)
 
@@ -154,15 +154,20 @@ class Report:
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Format rows of the same keys as a table; an empty column is left out."""
-    keys = [key for key in rows[0] if any(row[key] not in (None, '') for row in rows)]
-    lines = [keys, ['---:' if _is_number(rows, key) else '---' for key in keys]]
-    lines += [[_cell(row[key]) for key in keys] for row in rows]
+    """Format rows as a table; an empty column is left out."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    columns = {key: [row.get(key) for row in rows] for key in keys}
+    columns = {key: cells for key, cells in columns.items() if set(cells) - {None, ''}}
+    lines = [
+        list(columns),
+        ['---:' if all(map(_is_number, cells)) else '---' for cells in columns.values()],
+        *zip(*([_cell(cell) for cell in cells] for cells in columns.values()), strict=True),
+    ]
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
-def _is_number(rows: Sequence[dict[str, Any]], key: str) -> bool:
-    return all(row[key] is None or isinstance(row[key], (int, float)) for row in rows)
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, (int, float))
 
 
 def _cell(value: Any) -> str:

@@ -37,13 +37,13 @@ def test_verdicts(report, limit, measured, at_least, verdict):
 def test_tables(report):
     rows = [
         {'name': 'a', 'ms': 1234.5, 'ratio': 0.01234, 'count': 12, 'note': ''},
-        {'name': 'b', 'ms': 0.0, 'ratio': None, 'count': 3, 'note': ''},
+        {'name': 'b', 'ms': 0.0, 'count': 3, 'note': '', 'more': 'text'},
     ]
     assert report.markdown(rows).splitlines() == [
-        '| name | ms | ratio | count |',
-        '| --- | ---: | ---: | ---: |',
-        '| a | 1234 | 0.0123 | 12 |',
-        '| b | 0 |  | 3 |',
+        '| name | ms | ratio | count | more |',
+        '| --- | ---: | ---: | ---: | --- |',
+        '| a | 1234 | 0.0123 | 12 |  |',
+        '| b | 0 |  | 3 | text |',
     ]
 
 
