@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_attn.models.layers import per_level
+from mmseg_attn.models.layers import channels_last_on_cpu, per_level
 
 from .small_maps import explain_small_maps
 
@@ -70,7 +70,7 @@ class UNetEncoder(BaseModule):
         Raises:
             ValueError: in training with normalisation, if a map has one value per channel.
         """
-        features, indices = [self.stages[0](x)], []
+        features, indices = [self.stages[0](channels_last_on_cpu(x))], []
         for stage in self.stages[1:]:
             x = self.pool(features[-1])
             if self.pool.return_indices:

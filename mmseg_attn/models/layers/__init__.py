@@ -1,5 +1,6 @@
 from .attention_gate import AttentionGate, GridAttentionGate
 from .channel_attention_concatenation import ChannelAttentionConcatenation
+from .channels_last import channels_last_on_cpu
 from .concatenation import Concatenation
 from .conv_block import ConvBlock, per_level
 from .conv_layer import ConvLayer
@@ -36,6 +37,7 @@ __all__ = [
     'SpatialAttention',
     'StructuredDropoutBlock',
     'TransposedUpsample',
+    'channels_last_on_cpu',
     'match_size',
     'pad_end',
     'per_level',

@@ -1,5 +1,6 @@
 """Upsampling by two on the way up, and how its result meets the skip's size."""
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmseg.registry import MODELS
@@ -32,7 +33,7 @@ class TransposedUpsample(nn.Sequential):
         norm_cfg: dict | None = None,
     ):
         super().__init__(
-            nn.ConvTranspose2d(
+            _ConvTranspose2d(
                 in_channels,
                 out_channels,
                 kernel_size,
@@ -44,6 +45,24 @@ class TransposedUpsample(nn.Sequential):
         )
         if norm_cfg is not None:
             self.extend([build_norm_layer(norm_cfg, out_channels)[1], nn.ReLU(inplace=True)])
+
+
+class _ConvTranspose2d(nn.ConvTranspose2d):
+    """PyTorch's, but as the matrix product that it is, where that takes a third of the time.
+
+    That is with 2x2 kernels, which do not overlap, in bfloat16 on the CPU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        plain = self.kernel_size == (2, 2) and x.dtype == torch.bfloat16
+        if not plain or x.device.type != 'cpu' or torch.compiler.is_compiling():
+            return super().forward(x)
+        n, _, height, width = x.shape
+        kernel = self.weight.permute(0, 2, 3, 1).flatten(1)  # (Cin, 2 * 2 * Cout)
+        bias = None if self.bias is None else self.bias.repeat(4)
+        out = F.linear(x.permute(0, 2, 3, 1), kernel.T, bias)
+        out = out.view(n, height, width, 2, 2, -1).transpose(2, 3)  # (N, H, 2, W, 2, Cout)
+        return out.reshape(n, 2 * height, 2 * width, -1).permute(0, 3, 1, 2)
 
 
 @MODELS.register_module()

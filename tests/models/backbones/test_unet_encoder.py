@@ -40,3 +40,15 @@ def test_a_block_may_have_its_own_normalisation():
     names = [[type(m).__name__ for m in stage.modules()] for stage in encoder.stages]
     assert names[0].count('GroupNorm') == 2
     assert 'GroupNorm' not in names[1]
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_on_the_cpu_maps_are_channels_last_whatever_the_images_are(channels):
+    encoder = UNetEncoder(channels, channels=(4, 8), norm_cfg=dict(type='BN')).double()
+    images = torch.randn(2, channels, 6, 10, dtype=torch.float64)
+    features = encoder(images)
+    assert all(f.is_contiguous(memory_format=torch.channels_last) for f in features)
+    usual = encoder.stages[0](images)
+    assert usual.is_contiguous()
+    torch.testing.assert_close(features[0], usual)
+    torch.testing.assert_close(features[1], encoder.stages[1](encoder.pool(usual)))

@@ -64,3 +64,21 @@ def test_nearest_neighbours_then_convolution(norm_cfg):
         variance = expected.var(dim=(0, 2, 3), keepdim=True, correction=0)
         expected = (expected - mean) / (variance + 1e-5).sqrt()
     torch.testing.assert_close(layer(x), expected.relu())
+
+
+@pytest.mark.parametrize('norm_cfg', [None, dict(type='BN')])
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+def test_in_bfloat16_the_cpu_computes_the_same(layout, norm_cfg):
+    layer = TransposedUpsample(6, 4, norm_cfg=norm_cfg).to(memory_format=layout)
+    x = torch.randn(2, 6, 3, 5).bfloat16().to(memory_format=layout)
+    gradient, found = torch.randn(2, 4, 6, 10).bfloat16(), []
+    for given in (x.float(), x):
+        with torch.autocast('cpu', torch.bfloat16, enabled=given is x):
+            out = layer[0](given.requires_grad_())
+        assert out.dtype == given.dtype
+        inputs = [given, *layer[0].parameters()]
+        found.append((out, *torch.autograd.grad(out, inputs, gradient.to(out.dtype))))
+    for exact, rounded in zip(*found, strict=True):
+        assert rounded.shape == exact.shape
+        torch.testing.assert_close(rounded.float(), exact, rtol=0.02, atol=0.05)
+    assert next(iter(layer.state_dict())) == '0.weight'
