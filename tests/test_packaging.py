@@ -63,6 +63,7 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         'full',
         'onedl',
         'medical',
+        'onnx',
         'tests',
         'tensorboard',
     }

@@ -1,0 +1,8 @@
+"""Take a trained model elsewhere, as an ONNX file or as a ``torch.export`` program."""
+
+from .check import Check
+from .description import describe
+from .files import SUFFIXES, write
+from .program import PixelsToLogits, export_program
+
+__all__ = ['SUFFIXES', 'Check', 'PixelsToLogits', 'describe', 'export_program', 'write']

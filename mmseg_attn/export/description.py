@@ -1,0 +1,83 @@
+"""What an exported model does not say by itself: its classes, and how a picture becomes its input.
+
+The values are texts, as ONNX files hold them; all but three are JSON.
+"""
+
+import json
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ..version import __version__
+from .program import PixelsToLogits
+
+# what reads and packs
+NO_STEPS = (
+    'LoadImageFromFile',
+    'LoadAnnotations',
+    'LoadStrictAnnotations',
+    'PackSegInputs',
+)
+CHANNELS = dict(grayscale='grey', color='RGB')
+
+
+def describe(
+    module: PixelsToLogits,
+    *,
+    config: str,
+    steps: Sequence[dict],
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]],
+) -> dict[str, str]:
+    """Describe a model for someone who has the exported file alone.
+
+    Args:
+        module: the segmentor.
+        config: name of its config.
+        steps: the test pipeline.
+        classes: names, in the order of the logits.
+        palette: colours of the classes, RGB.
+
+    Returns:
+        In words ``input``, ``output`` and ``config``; in JSON ``classes``, ``palette``,
+        ``preprocessing`` (what to do with a picture before the model gets it), ``done_by_model``
+        (what not to do), ``window`` (side and stride of the windows that the config slides, or
+        null), ``threshold`` (of the sigmoid of a single logit, or null) and ``mmseg_attn``, the
+        version.
+    """
+    head, preprocessor = module.head, module.model.data_preprocessor
+    test = module.model.test_cfg or {}
+    channels = CHANNELS.get(module.color_type, 'as stored')
+    texts = dict(
+        input=f'image: float32 (batch, channels, height, width), {channels}, values from 0 to 255, '
+        'after the steps in "preprocessing"; "done_by_model" is not to be done',
+        output=f'logits: float32 (batch, {head.out_channels}, height, width); the label is '
+        + ('the largest' if head.out_channels > 1 else '1 where the sigmoid exceeds "threshold"'),
+        config=config,
+    )
+    values = dict(
+        classes=list(classes),
+        palette=[list(colour) for colour in palette],
+        preprocessing=dict(
+            channels=channels, steps=[step for step in steps if step['type'] not in NO_STEPS]
+        ),
+        done_by_model=dict(
+            mean=_numbers(preprocessor.mean, module.turned) if module.normalised else None,
+            std=_numbers(preprocessor.std, module.turned) if module.normalised else None,
+            pad_size=module.padding.get('size'),
+            pad_divisor=module.padding.get('size_divisor'),
+            pad_value=preprocessor.pad_val,
+        ),
+        window=dict(crop_size=test.crop_size, stride=test.stride)
+        if test.get('mode') == 'slide'
+        else None,
+        threshold=head.threshold if head.out_channels == 1 else None,
+        mmseg_attn=__version__,
+    )
+    return texts | {name: json.dumps(value, default=str) for name, value in values.items()}
+
+
+def _numbers(x: Tensor, turned: bool) -> list[float]:
+    """Return one number per channel, in the order of the exported model's input."""
+    numbers = [float(f'{value:.7g}') for value in x.flatten().tolist()]  # what float32 holds
+    return numbers[::-1] if turned else numbers

@@ -1,0 +1,90 @@
+"""Write a trained model as an ONNX file, for other programs to run.
+
+    python tools/export_onnx.py CONFIG CHECKPOINT [--out FILE] [--format onnx|torch]
+
+The model in the file takes 'image', float32 (batch, channels, height, width): pixels from 0 to 255,
+colours as RGB, of any batch and size from 33 pixels on. It normalises and pads them itself and
+returns 'logits' (batch, classes, height, width), whose largest is the label. The file's metadata
+names the classes and says what has to happen to a picture before. The file is compared with the
+model before it is kept; for ONNX that needs onnxruntime. --format torch writes a program of
+torch.export (.pt2) instead.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import Config
+
+import mmseg_attn  # noqa: F401  registers the parts
+from mmseg_attn.compat.checkpoint import CheckpointError
+from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.datasets.nested_datasets import nested_datasets
+from mmseg_attn.evaluation.input_shape import channels
+from mmseg_attn.export import SUFFIXES, Check, PixelsToLogits, describe, write
+from mmseg_attn.prediction import Predictor
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path, help='a config')
+    parser.add_argument('checkpoint', type=Path, help='the weights')
+    parser.add_argument(
+        '--out', type=Path, help='the file; default: beside the checkpoint, with .onnx or .pt2'
+    )
+    parser.add_argument('--format', choices=list(SUFFIXES), default='onnx')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    suffix = SUFFIXES[args.format]
+    out = args.out or args.checkpoint.with_suffix(suffix)
+    if out.suffix != suffix:
+        raise ConversionError(
+            f'--out {out} does not end in {suffix}: name it so, or choose another --format'
+        )
+    if not args.config.is_file():
+        raise ConversionError(f'{args.config} is missing: name a config file')
+    cfg = Config.fromfile(args.config)
+    try:
+        predictor = Predictor(cfg, args.checkpoint)
+    except CheckpointError as error:
+        raise ConversionError(str(error)) from error
+    *_, dataset = nested_datasets(cfg.test_dataloader.dataset)
+    module = PixelsToLogits(
+        predictor.model, in_channels=channels(cfg), color_type=predictor.color_type
+    )
+    description = describe(
+        module,
+        config=args.config.stem,
+        steps=dataset.pipeline,
+        classes=predictor.classes,
+        palette=predictor.palette,
+    )
+    check = write(
+        module,
+        out,
+        kind=args.format,
+        description=description,
+        say=lambda text: print(f'{text} ...', file=sys.stderr),
+    )
+    for name, text in description.items():
+        print(f'{name}: {text}')
+    print(f'{out} ({out.stat().st_size / 2**20:.1f} MiB): {verdict(check)}')
+
+
+def verdict(check: Check | None) -> str:
+    """How the file compares with the model, in words."""
+    if check is None:
+        return 'not compared with the model, which needs onnxruntime: pip install onnxruntime'
+    return (
+        f'the logits differ from those of the model by {check.difference:.1e} at most, where the '
+        f'largest is {check.largest:.3g}, and the labels at {check.labels} of {check.pixels} pixels'
+    )
+
+
+if __name__ == '__main__':
+    run_cli(main)
