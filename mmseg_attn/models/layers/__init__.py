@@ -1,3 +1,5 @@
+"""Attention layers, skip fusions and blocks, one mechanism per module."""
+
 from .attention_gate import AttentionGate, GridAttentionGate
 from .channel_attention_concatenation import ChannelAttentionConcatenation
 from .channels_last import channels_last_on_cpu
