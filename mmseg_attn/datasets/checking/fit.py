@@ -35,7 +35,7 @@ def check_classes(cfg: Config, source: Source) -> list[Finding]:
         remedy = 'set metainfo=dict(classes=(...)) of the data set'
         return [finding('class-count', split, why=why, remedy=remedy)]
     conflicts = (
-        class_conflict(kind, n, name, head.get('num_classes', n), head.get('out_channels'))
+        class_conflict(kind, n, name, head.get('num_classes', n))
         for name, head in heads(cfg)
         if head['type'] not in BOUNDARY_HEADS
     )
@@ -68,7 +68,7 @@ def check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
 
 
 def class_conflict(
-    dataset: str, classes: int, head: str, num_classes: int, out_channels: int | None
+    dataset: str, classes: int, head: str, num_classes: int
 ) -> tuple[str, str] | None:
     """Compare the numbers of classes of a data set and a head.
 
@@ -76,13 +76,12 @@ def class_conflict(
         dataset: Name of the data set.
         classes: How many it has.
         head: Name of the head in the config.
-        num_classes: How many it has.
-        out_channels: Its channels, if they are given; one channel tells two classes apart.
+        num_classes: How many it has; 1 tells two apart, foreground and the rest.
 
     Returns:
         What is wrong, and the remedy.
     """
-    wanted = 2 if (out_channels or num_classes) == 1 else num_classes
+    wanted = 2 if num_classes == 1 else num_classes
     if wanted == classes:
         return None
     return (

@@ -24,9 +24,8 @@ def check_heads(dataset: BaseDataset, segmentor: nn.Module) -> None:
         for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
             wanted = getattr(head, 'num_classes', None)
             if classes and wanted and type(head).__name__ not in BOUNDARY_HEADS:
-                channels = getattr(head, 'out_channels', None)
                 kind = type(dataset).__name__
-                _refuse(class_conflict(kind, len(classes), name, wanted, channels))
+                _refuse(class_conflict(kind, len(classes), name, wanted))
 
 
 def check_channels(inputs: Any, name: str | None, segmentor: nn.Module) -> None:
