@@ -7,7 +7,18 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-EXTRAS = ('lite', 'full', 'onedl', 'medical', 'onnx', 'tensorboard', 'triton', 'tests', 'docs')
+EXTRAS = (
+    'lite',
+    'full',
+    'onedl',
+    'medical',
+    'onnx',
+    'tensorboard',
+    'triton',
+    'benchmark',
+    'tests',
+    'docs',
+)
 SHIPPED = ('configs', 'tools', 'model-index.yml')  # what `mim` and users of a plain install need
 
 
