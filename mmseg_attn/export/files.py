@@ -97,6 +97,11 @@ def _check_onnx(module: nn.Module) -> None:
 
 
 def save_onnx(program: ExportedProgram, path: Path, description: dict[str, str]) -> None:
+    """Write an ONNX file with a description in its metadata.
+
+    Raises:
+        ConversionError: if the program has an operator that ONNX lacks.
+    """
     try:
         with _quiet():
             onnx = torch.onnx.export(
@@ -136,6 +141,7 @@ def _quiet() -> Iterator[None]:
 
 
 def load_onnx(path: Path) -> Run | None:
+    """Return what runs an ONNX file; ``None`` without onnxruntime."""
     if not find_spec('onnxruntime'):
         return None
     import onnxruntime
@@ -145,11 +151,13 @@ def load_onnx(path: Path) -> Run | None:
 
 
 def save_torch(program: ExportedProgram, path: Path, description: dict[str, str]) -> None:
+    """Write a ``torch.export`` program with a description beside it."""
     with path.open('wb') as file:  # a name would have to end in .pt2
         torch.export.save(program, file, extra_files={DESCRIPTION: json.dumps(description)})
 
 
 def load_torch(path: Path) -> Run:
+    """Return what runs a ``torch.export`` program."""
     with path.open('rb') as file:
         run = torch.export.load(file).module()
 
