@@ -172,6 +172,14 @@ def test_models_of_other_classes_are_not_compared_by_pictures(result):
     assert {len(each.made) for each in cases([one, other], 1)} == {1}
 
 
+def test_of_several_seeds_the_first_is_shown(result):
+    *_, worst = cases([result('x', 0, 1)], 1)
+    assert [picture.caption for picture in worst.made[0]] == [
+        'x0: prediction',
+        'x0: errors, 0.0\xa0%',
+    ]
+
+
 def test_folds_show_the_fold_that_predicted_an_image(result):
     folds = result('x', 0, 1)
     folds.results[1].evaluation = make_evaluation(1, first=10)

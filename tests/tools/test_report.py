@@ -136,6 +136,16 @@ def test_what_was_tested_before_stands_in(work_dir, tmp_path):
     assert '98.7 %' in found.text
 
 
+@pytest.mark.parametrize(('name', 'taken'), [('train', True), ('small', False)])
+def test_a_test_beside_a_training_belongs_to_it_where_reproduce_put_it(tmp_path, name, taken):
+    write_start(tmp_path / name / '1', losses={1: 1.0}, scores={1: {'mIoU': 5.0}})
+    (tmp_path / 'test/1').mkdir(parents=True)
+    (tmp_path / 'test/1/1.json').write_text('{"mIoU": 12.0}')
+    found = made(tmp_path / name, '--out', tmp_path / 'x.html')
+    assert ('12.0 % ' in found.text) == taken
+    assert ('validation at iteration 1' in found.text) != taken
+
+
 def test_folds_have_mean_and_deviation(trained, tmp_path):
     for fold in range(2):
         folder = shutil.copytree(trained, tmp_path / f'cv/fold{fold}')
