@@ -75,14 +75,14 @@ def contender(name: str, base: int, args: argparse.Namespace) -> Contender:
 def targets(rows: Sequence[Row], base: int, args: argparse.Namespace) -> list[Target]:
     """What should be of the figures; each is over our U-Net's."""
     ratio = {row.name: row.ratio for row in rows}
-    plain = args.runtime == 'default' and UNET in ratio
+    plain = args.runtime == 'default'
     made = [
         Target(f'base {base}: time, {peer} / our U-Net', 1.25, ratio[peer], at_least=True)
         for peer in (MMSEG, BASIC)
-        if plain and peer in ratio
+        if plain and {UNET, peer} <= set(ratio)
     ]
     limit = {64: 1.0, 16: 1.25}.get(base)
-    if plain and LFA in ratio and limit and args.device == 'cpu':
+    if plain and {UNET, LFA} <= set(ratio) and limit and args.device == 'cpu':
         made.append(Target(f'base {base}: time, LFA-UNet / our U-Net', limit, ratio[LFA]))
     if plain and {GATED, ATTENTION} <= set(ratio):
         share = None
