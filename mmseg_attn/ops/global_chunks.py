@@ -1,8 +1,9 @@
-"""Global attention on the CPU: a part of the queries at a time, in buffers that are used again.
+"""Global attention on the CPU: a part of the queries at a time.
 
 The attention map has as many values as there are pairs of positions. Forward, a few of its rows at
-a time exist; backward, a tile of it, computed again. The buffers matter as much as their size: new
-memory for every part costs more than the arithmetic on it. 16-bit tokens are attended in 32 bits.
+a time exist; backward, a tile of it, computed again. Their size matters for the time, too: they
+stay in the processor's cache, and the same memory is used for all. 16-bit tokens are attended in 32
+bits.
 """
 
 import math
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 1 << 21  # values of the attention map, forward
-TILE = 800  # queries and keys, backward: products of such matrices are the fastest
+CHUNK = 1 << 20  # values of the attention map, forward
+TILE = 512  # queries and keys, backward
+
+_onednn = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
 
 
 class GlobalChunks(torch.autograd.Function):
@@ -24,16 +27,16 @@ class GlobalChunks(torch.autograd.Function):
         samples, queries, _ = query.shape
         keys = key.shape[1]
         step = min(max(1, CHUNK // keys), queries)
-        buffers = query.new_empty(2, step, keys)
+        buffer = query.new_empty(step, keys)
         out = value.new_empty(samples, queries, value.shape[2])
         normaliser = query.new_empty(samples, queries, 1)  # logarithm of the softmax's denominator
         with torch.autocast('cpu', enabled=False):
             for n in range(samples):
                 for rows in _spans(queries, step):
-                    scores, weights = buffers[:, : rows.stop - rows.start]
-                    torch.mm(scale * query[n, rows], key[n].T, out=scores)
+                    weights = buffer[: rows.stop - rows.start]
+                    scores = _product(scale * query[n, rows], key[n])
                     torch.softmax(scores, dim=1, out=weights)
-                    torch.mm(weights, value[n], out=out[n, rows])
+                    out[n, rows] = _product(weights, value[n].T)
                     top, share = (x.amax(dim=1, keepdim=True) for x in (scores, weights))
                     normaliser[n, rows] = top - share.log()
         ctx.save_for_backward(query, key, value, out, normaliser)
@@ -46,7 +49,6 @@ class GlobalChunks(torch.autograd.Function):
         query, key, value, out, normaliser = ctx.saved_tensors
         grads = [torch.zeros_like(x) for x in (query, key, value)]
         steps = [math.ceil(x.shape[1] / math.ceil(x.shape[1] / TILE)) for x in (query, key)]
-        buffers = query.new_empty(2, math.prod(steps))
         expected = (grad * out).sum(dim=2, keepdim=True)  # of the weights' gradient, by row
         with torch.autocast('cpu', enabled=False):
             for n in range(len(query)):
@@ -54,15 +56,12 @@ class GlobalChunks(torch.autograd.Function):
                 dq, dk, dv = (x[n] for x in grads)
                 for rows in _spans(len(q), steps[0]):
                     for columns in _spans(len(k), steps[1]):
-                        shape = rows.stop - rows.start, columns.stop - columns.start
-                        weights, scores = (b[: math.prod(shape)].view(shape) for b in buffers)
-                        torch.mm(q[rows], k[columns].T, out=weights).sub_(normaliser[n, rows])
-                        torch.exp(weights, out=weights)
-                        torch.mm(g[rows], v[columns].T, out=scores).sub_(expected[n, rows])
-                        scores.mul_(weights)
-                        dq[rows].addmm_(scores, k[columns])
-                        dk[columns].addmm_(scores.T, q[rows])
-                        dv[columns].addmm_(weights.T, g[rows])
+                        weights = _product(q[rows], k[columns]).sub_(normaliser[n, rows]).exp_()
+                        scores = _product(g[rows], v[columns]).sub_(expected[n, rows])
+                        scores *= weights
+                        dq[rows] += _product(scores, k[columns].T)
+                        dk[columns] += _product(scores.T, q[rows].T)
+                        dv[columns] += _product(weights.T, g[rows].T)
                 dq *= ctx.scale
         return *grads, None
 
@@ -70,3 +69,10 @@ class GlobalChunks(torch.autograd.Function):
 def _spans(size: int, step: int) -> Iterator[slice]:
     for start in range(0, size, step):
         yield slice(start, min(start + step, size))
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """``a b^T``, in float32 by oneDNN: twice as fast as MKL, PyTorch's usual choice, on an EPYC."""
+    if _onednn is None or a.dtype != torch.float32:
+        return a @ b.T
+    return _onednn(a, b, None, 'none', [], '')
