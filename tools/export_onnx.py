@@ -80,10 +80,13 @@ def verdict(check: Check | None) -> str:
     """How the file compares with the model, in words."""
     if check is None:
         return 'not compared with the model, which needs onnxruntime: pip install onnxruntime'
-    return (
+    text = (
         f'the logits differ from those of the model by {check.difference:.1e} at most, where the '
         f'largest is {check.largest:.3g}, and the labels at {check.labels} of {check.pixels} pixels'
     )
+    if check.outliers:
+        text += f'; {check.outliers} pixels differ by more than rounding (see docs/export.md)'
+    return text
 
 
 if __name__ == '__main__':

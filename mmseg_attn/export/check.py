@@ -13,6 +13,7 @@ from .program import PixelsToLogits
 SIZES = ((2, 64, 96), (1, 75, 101))  # batch, height, width
 TOLERANCE = 1e-4  # of the largest logit, or of 1
 TIMES = 10  # as much as the model's own rounding is accepted, too
+OUTLIERS = 0.005  # of the pixels; a wrong row or column at a border is more
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -24,6 +25,8 @@ class Check(NamedTuple):
         difference: largest difference between a logit of the file and one of the model.
         rounding: the same between the model and itself in double precision, on the last image.
         largest: largest absolute logit.
+        outliers: number of pixels that differ by more than rounding. Decoders that unpool have a
+            few: where two values of a pool are equal but for rounding, either is the maximum.
         labels: number of pixels whose label differs.
         pixels: number of pixels.
     """
@@ -31,6 +34,7 @@ class Check(NamedTuple):
     difference: float
     rounding: float
     largest: float
+    outliers: int
     labels: int
     pixels: int
 
@@ -46,30 +50,26 @@ def compare(module: PixelsToLogits, run: Run) -> Check:
         ConversionError: if the logits differ by more than rounding.
     """
     generator = np.random.default_rng(0)
-    images, logits, expected = [], [], []
+    differences, labels, largest = [], 0, 0.0
     with torch.no_grad():
         for batch, height, width in SIZES:
             shape = batch, module.in_channels, height, width
-            images.append(generator.uniform(0, 255, shape).astype(np.float32))
-            logits.append(run(images[-1]))
-            expected.append(module(torch.from_numpy(images[-1])).numpy())
-        exact = copy.deepcopy(module).double()(torch.from_numpy(images[-1]).double()).numpy()
+            image = generator.uniform(0, 255, shape).astype(np.float32)
+            expected, logits = module(torch.from_numpy(image)).numpy(), run(image)
+            differences.append(abs(logits - expected).max(axis=1).ravel())
+            labels += int((_labels(logits, module) != _labels(expected, module)).sum())
+            largest = max(largest, float(abs(expected).max()))
+        exact = copy.deepcopy(module).double()(torch.from_numpy(image).double()).numpy()
+    difference, rounding = np.concatenate(differences), float(abs(expected - exact).max())
+    near = difference <= max(TOLERANCE * max(1, largest), TIMES * rounding)  # NaN is not
     found = Check(
-        difference=float(np.max([abs(a - b).max() for a, b in zip(logits, expected, strict=True)])),
-        rounding=float(abs(expected[-1] - exact).max()),
-        largest=max(float(abs(x).max()) for x in expected),
-        labels=sum(
-            int((_labels(a, module) != _labels(b, module)).sum())
-            for a, b in zip(logits, expected, strict=True)
-        ),
-        pixels=sum(batch * height * width for batch, height, width in SIZES),
+        float(difference.max()), rounding, largest, int((~near).sum()), labels, difference.size
     )
-    # NaN is too large, too
-    if not found.difference <= max(TOLERANCE * max(1, found.largest), TIMES * found.rounding):
+    if found.outliers > OUTLIERS * found.pixels:
         raise ConversionError(
-            f'the exported model computes something else: a logit differs by '
-            f'{found.difference:.2g}, where the largest is {found.largest:.2g}; try another '
-            'version of PyTorch'
+            f'the exported model computes something else: the logits of {found.outliers} of '
+            f'{found.pixels} pixels differ by up to {found.difference:.2g}, where the largest is '
+            f'{largest:.2g}; try another version of PyTorch'
         )
     return found
 

@@ -48,8 +48,34 @@ def test_what_is_found_is_measured():
 @pytest.mark.parametrize('shift', [2e-4, math.nan])
 def test_more_than_rounding_is_refused(shift):
     module = make()
-    with pytest.raises(ConversionError, match='computes something else: a logit differs by'):
+    with pytest.raises(ConversionError, match='something else: the logits of 19863 of 19863'):
         compare(module, shifted(module, shift))
+
+
+def with_errors(module: PixelsToLogits, place: tuple):
+    """What the module computes, but for the logits at some rows and columns."""
+
+    def run(image: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            logits = module(torch.from_numpy(image)).numpy()
+        logits[(slice(None), 0, *place)] += 1
+        return logits
+
+    return run
+
+
+@pytest.mark.parametrize('place', [np.s_[-1:, :], np.s_[:, -1:]], ids=['row', 'column'])
+def test_a_wrong_border_is_refused(place):
+    module = make()
+    with pytest.raises(ConversionError, match='differ by up to 1, where the largest is'):
+        compare(module, with_errors(module, place))
+
+
+def test_a_few_wrong_pixels_are_counted():
+    module = make()
+    found = compare(module, with_errors(module, np.s_[:3, :10]))
+    assert found.outliers == 30 * sum(batch for batch, *_ in SIZES)
+    assert found.difference == pytest.approx(1, rel=1e-3)
 
 
 def test_what_differs_is_counted_by_the_threshold_of_a_single_logit():
