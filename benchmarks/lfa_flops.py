@@ -42,14 +42,11 @@ def count(window_size: int | None, size: int) -> dict[str, int]:
         head.eval()(encoder.eval()(image))
     modules = counter.get_flop_counts()
     fusions = [name for name in modules if name.rpartition('.fusions.')[2].isdigit()]
-    projected = sum(sum(modules[name].values()) for name in fusions)
-    projections = sum(
-        sum(counts.values())
-        for name, counts in modules.items()
-        if name.rpartition('.')[0] in fusions
-    )
+    counts = [item for name in fusions for item in modules[name].items()]
+    projected = sum(flops for _, flops in counts)
+    alone = sum(flops for operator, flops in counts if operator is torch.ops.aten.bmm)
     return {
-        'attention alone': projected - projections,
+        'attention alone': alone,
         'attention with its projections': projected,
         'whole network': counter.get_total_flops(),
     }

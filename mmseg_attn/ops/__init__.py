@@ -4,6 +4,7 @@ With half-precision maps scores and softmax are in float32; the result has the t
 """
 
 from .attention_map import attention_map, window_at
+from .backends import without_autocast
 from .exporting import crop, is_exporting
 from .global_attention import global_attention
 from .window_attention import window_attention
@@ -15,4 +16,5 @@ __all__ = [
     'is_exporting',
     'window_at',
     'window_attention',
+    'without_autocast',
 ]

@@ -55,11 +55,16 @@ def written_out(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @functools.wraps(formula)
     def run(query: Tensor, key: Tensor, value: Tensor, *args) -> Tensor:
         wide = torch.promote_types(value.dtype, torch.float32)
-        device = 'cpu' if value.is_meta else value.device.type  # autocast knows no meta device
-        with torch.autocast(device, enabled=False):
+        with without_autocast(value):
             return formula(query.to(wide), key.to(wide), value.to(wide), *args).to(value.dtype)
 
     return run
+
+
+def without_autocast(x: Tensor) -> torch.autocast:
+    """Return a context in which the device of ``x`` computes in the types that it is given."""
+    device = 'cpu' if x.is_meta else x.device.type  # autocast knows no meta device
+    return torch.autocast(device, enabled=False)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_BYTES = 1 << 21  # of one map
+CHUNK_BYTES = 1 << 21  # of a map, or of the attention map where that is larger
 
 Area = tuple[slice, slice, slice]  # samples, rows, columns
 
@@ -24,12 +24,13 @@ class WindowStrips(torch.autograd.Function):
     def forward(
         ctx, query: Tensor, key: Tensor, value: Tensor, window: int, scale: float
     ) -> Tensor:
-        ctx.window, ctx.scale = window, scale
+        ctx.window, ctx.scale, ctx.shared = window, scale, key is value
         out = torch.empty_like(value)
         kept = []
         with torch.autocast('cpu', enabled=False):
             for area in _areas(value, window):
-                q, k, v = (_cut(x, area, window) for x in (query, key, value))
+                q, k = (_cut(x, area, window) for x in (query, key))
+                v = k if key is value else _cut(value, area, window)
                 weights = torch.bmm(q, k.mT).mul_(scale).softmax(dim=-1)
                 _put(out, area, window, torch.bmm(weights, v))
                 if any(ctx.needs_input_grad):
@@ -41,29 +42,37 @@ class WindowStrips(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, *kept = ctx.saved_tensors
-        grads = [torch.empty_like(x) for x in (query, key, value)]
+        grads = [torch.empty_like(x) for x in (query, key, value)[: 3 - ctx.shared]]
         with torch.autocast('cpu', enabled=False):
             for area, weights in zip(_areas(value, ctx.window), kept, strict=True):
-                q, k, v, g = (_cut(x, area, ctx.window) for x in (query, key, value, grad))
+                q, k, g = (_cut(x, area, ctx.window) for x in (query, key, grad))
+                v = k if ctx.shared else _cut(value, area, ctx.window)
                 scores = torch.bmm(g, v.mT)  # the gradient of the weights, then of the scores
                 scores = torch._softmax_backward_data(scores, weights, -1, weights.dtype)
                 scores *= ctx.scale
-                tokens = torch.bmm(scores, k), torch.bmm(scores.mT, q), torch.bmm(weights.mT, g)
+                tokens = [torch.bmm(scores, k), torch.bmm(scores.mT, q)]
+                if ctx.shared:
+                    tokens[1].baddbmm_(weights.mT, g)
+                else:
+                    tokens.append(torch.bmm(weights.mT, g))
                 for x, t in zip(grads, tokens, strict=True):
                     _put(x, area, ctx.window, t)
+        if ctx.shared:
+            grads.append(None)
         return *grads, None, None
 
 
 def _areas(x: Tensor, window: int) -> Iterator[Area]:
     """Split a batch of maps into areas of whole windows, or of the windows cut off at the edges."""
     samples, channels, height, width = x.shape
-    row = channels * width * x.element_size()
-    rows = window * max(1, CHUNK_BYTES // (row * window))
-    step = max(1, CHUNK_BYTES // (row * height))
+    position = max(channels, window * window) * x.element_size()
+    step = max(1, CHUNK_BYTES // (position * width * height))
     for start in range(0, samples, step):
-        for row_span in _spans(height, window, rows):
-            for column_span in _spans(width, window, width):
-                yield slice(start, start + step), row_span, column_span
+        for columns in _spans(width, window, width):
+            row = position * (columns.stop - columns.start)
+            rows = window * max(1, CHUNK_BYTES // (row * window))
+            for row_span in _spans(height, window, rows):
+                yield slice(start, start + step), row_span, columns
 
 
 def _spans(size: int, window: int, step: int) -> Iterator[slice]:

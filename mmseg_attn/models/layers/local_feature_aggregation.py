@@ -3,6 +3,10 @@
 Eq. 1: ``W_pq = softmax_q(f_q(p)^T f_k(q))``. Eq. 2: ``Y_p = sum_q W_pq f_v(q)``. The output is
 ``Y_p`` plus the encoder feature; q runs over the m x m window that p lies in.
 
+With ``f_q(x) = W_q x`` and so on, an inner product is ``(W_k^T W_q x_p)^T x_q``, and ``Y_p`` is
+``W_v`` times a mean of the ``x_q``. So two maps are computed instead of three, and the attention
+reads two.
+
 Decisions where the paper is silent or contradicts itself:
 
 - The encoder is the query, the decoder key and value (III.A; one sentence in III.B swaps them):
@@ -17,10 +21,11 @@ Decisions where the paper is silent or contradicts itself:
 
 from typing import Literal
 
+import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_attn.ops import attention_map, global_attention, window_attention
+from mmseg_attn.ops import attention_map, global_attention, window_attention, without_autocast
 
 
 @MODELS.register_module()
@@ -75,14 +80,15 @@ class LocalFeatureAggregation(nn.Module):
             ``(N, C, H, W)``.
         """
         source, target = self._roles(skip, up)
-        maps = self.query(source), self.key(target), self.value(target)
+        asking = F.conv2d(source, self._inner_product())
         if self.window_size is None:
-            out = global_attention(*maps, backend=self.backend)
+            mean = global_attention(asking, target, target, backend=self.backend)
         else:
-            out = window_attention(*maps, self.window_size, backend=self.backend)
+            mean = window_attention(asking, target, target, self.window_size, backend=self.backend)
+        out = self.value(mean)
         if self.residual == 'none':
             return out
-        return out + (skip if self.residual == 'encoder' else up)
+        return out.add_(skip if self.residual == 'encoder' else up)
 
     def attention_map(self, skip: Tensor, up: Tensor, *, point: tuple[int, int]) -> Tensor:
         """Compute where one position looks: the ``W_pq`` of a p.
@@ -101,6 +107,12 @@ class LocalFeatureAggregation(nn.Module):
         """
         source, target = self._roles(skip, up)
         return attention_map(self.query(source), self.key(target), point, self.window_size)
+
+    def _inner_product(self) -> Tensor:
+        """Return the weight of query and key in one, ``(C, C, 1, 1)``."""
+        query, key = self.query.weight, self.key.weight
+        with without_autocast(query):
+            return (key.flatten(1).T @ query.flatten(1))[:, :, None, None]
 
     def _roles(self, skip: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
         """Return the map that asks and the one that answers."""
