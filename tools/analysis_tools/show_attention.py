@@ -4,7 +4,8 @@
 
 DA, MSAM and LFA: for each point, the share of the attention that every place gets; of LFA the
 local window, enlarged, and where it lies. CSAM, the hybrid attention and the gates: how much each
-place counts, and the channels that count most. The picture goes through the model as a whole.
+place counts, and the channels that count most. The redder, the more; the legend below tells the
+rest. The picture goes through the model as a whole.
 """
 
 import argparse
@@ -98,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
             f'{args.config} has no attention to show: its model has no layer with one of '
             f'{", ".join(METHODS)}'
         )
-    title = f'{args.config.stem}: {args.image.name}'
+    title = f'Attention in {args.image.name}\n{args.config.stem}'
     figure = draw_attention(recording, points, title=title, classes=predictor.classes)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out)
