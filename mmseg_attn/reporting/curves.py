@@ -7,8 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..datasets.conversion import ConversionError
+from .class_colours import class_colours, on_white
 from .groups import Group
 from .log import PER_CLASS
+from .run import Run
 
 SIZE = 5.2, 3.4  # inches of a panel
 LEGEND = 70  # characters that fit into a row of a legend as wide as a panel
@@ -18,6 +21,8 @@ LEAST = 10.0  # points of IoU that an axis shows
 # Okabe and Ito's colours, which most colour-blind people tell apart, without the yellow
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#000000')
 STYLES = ('-', '--', ':', '-.')
+MARKERS = 'os^Dv*X'  # of classes, for those who do not tell the colours apart
+MARKED = 12  # points of a curve, about
 
 
 @dataclass
@@ -28,6 +33,7 @@ class Line:
     x: list[float]
     y: list[float]
     number: int  # of its look
+    colour: str = ''  # instead of the number's
 
 
 @dataclass
@@ -52,8 +58,9 @@ class Panel:
 def panels(groups: Sequence[Group]) -> list[Panel]:
     """What there is to draw: losses, mean IoU, and IoU per class.
 
-    The classes of a single run share a panel, as long as the lines can be told apart; else each
-    class gets one. If all runs are validated by epoch, x counts epochs, else iterations.
+    The classes of a single run share a panel, as long as the lines can be told apart, in the
+    colours of its masks if these can; else each class gets a panel. If all runs are validated by
+    epoch, x counts epochs, else iterations.
 
     Args:
         groups: The runs; those of a group look the same.
@@ -81,7 +88,12 @@ def panels(groups: Sequence[Group]) -> list[Panel]:
     found = [Panel(title, unit, y, list(_lines(groups, key, unit))) for key, title, y in wanted]
     if together:
         curves = [(name, *alone.curve(PER_CLASS + name, unit)) for name in classes]
-        lines = [Line(f'{name} {y[-1]:.1f}', x, y, i) for i, (name, x, y) in enumerate(curves) if y]
+        colours = _colours(groups[0].runs[0], classes)
+        lines = [
+            Line(f'{name} {y[-1]:.1f}', x, y, i, colours.get(name, ''))
+            for i, (name, x, y) in enumerate(curves)
+            if y
+        ]
         lines.sort(key=lambda line: -line.y[-1])
         title = 'Validation IoU per class, with the last value'
         found.append(Panel(title, unit, 'IoU, per cent', lines, own_legend=True))
@@ -96,6 +108,14 @@ def _lines(groups: Sequence[Group], key: str, unit: str) -> Iterator[Line]:
             if y:
                 yield Line(label, x, y, number)
                 label = ''
+
+
+def _colours(run: Run, classes: Sequence[str]) -> dict[str, str]:
+    """The colours of a run's masks; none where they or the config cannot be used."""
+    try:
+        return on_white(classes, class_colours(run.cfg)) if run.cfg is not None else {}
+    except ConversionError:  # the config cannot be read, which curves do not need
+        return {}
 
 
 def draw(wanted: Sequence[Panel], *, columns: int = 1, title: str = '') -> Figure:
@@ -138,15 +158,18 @@ def _columns(labels: Sequence[str], characters: int) -> int:
 
 def _draw(panel: Panel, ax: Axes) -> None:
     for line in panel.lines:
+        look = dict(marker='o' if len(line.x) < 30 else '', markersize=3.5)
+        if panel.own_legend:
+            look = dict(marker=MARKERS[line.number % len(MARKERS)], markersize=5)
+            look['markevery'] = -(-len(line.x) // MARKED)
         ax.plot(
             line.x,
             line.y,
             label=line.label or '_',
-            color=COLOURS[line.number % len(COLOURS)],
+            color=line.colour or COLOURS[line.number % len(COLOURS)],
             linestyle=STYLES[line.number // len(COLOURS) % len(STYLES)],
             linewidth=1.6,
-            marker='o' if len(line.x) < 30 else '',
-            markersize=3.5,
+            **look,
         )
     ax.set_title(panel.title, fontsize=10, loc='left')
     ax.set_xlabel(panel.unit)

@@ -9,6 +9,8 @@ from pathlib import Path
 from .run import FOLD, Run, find_runs
 
 SEPARATORS = re.compile(r'([/_])')
+# Names of folders and configs that are the same whatever was trained: times, 'fold0', 'config'
+MUTE = re.compile(r'(?:train|run|fold|config|output|work_?dirs?)?[\W\d_]*', re.I)
 # What a run with another seed, folder or fold has otherwise in its config
 OWN = ('work_dir', 'resume', 'load_from', 'randomness', 'launcher')
 
@@ -20,10 +22,12 @@ class Group:
     Attributes:
         name: Short, and no other group's.
         runs: At least one.
+        folder: The folder's name, if the group is called by its config instead.
     """
 
     name: str
     runs: list[Run]
+    folder: str = ''
 
     @property
     def title(self) -> str:
@@ -34,12 +38,29 @@ class Group:
 def find_groups(folders: Sequence[Path]) -> list[Group]:
     """Find what is in work folders: a group for each, of one run or of several folds.
 
+    A group is called like its folder, or like its config if the folder's name says nothing.
+
     Raises:
         ConversionError: If a folder holds no run.
     """
     given = list({folder.resolve(): folder for folder in folders}.values())
     names = short_names(given)
-    return [Group(n, find_runs(folder, n)) for folder, n in zip(given, names, strict=True)]
+    groups = [Group(n, find_runs(folder, n)) for folder, n in zip(given, names, strict=True)]
+    for group, folder in zip(groups, given, strict=True):
+        _call_by_config(group, folder.resolve().name)
+    called = [group.name for group in groups]
+    for group, name in zip(groups, names, strict=True):
+        if called.count(group.name) > 1 and group.folder:
+            group.name = f'{group.name} {name}'
+    return groups
+
+
+def _call_by_config(group: Group, folder: str) -> None:
+    """Call a group like its config, if that says more than the folder."""
+    config = group.runs[0].config
+    mute = MUTE.fullmatch(folder) and MUTE.fullmatch(group.name)
+    if mute and config and not MUTE.fullmatch(config.stem):
+        group.name, group.folder = config.stem, folder
 
 
 def merge(groups: Sequence[Group]) -> list[Group]:
@@ -94,8 +115,11 @@ def _united(groups: Sequence[Group]) -> Group:
     runs = []
     for group in groups:
         for run in group.runs:
-            run.name = f'{group.name} {run.name}' if len(group.runs) > 1 else group.name
+            if len(group.runs) > 1:
+                run.name = f'{group.name} {run.name}'
             runs.append(run)
+    if groups[0].folder:
+        return Group(runs[0].config.stem, runs)
     pieces = zip(*(SEPARATORS.split(group.name) for group in groups), strict=False)
     shared = ''.join(each[0] for each in takewhile(lambda each: len({*each}) == 1, pieces))
     return Group(shared.rstrip('/_') or runs[0].config.stem, runs)

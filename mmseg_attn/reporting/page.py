@@ -14,10 +14,12 @@ from .cases import cases
 from .cost import cost, duration
 from .curves import draw, panels
 from .describe import commands
+from .groups import Group
 from .pictures import drawing, hexadecimal
-from .result import GroupResult, class_names
+from .result import GroupResult, Result, class_names
 from .scores import confusions
 from .table import Table
+from .unfinished import unfinished
 
 HEADLINES = dict(mIoU='mean IoU', aAcc='pixel accuracy')
 NAMED = 3  # the most names in a title
@@ -80,7 +82,8 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
         runs=len(results),
         images=sorted({len(each.images) for each in evaluated}),
         sources=list(dict.fromkeys(result.source for result in results if result.source)),
-        notes=list(dict.fromkeys(result.lack for result in results if result.lack)),
+        folders=_folders([group.group for group in groups]),
+        notes=_notes(groups),
         figures=_figures(groups[0]) if len(groups) == 1 else [],
         compared=tables.compared(scored) if scored and len(groups) > 1 else None,
         parts=[_part(group) for group in scored if class_names(group.results)],
@@ -94,6 +97,29 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
         made_with=environment()['versions'],
         made_at=f'{datetime.now():%Y-%m-%d %H:%M}',
     )
+
+
+def _notes(groups: Sequence[GroupResult]) -> list[str]:
+    """What is unfinished and what is missing, as sentences."""
+    ends = [
+        f'{_name(group, result)} {end}.'
+        for group in groups
+        for result in group.results
+        if (end := unfinished(result.run))
+    ]
+    lacks = [result.lack for group in groups for result in group.results if result.lack]
+    return list(dict.fromkeys([*ends, *lacks]))
+
+
+def _name(group: GroupResult, result: Result) -> str:
+    """A run among all of the page."""
+    return ' '.join(dict.fromkeys([group.group.name, result.run.name]))
+
+
+def _folders(groups: Sequence[Group]) -> list[str]:
+    """The folders that gave way to the names of configs."""
+    named = '{0.name}: {0.folder}' if len(groups) > 1 else '{0.folder}'
+    return [named.format(group) for group in groups if group.folder]
 
 
 def _title(names: Sequence[str]) -> str:

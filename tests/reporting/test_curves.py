@@ -1,7 +1,8 @@
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from mmengine.config import Config
 
-from mmseg_attn.reporting import Group, Run, draw, panels
+from mmseg_attn.reporting import Group, Run, curves, draw, panels
 from mmseg_attn.reporting.launch import find_launches
 from tests.data.work_dirs import write_start
 
@@ -27,6 +28,13 @@ def group(tmp_path):
     return group
 
 
+def config(*palette: list[int]) -> Config:
+    """A config whose classes have these colours."""
+    meta = dict(classes=[f'c{i}' for i in range(len(palette))], palette=palette)
+    dataset = dict(type='BaseSegDataset', metainfo=meta)
+    return Config(dict(val_dataloader=dict(dataset=dataset)))
+
+
 def titles(found) -> list[str]:
     return [panel.title for panel in found]
 
@@ -45,6 +53,33 @@ def test_one_run_has_its_classes_in_one_panel(group):
     assert [line.label for line in classes.lines] == ['c1 41.0', 'c0 40.0']
     assert (loss.unit, loss.quantity) == ('iteration', 'loss')
     assert (mean.unit, mean.quantity) == ('iteration', 'mean IoU, per cent')
+
+
+def test_classes_have_the_colours_of_the_masks_and_a_marker_each(group):
+    one = group('unet', 40.0)
+    one.runs[0].cfg = config([0, 0, 200], [255, 255, 255])
+    figure = draw(panels([one]), columns=3)
+    drawn = {line.get_label()[:2]: line for line in figure.axes[2].lines}
+    assert drawn['c0'].get_color() == '#0000c8'
+    assert drawn['c1'].get_color() == '#949494'  # white would not be seen
+    assert drawn['c0'].get_marker() != drawn['c1'].get_marker()
+    assert drawn['c0'].get_markevery() == 1
+    assert figure.axes[0].lines[0].get_color() == curves.COLOURS[0]
+
+
+def test_without_a_palette_that_can_be_told_apart_classes_look_as_other_lines(group):
+    one = group('unet', 40.0)
+    for cfg in (None, config([255, 255, 255], [250, 250, 250])):
+        one.runs[0].cfg = cfg
+        (*_, classes) = draw(panels([one]), columns=3).axes
+        assert {line.get_color() for line in classes.lines} == set(curves.COLOURS[:2])
+
+
+def test_a_config_that_cannot_be_read_does_not_keep_curves_from_being_drawn(group, tmp_path):
+    one = group('unet', 40.0)
+    one.runs[0].config = tmp_path / 'broken.py'
+    one.runs[0].config.write_text('x = 1 +')
+    assert [line.colour for line in panels([one])[2].lines] == ['', '']
 
 
 def test_many_classes_get_a_panel_each(group):

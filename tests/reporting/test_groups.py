@@ -16,11 +16,11 @@ CONFIG = (
 def run(tmp_path):
     """Write a work folder with a log and a config."""
 
-    def run(name: str, *, lr: float = 0.1, seed: int = 0, fold: int = 0):
+    def run(name: str, *, lr: float = 0.1, seed: int = 0, fold: int = 0, config: str = 'config'):
         folder = tmp_path / name
         write_start(folder / '20240102_030405', losses={1: 1.0})
         text = CONFIG.format(work_dir=folder, lr=lr, seed=seed, fold=fold)
-        (folder / 'config.py').write_text(text)
+        (folder / f'{config}.py').write_text(text)
         return folder
 
     return run
@@ -85,6 +85,38 @@ def test_names_of_groups_stay_different(run):
 def test_names_without_a_common_beginning_give_way_to_the_config(run):
     (group,) = merge(find_groups([run('x'), run('y', seed=1)]))
     assert group.name == 'config'
+
+
+@pytest.mark.parametrize('name', ['20240102_030405', '2024-01-02', 'fold0', 'train', 'work_dir1'])
+def test_where_the_folder_says_nothing_the_config_gives_the_name(run, name):
+    (group,) = find_groups([run(name, config='lfa-unet_x')])
+    assert (group.name, group.folder) == ('lfa-unet_x', name)
+    assert merge([group]) == [group]
+
+
+@pytest.mark.parametrize(('name', 'config'), [('a1', 'unet'), ('trained', 'unet'), ('1', 'config')])
+def test_else_the_folder_does(run, name, config):
+    (group,) = find_groups([run(name, config=config)])
+    assert (group.name, group.folder) == (name, '')
+
+
+def test_names_of_configs_stay_different(run):
+    names = '20240102_030405', '20240102_040506', '20240103_000000'
+    runs = zip(names, ('unet', 'unet', 'lfa'), (0.1, 0.2, 0.3), strict=True)
+    found = find_groups([run(name, config=config, lr=lr) for name, config, lr in runs])
+    assert [group.name for group in found] == [
+        'unet 20240102_030405',
+        'unet 20240102_040506',
+        'lfa',
+    ]
+    assert [group.folder for group in found] == list(names)
+
+
+def test_seeds_in_folders_that_say_nothing_are_called_by_their_config(run):
+    folders = [run(f'2024010{i}_000000', config='unet', seed=i) for i in range(3)]
+    (group,) = merge(find_groups(folders))
+    assert group.title == 'unet (3 runs)'
+    assert [each.name for each in group.runs] == ['20240100', '20240101', '20240102']
 
 
 def test_the_newest_config_and_the_best_checkpoint(run, tmp_path):

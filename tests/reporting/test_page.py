@@ -102,6 +102,26 @@ def test_a_run_of_which_the_log_alone_is_left(bare):
     assert 'x holds no config' in found.text
 
 
+def test_a_run_that_is_not_complete_says_so_before_anything_is_read(result):
+    groups = [result('x', 1, 0), result('y', 1)]
+    for each in [run for group in groups for run in group.results]:
+        each.run.cfg.train_cfg.max_iters = 100
+    groups[0].results[1].run.cfg.train_cfg.max_iters = 600
+    found = page(*groups)
+    said = 'x x1 ended after 100 of 600 iterations (interrupted, or still running).'
+    assert found.text.count('ended after') == 1
+    assert found.text.index(said) < found.text.index('Scores ')
+
+
+def test_the_folder_stands_below_a_title_that_is_not_its_name(result):
+    one, other = result('x', 1), result('y', 1)
+    assert 'Folder' not in page(one).text
+    one.group.folder = '20240102_030405'
+    assert 'x Folder: 20240102_030405 ' in page(one).text
+    other.group.folder = '1'
+    assert 'x and y Folders: x: 20240102_030405; y: 1 ' in page(one, other).text
+
+
 def test_means_alone_are_told_but_no_table_of_classes(bare):
     groups = [bare('x'), bare('y')]
     for group, value in zip(groups, (50.0, 60.0), strict=True):

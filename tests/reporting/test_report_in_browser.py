@@ -28,8 +28,9 @@ PROBE = """<script>addEventListener('load', () => {
     images: [...document.images].map(i => [i.naturalWidth, i.naturalHeight]),
     window: innerWidth,
     page: document.documentElement.scrollWidth,
+    cut: [...document.querySelectorAll('.commands')].some(e => e.scrollWidth > e.clientWidth),
     beside: [...document.querySelectorAll('body *')].filter(e =>
-      !e.closest('.scroll, pre') && e.getBoundingClientRect().right > innerWidth + 1
+      !e.closest('.scroll, details') && e.getBoundingClientRect().right > innerWidth + 1
     ).map(e => e.tagName),
   };
   parent.postMessage(JSON.stringify(told), '*');
@@ -98,6 +99,7 @@ def test_no_broken_picture_and_nothing_beside_the_window(text, browse, tmp_path,
     assert all(min(size) > 100 for size in told['images'])
     assert told['window'] == told['page'] == width
     assert told['beside'] == []
+    assert not told['cut']
 
 
 def test_errors_and_requests_would_be_seen(text, page, browse):
