@@ -47,20 +47,21 @@ def find_groups(folders: Sequence[Path]) -> list[Group]:
     names = short_names(given)
     groups = [Group(n, find_runs(folder, n)) for folder, n in zip(given, names, strict=True)]
     for group, folder in zip(groups, given, strict=True):
-        _call_by_config(group, folder.resolve().name)
-    called = [group.name for group in groups]
-    for group, name in zip(groups, names, strict=True):
-        if called.count(group.name) > 1 and group.folder:
-            group.name = f'{group.name} {name}'
+        config, name = group.runs[0].config, folder.resolve().name
+        mute = MUTE.fullmatch(name) and MUTE.fullmatch(group.name)
+        if mute and config and not MUTE.fullmatch(config.stem):
+            group.name, group.folder = config.stem, name
+    _shorten([group for group in groups if group.folder])
     return groups
 
 
-def _call_by_config(group: Group, folder: str) -> None:
-    """Call a group like its config, if that says more than the folder."""
-    config = group.runs[0].config
-    mute = MUTE.fullmatch(folder) and MUTE.fullmatch(group.name)
-    if mute and config and not MUTE.fullmatch(config.stem):
-        group.name, group.folder = config.stem, folder
+def _shorten(groups: Sequence[Group]) -> None:
+    """Leave out what the names of configs have in common, and tell equal ones apart."""
+    called = [group.name for group in groups]
+    stems = list(dict.fromkeys(called))
+    short = dict(zip(stems, _without_common(stems), strict=True))
+    for group, name in zip(groups, called, strict=True):
+        group.name = short[name] + (f' {group.folder}' if called.count(name) > 1 else '')
 
 
 def merge(groups: Sequence[Group]) -> list[Group]:
@@ -119,7 +120,7 @@ def _united(groups: Sequence[Group]) -> Group:
                 run.name = f'{group.name} {run.name}'
             runs.append(run)
     if groups[0].folder:
-        return Group(runs[0].config.stem, runs)
+        return Group(groups[0].name.removesuffix(f' {groups[0].folder}'), runs)
     pieces = zip(*(SEPARATORS.split(group.name) for group in groups), strict=False)
     shared = ''.join(each[0] for each in takewhile(lambda each: len({*each}) == 1, pieces))
     return Group(shared.rstrip('/_') or runs[0].config.stem, runs)

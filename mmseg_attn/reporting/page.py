@@ -101,8 +101,9 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
 
 def _notes(groups: Sequence[GroupResult]) -> list[str]:
     """What is unfinished and what is missing, as sentences."""
+    alone = sum(len(group.results) for group in groups) == 1
     ends = [
-        f'{_name(group, result)} {end}.'
+        f'{"The training" if alone else _name(group, result)} {end}.'
         for group in groups
         for result in group.results
         if (end := unfinished(result.run))

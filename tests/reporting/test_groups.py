@@ -112,6 +112,12 @@ def test_names_of_configs_stay_different(run):
     assert [group.folder for group in found] == list(names)
 
 
+def test_names_of_configs_are_short_beside_each_other(run):
+    names = [(f'2024010{i}_000000', config, i) for i, config in enumerate(('unet_x_y', 'lfa_x_y'))]
+    found = find_groups([run(name, config=config, lr=lr) for name, config, lr in names])
+    assert [group.name for group in found] == ['unet', 'lfa']
+
+
 def test_seeds_in_folders_that_say_nothing_are_called_by_their_config(run):
     folders = [run(f'2024010{i}_000000', config='unet', seed=i) for i in range(3)]
     (group,) = merge(find_groups(folders))

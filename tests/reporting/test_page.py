@@ -111,6 +111,8 @@ def test_a_run_that_is_not_complete_says_so_before_anything_is_read(result):
     said = 'x x1 ended after 100 of 600 iterations (interrupted, or still running).'
     assert found.text.count('ended after') == 1
     assert found.text.index(said) < found.text.index('Scores ')
+    groups[1].results[0].run.cfg.train_cfg.max_iters = 200
+    assert ' The training ended after 100 of 200 iterations ' in page(groups[1]).text
 
 
 def test_the_folder_stands_below_a_title_that_is_not_its_name(result):
