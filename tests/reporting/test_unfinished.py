@@ -102,6 +102,13 @@ def test_what_was_resumed_and_interrupted_again(run):
     assert found == f'ended after 350 of 600 iterations {INTERRUPTED}'
 
 
+def test_what_an_earlier_start_has_saved_does_not_count(run, tmp_path):
+    made = run(ITERATIONS, dict(losses=losses(600)), dict(losses=losses(300, 350)))
+    first, _ = (launch.folder / 'x.log' for launch in made.launches)
+    first.write_text('Saving checkpoint at 600 iterations')
+    assert unfinished(made) == f'ended after 350 of 600 iterations {INTERRUPTED}'
+
+
 def test_without_config_or_log_nothing_is_said(run, tmp_path):
     made = run(ITERATIONS, dict(losses=losses(5)))
     assert unfinished(Run(tmp_path, 'x', made.launches, None, None)) == ''

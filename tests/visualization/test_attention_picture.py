@@ -79,6 +79,7 @@ def test_local_windows_are_drawn_where_they_lie_and_enlarged():
         drawn = [(frame.get_bbox().x0, frame.get_edgecolor()) for frame in query.patches]
         boxes = [ax[index].patches[-1] for ax in (coarse, fine)]
         assert drawn == [(box.get_bbox().x0, box.get_edgecolor()) for box in boxes]
+        assert len({colour for _, colour in drawn}) == 2
     assert 'fixed tiles' in legend(figure)
 
 
