@@ -17,7 +17,6 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.datasets.conversion import ConversionError, run_cli
 from mmseg_attn.datasets.nested_datasets import nested_datasets
 from mmseg_attn.evaluation.input_shape import channels
@@ -49,10 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    try:
-        predictor = Predictor(cfg, args.checkpoint)
-    except CheckpointError as error:
-        raise ConversionError(str(error)) from error
+    predictor = Predictor(cfg, args.checkpoint)
     *_, dataset = nested_datasets(cfg.test_dataloader.dataset)
     module = PixelsToLogits(
         predictor.model, in_channels=channels(cfg), color_type=predictor.color_type

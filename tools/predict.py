@@ -14,6 +14,7 @@ config says how (CT: Hounsfield units -1500 to 500 become 0 to 255); else say it
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping as Settings
@@ -22,11 +23,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.datasets.conversion import (
     ConversionError,
     at_least,
-    class_table,
     percentile_window,
     run_cli,
     staged_output,
@@ -37,8 +36,11 @@ from mmseg_attn.prediction import (
     Predictor,
     Report,
     Results,
+    counted,
+    doubts,
     find_items,
     predict_files,
+    summarise,
 )
 
 SMALLEST_WINDOW = 32
@@ -48,9 +50,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path)
-    parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('inputs', type=Path, nargs='+', metavar='input')
+    parser.add_argument('config', type=Path, help='a config')
+    parser.add_argument('checkpoint', type=Path, help='the weights')
+    parser.add_argument(
+        'inputs', type=Path, nargs='+', metavar='input', help='a file, or a folder of files'
+    )
     parser.add_argument('--out', type=Path, required=True, help='the folder of the results')
     parser.add_argument(
         '--window',
@@ -91,12 +95,25 @@ def window(text: str) -> tuple[int, int]:
     return sides[0], sides[-1]
 
 
-def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list) -> Intensities:
-    """What is done to more than 8 bits: as the user says, or else as in training."""
+def check(args: argparse.Namespace) -> None:
+    """Stop before the model is loaded where it would be for nothing."""
+    for path, what in ((args.config, 'a config file'), (args.checkpoint, 'a file of weights')):
+        if not path.is_file():
+            raise ConversionError(f'{path} is missing: name {what}')
+    missing = [path for path in args.inputs if not path.exists()]
+    if missing:
+        more = f' and {len(missing) - 1} more are' if missing[1:] else ' is'
+        raise ConversionError(f'{missing[0]}{more} missing: name images or folders that hold some')
     for name in ('intensity', 'percentiles'):
         low, high = getattr(args, name) or (0, 1)
-        if not low < high or (name == 'percentiles' and not 0 <= low < high <= 100):
-            raise ConversionError(f'--{name} is {low:g} {high:g}: give LOW below HIGH')
+        outside = name == 'percentiles' and not 0 <= low <= high <= 100
+        if outside or not low < high or not math.isfinite(high - low):
+            limits = ', both from 0 to 100' if name == 'percentiles' else ''
+            raise ConversionError(f'--{name} is {low:g} {high:g}: give LOW below HIGH{limits}')
+
+
+def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list) -> Intensities:
+    """What is done to more than 8 bits: as the user says, or else as in training."""
     choose = getattr(predictor.dataset, 'intensity_window', None)
     if args.percentiles:
 
@@ -121,70 +138,48 @@ def check_earlier(out: Path, files: list[Path]) -> None:
     lost = sorted(old - {str(path) for path in files})
     if lost:
         raise ConversionError(
-            f'{out} holds results of {len(lost)} other files, {lost[0]} for one, which would be '
-            'lost: choose another output folder, or remove this one'
+            f'{out} holds results of {counted(len(lost), "other file")} ({lost[0]}), which would '
+            'be lost: choose another output folder, or remove this one'
         )
-
-
-def describe(args: argparse.Namespace, report: Report, results: Results) -> str:
-    """What was done, in words and numbers."""
-    lines = [f'{args.out}: masks, overlays and pixels.csv of {len(report.done)} files']
-    if report.slices > len(report.done):
-        lines[0] += f' with {report.slices} slices'
-    mapped = [mapping for _, mapping in report.done.values() if mapping]
-    if mapped:
-        how = 'as in training' if not (args.intensity or args.percentiles) else 'as you said'
-        windows = sorted({f'{low:g} to {high:g}' for (low, high), _ in mapped})
-        more = f' and {len(windows) - 3} more windows' if len(windows) > 3 else ''
-        outside = max(mapping.outside for mapping in mapped)
-        lines.append(
-            f'{len(mapped)} of them have more than 8 bits: {", ".join(windows[:3])}{more} became '
-            f'0 to 255, {how}; outside lies '
-            + (f'at most {outside:.2%} of a file' if outside else 'nothing')
-        )
-    if report.made_grey:
-        lines.append(f'{report.made_grey} colour pictures were turned grey for the model')
-    if report.without_area:
-        lines.append(f'{report.without_area} files do not know the size of a pixel: no area')
-    return '\n'.join([*lines, '', class_table(results.classes, results.pixels.tolist())])
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if not args.config.is_file():
-        raise ConversionError(f'{args.config} is missing: name a config file')
+    check(args)
     items, empty = find_items(args.inputs, exclude=args.out)
     for folder in empty:
         print(f'{folder} holds no images', file=sys.stderr)
     if not items:
         raise ConversionError('there is nothing to do: name images or folders that hold some')
-    check_earlier(args.out, [item.path for item in items])
+    files = [item.path for item in items]
+    check_earlier(args.out, files)
+    option = '--intensity' if args.intensity else '--percentiles' if args.percentiles else None
     with staged_output(args.out, converter='predict') as stage:
-        try:
-            predictor = Predictor(
-                Config.fromfile(args.config),
-                args.checkpoint,
-                device=args.device,
-                window=args.window,
-                tta=args.tta,
-                amp=args.amp,
-            )
-        except CheckpointError as error:
-            raise ConversionError(str(error)) from error
+        predictor = Predictor(
+            Config.fromfile(args.config),
+            args.checkpoint,
+            device=args.device,
+            window=args.window,
+            tta=args.tta,
+            amp=args.amp,
+        )
         results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
         report = predict_files(
             predictor,
             items,
             results,
-            intensities=make_intensities(args, predictor, [item.path for item in items]),
+            intensities=make_intensities(args, predictor, files),
             batch_size=args.batch_size,
         )
         if not report.done:
-            raise ConversionError(f'none of {len(items)} files could be predicted: see above')
-        stage.manifest.update(manifest(args, report))
-    print(describe(args, report, results))
+            raise ConversionError('none of the files could be predicted: see above')
+        warnings = doubts(report, results, predictor, option=option)
+        stage.manifest.update(manifest(args, report), warnings=warnings)
+    print(summarise(args.out, report, results, option=option), flush=True)
+    for warning in warnings:
+        print(f'warning: {warning}', file=sys.stderr)
     if report.failed:
-        skipped = f'{len(report.failed)} of {len(items)} files were skipped'
+        skipped = f'{len(report.failed)} of {counted(len(items), "file")} skipped'
         print(f'{skipped}: the reasons are above, and in {args.out}/conversion.json')
     sys.exit(bool(report.failed or empty))
 

@@ -32,7 +32,7 @@ default_hooks = dict(
     # Stops when a loss or a weight is not finite, before a checkpoint is written.
     divergence=dict(type='DivergenceHook'),
     per_class=dict(type='PerClassCSVHook'),
-    visualization=dict(type='SegVisualizationHook', draw=False, interval=1),
+    visualization=dict(type='SegPictureHook', interval=1),
 )
 
 tta_model = dict(type='SegTTAModel')

@@ -28,6 +28,6 @@ train_dataloader = dict(
 )
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
-    logger=dict(interval=50, log_metric_by_epoch=False),
+    logger=dict(log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=200),
 )

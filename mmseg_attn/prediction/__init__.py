@@ -7,6 +7,7 @@ from .predictor import Predictor
 from .results import Results
 from .run import Report, predict_files
 from .sources import Source, read_source
+from .summary import counted, doubts, summarise
 
 offer_models()
 
@@ -18,7 +19,10 @@ __all__ = [
     'Report',
     'Results',
     'Source',
+    'counted',
+    'doubts',
     'find_items',
     'predict_files',
     'read_source',
+    'summarise',
 ]

@@ -1,15 +1,18 @@
-"""One line on stderr that says how far a long run is."""
+"""How far a long run is, on stderr."""
 
+import shutil
 import sys
 import time
 from datetime import timedelta
 
-PAUSE = 0.2  # seconds between two states of the line
+PAUSE, LOG_PAUSE = 0.2, 10.0  # seconds between two states, on a terminal and elsewhere
 WIDTH = 100
 
 
 class ProgressLine:
     """Counts files and their slices, and estimates the time left.
+
+    On a terminal it is one line that changes; in a file, a line now and then.
 
     Args:
         total: The number of files.
@@ -17,8 +20,10 @@ class ProgressLine:
 
     def __init__(self, total: int) -> None:
         self.total = total
+        self.live = sys.stderr.isatty()
+        self.width = min(WIDTH, shutil.get_terminal_size().columns - 1)
         self.begin = time.monotonic()
-        self.shown = 0.0
+        self.shown = 0.0 if self.live else self.begin
 
     def show(self, done: int, name: str, k: int, slices: int) -> None:
         """Tell what is done.
@@ -30,7 +35,7 @@ class ProgressLine:
             slices: All its slices.
         """
         now = time.monotonic()
-        if now - self.shown < PAUSE:
+        if now - self.shown < (PAUSE if self.live else LOG_PAUSE):
             return
         self.shown = now
         text = f'file {min(done + 1, self.total)}/{self.total}'
@@ -39,17 +44,19 @@ class ProgressLine:
         if share:
             left = timedelta(seconds=round((now - self.begin) * (1 / share - 1)))
             text += f', {share:.0%}, about {left} left'
-        self._write(f'{text}: {name}'[:WIDTH])
+        text += f': {name}'
+        self._write(f'\r{text[: self.width]:{self.width}}' if self.live else f'{text}\n')
 
     def note(self, text: str) -> None:
         """Write a line that stays."""
-        self._write(text)
-        sys.stderr.write('\n')
+        self.close()
+        self._write(f'{text}\n')
 
     def close(self) -> None:
-        """Remove the line."""
-        self._write('')
+        """Remove the line that changes."""
+        if self.live:
+            self._write(f'\r{"":{self.width}}\r')
 
     def _write(self, text: str) -> None:
-        sys.stderr.write(f'\r{text:{WIDTH}}\r' if not text else f'\r{text:{WIDTH}}')
+        sys.stderr.write(text)
         sys.stderr.flush()

@@ -25,6 +25,7 @@ class Report:
         slices: Number of slices in the complete ones.
         made_grey: Number of colour pictures that the model saw in grey.
         without_area: Number of files that do not know the size of a pixel.
+        medical: Number of NIfTI and DICOM files whose values were taken as they are.
     """
 
     done: dict[Path, tuple[str, Mapping | None]] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Report:
     slices: int = 0
     made_grey: int = 0
     without_area: int = 0
+    medical: int = 0
 
 
 @dataclass
@@ -115,6 +117,7 @@ def _count(report: Report, current: _Open) -> None:
     report.slices += len(current.labels)
     report.made_grey += current.source.slices[0].ndim > current.shown[0].ndim
     report.without_area += current.source.pixel_area is None
+    report.medical += current.source.medical and current.mapping is None
 
 
 def _reason(error: Exception) -> str:

@@ -30,11 +30,13 @@ class Source:
         slices: Pictures have one, (H, W) if grey, (H, W, 3) in RGB, in the type of the file.
         pixel_area: Square millimetres of a pixel, where the file knows.
         nifti: The image that a NIfTI volume was read from, without its values.
+        medical: Whether it is NIfTI or DICOM.
     """
 
     slices: list[np.ndarray]
     pixel_area: float | None = None
     nifti: Any = None
+    medical: bool = False
 
 
 def read_source(path: Path) -> Source:
@@ -53,7 +55,7 @@ def read_source(path: Path) -> Source:
     elif name.endswith(PICTURES):
         source = _read_picture(path)
     elif is_dicom(path):
-        source = Source([read_dicom(path)], dicom_area(path))
+        source = Source([read_dicom(path)], dicom_area(path), medical=True)
     else:
         raise ConversionError(f'{path} is of no known type ({", ".join(SUFFIXES)}): convert it')
     if not source.slices or not all(each.size for each in source.slices):
@@ -66,7 +68,7 @@ def _read_nifti(path: Path) -> Source:
     import nibabel  # read_nifti found it
 
     image = nibabel.Nifti1Image.from_filename(path)
-    return Source(list(volume.T), nifti_area(image.header), image)
+    return Source(list(volume.T), nifti_area(image.header), image, medical=True)
 
 
 def _read_picture(path: Path) -> Source:

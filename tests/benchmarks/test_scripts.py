@@ -173,6 +173,30 @@ def test_data(run, pseudo_data, monkeypatch):
     assert len(content['targets']) == 2
 
 
+def test_runtime(run):
+    small = ['--base', '4', '--size', '32', '--batch', '1', '--contenders', 'fast runtime']
+    content = run('runtime', *small)
+    (table,) = content['tables']
+    assert names(table) == ['default runtime', 'fast runtime']
+    assert all(row['median'] and row['peak of the process, MiB'] > 0 for row in table['rows'])
+    assert [(t['limit'], t['at_least']) for t in content['targets']] == [(2.5, True)]
+
+
+def test_a_runtime_with_another_loss_is_not_timed(script, monkeypatch):
+    runtime = script('runtime')
+
+    class Pretended(runtime.Training):
+        def build(self):
+            self.losses.append(2.0 if self.name == 'default runtime' else 2.1)
+            return lambda: self.losses[0]
+
+    monkeypatch.setattr(runtime, 'Training', Pretended)
+    with pytest.raises(
+        ConversionError, match=r'fast runtime is wrong .* loss is 2\.1 instead of 2'
+    ):
+        runtime.main([*COMMON, '--contenders', 'fast runtime'])
+
+
 def test_processes(run):
     small = ['--processes', '2', '--size', '32', '--width', '4', '--steps', '1', '--batch', '1']
     content = run('processes', *small)

@@ -1,9 +1,13 @@
 """Which errors of MMSegmentation's tools are the user's; tests/reliability runs the tools."""
 
 import errno
+import os
 import runpy
+from functools import partial
 
 import pytest
+from mmengine.config import Config
+from mmengine.runner.checkpoint import load_from_local
 
 from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.datasets.errors import DataError
@@ -13,14 +17,19 @@ from mmseg_attn.engine.hooks.divergence_hook import DivergenceError
 WORKER = 'Caught DataError in worker process 0.\nTraceback:\n  File "x"\nDataError: a.png is bad\n'
 
 
+def missing(name: str) -> FileNotFoundError:
+    """As the system raises it."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
 @pytest.fixture
 def raised(monkeypatch):
-    def raised(error: BaseException) -> None:
+    def raised(error: BaseException, tool: str = 'train.py') -> None:
         def run(*args, **kwargs):
             raise error
 
         monkeypatch.setattr(runpy, 'run_path', run)
-        run_standard_tool('train.py')
+        run_standard_tool(tool)
 
     return raised
 
@@ -32,7 +41,11 @@ def raised(monkeypatch):
         (DataError('a.png is bad'), 'a.png is bad'),
         (DataError(WORKER), 'DataError: a.png is bad'),
         (DivergenceError('loss is nan'), 'loss is nan'),
-        (FileNotFoundError('a.txt is missing'), 'a.txt is missing'),
+        (missing('a.txt'), "[Errno 2] No such file or directory: 'a.txt'"),
+        (
+            FileNotFoundError(f'{WORKER}{missing("a.png")}'),
+            "[Errno 2] No such file or directory: 'a.png'",
+        ),
         (
             OSError(errno.ENOSPC, 'No space left on device', 'log.txt'),
             "[Errno 28] No space left on device: 'log.txt': make room and go on with --resume",
@@ -46,9 +59,39 @@ def test_the_users_faults_are_one_sentence(raised, error, sentence):
 
 
 @pytest.mark.parametrize(
-    'error', [ValueError(), FloatingPointError(), OSError(errno.EIO, 'x'), SystemExit(3)]
+    'error',
+    [
+        ValueError(),
+        FloatingPointError(),
+        OSError(errno.EIO, 'x'),
+        SystemExit(3),
+        FileNotFoundError('no atlas'),  # someone's own, who needs the traceback
+        FileNotFoundError(),
+    ],
 )
 def test_all_else_passes(raised, error):
     with pytest.raises(type(error)) as caught:
         raised(error)
     assert caught.value is error
+
+
+@pytest.mark.parametrize('load', [Config.fromfile, partial(load_from_local, map_location='cpu')])
+def test_files_that_mmengine_misses_are_named(raised, load):
+    with pytest.raises(FileNotFoundError) as caught:
+        load('nothing.py')
+    with pytest.raises(SystemExit, match=r'^error: .*nothing\.py'):
+        raised(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('tool', 'sentence'),
+    [
+        ('train.py', 'error: interrupted: --resume goes on from the last checkpoint\n'),
+        ('test.py', 'error: interrupted\n'),
+    ],
+)
+def test_an_interruption_is_one_sentence(raised, capsys, tool, sentence):
+    with pytest.raises(SystemExit) as end:
+        raised(KeyboardInterrupt(), tool)
+    assert end.value.code == 130
+    assert capsys.readouterr().err == sentence

@@ -1,4 +1,6 @@
 import csv
+import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -111,7 +113,8 @@ def test_volumes_are_written_in_their_place(predict, tmp_path, name, shape):
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=2)
     nibabel.save(image, tmp_path / 'in' / name)
-    _, results = predict()
+    report, results = predict()
+    assert report.medical == 1
     mask = nibabel.load(tmp_path / 'out/masks' / name)
     np.testing.assert_array_equal(mask.affine, affine)
     assert mask.get_data_dtype() == np.uint8
@@ -133,6 +136,7 @@ def test_scaled_volumes_give_unscaled_labels(predict, tmp_path):
     image.header.set_slope_inter(50, -300)  # -300 to 850
     nibabel.save(image, tmp_path / 'in/x.nii')
     report, _ = predict(window=(0, 255))
+    assert report.medical == 0  # its values were not taken as they are
     ((_, done),) = report.done.values()
     values = np.asarray(nibabel.load(tmp_path / 'in/x.nii').dataobj)
     assert done == ((0, 255), np.mean((values < 0) | (values > 255)))
@@ -184,13 +188,44 @@ def test_a_missing_file_is_skipped(tmp_path):
     }
 
 
-def test_progress_is_shown(predict, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr('mmseg_attn.prediction.progress.PAUSE', 0)
+@pytest.fixture
+def two_files(tmp_path):
     pages = [Image.fromarray(picture(i)) for i in range(3)]
     pages[0].save(tmp_path / 'in/a.tif', save_all=True, append_images=pages[1:])
-    pages[0].save(tmp_path / 'in/b.png')
+    pages[0].save(tmp_path / f'in/b{"b" * 50}.png')
+
+
+def test_progress_is_a_line_that_changes(predict, two_files, capsys, monkeypatch):
+    monkeypatch.setattr('mmseg_attn.prediction.progress.PAUSE', 0)
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+    monkeypatch.setenv('COLUMNS', '70')
     predict()
     err = capsys.readouterr().err
     assert 'file 1/2, slice 2/3, 17%, about 0:00:0' in err
     assert 'left: a.tif' in err
-    assert 'file 2/2, 100%, about 0:00:00 left: b.png' in err
+    assert 'file 2/2, 100%, about 0:00:00 left: bb' in err
+    assert '\n' not in err
+    assert max(map(len, err.split('\r'))) == 69  # a longer one would go on in the next line
+
+
+def test_progress_in_a_file_is_a_line_now_and_then(
+    predict, two_files, tmp_path, capsys, monkeypatch
+):
+    predict()
+    assert capsys.readouterr().err == ''  # it took no ten seconds
+    shutil.rmtree(tmp_path / 'out')
+    monkeypatch.setattr('mmseg_attn.prediction.progress.LOG_PAUSE', 0)
+    predict()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith('file 1/2, slice 2/3, 17%, about 0:00:0')
+    assert len(lines) == 4
+    assert '\r' not in ''.join(lines)
+
+
+def test_notes_stay(predict, tmp_path, capsys):
+    (tmp_path / 'in/x.png').write_bytes(b'no picture')
+    predict()
+    err = capsys.readouterr().err
+    assert err.startswith('skipped: ')
+    assert err.endswith('\n')
+    assert '\r' not in err

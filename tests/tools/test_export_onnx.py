@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.datasets.conversion import ConversionError
 from mmseg_attn.export import files
 from mmseg_attn.prediction import Predictor
@@ -128,7 +129,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(change, arguments, message,
     words = make(GREY)
     words[change[0]] = change[1]
     before = sorted(tmp_path.iterdir())
-    with pytest.raises((ConversionError, OSError), match=message):
+    with pytest.raises((ConversionError, CheckpointError, OSError), match=message):
         export_onnx.main([*words, *arguments])
     assert sorted(tmp_path.iterdir()) == before
 
@@ -136,7 +137,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(change, arguments, message,
 def test_weights_of_another_model(make, tmp_path):
     words = make(GREY)
     torch.save(dict(state_dict=torch.nn.Linear(2, 2).state_dict()), 'weights.pth')
-    with pytest.raises(ConversionError, match=r'weights\.pth is of another model'):
+    with pytest.raises(CheckpointError, match=r'weights\.pth is of another model'):
         export_onnx.main(words)
 
 

@@ -69,7 +69,9 @@ def test_train_resume_test_and_draw(tools, run, tmp_path):
     )
     assert 'mIoU' in out
     assert 'synapse' in out
-    assert len(list(masks.glob('*.png'))) == len(list(pictures.rglob('*.png'))) > 0
+    drawn = {path.name for path in pictures.rglob('*.png')}
+    assert drawn == {path.name for path in pictures.glob('*.png')}
+    assert drawn == {path.name for path in masks.glob('*.png')} != set()
 
 
 def test_test_time_augmentation_draws_too(run, tmp_path):

@@ -8,6 +8,7 @@ from .divergence_hook import DivergenceHook
 from .per_class_csv_hook import PerClassCSVHook
 from .portable_optimizer_hook import PortableOptimizerHook
 from .resolution_schedule_hook import ResolutionScheduleHook
+from .seg_picture_hook import SegPictureHook
 
 __all__ = [
     'CheckpointHook',
@@ -18,4 +19,5 @@ __all__ = [
     'PerClassCSVHook',
     'PortableOptimizerHook',
     'ResolutionScheduleHook',
+    'SegPictureHook',
 ]

@@ -30,6 +30,8 @@ class LossMetric(BaseMetric):
         kwargs: what MMEngine's ``BaseMetric`` takes.
     """
 
+    default_prefix = ''  # names have none; MMEngine warns of None
+
     def __init__(self, *, loss_decode: dict | Sequence[dict], ignore_index: int = 255, **kwargs):
         super().__init__(**kwargs)
         configs = [loss_decode] if isinstance(loss_decode, dict) else loss_decode

@@ -28,6 +28,8 @@ class MAEMetric(BaseMetric):
         ValueError: if ``on`` is neither of the two.
     """
 
+    default_prefix = ''  # names have none; MMEngine warns of None
+
     def __init__(
         self,
         *,

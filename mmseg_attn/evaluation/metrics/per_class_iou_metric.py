@@ -30,6 +30,8 @@ class PerClassIoUMetric(IoUMetric):
         kwargs: what MMSegmentation's ``IoUMetric`` takes.
     """
 
+    default_prefix = ''  # names have none; MMEngine warns of None
+
     def __init__(self, *, background: str | None = None, **kwargs):
         super().__init__(**kwargs)
         self.background = background

@@ -5,11 +5,18 @@ normalisation their scale does not change the output, but it makes Adam's steps,
 size, count less: small classes are then learned hundreds of iterations later.
 """
 
+import warnings
+
 from mmcv.cnn import ConvModule
 
 
 class ConvLayer(ConvModule):
     """``ConvModule`` that leaves PyTorch's initialisation as it is; ``init_cfg`` can change it."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        with warnings.catch_warnings():  # that of papers which count the biases is meant
+            warnings.filterwarnings('ignore', 'Unnecessary conv bias')
+            super().__init__(*args, **kwargs)
 
     def init_weights(self) -> None:
         """Do nothing."""

@@ -1,7 +1,10 @@
+import warnings
+
 import torch
 from torch import nn
 
 from mmseg_attn.models.backbones import ResUNetEncoder
+from mmseg_attn.models.layers import ConvBlock
 
 
 def test_weights_are_pytorchs_before_and_after_mmengine_initialises():
@@ -20,3 +23,10 @@ def test_init_cfg_still_works():
     encoder.init_weights()
     convs = [m for m in encoder.modules() if isinstance(m, nn.Conv2d)]
     assert all(torch.equal(c.weight, torch.full_like(c.weight, 2)) for c in convs)
+
+
+def test_a_bias_that_is_asked_for_needs_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        block = ConvBlock(2, 2, bias=True, norm_cfg=dict(type='BN'))
+    assert all(m.bias is not None for m in block.modules() if isinstance(m, nn.Conv2d))
