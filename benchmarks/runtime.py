@@ -116,7 +116,7 @@ def config(name: str, args: argparse.Namespace, work_dir: str) -> Config:
     )
     for hook in ('dataset_check', 'per_class', 'visualization'):  # of data and validations
         cfg.default_hooks.pop(hook)
-    cfg.env_cfg.pop('mp_cfg')  # a new process has its own start method
+    cfg.env_cfg.mp_cfg.mp_start_method = 'spawn'  # as this process was
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
     cfg.log_processor.by_epoch = False
     cfg.custom_hooks = [dict(type='TurnHook', device=args.device)]

@@ -31,7 +31,7 @@ class WindowStrips(torch.autograd.Function):
             for area in _areas(value, window):
                 q, k = (_cut(x, area, window) for x in (query, key))
                 v = k if key is value else _cut(value, area, window)
-                weights = torch.bmm(q, k.mT).mul_(scale).softmax(dim=-1)
+                weights = _scaled(torch.bmm(q, k.mT), scale).softmax(dim=-1)
                 _put(out, area, window, torch.bmm(weights, v))
                 if any(ctx.needs_input_grad):
                     kept.append(weights)
@@ -49,7 +49,7 @@ class WindowStrips(torch.autograd.Function):
                 v = k if ctx.shared else _cut(value, area, ctx.window)
                 scores = torch.bmm(g, v.mT)  # the gradient of the weights, then of the scores
                 scores = torch._softmax_backward_data(scores, weights, -1, weights.dtype)
-                scores *= ctx.scale
+                scores = _scaled(scores, ctx.scale)
                 tokens = [torch.bmm(scores, k), torch.bmm(scores.mT, q)]
                 if ctx.shared:
                     tokens[1].baddbmm_(weights.mT, g)
@@ -60,6 +60,10 @@ class WindowStrips(torch.autograd.Function):
         if ctx.shared:
             grads.append(None)
         return *grads, None, None
+
+
+def _scaled(scores: Tensor, scale: float) -> Tensor:
+    return scores if scale == 1 else scores.mul_(scale)  # LFA's are not scaled
 
 
 def _areas(x: Tensor, window: int) -> Iterator[Area]:
