@@ -16,7 +16,6 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
 from mmseg_attn.prediction import Intensities, Predictor, read_source
 from mmseg_attn.visualization import draw_attention, record
@@ -80,10 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         raise ConversionError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
-    try:
-        predictor = Predictor(Config.fromfile(args.config), args.checkpoint, device=args.device)
-    except CheckpointError as error:
-        raise ConversionError(str(error)) from error
+    predictor = Predictor(Config.fromfile(args.config), args.checkpoint, device=args.device)
     image = read(args, predictor)
     points = check_points(args.point, image)
     data = pseudo_collate([predictor.pipeline(dict(img=np.ascontiguousarray(image)))])
