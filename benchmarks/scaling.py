@@ -143,7 +143,7 @@ def plot(measured: dict[str, tuple[list[int], list[float]]], title: str, file: P
     axes.set_ylabel('seconds')
     axes.set_title(title)
     axes.grid(color='0.9')
-    axes.legend(frameon=False)
+    figure.legend(loc='outside right center', frameon=False)
     figure.savefig(file, dpi=150)
 
 
