@@ -101,7 +101,7 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
     Raises:
         ConversionError: if PyTorch cannot export the model, or is too old.
     """
-    if not hasattr(torch.compiler, 'is_exporting'):
+    if not hasattr(getattr(torch, 'compiler', None), 'is_exporting'):
         raise ConversionError(
             f'PyTorch {torch.__version__} cannot export models of any size: install 2.7 or newer'
         )

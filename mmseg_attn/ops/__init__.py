@@ -5,7 +5,7 @@ With half-precision maps scores and softmax are in float32; the result has the t
 
 from .attention_map import attention_map, window_at
 from .backends import without_autocast
-from .exporting import crop, is_exporting
+from .exporting import crop
 from .global_attention import global_attention
 from .window_attention import window_attention
 
@@ -13,7 +13,6 @@ __all__ = [
     'attention_map',
     'crop',
     'global_attention',
-    'is_exporting',
     'window_at',
     'window_attention',
     'without_autocast',

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..compat.tracing import is_compiling
+
 CPU_ONLY = ('chunks', 'strips')
 
 
@@ -20,7 +22,7 @@ def select(backends: Mapping[str, Callable], name: str, x: Tensor) -> Callable:
     """
     on_cpu = x.device.type == 'cpu'
     if name == 'auto':
-        name = list(backends)[-1] if on_cpu and not torch.compiler.is_compiling() else 'sdpa'
+        name = list(backends)[-1] if on_cpu and not is_compiling() else 'sdpa'
     if name not in backends:
         raise ValueError(f'unknown backend {name!r}: choose one of {["auto", *backends]}')
     if name in CPU_ONLY and not on_cpu:

@@ -1,13 +1,9 @@
-"""Whether a model is being exported, where sizes are variables and no branch may depend on them."""
+"""Operations of exported models, where sizes are variables and no branch may depend on them."""
 
 import torch
 from torch import Tensor
 
-
-def is_exporting() -> bool:
-    """Tell whether ``torch.export`` is tracing; always false before PyTorch 2.7, which cannot."""
-    ask = getattr(torch.compiler, 'is_exporting', None)
-    return ask is not None and ask()
+from ..compat.tracing import is_exporting
 
 
 def crop(x: Tensor, size: tuple[int, int]) -> Tensor:

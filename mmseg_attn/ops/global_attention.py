@@ -5,8 +5,8 @@
 
 from torch import Tensor
 
+from ..compat.tracing import is_exporting
 from . import backends
-from .exporting import is_exporting
 from .global_chunks import GlobalChunks
 
 

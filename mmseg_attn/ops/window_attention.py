@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..compat.tracing import is_exporting
 from . import backends
-from .exporting import crop, is_exporting
+from .exporting import crop
 from .window_strips import WindowStrips
 
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ...compat.tracing import is_compiling
+
 
 def channels_last_on_cpu(x: Tensor) -> Tensor:
     """Copy images so that each pixel's channels lie side by side; only on the CPU.
@@ -15,6 +17,6 @@ def channels_last_on_cpu(x: Tensor) -> Tensor:
     Args:
         x: ``(N, C, H, W)``.
     """
-    if x.device.type != 'cpu' or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if x.device.type != 'cpu' or is_compiling() or torch.jit.is_tracing():
         return x
     return x.clone(memory_format=torch.channels_last)  # contiguous() leaves one channel as it is

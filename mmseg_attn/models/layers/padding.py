@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_attn.ops import is_exporting
+from mmseg_attn.compat.tracing import is_exporting
 
 
 def pad_end(x: Tensor, bottom: int, right: int) -> Tensor:

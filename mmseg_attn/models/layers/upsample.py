@@ -6,6 +6,7 @@ from mmcv.cnn import build_norm_layer
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmseg_attn.compat.tracing import is_compiling
 from mmseg_attn.ops import crop
 
 
@@ -55,7 +56,7 @@ class _ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor) -> Tensor:
         plain = self.kernel_size == (2, 2) and x.dtype == torch.bfloat16
-        if not plain or x.device.type != 'cpu' or torch.compiler.is_compiling():
+        if not plain or x.device.type != 'cpu' or is_compiling():
             return super().forward(x)
         n, _, height, width = x.shape
         kernel = self.weight.permute(0, 2, 3, 1).flatten(1)  # (Cin, 2 * 2 * Cout)
