@@ -22,4 +22,5 @@ def apply() -> None:
 
     ops.allow_missing_ops()
     packages.use_importlib()
-    checkpoint.load_safely()
+    if checkpoint.is_broken():
+        checkpoint.repair()
