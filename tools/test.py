@@ -5,7 +5,7 @@
 ``--help`` lists all arguments; they are those of the installed MMSegmentation.
 """
 
-from mmseg_attn.engine import run_standard_tool  # importing it registers the parts
+from mmseg_attn.engine.standard_tool import run_standard_tool  # importing it registers the parts
 
 if __name__ == '__main__':
     run_standard_tool('test.py')
