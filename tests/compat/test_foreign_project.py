@@ -1,6 +1,5 @@
 """A project that imports this package for one neck, and whose checkpoints hold anything."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from mmengine.utils import digit_version
 
 from tests.compat.test_written_elsewhere import CONFIG
+from tests.processes import environment
 
 TOOLS = Path(mmseg.__file__).parent / '.mim/tools'
 # PyTorch 2.6 and newer refuse such checkpoints, with stock MMEngine and without this package, too.
@@ -60,7 +60,7 @@ def run(project: Path, tool: str | Path, *arguments: str) -> subprocess.Complete
     return subprocess.run(
         [sys.executable, '-W', 'ignore', str(TOOLS / tool), 'config.py', *arguments],
         cwd=project,
-        env=os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=f'{root}{os.pathsep}{project}'),
+        env=environment(root, project) | dict(OMP_NUM_THREADS='1'),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,13 +1,13 @@
 """``import mmseg_attn`` adds entries to registries, and changes what the table names, if needed."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import mmseg_attn
 from mmseg_attn.compat.replacements import TABLE
+from tests.processes import environment
 
 SCRIPT = Path(__file__).with_name('host_before_and_after.py')
 
@@ -16,7 +16,7 @@ def compare(root: Path, *arguments: str, path: Path | None = None) -> dict:
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', str(SCRIPT), *arguments],
         cwd=path or root,
-        env=os.environ | dict(PYTHONPATH=os.pathsep.join(map(str, filter(None, (root, path))))),
+        env=environment(root, *filter(None, [path])),
         capture_output=True,
         text=True,
     )
@@ -57,7 +57,7 @@ def test_only_registered_parts_are_imported(root):
     code = 'import json, sys, mmseg_attn; print(); print(json.dumps(list(sys.modules)))'
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', code],
-        env=os.environ | dict(PYTHONPATH=str(root)),
+        env=environment(root),
         capture_output=True,
         text=True,
     )
