@@ -37,28 +37,51 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
 
 
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """Fused attention without padding: whole windows first, then the narrower ones at the edges."""
+    """Fused attention without padding: whole windows first, then the narrower ones at the edges.
 
-    def attend(rows: slice, columns: slice) -> Tensor:
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        m, n = min(window, height), min(window, width)
-        tokens = []
-        for x in (query, key, value):
-            tiles = x[:, :, rows, columns].unflatten(3, (-1, n)).unflatten(2, (-1, m))
-            tiles = tiles.permute(0, 2, 4, 3, 5, 1)  # (N, H/m, W/n, m, n, C)
-            tokens.append(tiles.flatten(3, 4).flatten(1, 2))  # (N, windows, m*n, C)
-        out = backends.attend(*tokens, scale)
-        tiles = out.view(-1, height // m, width // n, m, n, value.shape[1])
-        return tiles.permute(0, 5, 1, 3, 2, 4).reshape(-1, value.shape[1], height, width)
+    The result lies in memory as the value does, pixel by pixel if that is channels-last.
+    """
+    rows = 1 if value.stride(1) == 1 else 2  # of the dimensions of the result as it is joined
+    order = (0, 1, 3, 2, 4, 5) if rows == 1 else (0, 5, 1, 3, 2, 4)
 
-    def spans(size: int) -> list[slice]:
-        whole = size - size % window
-        return [s for s in (slice(0, whole), slice(whole, size)) if s.stop > s.start]
+    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        m, n = (min(window, side) for side in value.shape[2:])
 
-    height, width = query.shape[2:]
-    return torch.cat(
-        [torch.cat([attend(r, c) for c in spans(width)], dim=3) for r in spans(height)], dim=2
-    )
+        def tokens(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N H/m W/n, m n, C)
+            tiles = x.unflatten(3, (-1, n)).unflatten(2, (-1, m)).permute(0, 2, 4, 3, 5, 1)
+            return tiles.flatten(3, 4).flatten(0, 2).contiguous()
+
+        parts = backends.once(lambda x: _split(tokens(x), backends.LAUNCHES), query, key, value)
+        out = _join([backends.attend(*part, scale) for part in zip(*parts, strict=True)])
+        height, width = value.shape[2:]
+        tiles = out.view(len(value), height // m, width // n, m, n, -1).permute(order)
+        return tiles.flatten(rows + 2, rows + 3).flatten(rows, rows + 1)
+
+    areas = backends.once(lambda x: _areas(x, window), query, key, value)
+    out = _join([_join([*map(attend, *row)], rows + 1) for row in zip(*areas, strict=True)], rows)
+    out = out.contiguous()  # it is, unless one window is as wide as the map
+    return out.permute(0, 3, 1, 2) if rows == 1 else out
+
+
+def _areas(x: Tensor, window: int) -> list[list[Tensor]]:
+    """Cut a map into two rows of two areas, of whole windows and of those cut off at the edges.
+
+    By ``split``, whose backward pass writes the gradient once: slices add up as many maps as there
+    are slices, each of zeros but for its own part.
+    """
+    sizes = [[side - side % window, side % window] for side in x.shape[2:]]
+    heights, widths = ([size for size in pair if size] for pair in sizes)
+    return [_split(row, widths, dim=3) for row in _split(x, heights, dim=2)]
+
+
+def _split(x: Tensor, sizes: int | list[int], dim: int = 0) -> list[Tensor]:
+    """Split unless there is one part, of which the backward pass would make a copy."""
+    one = x.shape[dim] <= sizes if isinstance(sizes, int) else len(sizes) == 1
+    return [x] if one else x.split(sizes, dim)
+
+
+def _join(parts: list[Tensor], dim: int = 0) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
 def _triton(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
