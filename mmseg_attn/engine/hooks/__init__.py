@@ -1,7 +1,7 @@
 """Hooks of a training."""
 
 from .activation_checkpoint_hook import ActivationCheckpointHook
-from .checkpoint_hook import CheckpointHook
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .class_weight_check_hook import ClassWeightCheckHook
 from .dataset_check_hook import DatasetCheckHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
@@ -13,7 +13,7 @@ from .seg_picture_hook import SegPictureHook
 
 __all__ = [
     'ActivationCheckpointHook',
-    'CheckpointHook',
+    'AtomicCheckpointHook',
     'ClassWeightCheckHook',
     'DatasetCheckHook',
     'DeferredRuntimeInfoHook',
