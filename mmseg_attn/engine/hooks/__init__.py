@@ -1,5 +1,6 @@
 """Hooks of a training."""
 
+from .activation_checkpoint_hook import ActivationCheckpointHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .class_weight_check_hook import ClassWeightCheckHook
 from .dataset_check_hook import DatasetCheckHook
@@ -11,6 +12,7 @@ from .resolution_schedule_hook import ResolutionScheduleHook
 from .seg_picture_hook import SegPictureHook
 
 __all__ = [
+    'ActivationCheckpointHook',
     'AtomicCheckpointHook',
     'ClassWeightCheckHook',
     'DatasetCheckHook',
