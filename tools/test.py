@@ -5,7 +5,13 @@
 ``--help`` lists all arguments; they are those of the installed MMSegmentation.
 """
 
-from mmseg_attn.engine import run_standard_tool  # importing it registers the parts
+import runpy
+from pathlib import Path
 
 if __name__ == '__main__':
+    train = runpy.run_path(str(Path(__file__).with_name('train.py')))
+    train['check_arguments']('test.py')
+
+    from mmseg_attn.engine import run_standard_tool  # importing it registers the parts
+
     run_standard_tool('test.py')

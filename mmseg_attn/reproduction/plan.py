@@ -9,9 +9,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
+from mmseg_attn.datasets.conversion.cli import parse_options
 from mmseg_attn.evaluation import Complexity, complexity
 
-from .process import parse_options, read_config
+from .process import read_config
 from .run import Run
 from .tables import Row, Table
 

@@ -1,6 +1,5 @@
 """Training and testing by the tools, and reading what they leave; cross-validation uses it too."""
 
-import argparse
 import json
 import os
 import re
@@ -12,8 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from ..datasets.conversion.cli import parse_options
 from .ending import BEFORE_TOOL
 
 ERROR = re.compile(r'(\w+\.)*\w*(Error|Exception|Interrupt)\b')  # last line of a traceback
@@ -21,13 +21,6 @@ ERROR = re.compile(r'(\w+\.)*\w*(Error|Exception|Interrupt)\b')  # last line of 
 
 class RunError(Exception):
     """Why a training or a test gave no result, in one sentence."""
-
-
-def parse_options(options: Sequence[str]) -> dict:
-    """Read ``KEY=VALUE`` as the tools' ``--cfg-options`` does."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
-    return parser.parse_args(['--cfg-options', *options]).cfg_options
 
 
 def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:

@@ -8,15 +8,6 @@ MMSegmentation's own tool cannot draw images of one channel.
 import argparse
 from pathlib import Path
 
-import numpy as np
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
-
-import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.datasets.conversion import ConversionError, at_least, progress, run_cli
-from mmseg_attn.visualization import SegComparisonVisualizer
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -27,12 +18,29 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
     parser.add_argument(
         '--number',
-        type=at_least(1),
+        type=int,
         default=20,
         help='draw so many, spread over the set; default: %(default)s',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
-    return parser.parse_args(argv)
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    args = parser.parse_args(argv)
+    if args.number < 1:
+        parser.error(f'argument --number: {args.number} is below 1')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
+from mmseg_attn.datasets.conversion.cli import parse_options
+from mmseg_attn.visualization import SegComparisonVisualizer
 
 
 def picture(inputs: np.ndarray) -> np.ndarray:
@@ -49,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.merge_from_dict(parse_options(args.cfg_options))
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')
