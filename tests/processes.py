@@ -50,6 +50,13 @@ def run_script(
     return CompletedProcess([script, *arguments], process.exitcode, *texts)
 
 
+def environment(*folders: Path) -> dict[str, str]:
+    """Return the environment of a process that finds modules in these folders first."""
+    inherited = os.environ.get('PYTHONPATH')
+    paths = [*map(str, folders), *([inherited] if inherited else [])]
+    return os.environ | dict(PYTHONPATH=os.pathsep.join(paths))
+
+
 def run_ranks(script: str, *arguments: object, ranks: int = 2) -> list[CompletedProcess]:
     """Run a script as several processes that find each other as those of ``torchrun`` do."""
     with socket.socket() as free:

@@ -1,4 +1,4 @@
-"""MMSegmentation's own tools, where the user's faults end in one sentence."""
+"""Run MMSegmentation's own tools and report user errors as one line."""
 
 import errno
 import runpy
@@ -12,6 +12,7 @@ import mmseg
 from ..compat.checkpoint import CheckpointError
 from ..datasets.errors import DataError
 from .hooks.divergence_hook import DivergenceError
+from .safe_loading import enable_safe_loading
 
 USERS = (CheckpointError, DataError, DivergenceError)
 FILES = (FileNotFoundError, PermissionError)
@@ -31,6 +32,7 @@ def run_standard_tool(name: str) -> None:
     Args:
         name: The file name of the tool.
     """
+    enable_safe_loading()
     try:
         runpy.run_path(str(Path(mmseg.__file__).parent / '.mim/tools' / name), run_name='__main__')
     except KeyboardInterrupt:

@@ -10,10 +10,10 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmseg.apis import init_model
 from mmseg.registry import DATASETS, MODELS
 
+from ..compat.checkpoint import load_file
 from ..datasets.conversion import ConversionError
 from ..datasets.nested_datasets import nested_datasets
 from ..engine.weights import load_weights
@@ -71,7 +71,7 @@ class Predictor:
         self.dataset = DATASETS.get(dataset.type)
 
         self.model = init_model(cfg, device='cpu')
-        content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+        content = load_file(checkpoint, 'cpu')
         load_weights(self.model, content, name=str(checkpoint), logger='silent')
         self.classes, self.palette = _names(content.get('meta'), dataset, self.model.num_classes)
         if tta:

@@ -53,6 +53,7 @@ custom_hooks = [dict(type='EMAHook')]
 log_processor = dict(by_epoch=False)
 visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 randomness = dict(seed=0)
+env_cfg = dict(dist_cfg=dict(backend='gloo'))  # MMEngine 0.8 wants it
 """
 
 
@@ -81,8 +82,8 @@ def build(foreign: tuple[Config, Path], work_dir: Path, **settings) -> Runner:
     return Runner.from_cfg(cfg)
 
 
-def test_it_needs_the_allow_list(foreign):
-    with pytest.raises(Exception, match='Weights only load failed'):
+def test_it_needs_more_than_weights_only(foreign):
+    with pytest.raises(Exception, match=r'(?i)weights.only'):
         torch.load(foreign[1] / 'iter_2.pth', weights_only=True)
 
 

@@ -47,8 +47,8 @@ from mmengine.dataset import pseudo_collate
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.datasets.conversion import ConversionError, run_cli
 from mmseg_attn.prediction import Intensities, Predictor, read_source
-from mmseg_attn.visualization import draw_attention, record
-from mmseg_attn.visualization.attention_recording import METHODS
+from mmseg_attn.visualization.attention_picture import draw_attention
+from mmseg_attn.visualization.attention_recording import METHODS, record
 
 
 def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:

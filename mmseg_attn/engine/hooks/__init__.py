@@ -1,6 +1,6 @@
 """Hooks of a training."""
 
-from .checkpoint_hook import CheckpointHook
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .class_weight_check_hook import ClassWeightCheckHook
 from .dataset_check_hook import DatasetCheckHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
@@ -11,7 +11,7 @@ from .resolution_schedule_hook import ResolutionScheduleHook
 from .seg_picture_hook import SegPictureHook
 
 __all__ = [
-    'CheckpointHook',
+    'AtomicCheckpointHook',
     'ClassWeightCheckHook',
     'DatasetCheckHook',
     'DeferredRuntimeInfoHook',

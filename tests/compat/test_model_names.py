@@ -12,7 +12,8 @@ from mmseg.apis import MMSegInferencer, init_model
 from PIL import Image
 
 import mmseg_attn
-from mmseg_attn.prediction import Predictor, model_names
+from mmseg_attn.compat import model_names
+from mmseg_attn.prediction import Predictor
 
 NAME = 'lfa-unet-b16_1xb4-600i_drosophila-128x128'
 CONFIG = f'configs/lfa_unet/{NAME}.py'
