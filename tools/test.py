@@ -12,8 +12,7 @@ if __name__ == '__main__':
     train = runpy.run_path(str(Path(__file__).with_name('train.py')))
     train['check_arguments']('test.py')
 
-    from mmseg_attn.engine.standard_tool import (
-        run_standard_tool,
-    )  # importing it registers the parts
+    # importing it registers the parts
+    from mmseg_attn.engine.standard_tool import run_standard_tool
 
     run_standard_tool('test.py')

@@ -31,8 +31,7 @@ def check_arguments(tool: str) -> None:
 if __name__ == '__main__':
     check_arguments('train.py')
 
-    from mmseg_attn.engine.standard_tool import (
-        run_standard_tool,
-    )  # importing it registers the parts
+    # importing it registers the parts
+    from mmseg_attn.engine.standard_tool import run_standard_tool
 
     run_standard_tool('train.py')

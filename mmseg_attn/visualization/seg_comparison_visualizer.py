@@ -12,6 +12,13 @@ _FONT_SIZE = 14  # pixels, in panels of 512 and less
 _MARGIN = 6  # pixels
 
 
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Load a font of a size in pixels; Pillow before 10.1 has none of its own in every size."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(f'{get_data_path()}/fonts/ttf/DejaVuSans.ttf', size)
+
+
 @VISUALIZERS.register_module()
 class SegComparisonVisualizer(SegLocalVisualizer):
     """Draws panels in a row and the classes under them.
@@ -93,7 +100,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
     def _arrange(self, panels: dict[str, np.ndarray]) -> np.ndarray:
         """Put the panels in a row with a title above each, and the legend below."""
         font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
-        font = ImageFont.load_default(font_size)
+        font = _font(font_size)
         line = font_size + 2 * _MARGIN
         height, width = next(iter(panels.values())).shape[:2]
         scale = self.panel_size / max(height, width)
