@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ..ops.label_rule import LabelRule
 from ..version import __version__
 from .program import PixelsToLogits
 
@@ -35,7 +36,7 @@ def describe(
         module: the segmentor.
         config: name of its config.
         steps: the test pipeline.
-        classes: names, in the order of the logits.
+        classes: names, in the order of the labels, which is that of the logits; two for one logit.
         palette: colours of the classes, RGB.
 
     Returns:
@@ -45,14 +46,14 @@ def describe(
         null), ``threshold`` (of the sigmoid of a single logit, or null) and ``mmseg_attn``, the
         version.
     """
-    head, preprocessor = module.head, module.model.data_preprocessor
+    rule, preprocessor = LabelRule.of(module.model), module.model.data_preprocessor
     test = module.model.test_cfg or {}
     channels = CHANNELS.get(module.color_type, 'as stored')
     texts = dict(
         input=f'image: float32 (batch, channels, height, width), {channels}, values from 0 to 255, '
         'after the steps in "preprocessing"; "done_by_model" is not to be done',
-        output=f'logits: float32 (batch, {head.out_channels}, height, width); the label is '
-        + ('the largest' if head.out_channels > 1 else '1 where the sigmoid exceeds "threshold"'),
+        output=f'logits: float32 (batch, {rule.channels}, height, width); the label is '
+        + ('the largest' if rule.channels > 1 else '1 where the sigmoid exceeds "threshold"'),
         config=config,
     )
     values = dict(
@@ -71,7 +72,7 @@ def describe(
         window=dict(crop_size=test.crop_size, stride=test.stride)
         if test.get('mode') == 'slide'
         else None,
-        threshold=head.threshold if head.out_channels == 1 else None,
+        threshold=rule.threshold,
         mmseg_attn=__version__,
     )
     return texts | {name: json.dumps(value, default=str) for name, value in values.items()}

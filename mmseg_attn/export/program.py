@@ -75,12 +75,6 @@ class PixelsToLogits(nn.Module):
         x = F.pad(x, (0, right, 0, bottom), value=float(preprocessor.pad_val))
         return crop(self._logits(x), size)
 
-    @property
-    def head(self) -> nn.Module:
-        """The decode head whose logits are returned, the last one of a cascade."""
-        head = self.model.decode_head
-        return head[-1] if isinstance(head, nn.ModuleList) else head
-
     def _logits(self, x: Tensor) -> Tensor:
         return self.model.encode_decode(x, [dict(img_shape=x.shape[2:])])
 

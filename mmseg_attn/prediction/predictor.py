@@ -17,6 +17,8 @@ from mmseg.registry import DATASETS, MODELS
 from ..datasets.conversion import ConversionError
 from ..datasets.nested_datasets import nested_datasets
 from ..engine.weights import load_weights
+from ..models.segmentors import check_tta
+from ..ops.label_rule import LabelRule
 
 Key = TypeVar('Key')
 ANNOTATIONS = ('LoadAnnotations', 'LoadStrictAnnotations')
@@ -41,6 +43,7 @@ class Predictor:
         classes: Names, in the order of the labels.
         palette: Colours of the classes, RGB.
         dataset: The type of the config's test data set.
+        rule: How the model's logits become labels.
         color_type: How the config loads pictures: 'grayscale', 'color' or 'unchanged'.
 
     Raises:
@@ -73,9 +76,11 @@ class Predictor:
         self.model = init_model(cfg, device='cpu')
         content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
         load_weights(self.model, content, name=str(checkpoint), logger='silent')
-        self.classes, self.palette = _names(content.get('meta'), dataset, self.model.num_classes)
+        self.rule = LabelRule.of(self.model)
+        self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
         if tta:
             self.model = MODELS.build(dict(cfg.tta_model, module=self.model))
+            check_tta(self.model)
         self.model.to(self.device).eval()
 
     def prepare(self, image: np.ndarray) -> np.ndarray:

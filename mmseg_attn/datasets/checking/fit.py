@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...ops.label_rule import class_count
 from .findings import Finding, finding
 from .sources import Source
 
@@ -35,7 +36,7 @@ def check_classes(cfg: Config, source: Source) -> list[Finding]:
         remedy = 'set metainfo=dict(classes=(...)) of the data set'
         return [finding('class-count', split, why=why, remedy=remedy)]
     conflicts = (
-        class_conflict(kind, n, name, head.get('num_classes', n))
+        class_conflict(kind, n, name, _channels(head, n))
         for name, head in heads(cfg)
         if head['type'] not in BOUNDARY_HEADS
     )
@@ -67,27 +68,38 @@ def check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
     return [finding('channels', source.split, why=why, remedy=to_do) for why, to_do in conflicts]
 
 
-def class_conflict(
-    dataset: str, classes: int, head: str, num_classes: int
-) -> tuple[str, str] | None:
+def _channels(head: dict, classes: int) -> int:
+    """Output channels of a head, as MMSegmentation derives them."""
+    return head.get('out_channels') or head.get('num_classes') or classes
+
+
+def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tuple[str, str] | None:
     """Compare the numbers of classes of a data set and a head.
 
     Args:
         dataset: Name of the data set.
         classes: How many it has.
         head: Name of the head in the config.
-        num_classes: How many it has; 1 tells two apart, foreground and the rest.
+        channels: Output channels of the head; a single one tells two classes apart.
 
     Returns:
         What is wrong, and the remedy.
     """
-    wanted = 2 if num_classes == 1 else num_classes
+    wanted = class_count(channels)
     if wanted == classes:
         return None
-    return (
-        f'{dataset} has {classes} classes and the {head.replace("_", " ")} {wanted}',
-        f'set model.{head}.num_classes to {classes}',
-    )
+    remedy = f'set model.{head}.num_classes to {classes}'
+    if classes == 1:
+        remedy = (
+            'name every class in metainfo of the data set, the background too, as in '
+            "classes=('background', 'foreground') for masks with the labels 0 and 1"
+        )
+    elif channels == 1:
+        remedy += (
+            ' and leave out out_channels, which is 1 for two classes only, and use_sigmoid=True'
+        )
+    found = f'{dataset} has {classes} {"class" if classes == 1 else "classes"}'
+    return f'{found} and the {head.replace("_", " ")} {wanted}', remedy
 
 
 def channel_conflicts(

@@ -22,10 +22,10 @@ def check_heads(dataset: BaseDataset, segmentor: nn.Module) -> None:
     for name in ('decode_head', 'auxiliary_head'):
         heads = getattr(segmentor, name, None)
         for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-            wanted = getattr(head, 'num_classes', None)
-            if classes and wanted and type(head).__name__ not in BOUNDARY_HEADS:
+            channels = getattr(head, 'out_channels', None) or getattr(head, 'num_classes', None)
+            if classes and channels and type(head).__name__ not in BOUNDARY_HEADS:
                 kind = type(dataset).__name__
-                _refuse(class_conflict(kind, len(classes), name, wanted))
+                _refuse(class_conflict(kind, len(classes), name, channels))
 
 
 def check_channels(inputs: Any, name: str | None, segmentor: nn.Module) -> None:

@@ -16,6 +16,7 @@ from torch import nn
 from ...datasets.checking.loaded import check_channels, check_heads, check_mask, check_size
 from ...datasets.errors import DataError
 from ...datasets.nested_datasets import nested_datasets
+from ...models.segmentors import check_tta
 
 
 @HOOKS.register_module()
@@ -41,6 +42,8 @@ class DatasetCheckHook(Hook):
         Raises:
             DataError: if they do not fit the model.
         """
+        if runner.val_loop is not None:
+            _check_metrics(runner.model, runner.val_loop)
         self._check(runner.model, runner.train_loop.dataloader.dataset)
         if runner.val_loop is not None:
             self._check(runner.model, runner.val_loop.dataloader.dataset)
@@ -49,12 +52,14 @@ class DatasetCheckHook(Hook):
         """Check the test set.
 
         Raises:
-            DataError: if it does not fit the model.
+            DataError: if it does not fit the model, or the model averages wrongly.
         """
+        check_tta(runner.model)
+        _check_metrics(runner.model, runner.test_loop)
         self._check(runner.model, runner.test_loop.dataloader.dataset)
 
     def _check(self, model: nn.Module, dataset: Any) -> None:
-        segmentor = next((each for each in model.modules() if hasattr(each, 'decode_head')), None)
+        segmentor = _segmentor(model)
         if segmentor is None:
             return
         for each in nested_datasets(dataset):
@@ -88,6 +93,18 @@ class DatasetCheckHook(Hook):
                 f'foreground as 1, or, if these {len(places)} masks are right, raise samples of '
                 'DatasetCheckHook until it sees another class'
             )
+
+
+def _segmentor(model: nn.Module) -> nn.Module | None:
+    return next((each for each in model.modules() if hasattr(each, 'decode_head')), None)
+
+
+def _check_metrics(model: nn.Module, loop: Any) -> None:
+    """Let the metrics that need something of the model look at it."""
+    segmentor = _segmentor(model)
+    for metric in getattr(getattr(loop, 'evaluator', None), 'metrics', ()):
+        if segmentor is not None and hasattr(metric, 'check_model'):
+            metric.check_model(segmentor)
 
 
 def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> dict | None:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
-from mmseg.registry import DATASETS, HOOKS, MODELS
+from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS
 from PIL import Image
 from torch import nn
+
+from mmseg_attn.datasets.errors import DataError
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 FLIP = dict(type='RandomFlip', prob=0.5)
@@ -57,12 +59,20 @@ def model(*, channels: int = 3, mean: int | None = None, **head) -> dict:
     )
 
 
-def check(data: dict, network: dict | nn.Module, *, samples: int = 8, test: bool = False) -> None:
+def check(
+    data: dict,
+    network: dict | nn.Module,
+    *,
+    samples: int = 8,
+    test: bool = False,
+    metrics: list[dict] | None = None,
+) -> None:
     loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=DATASETS.build(data)))
+    loop.evaluator = SimpleNamespace(metrics=[METRICS.build(each) for each in metrics or ()])
     runner = SimpleNamespace(
         model=network if isinstance(network, nn.Module) else MODELS.build(network),
         train_loop=loop,
-        val_loop=None,
+        val_loop=loop if metrics else None,
         test_loop=loop,
     )
     hook = HOOKS.build(dict(type='DatasetCheckHook', samples=samples))
@@ -116,6 +126,35 @@ def test_classes_and_channels(folder, data, network, message):
 def test_a_head_with_one_channel_has_two_classes(folder):
     check(dataset(folder), model(num_classes=2, out_channels=1))
     check(dataset(folder), model(num_classes=1, out_channels=1))
+
+
+@pytest.mark.parametrize('head', [dict(num_classes=1), dict(num_classes=2, out_channels=1), {}])
+def test_a_data_set_of_one_class_is_told_to_name_the_background(folder, head):
+    data = dataset(folder, metainfo=dict(classes=('cell',)))
+    with pytest.raises(DataError, match=r'1 class and the decode head 2: name every class .*backg'):
+        check(data, model(**head))
+
+
+def test_more_classes_than_one_channel_tells_apart(folder):
+    data = dataset(folder, metainfo=dict(classes=('a', 'b', 'c')))
+    with pytest.raises(DataError, match=r'3 classes .* head 2: set .*num_classes to 3 and leave'):
+        check(data, model(num_classes=3, out_channels=1))
+
+
+@pytest.mark.parametrize('test', [False, True])
+def test_a_loss_of_one_channel_is_refused_before_the_first_image(folder, test):
+    (folder / 'images/0.png').unlink()  # nothing is read
+    metrics = [dict(type='IoUMetric'), dict(type='LossMetric', loss_decode=dict(type='DiceLoss'))]
+    network = model(num_classes=1, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
+    with pytest.raises(DataError, match='LossMetric needs one logit per class'):
+        check(dataset(folder), network, test=test, metrics=metrics)
+
+
+def test_augmentation_that_takes_two_sigmoids_is_refused(folder):
+    network = dict(type='SegTTAModel', module=model(num_classes=1))
+    with pytest.raises(DataError, match='ProbabilityTTAModel'):
+        check(dataset(folder), network, test=True)
+    check(dataset(folder), network | dict(type='ProbabilityTTAModel'), test=True)
 
 
 def test_a_stray_label_is_named_with_its_file(folder):

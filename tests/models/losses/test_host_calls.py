@@ -1,4 +1,4 @@
-"""Losses as MMSegmentation's heads and samplers call them: one logit for two classes, reductions."""
+"""Losses as MMSegmentation's heads and samplers call them: one logit, every reduction."""
 
 import math
 
