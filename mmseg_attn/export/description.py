@@ -6,19 +6,17 @@ The values are texts, as ONNX files hold them; all but three are JSON.
 import json
 from collections.abc import Sequence
 
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmseg.datasets.transforms import PackSegInputs
+from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
+from ..config_types import is_a, type_name
 from ..ops.label_rule import LabelRule
 from ..version import __version__
 from .program import PixelsToLogits
 
-# what reads and packs
-NO_STEPS = (
-    'LoadImageFromFile',
-    'LoadAnnotations',
-    'LoadStrictAnnotations',
-    'PackSegInputs',
-)
+READS_OR_PACKS = (LoadImageFromFile, LoadAnnotations, PackSegInputs)
 CHANNELS = dict(grayscale='grey', color='RGB')
 
 
@@ -60,7 +58,12 @@ def describe(
         classes=list(classes),
         palette=[list(colour) for colour in palette],
         preprocessing=dict(
-            channels=channels, steps=[step for step in steps if step['type'] not in NO_STEPS]
+            channels=channels,
+            steps=[
+                dict(step, type=type_name(step))
+                for step in steps
+                if not is_a(step, TRANSFORMS, *READS_OR_PACKS)
+            ],
         ),
         done_by_model=dict(
             mean=_numbers(preprocessor.mean, module.turned) if module.normalised else None,

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...config_types import type_name
 from ...ops.label_rule import class_count
 from .findings import Finding, finding
 from .sources import Source
@@ -38,7 +39,7 @@ def check_classes(cfg: Config, source: Source) -> list[Finding]:
     conflicts = (
         class_conflict(kind, n, name, _channels(head, n))
         for name, head in heads(cfg)
-        if head['type'] not in BOUNDARY_HEADS
+        if type_name(head) not in BOUNDARY_HEADS
     )
     return [
         finding('class-count', split, why=why, remedy=remedy)
