@@ -14,10 +14,10 @@ from torch import Tensor
 from ..config_types import is_a, type_name
 from ..ops.label_rule import LabelRule
 from ..version import __version__
+from .loader import Loader
 from .program import PixelsToLogits
 
 READS_OR_PACKS = (LoadImageFromFile, LoadAnnotations, PackSegInputs)
-CHANNELS = dict(grayscale='grey', color='RGB')
 
 
 def describe(
@@ -27,6 +27,7 @@ def describe(
     steps: Sequence[dict],
     classes: Sequence[str],
     palette: Sequence[Sequence[int]],
+    loader: Loader | None = None,
 ) -> dict[str, str]:
     """Describe a model for someone who has the exported file alone.
 
@@ -36,19 +37,21 @@ def describe(
         steps: the test pipeline.
         classes: names, in the order of the labels, which is that of the logits; two for one logit.
         palette: colours of the classes, RGB.
+        loader: how the config loads images, if known.
 
     Returns:
-        In words ``input``, ``output`` and ``config``; in JSON ``classes``, ``palette``,
-        ``preprocessing`` (what to do with a picture before the model gets it), ``done_by_model``
-        (what not to do), ``window`` (side and stride of the windows that the config slides, or
-        null), ``threshold`` (of the sigmoid of a single logit, or null) and ``mmseg_attn``, the
-        version.
+        In words ``input``, ``output`` and ``config``; in JSON ``classes``, ``palette``, ``loader``
+        (how a file becomes an array, or null), ``preprocessing`` (what to do with a picture before
+        the model gets it), ``done_by_model`` (what not to do), ``window`` (side and stride of the
+        windows that the config slides, or null), ``threshold`` (of the sigmoid of a single logit,
+        or null) and ``mmseg_attn``, the version.
     """
     rule, preprocessor = LabelRule.of(module.model), module.model.data_preprocessor
     test = module.model.test_cfg or {}
-    channels = CHANNELS.get(module.color_type, 'as stored')
+    channels = _channels(module)
+    values = 'as stored' if module.color_type == 'unchanged' else 'from 0 to 255'
     texts = dict(
-        input=f'image: float32 (batch, channels, height, width), {channels}, values from 0 to 255, '
+        input=f'image: float32 (batch, channels, height, width), {channels}, values {values}, '
         'after the steps in "preprocessing"; "done_by_model" is not to be done',
         output=f'logits: float32 (batch, {rule.channels}, height, width); the label is '
         + ('the largest' if rule.channels > 1 else '1 where the sigmoid exceeds "threshold"'),
@@ -57,6 +60,7 @@ def describe(
     values = dict(
         classes=list(classes),
         palette=[list(colour) for colour in palette],
+        loader=loader and loader._asdict(),
         preprocessing=dict(
             channels=channels,
             steps=[
@@ -66,8 +70,8 @@ def describe(
             ],
         ),
         done_by_model=dict(
-            mean=_numbers(preprocessor.mean, module.turned) if module.normalised else None,
-            std=_numbers(preprocessor.std, module.turned) if module.normalised else None,
+            mean=_numbers(preprocessor.mean, module.order) if module.normalised else None,
+            std=_numbers(preprocessor.std, module.order) if module.normalised else None,
             pad_size=module.padding.get('size'),
             pad_divisor=module.padding.get('size_divisor'),
             pad_value=preprocessor.pad_val,
@@ -81,7 +85,18 @@ def describe(
     return texts | {name: json.dumps(value, default=str) for name, value in values.items()}
 
 
-def _numbers(x: Tensor, turned: bool) -> list[float]:
+def _channels(module: PixelsToLogits) -> str:
+    """Name the channels of the input in their order."""
+    if module.color_type.startswith('gray'):
+        return 'grey'
+    if not module.bgr or module.in_channels < 3:
+        return 'as stored'
+    return 'RGB' if module.in_channels == 3 else 'RGB, then the others as stored'
+
+
+def _numbers(x: Tensor, order: Sequence[int]) -> list[float]:
     """Return one number per channel, in the order of the exported model's input."""
     numbers = [float(f'{value:.7g}') for value in x.flatten().tolist()]  # what float32 holds
-    return numbers[::-1] if turned else numbers
+    if len(numbers) != len(order):  # one for all channels
+        return numbers
+    return [numbers[order.index(channel)] for channel in range(len(order))]
