@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.engine.hooks import dataset_check_hook
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 FLIP = dict(type='RandomFlip', prob=0.5)
@@ -155,6 +156,58 @@ def test_augmentation_that_takes_two_sigmoids_is_refused(folder):
     with pytest.raises(DataError, match='ProbabilityTTAModel'):
         check(dataset(folder), network, test=True)
     check(dataset(folder), network | dict(type='ProbabilityTTAModel'), test=True)
+
+
+@pytest.mark.parametrize(
+    ('metainfo', 'message'),
+    [
+        ({}, r'BaseSegDataset names no classes: set metainfo=dict\(classes='),
+        (dict(CLASSES=('a', 'b')), 'has CLASSES, as before .*: write classes and palette in lower'),
+    ],
+)
+def test_classes_without_a_name(folder, metainfo, message):
+    with pytest.raises(DataError, match=message):
+        check(dataset(folder, metainfo=metainfo), model())
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        (
+            'images/3.png',
+            r'images that are not there: 1 of 10 \(train: .*/images/3.png\): put them',
+        ),
+        ('masks/3.png', r'whose mask is not there: 1 of 10 \(train: .*/masks/3.png\): put the'),
+    ],
+)
+def test_every_file_of_the_list_must_be_there(folder, name, message):
+    (folder / 'all.txt').write_text(''.join(f'{number}\n' for number in range(10)))
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=message):
+        check(dataset(folder, ann_file='all.txt'), model(), samples=1)
+
+
+def test_labels_are_loaded_where_they_are_needed(folder):
+    data = dataset(folder, pipeline=[LOAD[0], PACK])
+    with pytest.raises(DataError, match='the pipeline loads no annotations: add dict'):
+        check(data, model())
+    writes = dict(type='IoUMetric', format_only=True, output_dir=str(folder / 'out'))
+    check(data, model(), test=True, metrics=[writes])
+    with pytest.raises(DataError, match='loads no annotations'):
+        check(data, model(), test=True, metrics=[writes, dict(type='IoUMetric')])
+
+
+def test_what_may_be_right_is_a_warning(folder, monkeypatch):
+    (folder / 'masks/lonely.png').write_bytes((folder / 'masks/0.png').read_bytes())
+    (folder / 'twice.txt').write_text('0\n1\n1\n')
+    data = dataset(folder, ann_file='twice.txt')
+    told = []
+    monkeypatch.setattr(dataset_check_hook, 'print_log', lambda text, **how: told.append(text))
+    check(data, model(), metrics=[dict(type='IoUMetric')])  # the same set to train and validate
+    assert len(told) == 3
+    assert f'masks without an image, which nothing uses: 1 (train, val: {folder}/mas' in told[0]
+    assert f'listed more than once: 1 (train, val: {folder}/images/1.png): list' in told[1]
+    assert f'say nothing: 2 (train and val: {folder}/images/0.png (the same file)' in told[2]
 
 
 def test_a_stray_label_is_named_with_its_file(folder):
