@@ -37,7 +37,7 @@ import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.datasets.conversion import ConversionError, run_cli
 from mmseg_attn.datasets.nested_datasets import nested_datasets
 from mmseg_attn.evaluation.input_shape import channels
-from mmseg_attn.export import SUFFIXES, Check, PixelsToLogits, describe, write
+from mmseg_attn.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
 from mmseg_attn.prediction import Predictor
 
 
@@ -54,8 +54,12 @@ def main(argv: list[str] | None = None) -> None:
     cfg = Config.fromfile(args.config)
     predictor = Predictor(cfg, args.checkpoint)
     *_, dataset = nested_datasets(cfg.test_dataloader.dataset)
+    loader = loader_of(dataset.pipeline)
     module = PixelsToLogits(
-        predictor.model, in_channels=channels(cfg), color_type=predictor.color_type
+        predictor.model,
+        in_channels=channels(cfg),
+        color_type=predictor.color_type,
+        bgr=loader.bgr,
     )
     description = describe(
         module,
@@ -63,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         steps=dataset.pipeline,
         classes=predictor.classes,
         palette=predictor.palette,
+        loader=loader,
     )
     check = write(
         module,

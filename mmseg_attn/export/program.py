@@ -32,9 +32,11 @@ class PixelsToLogits(nn.Module):
         model: the segmentor.
         in_channels: channels of its images.
         color_type: how its config loads images: ``grayscale``, ``color`` or ``unchanged``.
+        bgr: whether the loader gives colors as BGR; ``None``: if ``color_type`` is ``color``.
 
     Attributes:
-        turned: whether the network wants the channels in reverse order.
+        bgr: whether the loader gives colors as BGR.
+        order: the order in which the network wants the channels of the image.
         normalised: whether there are ``mean`` and ``std`` in the data preprocessor.
         padding: ``size`` or ``size_divisor`` of the padded image, or nothing.
 
@@ -42,7 +44,9 @@ class PixelsToLogits(nn.Module):
         ConversionError: if the segmentor or its data preprocessor is of another kind.
     """
 
-    def __init__(self, model: EncoderDecoder, *, in_channels: int, color_type: str):
+    def __init__(
+        self, model: EncoderDecoder, *, in_channels: int, color_type: str, bgr: bool | None = None
+    ):
         super().__init__()
         preprocessor = model.data_preprocessor
         for part, kind in ((model, EncoderDecoder), (preprocessor, SegDataPreProcessor)):
@@ -54,10 +58,13 @@ class PixelsToLogits(nn.Module):
         self.model = model
         self.in_channels = in_channels
         self.color_type = color_type
-        # the loader gives colours as BGR, and the preprocessor turns three channels around
-        self.turned = in_channels == 3 and (
-            preprocessor.channel_conversion != (color_type == 'color')
-        )
+        self.bgr = color_type == 'color' if bgr is None else bgr
+        # the loader turns the colors around, and the preprocessor an image of three channels
+        self.order = list(range(in_channels))
+        names = 'channel_conversion', '_channel_conversion'  # the second in the onedl fork
+        conversion = in_channels == 3 and any(getattr(preprocessor, n, False) for n in names)
+        if in_channels >= 3 and self.bgr != conversion:
+            self.order[:3] = 2, 1, 0
         self.normalised = preprocessor._enable_normalize
         self.padding = preprocessor.test_cfg or {}
         self.eval()
@@ -72,7 +79,8 @@ class PixelsToLogits(nn.Module):
             ``(N, out_channels, H, W)``.
         """
         preprocessor, size = self.model.data_preprocessor, image.shape[2:]
-        x = image.flip(1) if self.turned else image
+        turned = self.order != sorted(self.order)
+        x = image[:, self.order] if turned else image
         if self.normalised:
             x = (x - preprocessor.mean) / preprocessor.std
         if not self.padding:
@@ -80,12 +88,6 @@ class PixelsToLogits(nn.Module):
         bottom, right = (self._missing(side, axis) for axis, side in enumerate(size))
         x = F.pad(x, (0, right, 0, bottom), value=float(preprocessor.pad_val))
         return crop(self._logits(x), size)
-
-    @property
-    def head(self) -> nn.Module:
-        """The decode head whose logits are returned, the last one of a cascade."""
-        head = self.model.decode_head
-        return head[-1] if isinstance(head, nn.ModuleList) else head
 
     def _logits(self, x: Tensor) -> Tensor:
         return self.model.encode_decode(x, [dict(img_shape=x.shape[2:])])

@@ -7,19 +7,22 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 import torch
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from mmseg.apis import init_model
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 
 from ..compat.checkpoint import load_file
+from ..config_types import class_of, is_a
 from ..datasets.conversion import ConversionError
 from ..datasets.nested_datasets import nested_datasets
 from ..engine.weights import load_weights
+from ..models.segmentors import check_tta
+from ..ops.label_rule import LabelRule
 
 Key = TypeVar('Key')
-ANNOTATIONS = ('LoadAnnotations', 'LoadStrictAnnotations')
 OVERLAP = 4  # windows share one part in so many with the next
 # What a model says of pictures that it cannot take, and PyTorch of too little memory
 REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
@@ -41,6 +44,7 @@ class Predictor:
         classes: Names, in the order of the labels.
         palette: Colours of the classes, RGB.
         dataset: The type of the config's test data set.
+        rule: How the model's logits become labels.
         color_type: How the config loads pictures: 'grayscale', 'color' or 'unchanged'.
 
     Raises:
@@ -68,14 +72,16 @@ class Predictor:
         steps = _pipeline(cfg, dataset, tta=tta)
         self.color_type = steps[0].get('color_type', 'color').removesuffix('_ignore_orientation')
         self.pipeline = Compose(steps)
-        self.dataset = DATASETS.get(dataset.type)
+        self.dataset = class_of(dataset, DATASETS)
 
         self.model = init_model(cfg, device='cpu')
         content = load_file(checkpoint, 'cpu')
         load_weights(self.model, content, name=str(checkpoint), logger='silent')
-        self.classes, self.palette = _names(content.get('meta'), dataset, self.model.num_classes)
+        self.rule = LabelRule.of(self.model)
+        self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
         if tta:
             self.model = MODELS.build(dict(cfg.tta_model, module=self.model))
+            check_tta(self.model)
         self.model.to(self.device).eval()
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
@@ -174,7 +180,7 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
             f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
         )
     steps = _unlabelled(cfg.tta_pipeline if tta else dataset.pipeline)
-    if not steps or steps[0]['type'] != 'LoadImageFromFile':
+    if not steps or class_of(steps[0], TRANSFORMS) is not LoadImageFromFile:
         raise ConversionError(
             f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile: '
             'files can only be given to one that does'
@@ -186,7 +192,7 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
 def _unlabelled(steps: Any) -> Any:
     """A pipeline without the steps that load labels, inside test-time augmentation too."""
     if isinstance(steps, list | tuple):
-        kept = (s for s in steps if not (isinstance(s, dict) and s.get('type') in ANNOTATIONS))
+        kept = (step for step in steps if not is_a(step, TRANSFORMS, LoadAnnotations))
         return [_unlabelled(step) for step in kept]
     if isinstance(steps, dict) and 'transforms' in steps:
         return dict(steps, transforms=[t for t in _unlabelled(steps['transforms']) if t])

@@ -87,7 +87,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
 
     def _overlay(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Blend the classes' colours over the image; pixels of no class stay as they are."""
-        mask = mask.reshape(mask.shape[-2:])
+        mask = mask.reshape(mask.shape[-2:]).astype(np.int64)  # of one channel there are floats
         if mask.shape != image.shape[:2]:
             mask = mmcv.imresize(mask.astype(np.uint8), image.shape[1::-1], interpolation='nearest')
         palette = np.asarray(self.dataset_meta['palette'])

@@ -43,6 +43,14 @@ RESIZE = dict(
     ]
 )
 
+UNCHANGED = dict(
+    pipeline=[
+        dict(type='LoadImageFromFile', color_type='unchanged'),
+        dict(type='LoadAnnotations'),
+        dict(type='PackSegInputs'),
+    ]
+)
+
 
 @pytest.fixture
 def make(root, tmp_path, monkeypatch):
@@ -67,8 +75,13 @@ def make(root, tmp_path, monkeypatch):
 @needs_onnx
 @pytest.mark.parametrize(
     ('base', 'model', 'dataset'),
-    [(GREY, SLIDE, {}), (COLOUR, {}, RESIZE), (GREY, ONE_LOGIT, TWO_CLASSES)],
-    ids=['grey in windows', 'colour resized', 'one logit'],
+    [
+        (GREY, SLIDE, {}),
+        (COLOUR, {}, RESIZE),
+        (GREY, ONE_LOGIT, TWO_CLASSES),
+        (COLOUR, {}, UNCHANGED),
+    ],
+    ids=['grey in windows', 'colour resized', 'one logit', 'as stored'],
 )
 def test_the_program_in_the_docs_predicts_what_the_model_predicts(
     base, model, dataset, make, root, tmp_path, capsys

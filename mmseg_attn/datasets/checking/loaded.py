@@ -1,6 +1,6 @@
 """What a run looks at before its first iteration: what it has built and what it has loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,23 +9,43 @@ from mmengine.model import BaseDataPreprocessor
 from torch import nn
 
 from ..errors import DataError
-from .fit import BOUNDARY_HEADS, channel_conflicts, class_conflict
+from .fit import channel_conflicts, check_classes, heads_of_model
+from .repeats import find_repeats
+from .report import Report
+from .sources import look_at
 
 
-def check_heads(dataset: BaseDataset, segmentor: nn.Module) -> None:
-    """Compare the number of classes with that of every head.
+def check_lists(
+    datasets: Mapping[str, Sequence[BaseDataset]], segmentor: nn.Module, *, labelled: bool = True
+) -> list[str]:
+    """Look at what data sets list and name, without opening a file, as ``check_config`` does.
+
+    Args:
+        datasets: Data sets without wrappers, by split.
+        segmentor: The model.
+        labelled: Whether labels are needed, which they are but for writing predictions.
+
+    Returns:
+        What may be right, a sentence each: training is possible with it.
 
     Raises:
-        DataError: If they differ.
+        DataError: If images or masks are missing, no labels are loaded, or the classes are not
+            those of the heads.
     """
-    classes = dataset.metainfo.get('classes')
-    for name in ('decode_head', 'auxiliary_head'):
-        heads = getattr(segmentor, name, None)
-        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-            wanted = getattr(head, 'num_classes', None)
-            if classes and wanted and type(head).__name__ not in BOUNDARY_HEADS:
-                kind = type(dataset).__name__
-                _refuse(class_conflict(kind, len(classes), name, wanted))
+    sources = [look_at(split, each) for split, several in datasets.items() for each in several]
+    findings = [
+        finding
+        for source in sources
+        for finding in (*source.findings, *check_classes(source, heads_of_model(segmentor)))
+    ]
+    for each in findings:
+        if each.error and (labelled or each.kind != 'no-labels'):
+            raise DataError(each.sentence)
+    names: dict[str, list[str]] = {}
+    for source in sources:
+        names.setdefault(source.split, []).extend(info['img_path'] for info in source.infos)
+    findings += find_repeats(names, {})
+    return [each.sentence for each in Report({}, findings, sample=None).findings]
 
 
 def check_channels(inputs: Any, name: str | None, segmentor: nn.Module) -> None:
