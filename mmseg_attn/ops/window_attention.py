@@ -39,43 +39,50 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
     """Fused attention without padding: whole windows first, then the narrower ones at the edges.
 
-    The result lies in memory as the value does, pixel by pixel if that is channels-last.
+    Where the value is channels-last, so are the result and the gradients: maps are then cut as
+    ``(N, H, W, C)``, otherwise as ``(N, C, H, W)``.
     """
-    rows = 1 if value.stride(1) == 1 else 2  # of the dimensions of the result as it is joined
-    order = (0, 1, 3, 2, 4, 5) if rows == 1 else (0, 5, 1, 3, 2, 4)
+    channels_last = value.stride(1) == 1
+    rows = 1 if channels_last else 2  # the dimension; columns are the next
+    cut, back = (0, 2, 4, 3, 5, 1), (0, 5, 1, 3, 2, 4)  # to (N, H/m, W/n, m, n, C), and back
+    if channels_last:
+        cut = back = (0, 1, 3, 2, 4, 5)
 
     def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        m, n = (min(window, side) for side in value.shape[2:])
+        height, width = value.shape[rows : rows + 2]
+        m, n = min(window, height), min(window, width)
 
-        def tokens(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N H/m W/n, m n, C)
-            tiles = x.unflatten(3, (-1, n)).unflatten(2, (-1, m)).permute(0, 2, 4, 3, 5, 1)
+        def tokens(x: Tensor) -> Tensor:  # to (N H/m W/n, m n, C)
+            tiles = x.unflatten(rows + 1, (-1, n)).unflatten(rows, (-1, m)).permute(cut)
             return tiles.flatten(3, 4).flatten(0, 2).contiguous()
 
         parts = backends.once(lambda x: _split(tokens(x), backends.LAUNCHES), query, key, value)
         out = _join([backends.attend(*part, scale) for part in zip(*parts, strict=True)])
-        height, width = value.shape[2:]
-        tiles = out.view(len(value), height // m, width // n, m, n, -1).permute(order)
+        tiles = out.view(len(value), height // m, width // n, m, n, -1).permute(back)
         return tiles.flatten(rows + 2, rows + 3).flatten(rows, rows + 1)
 
-    areas = backends.once(lambda x: _areas(x, window), query, key, value)
-    out = _join([_join([*map(attend, *row)], rows + 1) for row in zip(*areas, strict=True)], rows)
+    def areas(x: Tensor) -> list[list[Tensor]]:
+        x = x.permute(0, 2, 3, 1) if channels_last else x
+        heights, widths = (_whole_and_rest(side, window) for side in x.shape[rows : rows + 2])
+        return [_split(row, widths, rows + 1) for row in _split(x, heights, rows)]
+
+    grid = zip(*backends.once(areas, query, key, value), strict=True)
+    out = _join([_join([*map(attend, *row)], rows + 1) for row in grid], rows)
     out = out.contiguous()  # it is, unless one window is as wide as the map
-    return out.permute(0, 3, 1, 2) if rows == 1 else out
+    return out.permute(0, 3, 1, 2) if channels_last else out
 
 
-def _areas(x: Tensor, window: int) -> list[list[Tensor]]:
-    """Cut a map into two rows of two areas, of whole windows and of those cut off at the edges.
-
-    By ``split``, whose backward pass writes the gradient once: slices add up as many maps as there
-    are slices, each of zeros but for its own part.
-    """
-    sizes = [[side - side % window, side % window] for side in x.shape[2:]]
-    heights, widths = ([size for size in pair if size] for pair in sizes)
-    return [_split(row, widths, dim=3) for row in _split(x, heights, dim=2)]
+def _whole_and_rest(side: int, window: int) -> list[int]:
+    """Split a side into the part of whole windows and the rest, where there are both."""
+    return [size for size in (side - side % window, side % window) if size]
 
 
 def _split(x: Tensor, sizes: int | list[int], dim: int = 0) -> list[Tensor]:
-    """Split unless there is one part, of which the backward pass would make a copy."""
+    """Split a map so that the backward pass writes its gradient once.
+
+    Slices would add up as many maps as there are slices, each of zeros but for its own part. One
+    part is not split: the backward pass would make a copy of it.
+    """
     one = x.shape[dim] <= sizes if isinstance(sizes, int) else len(sizes) == 1
     return [x] if one else x.split(sizes, dim)
 

@@ -81,13 +81,16 @@ def test_whole_windows_are_not_joined():
 
 @pytest.mark.parametrize('size', [(28, 35), (29, 36), (30, 30), (5, 6), (7, 1), (8, 1)])
 @pytest.mark.parametrize('layout', LAYOUTS)
-def test_the_result_lies_in_memory_as_the_value_does(layout, size):
-    query, key, value = (
+def test_result_and_gradients_lie_in_memory_as_the_value_does(layout, size):
+    maps = [
         torch.randn(2, 4, *size, dtype=torch.float64).to(memory_format=layout) for _ in range(3)
-    )
-    out = window_attention(query, key, value, 7, backend='sdpa')
-    assert out.is_contiguous(memory_format=layout)
-    expected = window_attention(query, key, value, 7, backend='reference')
+    ]
+    maps = [x.requires_grad_() for x in maps]
+    out = window_attention(*maps, 7, backend='sdpa')
+    gradients = torch.autograd.grad(out, maps, torch.ones_like(out))
+    watched = (out, *gradients) if min(size) > 7 else [out]
+    assert all(x.is_contiguous(memory_format=layout) for x in watched)
+    expected = window_attention(*maps, 7, backend='reference')
     torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-10)
 
 

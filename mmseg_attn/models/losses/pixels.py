@@ -156,7 +156,7 @@ class OverlapLoss(PixelLoss):
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
         p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
-        y = class_masks(label, logits)
+        y = class_masks(label, p)
         labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
         both, predicted = (p * y).sum(dim=(0, 2, 3)), p.sum(dim=(0, 2, 3))
         numerator, denominator = self.overlap(both, predicted, labelled)
