@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from mmseg_attn import compat
+from tests.processes import HANG
 
 # mmseg_attn without its __init__.py, which imports the whole of MMSegmentation
 ALONE = """
@@ -27,7 +28,7 @@ def python(root):
             env=os.environ | dict(PYTHONPATH=str(root)),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG,
         )
 
     return python

@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.apis import MMSegInferencer, init_model
 
+from tests.processes import HANG
+
 CONFIG = """
 default_scope = 'mmseg'
 norm = dict(type='BN')
@@ -70,7 +72,7 @@ def foreign(pseudo_data, tmp_path_factory) -> tuple[Config, Path]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     return Config.fromfile(file), folder / 'work'
