@@ -2,6 +2,8 @@
 
 from .inputs import Item, find_items
 from .intensities import Intensities, Mapping
+from .loaded import Loaded, load_file
+from .loader import ConfigLoader
 from .model_names import offer_models
 from .predictor import Predictor
 from .results import Results
@@ -12,8 +14,10 @@ from .summary import counted, doubts, summarise
 offer_models()
 
 __all__ = [
+    'ConfigLoader',
     'Intensities',
     'Item',
+    'Loaded',
     'Mapping',
     'Predictor',
     'Report',
@@ -22,6 +26,7 @@ __all__ = [
     'counted',
     'doubts',
     'find_items',
+    'load_file',
     'predict_files',
     'read_source',
     'summarise',
