@@ -46,9 +46,10 @@ from mmengine.dataset import pseudo_collate
 
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.datasets.conversion import ConversionError, run_cli
-from mmseg_attn.prediction import Intensities, Predictor, read_source
+from mmseg_attn.prediction import Intensities, Predictor, load_file
 from mmseg_attn.visualization.attention_picture import draw_attention
 from mmseg_attn.visualization.attention_recording import METHODS, record
+from mmseg_attn.visualization.drawable import drawable
 
 
 def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
@@ -56,7 +57,8 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
     choose = getattr(predictor.dataset, 'intensity_window', None)
     keep = predictor.color_type == 'unchanged'
     intensities = Intensities([args.image], choose=choose, keep=keep)
-    slices, _ = intensities.apply(args.image, read_source(args.image))
+    loaded = load_file(args.image, predictor.loader, intensities, taken=predictor.channels)
+    slices = loaded.images
     if args.slice is None and len(slices) > 1:
         raise ConversionError(f'{args.image} has {len(slices)} slices: choose one with --slice')
     index = args.slice or 0
@@ -64,7 +66,7 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
         raise ConversionError(
             f'{args.image} has {len(slices)} slices: choose --slice from 0 to {len(slices) - 1}'
         )
-    return predictor.prepare(slices[index])
+    return slices[index]
 
 
 def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tuple[float, float]]:
@@ -94,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     recording = record(
         predictor.model,
         data['inputs'],
-        image=image[..., ::-1] if image.ndim == 3 else image,
+        image=drawable(image, bgr=predictor.loader.bgr),
         resized=data['data_samples'][0].img_shape,
     )
     if not recording.calls:

@@ -44,6 +44,7 @@ from mmseg_attn.datasets import COVID19CTDataset
 from mmseg_attn.datasets.conversion import (
     ConversionError,
     Window,
+    check_placement,
     class_table,
     ct_window,
     fingerprint,
@@ -127,6 +128,7 @@ def main(argv: list[str] | None = None) -> None:
                     f'{path} has the shape {volume.shape}, but {files[0]} {image.shape}: '
                     'use the files of one release'
                 )
+            check_placement(files[0], path, image.shape)
         low, high = args.window or choose_window(files[0], image)
         if not low < high:
             raise ConversionError(

@@ -226,6 +226,18 @@ FAULTS = {
         {('unreadable', 'train'): 1},
     ),
     'empty image': (cut('images/9.png', 0), dict(), {('unreadable', 'test'): 1}),
+    'animation for an image': (
+        lambda d: Image.open(d / 'images/1.png').save(
+            d / 'images/1.png', save_all=True, append_images=[Image.open(d / 'images/2.png')]
+        ),
+        dict(),
+        {('unsupported', 'train'): 1},
+    ),
+    'mask beyond the limit of Pillow': (
+        lambda d: Image.new('1', (13400, 13400)).save(d / 'masks/1.png'),
+        dict(),
+        {('too-large', 'train'): 1},
+    ),
     'text for an image': (
         lambda d: (d / 'images/6.png').write_text('<html>404</html>'),
         dict(),

@@ -1,0 +1,24 @@
+"""Libraries that only some kinds of files need."""
+
+import importlib
+from types import ModuleType
+
+from .errors import UnsupportedError
+
+
+def library(name: str, kind: str) -> ModuleType:
+    """Import a library of the extra ``medical``.
+
+    Args:
+        name: The library.
+        kind: The files that need it, for the message.
+
+    Raises:
+        UnsupportedError: If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UnsupportedError(
+            f'reading {kind} files needs {name}: pip install {name}, or install mmseg_attn[medical]'
+        ) from error
