@@ -11,8 +11,12 @@ torch.export (.pt2) instead.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -15,10 +15,14 @@ config says how (CT: Hounsfield units -1500 to 500 become 0 to 255); else say it
 import argparse
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Mapping as Settings
 from pathlib import Path
+
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 SMALLEST_WINDOW = 32
 

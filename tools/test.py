@@ -5,8 +5,12 @@
 ``--help`` lists all arguments; they are those of the installed MMSegmentation.
 """
 
+import os
 import runpy
 from pathlib import Path
+
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 if __name__ == '__main__':
     train = runpy.run_path(str(Path(__file__).with_name('train.py')))

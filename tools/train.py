@@ -12,6 +12,9 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
+
 
 def check_arguments(tool: str) -> None:
     """Parse the arguments of this process as a tool of the installed MMSegmentation does.

@@ -7,7 +7,11 @@ set instead, and prints nan for sets of fewer than 200 images.
 """
 
 import argparse
+import os
 from pathlib import Path
+
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -9,7 +9,11 @@ rest. The picture goes through the model as a whole.
 """
 
 import argparse
+import os
 from pathlib import Path
+
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
