@@ -1,4 +1,4 @@
-"""Tools that run networks let idle threads wait without spinning for long; others decide nothing."""
+"""Tools that run networks let idle threads spin briefly; others decide nothing."""
 
 import os
 import subprocess
