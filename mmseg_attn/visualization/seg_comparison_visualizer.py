@@ -39,6 +39,13 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         super().__init__(name, alpha=alpha, **kwargs)
         self.panel_size = panel_size
 
+    @classmethod
+    def get_instance(cls, name: str, **kwargs) -> 'SegComparisonVisualizer':
+        """Return the instance of a name, also to MMSegmentation 1.1, which asks its own class."""
+        instance = super().get_instance(name, **kwargs)
+        SegLocalVisualizer._instance_dict[name] = instance
+        return instance
+
     @master_only
     def add_datasample(
         self,

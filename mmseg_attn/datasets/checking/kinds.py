@@ -124,7 +124,8 @@ KINDS = {
     'bit-depth': (
         True,
         'images that lose bits when they are loaded: {n} of {total}; {why}',
-        "load them with color_type='unchanged', or convert them to 8 bits with a window that fits",
+        "load them with color_type='unchanged' and to_float32=True, or convert them to 8 bits "
+        'with a window that fits',
     ),
     'converted': (
         False,
