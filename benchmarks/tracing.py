@@ -79,7 +79,7 @@ def _positions(index: Tensor | None) -> list[Tensor | None]:
     return list(torch.empty(shape, dtype=torch.int64, device=index.device))
 
 
-# By PyTorch 2.13's lists for CUDA; interpolation is in float32 since 2.2.
+# By PyTorch 2.13's lists for CUDA; PyTorch 2.1 interpolates in the type that it is given.
 LOWER = frozenset(
     (
         *('conv1d', 'conv2d', 'conv3d'),
@@ -110,10 +110,8 @@ class AsOnGPU(TorchFunctionMode):
         self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         name, kwargs = getattr(func, '__name__', ''), kwargs or {}
-        if name in LOWER and autocast_on():
-            args, kwargs = _cast((args, kwargs), torch.get_autocast_cpu_dtype())
-        elif name in FLOAT32 and autocast_on():
-            args, kwargs = _cast((args, kwargs), torch.float32)
+        if name in LOWER | FLOAT32 and (dtype := autocast_dtype()):
+            args, kwargs = _cast((args, kwargs), dtype if name in LOWER else torch.float32)
         if name == 'scaled_dot_product_attention':
             return FusedAttention.apply(*args[:3])
         if name == 'dropout':  # keeps a mask of bytes
@@ -127,12 +125,12 @@ def _cast(tree: Any, dtype: torch.dtype) -> Any:
     )
 
 
-def autocast_on() -> bool:
-    """Tell whether autocast is enabled for the CPU."""
+def autocast_dtype() -> torch.dtype | None:
+    """Return the type of the CPU's autocast; ``None``: it is off."""
     try:
-        return torch.is_autocast_enabled('cpu')
+        return torch.get_autocast_dtype('cpu') if torch.is_autocast_enabled('cpu') else None
     except TypeError:  # before PyTorch 2.4
-        return torch.is_autocast_cpu_enabled()
+        return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
 
 
 def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

@@ -25,6 +25,7 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
+from mmengine.utils import digit_version
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from report import Report, markdown, parser
@@ -37,6 +38,7 @@ from mmseg_attn.evaluation.input_shape import input_shape
 
 GIB = 2**30
 MARKS = ('<!-- begin of the tables -->', '<!-- end of the tables -->')
+TITLES = ('Peak memory of a training step, GiB', 'Cheapest setting')
 FILL = 0.85
 CARDS = (8, 12, 24, 48, 80)  # GB as printed on the card, GiB in truth
 FOREACH = ('Adam', 'AdamW', 'SGD')  # on GPUs PyTorch updates all weights at a time
@@ -248,6 +250,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    if digit_version(torch.__version__) < digit_version('2.1'):
+        raise ConversionError(
+            f'PyTorch {torch.__version__} has no cross entropy on the meta device: trace with '
+            'PyTorch 2.1 or newer; the figures hold for older ones, too'
+        )
     report = Report(args, timed=False)
     steps, cards = [], []
     for file in args.configs:
@@ -262,10 +269,12 @@ def main(argv: list[str] | None = None) -> None:
             {'config': file.stem, **{f'{x} GB': fits(count, job.batch, x) for x in args.cards}}
         )
         print(f'{len(steps)} of {len(args.configs)}: {file.stem}', file=sys.stderr)
-    report.table('Peak memory of a training step, GiB', steps)
-    report.table('Cheapest setting that fits a card', cards)
+    for title, rows in zip(TITLES, (steps, cards), strict=True):
+        report.table(title, rows)
     if args.page:
-        write_tables(args.page, f'{markdown(steps)}\n\n{markdown(cards)}')
+        tables = zip(TITLES, (steps, cards), strict=True)
+        text = '\n\n'.join(f'## {title}\n\n{markdown(rows)}' for title, rows in tables)
+        write_tables(args.page, text)
     report.close()
 
 
