@@ -3,6 +3,8 @@
 import importlib
 from types import ModuleType
 
+import numpy as np
+
 from .errors import UnsupportedError
 
 
@@ -22,3 +24,8 @@ def library(name: str, kind: str) -> ModuleType:
         raise UnsupportedError(
             f'reading {kind} files needs {name}: pip install {name}, or install mmseg_attn[medical]'
         ) from error
+
+
+def numpy_kept() -> str:
+    """Return what keeps pip from replacing the NumPy that is installed."""
+    return f'"numpy=={np.__version__}"'

@@ -18,7 +18,7 @@ import numpy as np
 
 from .decoded import DecodedImage
 from .errors import ConversionError, TooLargeError, UnsupportedError, damaged
-from .libraries import library
+from .libraries import library, numpy_kept
 from .limits import check_size
 from .tiff_tags import CMYK, GRAY, ORIENTATION, PALETTE, RGB, WHITE_IS_ZERO, YCBCR
 
@@ -68,7 +68,7 @@ def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
         if 'imagecodecs' in text:
             raise UnsupportedError(
                 f'{name} is compressed in a way that needs imagecodecs ({text}): pip install '
-                'imagecodecs, or install mmseg_attn[medical]'
+                f'imagecodecs {numpy_kept()}'
             ) from error
         if isinstance(error, NotImplementedError) or NOT_DECODED.search(text):
             raise UnsupportedError(

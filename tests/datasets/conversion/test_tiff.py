@@ -41,9 +41,9 @@ def stack(axes: str, pixels: np.ndarray = STACK, **options) -> bytes:
     return made((pixels, dict(metadata=dict(axes=axes), photometric='minisblack')), **options)
 
 
-def needs_codecs(data: bytes) -> bytes:
+def compressed(kind: str) -> bytes:
     pytest.importorskip('imagecodecs', reason='needs imagecodecs')
-    return data
+    return one(GRAY, compression=kind)
 
 
 PLAIN = dict(metadata=None)
@@ -119,9 +119,9 @@ SHADOW = GRAY > 99
         # photometric interpretations
         (lambda: one(GRAY, photometric='miniswhite'), [255 - GRAY]),
         (lambda: one(SHADOW, photometric='miniswhite'), [255 * (~SHADOW).astype('u1')]),
-        (lambda: needs_codecs(one(GRAY, compression='jpeg2000')), [GRAY]),
-        (lambda: needs_codecs(one(GRAY, compression='zstd')), [GRAY]),
-        (lambda: needs_codecs(one(GRAY, compression='lzw')), [GRAY]),
+        (lambda: compressed('jpeg2000'), [GRAY]),
+        (lambda: compressed('zstd'), [GRAY]),
+        (lambda: compressed('lzw'), [GRAY]),
     ],
 )
 def test_slices_are_what_was_written(make, slices):
@@ -261,6 +261,17 @@ def test_strips_that_the_directory_lacks_are_missing():
     data = one(GRAY.astype('i2'), compression='zlib', rowsperstrip=4)
     with pytest.raises(DamagedError, match='strips or tiles are missing'):
         read_images(tag_changed(data, 278, 2), name='a.tif')  # twice as many are needed
+
+
+def test_a_missing_decoder_is_named_without_risk_for_numpy(monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    data = one(GRAY.astype('i2'), compression='zlib')
+    monkeypatch.setattr(tifffile.TiffPage, 'asarray', fail)
+    with pytest.raises(UnsupportedError, match='pip install imagecodecs "numpy==') as caught:
+        read_images(data, name='a.tif')
+    assert np.__version__ in str(caught.value)
 
 
 def test_without_tifffile_plain_files_are_read_and_others_named(monkeypatch):
