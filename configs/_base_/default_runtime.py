@@ -31,6 +31,8 @@ default_hooks = dict(
     dataset_check=dict(type='DatasetCheckHook'),
     # Stops when a loss or a weight is not finite, before a checkpoint is written.
     divergence=dict(type='DivergenceHook'),
+    # A training that is resumed with another schedule follows it.
+    schedule=dict(type='ResumedScheduleHook'),
     per_class=dict(type='PerClassCSVHook'),
     visualization=dict(type='SegPictureHook', interval=1),
 )

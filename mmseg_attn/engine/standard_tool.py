@@ -11,7 +11,9 @@ import mmseg
 
 from ..compat.checkpoint import CheckpointError
 from ..datasets.errors import DataError
+from .arguments import Request, read_request
 from .hooks.divergence_hook import DivergenceError
+from .host_errors import sentence
 from .safe_loading import enable_safe_loading
 
 USERS = (CheckpointError, DataError, DivergenceError)
@@ -25,15 +27,18 @@ INTERRUPTED = 130  # as shells count what SIGINT has ended
 def run_standard_tool(name: str) -> None:
     """Run a tool of the installed MMSegmentation on the arguments of this process.
 
-    Files that are missing or cannot be used, data that do not fit the config, training that
-    diverges and a full disk end it with exit code 1 and one sentence, an interruption with 130; all
-    else keeps its traceback.
+    Files that are missing or cannot be used, data and options that do not fit the config, training
+    that diverges and a full disk end it with exit code 1 and one sentence, an interruption with
+    130; all else keeps its traceback.
 
     Args:
         name: The file name of the tool.
     """
     enable_safe_loading()
+    request = Request(sys.argv[1:])
     try:
+        request = read_request(name, sys.argv[1:])
+        sys.argv[1:] = request.argv
         runpy.run_path(str(Path(mmseg.__file__).parent / '.mim/tools' / name), run_name='__main__')
     except KeyboardInterrupt:
         goes_on = ': --resume goes on from the last checkpoint' if name == 'train.py' else ''
@@ -49,6 +54,11 @@ def run_standard_tool(name: str) -> None:
         if error.errno not in FULL:
             raise
         sys.exit(f'error: {error}: make room and go on with --resume')
+    except Exception as error:
+        told = sentence(error, request.cfg, request.options)
+        if not told:
+            raise
+        sys.exit(f'error: {told}')
 
 
 def _last_line(error: Exception) -> str:

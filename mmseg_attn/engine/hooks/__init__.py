@@ -9,6 +9,7 @@ from .divergence_hook import DivergenceHook
 from .per_class_csv_hook import PerClassCSVHook
 from .portable_optimizer_hook import PortableOptimizerHook
 from .resolution_schedule_hook import ResolutionScheduleHook
+from .resumed_schedule_hook import ResumedScheduleHook
 from .seg_picture_hook import SegPictureHook
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     'PerClassCSVHook',
     'PortableOptimizerHook',
     'ResolutionScheduleHook',
+    'ResumedScheduleHook',
     'SegPictureHook',
 ]
