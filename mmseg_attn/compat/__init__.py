@@ -10,7 +10,7 @@ def apply() -> None:
     """Make the installed stack usable; call it before ``mmseg.models`` is imported.
 
     Raises:
-        ImportError: If a part of the stack is not installed.
+        ImportError: If a part of the stack is not installed or does not fit the others.
     """
     missing = [name for name in ('torch', 'mmengine', 'mmcv', 'mmseg') if find_spec(name) is None]
     if missing:
@@ -18,6 +18,9 @@ def apply() -> None:
             f'mmseg_attn needs {", ".join(missing)}: run pip install torch "mmseg_attn[lite]" '
             '(in a clone: pip install torch -e ".[lite]")'
         )
+    from . import versions
+
+    versions.check_versions()
     from . import replacements  # imports the stack
 
     replacements.apply()
