@@ -126,6 +126,16 @@ def test_a_key_that_is_the_value_stays_one(calls, monkeypatch):
     assert calls[0][1].shape[-1] == 8
 
 
+@pytest.mark.parametrize('dtype', HALVES)
+@pytest.mark.parametrize('enabled', [False, True])
+def test_the_cpu_attends_in_32_bits(enabled, dtype, calls):
+    """Whatever its kernels of the installed version know of 16 bits, under autocast too."""
+    tokens = [torch.randn(2, 6, 4).to(dtype) for _ in range(3)]
+    with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+        assert backends.attend(*tokens, 1.0).dtype == dtype
+    assert {x.dtype for x in calls[0]} == {torch.float32}
+
+
 @pytest.mark.parametrize('window', [None, 3])
 @pytest.mark.parametrize('types', [(torch.bfloat16, torch.float32), (torch.float32, torch.float64)])
 @pytest.mark.parametrize('device', ['cpu', 'cuda'])
