@@ -13,11 +13,12 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 import mmseg_attn  # noqa: F401  registers the data sets
 from mmseg_attn.datasets.checking import check_config
 from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.engine.cfg_options import merge_options
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -42,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        default=[],
         metavar='KEY=VALUE',
         help='change settings of the config',
     )
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     report = check_config(cfg, sample=args.sample, workers=args.workers)
     print(report)
     if args.json:

@@ -9,12 +9,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
 from mmseg_attn.datasets.conversion import ConversionError, at_least, progress, run_cli
+from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.visualization import SegComparisonVisualizer
 
 
@@ -31,7 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=20,
         help='draw so many, spread over the set; default: %(default)s',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
     return parser.parse_args(argv)
 
 
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')
