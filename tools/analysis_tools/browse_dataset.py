@@ -42,8 +42,8 @@ from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
 from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
-from mmseg_attn.datasets.conversion.cli import parse_options
 from mmseg_attn.datasets.nested_datasets import nested_datasets
+from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.drawable import drawable
 
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(parse_options(args.cfg_options))
+    merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')
