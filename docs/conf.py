@@ -83,7 +83,14 @@ CONTENTS = {
     'README': {
         'Use': ['datasets', 'training', 'memory', 'tools', 'report', 'export', 'mim'],
         'Models': ['models', *(f'models/{name}' for name in MODELS), 'models/baselines'],
-        'Build on it': ['host', 'reuse', 'tutorials/own_data', 'tutorials/reuse_parts', 'api'],
+        'Build on it': [
+            'host',
+            'stacks',
+            'reuse',
+            'tutorials/own_data',
+            'tutorials/reuse_parts',
+            'api',
+        ],
         'Evidence': ['reproduce', 'performance', 'reliability'],
     },
     'docs/reproduce': {'Results': [f'results/{p.stem}' for p in DOCS.glob('results/*.md')]},

@@ -1,7 +1,7 @@
 """Fixtures that several test files share."""
 
 import gc
-import importlib
+import importlib.util
 import os
 from pathlib import Path
 
@@ -46,6 +46,8 @@ def safe_loading(monkeypatch) -> None:
         ('mmseg.apis.mmseg_inferencer', '_load_checkpoint_to_model'),
         ('mmengine.infer.infer', 'BaseInferencer._init_model'),
     ):
+        if importlib.util.find_spec(owner) is None:  # MMSegmentation 1.1.0
+            continue
         kept = importlib.import_module(owner)
         *outer, name = name.split('.')
         for each in outer:

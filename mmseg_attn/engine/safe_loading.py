@@ -1,5 +1,6 @@
 """Stricter loading of checkpoints than the host's, for tools and scripts that ask for it."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -24,11 +25,14 @@ def enable_safe_loading() -> None:
     The tools of this package call it; ``import mmseg_attn`` does not.
     """
     from mmengine.infer.infer import BaseInferencer
-    from mmseg.apis import inference, mmseg_inferencer, remote_sense_inferencer
+    from mmseg.apis import inference, mmseg_inferencer
 
     checkpoint.enable()
     inference.load_checkpoint = _from_file
-    remote_sense_inferencer.load_checkpoint = _from_file
+    with contextlib.suppress(ImportError):  # MMSegmentation 1.1.0 has none
+        from mmseg.apis import remote_sense_inferencer
+
+        remote_sense_inferencer.load_checkpoint = _from_file
     mmseg_inferencer._load_checkpoint_to_model = _from_content
     if not hasattr(BaseInferencer._init_model, '__wrapped__'):
         BaseInferencer._init_model = _with_config(BaseInferencer._init_model)
