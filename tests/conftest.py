@@ -83,7 +83,6 @@ KNOWN_FAILURES = (
     'test_report.py::test_an_image_that_is_damaged',
     'test_a_loss_that_is_not_finite_is_named_when_it_is_fetched',
     'test_rows_that_are_not_chosen_need_not_take_the_options',
-    'test_binary_heads.py::',
 )
 
 
