@@ -1,8 +1,8 @@
 """A pickle reader for ``torch.load`` that makes tensors, containers and records, nothing else.
 
-``torch.load(file, pickle_module=Reader(...))`` reads PyTorch's zip files and the legacy format with
-it, on every PyTorch. ``weights_only`` is not used: before PyTorch 2.4 it takes no further names,
-and before 2.6 it can be broken out of (CVE-2025-32434).
+A :class:`Reader` is the ``pickle_module`` of ``torch.load``, which reads PyTorch's zip files and
+the legacy format with it, on every PyTorch. ``weights_only`` is not used: before PyTorch 2.4 it
+takes no further names, and before 2.6 it can be broken out of (CVE-2025-32434).
 
 It is Python's own pickle machine, less what data does not need. A name in the file stands for an
 entry of :data:`NAMES` or is refused; only entries of :data:`CALLABLES` are called; a state is set

@@ -50,6 +50,7 @@ root = '{root}'
 train_dataloader = dict(dataset=dict(data_root=root, ann_file='fold{{{{$FOLD:0}}}}.txt'))
 val_dataloader = test_dataloader = dict(train_dataloader)
 default_hooks = dict(checkpoint=dict(save_best='mIoU'))
+a, c, lr = dict(b=0), [0, 0], 0.01  # for options
 """
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,12 @@ def made(*arguments) -> Page:
     return Page(last.read_text(encoding='utf-8'))
 
 
+def record(work_dir) -> Path:
+    """The config that the training was started with, which a test of the model leaves alone."""
+    (config,) = work_dir.glob('*/vis_data/config.py')
+    return config
+
+
 def logged(work_dir) -> list[dict]:
     (file,) = work_dir.glob('*/vis_data/scalars.json')
     return [json.loads(line) for line in file.read_text().splitlines()]
@@ -97,7 +104,7 @@ def test_without_a_checkpoint(work_dir, tmp_path, capsys):
 
 
 def test_without_data(work_dir, tmp_path, monkeypatch):
-    (config,) = work_dir.glob('*.py')
+    config = record(work_dir)
     config.write_text(re.sub(r"data_root\s*=\s*'[^']*'", "data_root='gone'", config.read_text()))
     found = made(work_dir, '--out', tmp_path / 'x.html')
     said = 'The split file gone/splits/fold0/test.txt is missing: run python tools/dataset_conv'
@@ -116,7 +123,7 @@ def test_an_image_that_is_damaged(work_dir, tmp_path, pseudo_data):
     data = shutil.copytree(pseudo_data['DROSOPHILA_ROOT'], tmp_path / 'data')
     name = (data / 'splits/fold0/test.txt').read_text().split()[0]
     (data / f'images/{name}.png').write_bytes(b'nothing')
-    (config,) = work_dir.glob('*.py')
+    config = record(work_dir)
     config.write_text(config.read_text().replace(pseudo_data['DROSOPHILA_ROOT'], str(data)))
     found = made(work_dir, '--out', tmp_path / 'x.html')
     assert 'no predictions of small: ' in found.text
