@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 1 << 20  # values of the attention map, forward
-TILE = 512  # queries and keys, backward
+CHUNK = 1 << 21  # values of the attention map, forward
+TILE = 1024  # queries and keys, backward
 
 _onednn = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
 if torch.__version__ < (2, 1):  # where it fuses an activation or nothing works
@@ -49,23 +49,24 @@ class GlobalChunks(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, out, normaliser = ctx.saved_tensors
-        grads = [torch.zeros_like(x) for x in (query, key, value)]
+        dq = torch.zeros_like(query)
+        dk, dv = (torch.zeros_like(x.mT).contiguous() for x in (key, value))  # (N, C, S)
         steps = [math.ceil(x.shape[1] / math.ceil(x.shape[1] / TILE)) for x in (query, key)]
         expected = (grad * out).sum(dim=2, keepdim=True)  # of the weights' gradient, by row
         with torch.autocast('cpu', enabled=False):
             for n in range(len(query)):
                 q, k, v, g = ctx.scale * query[n], key[n], value[n], grad[n].contiguous()
-                dq, dk, dv = (x[n] for x in grads)
                 for rows in _spans(len(q), steps[0]):
                     for columns in _spans(len(k), steps[1]):
                         weights = _product(q[rows], k[columns]).sub_(normaliser[n, rows]).exp_()
                         scores = _product(g[rows], v[columns]).sub_(expected[n, rows])
                         scores *= weights
-                        dq[rows] += _product(scores, k[columns].T)
-                        dk[columns] += _product(scores.T, q[rows].T)
-                        dv[columns] += _product(weights.T, g[rows].T)
-                dq *= ctx.scale
-        return *grads, None
+                        dq[n, rows] += _product(scores, k[columns].T)
+                        # the tile is the second factor, which need not be copied to be transposed
+                        dk[n, :, columns] += _product(q[rows].T, scores.T)
+                        dv[n, :, columns] += _product(g[rows].T, weights.T)
+                dq[n] *= ctx.scale
+        return dq, dk.mT, dv.mT, None
 
 
 def _spans(size: int, step: int) -> Iterator[slice]:
