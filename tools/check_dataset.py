@@ -55,7 +55,7 @@ from mmengine.config import Config
 import mmseg_attn  # noqa: F401  registers the data sets
 from mmseg_attn.datasets.checking import check_config
 from mmseg_attn.datasets.conversion import ConversionError, run_cli
-from mmseg_attn.datasets.conversion.cli import parse_options
+from mmseg_attn.engine.cfg_options import merge_options
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(parse_options(args.cfg_options))
+    merge_options(cfg, args.cfg_options)
     report = check_config(cfg, sample=args.sample, workers=args.workers)
     print(report)
     if args.json:

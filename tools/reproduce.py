@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         table = choose(args, tables)
         rows = choose_rows(args.rows, table)
-        plans = plan(args, table)
+        plans = plan(args, table, rows)
         selected = [each for each in plans if each.row.name in rows]
         check_data(table, selected)
     except UsageError as error:
@@ -141,16 +141,27 @@ def choose_rows(wanted: list[str] | None, table: Table) -> list[str]:
     return [known[name] for name in wanted or known]
 
 
-def plan(args: argparse.Namespace, table: Table) -> list[Plan]:
+def plan(args: argparse.Namespace, table: Table, chosen: Sequence[str]) -> list[Plan]:
     """Plan all rows, whether chosen or not, as all stand in the table.
 
+    A row that is not chosen need not take the arguments: it has not been run with them then.
+
     Raises:
-        UsageError: if the arguments do not fit a row, or an earlier run was another one.
+        UsageError: if the arguments do not fit a chosen row, or an earlier run was another one.
     """
     lengths = dict(max_epochs=args.max_epochs, max_iters=args.max_iters)
     cut = {key: value for key, value in lengths.items() if value}
     rest = dict(configs=CONFIGS, work_dir=args.work_dir, folds=args.folds, cut=cut)
-    plans = [plan_row(row, options=args.cfg_options, **rest) for row in table.rows]
+    plans = []
+    for row in table.rows:
+        try:
+            plans.append(plan_row(row, options=args.cfg_options, **rest))
+        except UsageError:
+            if row.name in chosen:
+                raise
+            untouched = plan_row(row, **rest | dict(folds=1, cut={}))
+            untouched.runs.clear()
+            plans.append(untouched)
     for each in plans:
         for one in each.runs:
             if one.conflict():

@@ -103,7 +103,7 @@ class Unpickler(pickle._Unpickler):
         old = _compat_pickle.IMPORT_MAPPING.get(module, module), name  # Python 2's, protocol 2
         path = '.'.join(_compat_pickle.NAME_MAPPING.get((module, name), old))
         if path not in NAMES:
-            raise RefusedError(repr(path))
+            raise RefusedError(repr(path.removeprefix('builtins.')))
         return NAMES[path]
 
     def get_extension(self, code: int) -> None:

@@ -18,6 +18,7 @@ from mmengine.device import get_device
 from ..config_types import type_name
 from ..datasets.errors import DataError
 from .cfg_options import merge_options
+from .training_record import dumped_config
 
 BF16 = 'mmseg.BF16OptimWrapper'
 
@@ -30,11 +31,13 @@ class Request:
         argv: The arguments that it gets.
         cfg: The config with its options; ``None`` if it cannot be read, which the tool says.
         options: Those of ``--cfg-options``.
+        record: The config of a training that a test would replace.
     """
 
     argv: list[str]
     cfg: Config | None = None
     options: list[str] = field(default_factory=list)
+    record: Path | None = None
 
 
 def read_request(tool: str, argv: Sequence[str]) -> Request:
@@ -62,6 +65,8 @@ def read_request(tool: str, argv: Sequence[str]) -> Request:
         return request
     merge_options(cfg, request.options)
     request.cfg = cfg
+    if tool == 'test.py':
+        request.record = dumped_config(cfg, args.config, args.work_dir)
     if tool == 'train.py':
         _mixed_precision(request, amp=args.amp)
     return request

@@ -39,6 +39,18 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
         'set optim_wrapper.type to OptimWrapper',
     ),
     (
+        AssertionError,
+        'Lack of `base_batch_size`',
+        'auto_scale_lr needs the batch size that the learning rate of the config is for: set '
+        'auto_scale_lr.base_batch_size, too',
+    ),
+    (
+        KeyError,
+        'must contain the key "type"',
+        'a dict of the config, of which something is to be built, has no type: add it, or correct '
+        'the spelling of the key',
+    ),
+    (
         RuntimeError,
         'VisualizationHook must be included',
         '--show and --show-dir need a hook that draws: add '

@@ -15,6 +15,7 @@ from .arguments import Request, read_request
 from .hooks.divergence_hook import DivergenceError
 from .host_errors import sentence
 from .safe_loading import enable_safe_loading
+from .training_record import training_record_kept
 
 USERS = (CheckpointError, DataError, DivergenceError)
 FILES = (FileNotFoundError, PermissionError)
@@ -39,7 +40,9 @@ def run_standard_tool(name: str) -> None:
     try:
         request = read_request(name, sys.argv[1:])
         sys.argv[1:] = request.argv
-        runpy.run_path(str(Path(mmseg.__file__).parent / '.mim/tools' / name), run_name='__main__')
+        tool = Path(mmseg.__file__).parent / '.mim/tools' / name
+        with training_record_kept(request.record):
+            runpy.run_path(str(tool), run_name='__main__')
     except KeyboardInterrupt:
         goes_on = ': --resume goes on from the last checkpoint' if name == 'train.py' else ''
         sys.stderr.write(f'error: interrupted{goes_on}\n')

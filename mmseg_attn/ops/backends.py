@@ -11,7 +11,7 @@ from ..compat.tracing import is_compiling
 
 CPU_ONLY = ('chunks', 'strips')
 LAUNCHES = 65535  # what CUDA allows a grid's second and third dimension, where kernels put batches
-FLASH_CHANNELS = 256  # the most that the flash kernel takes
+FLASH_CHANNELS = 256 if torch.__version__ >= (2, 2) else 128  # the most that its kernel takes
 HAS_SCALE = torch.__version__ >= (2, 1)  # before, queries are scaled by one over the root of Ck
 
 
@@ -124,8 +124,8 @@ def kernel_channels(
 
     Missing channels are filled with zeros, which add nothing to an inner product, and cost time:
 
-    - The flash kernel, for 16 bits and up to 256 channels, takes query, key and value with the same
-      number of channels. The one for the CPU takes all types and numbers.
+    - The flash kernel, for 16 bits and up to ``FLASH_CHANNELS``, takes query, key and value with
+      the same number of channels, a multiple of 8. The one for the CPU takes all types and numbers.
     - The memory-efficient kernel takes any two numbers that are multiples of 4 in float32 and of 8
       in 16 bits. It is the one for float32, and for many channels: DA-UNet's 128 and 1024.
     - There is none for float64, and none is needed on the meta device, where nothing is computed

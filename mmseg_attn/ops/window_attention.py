@@ -93,6 +93,10 @@ def _join(parts: list[Tensor], dim: int = 0) -> Tensor:
 
 def _triton(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
     """One kernel on the GPU, no copies."""
+    if not hasattr(torch.library, 'custom_op'):
+        raise ValueError(
+            f"backend 'triton' needs PyTorch 2.4 or newer, this is {torch.__version__}: use 'auto'"
+        )
     from . import window_triton  # an extra
 
     return window_triton.attend(query, key, value, window, scale)

@@ -10,6 +10,7 @@ import torch
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import BaseTTAModel
 from mmengine.registry import init_default_scope
 from mmseg.apis import init_model
 from mmseg.models import EncoderDecoder
@@ -210,6 +211,11 @@ def _dataset(cfg: Config) -> ConfigDict:
     if 'test_dataloader' not in cfg or 'model' not in cfg:
         raise ConversionError(
             f'{cfg.filename} has no model or no test_dataloader: name a complete config'
+        )
+    if is_a(cfg.model, MODELS, BaseTTAModel):
+        raise ConversionError(
+            f'{cfg.filename} is what a test with --tta wrote, which replaces model and pipeline: '
+            'name the config of the training (WORK_DIR/*/vis_data/config.py has it)'
         )
     *_, inner = nested_datasets(cfg.test_dataloader.dataset)
     return inner

@@ -20,7 +20,7 @@ UNTOLD = ('Load', 'Pack')  # beginnings of transforms that every pipeline has
 def setup(run: Run) -> dict[str, str]:
     """What the run was, by topic; topics that nothing is known of are left out."""
     environment = run.launches[-1].environment if run.launches else {}
-    told = dict(config=run.config.name if run.config else '')
+    told = dict(config=run.config_name.name if run.config_name else '')
     for topic, tell in TOPICS.items():
         told[topic] = _told(tell, run.cfg) if run.cfg is not None else ''
     told['seed'] = environment.get('seed') or told['seed']

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..datasets.conversion.cli import parse_options
+from ..engine.cfg_options import merge_options
 from .ending import BEFORE_TOOL
 
 ERROR = re.compile(r'(\w+\.)*\w*(Error|Exception|Interrupt)\b')  # last line of a traceback
@@ -24,7 +24,11 @@ class RunError(Exception):
 
 
 def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:
-    """Read a config as the tools do when FOLD is ``fold``."""
+    """Read a config as the tools do when FOLD is ``fold``.
+
+    Raises:
+        DataError: If an option does not fit it.
+    """
     before = os.environ.get('FOLD')
     os.environ['FOLD'] = str(fold)
     try:
@@ -33,7 +37,7 @@ def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:
         os.environ.pop('FOLD')
         if before is not None:
             os.environ['FOLD'] = before
-    cfg.merge_from_dict(parse_options(options))
+    merge_options(cfg, options)
     return cfg
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..datasets.conversion.intensities import to_bytes
+
 
 def drawable(image: np.ndarray, *, bgr: bool = False) -> np.ndarray:
     """Return an image of 8 bits and three channels.
@@ -23,6 +25,4 @@ def drawable(image: np.ndarray, *, bgr: bool = False) -> np.ndarray:
         image = image[..., [0, 0, 0]]
     if image.dtype == np.uint8:
         return image
-    image = image.astype(np.float64)
-    low, high = image.min(), image.max()
-    return ((image - low) * (255 / (high - low or 1))).astype(np.uint8)
+    return to_bytes(image, (float(image.min()), float(image.max())))

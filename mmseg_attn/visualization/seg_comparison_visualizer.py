@@ -8,6 +8,8 @@ from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 from PIL import Image, ImageDraw, ImageFont
 
+from .drawable import drawable
+
 _FONT_SIZE = 14  # pixels, in panels of 512 and less
 _MARGIN = 6  # pixels
 
@@ -64,7 +66,8 @@ class SegComparisonVisualizer(SegLocalVisualizer):
 
         Args:
             name: name of the picture.
-            image: RGB or grey image ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``.
+            image: RGB or gray image ``(H, W, 3)`` or ``(H, W)``, or of any channels and type; see
+                :func:`~mmseg_attn.visualization.drawable.drawable` for what is drawn of them.
             data_sample: holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
             draw_gt: whether to draw the ground truth, where there is one.
             draw_pred: whether to draw the prediction, where there is one.
@@ -74,8 +77,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
             step: iteration, for the backends.
             kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
         """
-        size = image.shape[:2]
-        image = np.broadcast_to(image.reshape(*size, -1), (*size, 3))
+        image = drawable(image)
         panels = {'image': image}
         for wanted, title, field in (
             (draw_gt, 'ground truth', 'gt_sem_seg'),
@@ -96,7 +98,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         """Blend the classes' colours over the image; pixels of no class stay as they are."""
         mask = mask.reshape(mask.shape[-2:]).astype(np.int64)  # of one channel there are floats
         if mask.shape != image.shape[:2]:
-            mask = mmcv.imresize(mask.astype(np.uint8), image.shape[1::-1], interpolation='nearest')
+            mask = mmcv.imresize(mask.astype(np.int32), image.shape[1::-1], interpolation='nearest')
         palette = np.asarray(self.dataset_meta['palette'])
         drawn = image.copy()
         known = mask < len(palette)

@@ -65,7 +65,7 @@ def test_only_registered_parts_are_imported(root):
     assert 'mmseg_attn.models' in modules
     rooms = ('prediction', 'reporting', 'reproduction', 'export', 'visualization.attention_picture')
     assert not modules & {f'mmseg_attn.{room}' for room in rooms}
-    assert not modules & {'nibabel', 'pydicom', 'tifffile', 'onnx', 'triton', 'mmseg.apis'}
+    assert not modules & {'nibabel', 'pydicom', 'onnx', 'triton', 'mmseg.apis'}
 
 
 def test_the_docs_have_the_table(root):

@@ -73,6 +73,14 @@ def test_a_type_that_is_not_registered():
     assert found.startswith("type='UNetHaed' is not registered as a model: correct the name")
 
 
+@pytest.mark.parametrize('key', ['norm_cfg', 'neck'])
+def test_a_part_without_a_type(key):
+    model = dict(MODEL, neck=dict(tpye='DABottleneck'))
+    if key == 'norm_cfg':
+        model = dict(MODEL, backbone=dict(MODEL['backbone'], norm_cfg=dict(tpye='BN')))
+    assert 'has no type: add it, or correct the spelling' in told(MODELS.build, model)
+
+
 @pytest.mark.parametrize(
     'error',
     [

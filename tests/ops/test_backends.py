@@ -17,9 +17,9 @@ HALVES = (torch.float16, torch.bfloat16)
 CHANNELS = [(64, 64), (256, 256), (512, 512), (32, 256), (128, 1024), (1, 4), (9, 20), (2, 2)]
 
 
-def flash_takes(dtype: torch.dtype, query: int, key: int, value: int) -> bool:
-    """sdp_utils: ``check_head_dim_size`` of PyTorch 2.0 (up to 128) to 2.13 (up to 256)."""
-    return dtype in HALVES and query == key == value <= 256 and value % 8 == 0
+def flash_takes(dtype: torch.dtype, query: int, key: int, value: int, most: int) -> bool:
+    """sdp_utils: ``check_head_dim_size``, up to 128 in PyTorch 2.0 and 2.1 and to 256 after."""
+    return dtype in HALVES and query == key == value <= most and value % 8 == 0
 
 
 def efficient_takes(dtype: torch.dtype, query: int, key: int, value: int) -> bool:
@@ -31,11 +31,15 @@ def efficient_takes(dtype: torch.dtype, query: int, key: int, value: int) -> boo
 
 @pytest.mark.parametrize('dtype', [torch.float32, *HALVES])
 @pytest.mark.parametrize(('key', 'value'), CHANNELS)
-def test_a_kernel_in_linear_memory_runs_and_nothing_is_filled_up_for_none(key, value, dtype):
+@pytest.mark.parametrize('most', [128, 256])
+def test_a_kernel_in_linear_memory_runs_and_nothing_is_filled_up_for_none(
+    most, key, value, dtype, monkeypatch
+):
+    monkeypatch.setattr(backends, 'FLASH_CHANNELS', most)
     filled_key, filled_value = backends.kernel_channels('cuda', dtype, key, value)
     assert efficient_takes(dtype, filled_key, filled_key, filled_value)
-    if dtype in HALVES and max(key, value) <= 256:
-        assert flash_takes(dtype, filled_key, filled_key, filled_value)
+    if dtype in HALVES and max(key, value) <= most:
+        assert flash_takes(dtype, filled_key, filled_key, filled_value, most)
         assert filled_value - max(key, value) < 8
     else:
         assert 0 <= filled_key - key < 8
@@ -120,6 +124,16 @@ def test_a_key_that_is_the_value_stays_one(calls, monkeypatch):
     assert len(calls) == 1 + 4
     assert all(key is value for _, key, value in calls)
     assert calls[0][1].shape[-1] == 8
+
+
+@pytest.mark.parametrize('dtype', HALVES)
+@pytest.mark.parametrize('enabled', [False, True])
+def test_the_cpu_attends_in_32_bits(enabled, dtype, calls):
+    """Whatever its kernels of the installed version know of 16 bits, under autocast too."""
+    tokens = [torch.randn(2, 6, 4).to(dtype) for _ in range(3)]
+    with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+        assert backends.attend(*tokens, 1.0).dtype == dtype
+    assert {x.dtype for x in calls[0]} == {torch.float32}
 
 
 @pytest.mark.parametrize('window', [None, 3])

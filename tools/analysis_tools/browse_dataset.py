@@ -2,7 +2,9 @@
 
     python tools/analysis_tools/browse_dataset.py CONFIG DIR [--split val] [--number N]
 
-MMSegmentation's own tool cannot draw images of one channel.
+MMSegmentation's own tool draws images of three channels alone. Here the first three channels are
+drawn as red, green and blue, of fewer the first one in gray; of more than 8 bits, the range of the
+values is drawn.
 """
 
 import argparse
@@ -34,22 +36,16 @@ if __name__ == '__main__':
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
 from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
-from mmseg_attn.datasets.conversion.cli import parse_options
+from mmseg_attn.datasets.nested_datasets import nested_datasets
+from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.visualization import SegComparisonVisualizer
-
-
-def picture(inputs: np.ndarray) -> np.ndarray:
-    """Turn the packed image (C, H, W), grey or BGR, into 8 bits, (H, W, C) and RGB."""
-    image = np.moveaxis(inputs, 0, -1)[..., ::-1]
-    if image.dtype != np.uint8:
-        low, high = float(image.min()), float(image.max())
-        image = ((image - low) * (255 / (high - low or 1))).astype(np.uint8)
-    return image
+from mmseg_attn.visualization.drawable import drawable
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -57,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(parse_options(args.cfg_options))
+    merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')
@@ -65,11 +61,16 @@ def main(argv: list[str] | None = None) -> None:
     number = min(args.number, len(dataset))
     indices = np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist()
     args.out.mkdir(parents=True, exist_ok=True)
+    bgr = not any(
+        getattr(transform, 'imdecode_backend', None) == 'tifffile'  # which gives RGB
+        for each in nested_datasets(dataset)
+        for transform in getattr(each, 'pipeline', Compose([])).transforms
+    )
     for i in progress(indices, 'drawing image'):
         item = dataset[i]
         sample = item['data_samples']
         name = f'{i:06d}_{Path(sample.img_path).stem}'
-        image = picture(item['inputs'].numpy())
+        image = drawable(np.moveaxis(item['inputs'].numpy(), 0, -1), bgr=bgr)
         visualizer.add_datasample(name, image, sample, out_file=str(args.out / f'{name}.png'))
     print(f'{args.out}: {number} of {len(dataset)} {args.split} images')
 

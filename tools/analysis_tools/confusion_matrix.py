@@ -32,7 +32,7 @@ from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
 from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
-from mmseg_attn.datasets.conversion.cli import parse_options
+from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.evaluation.confusion import confusion_of_masks
 from mmseg_attn.visualization.confusion_plot import plot_confusion
 
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(parse_options(args.cfg_options))
+    merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     counts = confusion_of_masks(

@@ -8,6 +8,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.model import BaseDataPreprocessor
 from torch import nn
 
+from .. import remedies
 from ..errors import DataError
 from .fit import channel_conflicts, check_classes, heads_of_model
 from .repeats import find_repeats
@@ -91,8 +92,7 @@ def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> 
     """
     if mask.ndim != 2:
         raise DataError(
-            f'{name} has {mask.shape[-1]} channels, so it is a colour mask: '
-            'convert it to one channel of class numbers'
+            f'{name} has {mask.shape[-1]} channels, so it is a colour mask: {remedies.COLOR_MASK}'
         )
     if mask.dtype == np.uint8 and classes > MOST:
         raise DataError(
@@ -102,12 +102,12 @@ def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> 
     values = {int(value) for value in np.unique(mask)}
     unknown = sorted(values - set(range(classes)) - {ignore_index})
     if unknown and values <= {0, 255}:
-        raise DataError(f'{name} is a 0/255 mask: save the foreground as 1')
+        raise DataError(f'{name} is a 0/255 mask: {remedies.ONLY_0_255}')
     if unknown:
         raise DataError(
             f'{name} holds the label values {unknown}, but there are the classes 0 to '
-            f'{classes - 1} and {ignore_index} for ignored pixels: correct the mask, or fit '
-            'classes, label_map or reduce_zero_label of the data set to it'
+            f'{classes - 1} and {ignore_index} for ignored pixels: '
+            f'{remedies.STRAY_LABELS.format("the mask", "it")}'
         )
     return values
 
@@ -125,8 +125,8 @@ def check_size(mask: np.ndarray, name: str, size: Sequence[int] | None) -> None:
     """
     if size is not None and mask.shape != tuple(size[:2]):
         raise DataError(
-            f'{name} is {mask.shape[1]}x{mask.shape[0]}, but its image is {size[1]}x{size[0]}: get '
-            'the mask of this image'
+            f'{name} is {mask.shape[1]}x{mask.shape[0]}, but its image is {size[1]}x{size[0]}: '
+            f'{remedies.OTHER_SIZE}'
         )
 
 

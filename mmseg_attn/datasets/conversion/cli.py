@@ -5,8 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, TypeVar
 
-from mmengine.config import DictAction
-
 from ...compat.checkpoint import CheckpointError
 from ..errors import DataError
 
@@ -42,13 +40,6 @@ def at_least(minimum: int) -> Callable[[str], int]:
         return value
 
     return integer
-
-
-def parse_options(options: Sequence[str]) -> dict:
-    """Read ``KEY=VALUE`` as ``--cfg-options`` of MMEngine's tools does."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
-    return parser.parse_args(['--cfg-options', *options]).cfg_options
 
 
 def progress(items: Sequence[T], label: str) -> Iterator[T]:

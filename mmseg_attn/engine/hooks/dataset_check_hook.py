@@ -21,6 +21,7 @@ from ...datasets.checking.loaded import check_channels, check_lists, check_mask,
 from ...datasets.conversion import explain
 from ...datasets.errors import DataError
 from ...datasets.nested_datasets import nested_datasets
+from ...datasets.remedies import ONLY_0_255
 from ...models.segmentors import check_tta
 
 
@@ -103,8 +104,8 @@ class DatasetCheckHook(Hook):
         if 255 in seen and seen <= {0, 255}:
             raise DataError(
                 f'The masks of {type(dataset).__name__}, {mask_name} for one, hold nothing but 0 '
-                'and 255, and 255 is ignored, so only class 0 would be learned: save the '
-                f'foreground as 1, or, if these {len(places)} masks are right, raise samples of '
+                'and 255, and 255 is ignored, so only class 0 would be learned: '
+                f'{ONLY_0_255}, or, if these {len(places)} masks are right, raise samples of '
                 'DatasetCheckHook until it sees another class'
             )
 
