@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import gc
+import importlib.util
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-import mmseg_attn  # noqa: F401  registers everything once
+import mmseg_attn  # registers everything once
 from tests.data import cityscapes, covid19, drosophila, floodnet, knee_mri, voc
 
 
@@ -31,6 +32,29 @@ def pseudo_data(tmp_path_factory) -> dict[str, str]:
         VOC_ROOT=voc,
     )
     return {name: str(maker.make(folder)) for name, maker in makers.items()}
+
+
+@pytest.fixture
+def safe_loading(monkeypatch) -> None:
+    """Switch safe loading on, for one test."""
+    for owner, name in (
+        ('mmengine.runner.checkpoint', 'torch'),
+        ('mmengine.runner.checkpoint', 'load_url'),
+        ('mmengine.runner.checkpoint', '_safe_torch_load'),  # the onedl fork's
+        ('mmseg.apis.inference', 'load_checkpoint'),
+        ('mmseg.apis.remote_sense_inferencer', 'load_checkpoint'),
+        ('mmseg.apis.mmseg_inferencer', '_load_checkpoint_to_model'),
+        ('mmengine.infer.infer', 'BaseInferencer._init_model'),
+    ):
+        if importlib.util.find_spec(owner) is None:  # MMSegmentation 1.1.0
+            continue
+        kept = importlib.import_module(owner)
+        *outer, name = name.split('.')
+        for each in outer:
+            kept = getattr(kept, each)
+        if hasattr(kept, name):
+            monkeypatch.setattr(kept, name, getattr(kept, name))
+    mmseg_attn.enable_safe_loading()
 
 
 @pytest.fixture

@@ -25,12 +25,14 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=10),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=1, save_best='mIoU'),
+    checkpoint=dict(type='AtomicCheckpointHook', interval=10, max_keep_ckpts=1, save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # Stops before the first iteration where config and data do not fit.
     dataset_check=dict(type='DatasetCheckHook'),
     # Stops when a loss or a weight is not finite, before a checkpoint is written.
     divergence=dict(type='DivergenceHook'),
+    # A training that is resumed with another schedule follows it.
+    schedule=dict(type='ResumedScheduleHook'),
     per_class=dict(type='PerClassCSVHook'),
     visualization=dict(type='SegPictureHook', interval=1),
 )

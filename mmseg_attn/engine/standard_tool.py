@@ -1,4 +1,4 @@
-"""MMSegmentation's own tools, where the user's faults end in one sentence."""
+"""Run MMSegmentation's own tools and report user errors as one line."""
 
 import errno
 import runpy
@@ -11,7 +11,11 @@ import mmseg
 
 from ..compat.checkpoint import CheckpointError
 from ..datasets.errors import DataError
+from .arguments import Request, read_request
 from .hooks.divergence_hook import DivergenceError
+from .host_errors import sentence
+from .safe_loading import enable_safe_loading
+from .training_record import training_record_kept
 
 USERS = (CheckpointError, DataError, DivergenceError)
 FILES = (FileNotFoundError, PermissionError)
@@ -24,15 +28,21 @@ INTERRUPTED = 130  # as shells count what SIGINT has ended
 def run_standard_tool(name: str) -> None:
     """Run a tool of the installed MMSegmentation on the arguments of this process.
 
-    Files that are missing or cannot be used, data that do not fit the config, training that
-    diverges and a full disk end it with exit code 1 and one sentence, an interruption with 130; all
-    else keeps its traceback.
+    Files that are missing or cannot be used, data and options that do not fit the config, training
+    that diverges and a full disk end it with exit code 1 and one sentence, an interruption with
+    130; all else keeps its traceback.
 
     Args:
         name: The file name of the tool.
     """
+    enable_safe_loading()
+    request = Request(sys.argv[1:])
     try:
-        runpy.run_path(str(Path(mmseg.__file__).parent / '.mim/tools' / name), run_name='__main__')
+        request = read_request(name, sys.argv[1:])
+        sys.argv[1:] = request.argv
+        tool = Path(mmseg.__file__).parent / '.mim/tools' / name
+        with training_record_kept(request.record):
+            runpy.run_path(str(tool), run_name='__main__')
     except KeyboardInterrupt:
         goes_on = ': --resume goes on from the last checkpoint' if name == 'train.py' else ''
         sys.stderr.write(f'error: interrupted{goes_on}\n')
@@ -47,6 +57,11 @@ def run_standard_tool(name: str) -> None:
         if error.errno not in FULL:
             raise
         sys.exit(f'error: {error}: make room and go on with --resume')
+    except Exception as error:
+        told = sentence(error, request.cfg, request.options)
+        if not told:
+            raise
+        sys.exit(f'error: {told}')
 
 
 def _last_line(error: Exception) -> str:

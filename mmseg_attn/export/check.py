@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..datasets.conversion import ConversionError
+from ..ops.label_rule import LabelRule
 from .program import PixelsToLogits
 
 SIZES = ((2, 64, 96), (1, 75, 101))  # batch, height, width
@@ -49,6 +50,7 @@ def compare(module: PixelsToLogits, run: Run) -> Check:
     Raises:
         ConversionError: if the logits differ by more than rounding.
     """
+    rule = LabelRule.of(module.model)
     generator = np.random.default_rng(0)
     differences, labels, largest = [], 0, 0.0
     with torch.no_grad():
@@ -57,7 +59,8 @@ def compare(module: PixelsToLogits, run: Run) -> Check:
             image = generator.uniform(0, 255, shape).astype(np.float32)
             expected, logits = module(torch.from_numpy(image)).numpy(), run(image)
             differences.append(abs(logits - expected).max(axis=1).ravel())
-            labels += int((_labels(logits, module) != _labels(expected, module)).sum())
+            found, right = (rule.labels(torch.from_numpy(each)) for each in (logits, expected))
+            labels += int((found != right).sum())
             largest = max(largest, float(abs(expected).max()))
         exact = copy.deepcopy(module).double()(torch.from_numpy(image).double()).numpy()
     difference, rounding = np.concatenate(differences), float(abs(expected - exact).max())
@@ -72,10 +75,3 @@ def compare(module: PixelsToLogits, run: Run) -> Check:
             f'{largest:.2g}; try another version of PyTorch'
         )
     return found
-
-
-def _labels(logits: np.ndarray, module: PixelsToLogits) -> np.ndarray:
-    """Return the label of every pixel: ``(N, C, H, W)`` to ``(N, H, W)``."""
-    if logits.shape[1] > 1:
-        return logits.argmax(axis=1)
-    return 1 / (1 + np.exp(-logits[:, 0])) > module.head.threshold

@@ -6,19 +6,18 @@ The values are texts, as ONNX files hold them; all but three are JSON.
 import json
 from collections.abc import Sequence
 
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmseg.datasets.transforms import PackSegInputs
+from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
+from ..config_types import is_a, type_name
+from ..ops.label_rule import LabelRule
 from ..version import __version__
+from .loader import Loader
 from .program import PixelsToLogits
 
-# what reads and packs
-NO_STEPS = (
-    'LoadImageFromFile',
-    'LoadAnnotations',
-    'LoadStrictAnnotations',
-    'PackSegInputs',
-)
-CHANNELS = dict(grayscale='grey', color='RGB')
+READS_OR_PACKS = (LoadImageFromFile, LoadAnnotations, PackSegInputs)
 
 
 def describe(
@@ -28,6 +27,7 @@ def describe(
     steps: Sequence[dict],
     classes: Sequence[str],
     palette: Sequence[Sequence[int]],
+    loader: Loader | None = None,
 ) -> dict[str, str]:
     """Describe a model for someone who has the exported file alone.
 
@@ -35,35 +35,43 @@ def describe(
         module: the segmentor.
         config: name of its config.
         steps: the test pipeline.
-        classes: names, in the order of the logits.
+        classes: names, in the order of the labels, which is that of the logits; two for one logit.
         palette: colours of the classes, RGB.
+        loader: how the config loads images, if known.
 
     Returns:
-        In words ``input``, ``output`` and ``config``; in JSON ``classes``, ``palette``,
-        ``preprocessing`` (what to do with a picture before the model gets it), ``done_by_model``
-        (what not to do), ``window`` (side and stride of the windows that the config slides, or
-        null), ``threshold`` (of the sigmoid of a single logit, or null) and ``mmseg_attn``, the
-        version.
+        In words ``input``, ``output`` and ``config``; in JSON ``classes``, ``palette``, ``loader``
+        (how a file becomes an array, or null), ``preprocessing`` (what to do with a picture before
+        the model gets it), ``done_by_model`` (what not to do), ``window`` (side and stride of the
+        windows that the config slides, or null), ``threshold`` (of the sigmoid of a single logit,
+        or null) and ``mmseg_attn``, the version.
     """
-    head, preprocessor = module.head, module.model.data_preprocessor
+    rule, preprocessor = LabelRule.of(module.model), module.model.data_preprocessor
     test = module.model.test_cfg or {}
-    channels = CHANNELS.get(module.color_type, 'as stored')
+    channels = _channels(module)
+    values = 'as stored' if module.color_type == 'unchanged' else 'from 0 to 255'
     texts = dict(
-        input=f'image: float32 (batch, channels, height, width), {channels}, values from 0 to 255, '
+        input=f'image: float32 (batch, channels, height, width), {channels}, values {values}, '
         'after the steps in "preprocessing"; "done_by_model" is not to be done',
-        output=f'logits: float32 (batch, {head.out_channels}, height, width); the label is '
-        + ('the largest' if head.out_channels > 1 else '1 where the sigmoid exceeds "threshold"'),
+        output=f'logits: float32 (batch, {rule.channels}, height, width); the label is '
+        + ('the largest' if rule.channels > 1 else '1 where the sigmoid exceeds "threshold"'),
         config=config,
     )
     values = dict(
         classes=list(classes),
         palette=[list(colour) for colour in palette],
+        loader=loader and loader._asdict(),
         preprocessing=dict(
-            channels=channels, steps=[step for step in steps if step['type'] not in NO_STEPS]
+            channels=channels,
+            steps=[
+                dict(step, type=type_name(step))
+                for step in steps
+                if not is_a(step, TRANSFORMS, *READS_OR_PACKS)
+            ],
         ),
         done_by_model=dict(
-            mean=_numbers(preprocessor.mean, module.turned) if module.normalised else None,
-            std=_numbers(preprocessor.std, module.turned) if module.normalised else None,
+            mean=_numbers(preprocessor.mean, module.order) if module.normalised else None,
+            std=_numbers(preprocessor.std, module.order) if module.normalised else None,
             pad_size=module.padding.get('size'),
             pad_divisor=module.padding.get('size_divisor'),
             pad_value=preprocessor.pad_val,
@@ -71,13 +79,24 @@ def describe(
         window=dict(crop_size=test.crop_size, stride=test.stride)
         if test.get('mode') == 'slide'
         else None,
-        threshold=head.threshold if head.out_channels == 1 else None,
+        threshold=rule.threshold,
         mmseg_attn=__version__,
     )
     return texts | {name: json.dumps(value, default=str) for name, value in values.items()}
 
 
-def _numbers(x: Tensor, turned: bool) -> list[float]:
+def _channels(module: PixelsToLogits) -> str:
+    """Name the channels of the input in their order."""
+    if module.color_type.startswith('gray'):
+        return 'grey'
+    if not module.bgr or module.in_channels < 3:
+        return 'as stored'
+    return 'RGB' if module.in_channels == 3 else 'RGB, then the others as stored'
+
+
+def _numbers(x: Tensor, order: Sequence[int]) -> list[float]:
     """Return one number per channel, in the order of the exported model's input."""
     numbers = [float(f'{value:.7g}') for value in x.flatten().tolist()]  # what float32 holds
-    return numbers[::-1] if turned else numbers
+    if len(numbers) != len(order):  # one for all channels
+        return numbers
+    return [numbers[order.index(channel)] for channel in range(len(order))]

@@ -1,15 +1,21 @@
 """A segmentor as one graph: from the pixels of an image of any size to its logits."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
 
 from ..datasets.conversion import ConversionError
 from ..ops import crop
 from .pooling import with_exportable_pools
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram  # PyTorch 2.0 has none
 
 SMALLEST = 33  # pixels of a side: the coarsest map of the deepest model then has two
 SAMPLE = (2, 107, 93)  # batch, height, width: numbers that no stride divides
@@ -26,9 +32,11 @@ class PixelsToLogits(nn.Module):
         model: the segmentor.
         in_channels: channels of its images.
         color_type: how its config loads images: ``grayscale``, ``color`` or ``unchanged``.
+        bgr: whether the loader gives colors as BGR; ``None``: if ``color_type`` is ``color``.
 
     Attributes:
-        turned: whether the network wants the channels in reverse order.
+        bgr: whether the loader gives colors as BGR.
+        order: the order in which the network wants the channels of the image.
         normalised: whether there are ``mean`` and ``std`` in the data preprocessor.
         padding: ``size`` or ``size_divisor`` of the padded image, or nothing.
 
@@ -36,7 +44,9 @@ class PixelsToLogits(nn.Module):
         ConversionError: if the segmentor or its data preprocessor is of another kind.
     """
 
-    def __init__(self, model: EncoderDecoder, *, in_channels: int, color_type: str):
+    def __init__(
+        self, model: EncoderDecoder, *, in_channels: int, color_type: str, bgr: bool | None = None
+    ):
         super().__init__()
         preprocessor = model.data_preprocessor
         for part, kind in ((model, EncoderDecoder), (preprocessor, SegDataPreProcessor)):
@@ -48,10 +58,13 @@ class PixelsToLogits(nn.Module):
         self.model = model
         self.in_channels = in_channels
         self.color_type = color_type
-        # the loader gives colours as BGR, and the preprocessor turns three channels around
-        self.turned = in_channels == 3 and (
-            preprocessor.channel_conversion != (color_type == 'color')
-        )
+        self.bgr = color_type == 'color' if bgr is None else bgr
+        # the loader turns the colors around, and the preprocessor an image of three channels
+        self.order = list(range(in_channels))
+        names = 'channel_conversion', '_channel_conversion'  # the second in the onedl fork
+        conversion = in_channels == 3 and any(getattr(preprocessor, n, False) for n in names)
+        if in_channels >= 3 and self.bgr != conversion:
+            self.order[:3] = 2, 1, 0
         self.normalised = preprocessor._enable_normalize
         self.padding = preprocessor.test_cfg or {}
         self.eval()
@@ -66,7 +79,8 @@ class PixelsToLogits(nn.Module):
             ``(N, out_channels, H, W)``.
         """
         preprocessor, size = self.model.data_preprocessor, image.shape[2:]
-        x = image.flip(1) if self.turned else image
+        turned = self.order != sorted(self.order)
+        x = image[:, self.order] if turned else image
         if self.normalised:
             x = (x - preprocessor.mean) / preprocessor.std
         if not self.padding:
@@ -74,12 +88,6 @@ class PixelsToLogits(nn.Module):
         bottom, right = (self._missing(side, axis) for axis, side in enumerate(size))
         x = F.pad(x, (0, right, 0, bottom), value=float(preprocessor.pad_val))
         return crop(self._logits(x), size)
-
-    @property
-    def head(self) -> nn.Module:
-        """The decode head whose logits are returned, the last one of a cascade."""
-        head = self.model.decode_head
-        return head[-1] if isinstance(head, nn.ModuleList) else head
 
     def _logits(self, x: Tensor) -> Tensor:
         return self.model.encode_decode(x, [dict(img_shape=x.shape[2:])])
@@ -92,6 +100,18 @@ class PixelsToLogits(nn.Module):
         return (side + divisor - 1) // divisor * divisor - side
 
 
+def check_version() -> None:
+    """Check that the installed PyTorch can export models.
+
+    Raises:
+        ConversionError: If it is too old.
+    """
+    if not hasattr(getattr(torch, 'compiler', None), 'is_exporting'):
+        raise ConversionError(
+            f'PyTorch {torch.__version__} cannot export models of any size: install 2.7 or newer'
+        )
+
+
 def export_program(module: PixelsToLogits) -> ExportedProgram:
     """Export with ``torch.export``, for any batch and any size from ``SMALLEST`` on.
 
@@ -101,10 +121,9 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
     Raises:
         ConversionError: if PyTorch cannot export the model, or is too old.
     """
-    if not hasattr(getattr(torch, 'compiler', None), 'is_exporting'):
-        raise ConversionError(
-            f'PyTorch {torch.__version__} cannot export models of any size: install 2.7 or newer'
-        )
+    check_version()
+    from torch.export import Dim
+
     batch, height, width = SAMPLE
     dims = {
         0: Dim('batch'),

@@ -4,14 +4,11 @@ from .inputs import Item, find_items
 from .intensities import Intensities, Mapping
 from .loaded import Loaded, load_file
 from .loader import ConfigLoader
-from .model_names import offer_models
 from .predictor import Predictor
 from .results import Results
 from .run import Report, predict_files
 from .sources import Source, read_source
 from .summary import counted, doubts, summarise
-
-offer_models()
 
 __all__ = [
     'ConfigLoader',

@@ -7,23 +7,27 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 import torch
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import BaseTTAModel
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmseg.apis import init_model
 from mmseg.models import EncoderDecoder
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from torch import nn
 
+from ..compat.checkpoint import load_file
+from ..config_types import class_of, is_a
 from ..datasets.conversion import ConversionError, UnsupportedError
 from ..datasets.nested_datasets import nested_datasets
 from ..engine.weights import load_weights
+from ..models.segmentors import check_tta
+from ..ops.label_rule import LabelRule
 from .loader import ConfigLoader
 from .windows import WindowCount
 
 Key = TypeVar('Key')
-ANNOTATIONS = ('LoadAnnotations', 'LoadStrictAnnotations')
 OVERLAP = 4  # windows share one part in so many with the next
 # What a model says of images that it cannot take, and PyTorch of too little memory
 REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
@@ -48,6 +52,7 @@ class Predictor:
         loader: How the config loads images.
         color_type: 'grayscale', 'color' or 'unchanged', as of the loader.
         channels: Number of channels that the model takes, if known.
+        rule: How the model's logits become labels.
         windows: Counts the windows of the images at work.
         shrunk: Number of images larger than the window that the pipeline made to fit into it.
 
@@ -72,8 +77,7 @@ class Predictor:
         if window:
             stride = [max(1, side - side // OVERLAP) for side in window]
             cfg.model.test_cfg = ConfigDict(mode='slide', crop_size=window, stride=stride)
-            kind = cfg.model.type
-            if kind is EncoderDecoder or kind == 'EncoderDecoder':  # the same in less memory
+            if class_of(cfg.model, MODELS) is EncoderDecoder:  # the same in less memory
                 cfg.model.type = 'LargeImageEncoderDecoder'
         dataset = _dataset(cfg)
         steps = _pipeline(cfg, dataset, tta=tta)
@@ -82,17 +86,19 @@ class Predictor:
         self.pipeline = Compose([_from_memory(steps[0]), *steps[1:]])
         self.window = window
         self.shrunk = 0
-        self.dataset = DATASETS.get(dataset.type)
+        self.dataset = class_of(dataset, DATASETS)
 
         self.model = init_model(cfg, device='cpu')
-        content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+        content = load_file(checkpoint, 'cpu')
         load_weights(self.model, content, name=str(checkpoint), logger='silent')
-        self.classes, self.palette = _names(content.get('meta'), dataset, self.model.num_classes)
+        self.rule = LabelRule.of(self.model)
+        self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
         self.label_type = _label_type(len(self.classes))
         self.channels = _channels(self.model)
         self.windows = WindowCount(self.model)
         if tta:
             self.model = MODELS.build(dict(cfg.tta_model, module=self.model))
+            check_tta(self.model)
         self.model.to(self.device).eval()
 
     def __call__(
@@ -206,6 +212,11 @@ def _dataset(cfg: Config) -> ConfigDict:
         raise ConversionError(
             f'{cfg.filename} has no model or no test_dataloader: name a complete config'
         )
+    if is_a(cfg.model, MODELS, BaseTTAModel):
+        raise ConversionError(
+            f'{cfg.filename} is what a test with --tta wrote, which replaces model and pipeline: '
+            'name the config of the training (WORK_DIR/*/vis_data/config.py has it)'
+        )
     *_, inner = nested_datasets(cfg.test_dataloader.dataset)
     return inner
 
@@ -217,7 +228,7 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
             f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
         )
     steps = _unlabelled(cfg.tta_pipeline if tta else dataset.pipeline)
-    if not steps or steps[0]['type'] != 'LoadImageFromFile':
+    if not steps or class_of(steps[0], TRANSFORMS) is not LoadImageFromFile:
         raise ConversionError(
             f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile: '
             'files can only be given to one that does'
@@ -233,7 +244,7 @@ def _from_memory(step: dict) -> dict:
 def _unlabelled(steps: Any) -> Any:
     """A pipeline without the steps that load labels, inside test-time augmentation too."""
     if isinstance(steps, list | tuple):
-        kept = (s for s in steps if not (isinstance(s, dict) and s.get('type') in ANNOTATIONS))
+        kept = (step for step in steps if not is_a(step, TRANSFORMS, LoadAnnotations))
         return [_unlabelled(step) for step in kept]
     if isinstance(steps, dict) and 'transforms' in steps:
         return dict(steps, transforms=[t for t in _unlabelled(steps['transforms']) if t])

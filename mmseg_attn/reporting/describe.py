@@ -7,18 +7,20 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..config_types import type_name
 from ..datasets.nested_datasets import nested_datasets
 from .run import Run
 
 VERSIONS = ('Python', 'PyTorch', 'MMEngine')
 GPU = re.compile(r'GPU [\d,]+')
+MIXED = 'AmpOptimWrapper', 'BF16OptimWrapper'  # optimizer wrappers
 UNTOLD = ('Load', 'Pack')  # beginnings of transforms that every pipeline has
 
 
 def setup(run: Run) -> dict[str, str]:
     """What the run was, by topic; topics that nothing is known of are left out."""
     environment = run.launches[-1].environment if run.launches else {}
-    told = dict(config=run.config.name if run.config else '')
+    told = dict(config=run.config_name.name if run.config_name else '')
     for topic, tell in TOPICS.items():
         told[topic] = _told(tell, run.cfg) if run.cfg is not None else ''
     told['seed'] = environment.get('seed') or told['seed']
@@ -62,14 +64,14 @@ def _told(tell: Callable[[Config], Any], cfg: Config) -> str:
 
 def _model(cfg: Config) -> str:
     parts = (cfg.model.get(part) for part in ('backbone', 'neck', 'decode_head', 'auxiliary_head'))
-    return ', '.join(dict.fromkeys(each['type'] for part in parts for each in _list(part)))
+    return ', '.join(dict.fromkeys(type_name(each) for part in parts for each in _list(part)))
 
 
 def _losses(cfg: Config) -> str:
     heads = _list(cfg.model.decode_head)
     losses = [loss for head in heads for loss in _list(head.get('loss_decode'))]
     return ' + '.join(
-        (f'{loss.loss_weight:g} ' if loss.get('loss_weight', 1) != 1 else '') + loss.type
+        (f'{loss.loss_weight:g} ' if loss.get('loss_weight', 1) != 1 else '') + type_name(loss)
         for loss in losses
     )
 
@@ -77,29 +79,29 @@ def _losses(cfg: Config) -> str:
 def _data(cfg: Config) -> str:
     *_, inner = nested_datasets(cfg.train_dataloader.dataset)
     split = inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', '')
-    return ', '.join(part for part in (inner.type, inner.get('data_root'), split) if part)
+    return ', '.join(part for part in (type_name(inner), inner.get('data_root'), split) if part)
 
 
 def _augmentation(cfg: Config) -> str:
     for each in nested_datasets(cfg.train_dataloader.dataset):
         if each.get('pipeline'):
-            steps = [step for step in each.pipeline if not step.type.startswith(UNTOLD)]
+            steps = [step for step in each.pipeline if not type_name(step).startswith(UNTOLD)]
             return ', '.join(map(_step, steps)) or 'none'
     return ''
 
 
 def _step(step: Any) -> str:
     size = step.get('crop_size') or step.get('scale')
-    return f'{step.type} {" x ".join(map(str, _list(size)))}'.strip()
+    return f'{type_name(step)} {" x ".join(map(str, _list(size)))}'.strip()
 
 
 def _optimiser(cfg: Config) -> str:
     wrapper = cfg.optim_wrapper
-    parts = [wrapper.optimizer.type, f'learning rate {wrapper.optimizer.lr:g}']
+    parts = [type_name(wrapper.optimizer), f'learning rate {wrapper.optimizer.lr:g}']
     decay = wrapper.optimizer.get('weight_decay')
     parts += [f'weight decay {decay:g}'] if decay else []
-    parts += ['mixed precision'] if wrapper.get('type') == 'AmpOptimWrapper' else []
-    return ', '.join([*parts, *(each.type for each in _list(cfg.get('param_scheduler')))])
+    parts += ['mixed precision'] if type_name(wrapper) in MIXED else []
+    return ', '.join([*parts, *map(type_name, _list(cfg.get('param_scheduler')))])
 
 
 def _length(cfg: Config) -> str:

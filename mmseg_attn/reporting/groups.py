@@ -47,7 +47,7 @@ def find_groups(folders: Sequence[Path]) -> list[Group]:
     names = short_names(given)
     groups = [Group(n, find_runs(folder, n)) for folder, n in zip(given, names, strict=True)]
     for group, folder in zip(groups, given, strict=True):
-        config, name = group.runs[0].config, folder.resolve().name
+        config, name = group.runs[0].config_name, folder.resolve().name
         mute = MUTE.fullmatch(name) and MUTE.fullmatch(group.name)
         if mute and config and not MUTE.fullmatch(config.stem):
             group.name, group.folder = config.stem, name
@@ -123,4 +123,4 @@ def _united(groups: Sequence[Group]) -> Group:
         return Group(groups[0].name.removesuffix(f' {groups[0].folder}'), runs)
     pieces = zip(*(SEPARATORS.split(group.name) for group in groups), strict=False)
     shared = ''.join(each[0] for each in takewhile(lambda each: len({*each}) == 1, pieces))
-    return Group(shared.rstrip('/_') or runs[0].config.stem, runs)
+    return Group(shared.rstrip('/_') or runs[0].config_name.stem, runs)

@@ -1,6 +1,7 @@
 """A training, found by its work folder."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +24,9 @@ class Run:
         folder: What ``tools/train.py`` calls the work folder.
         name: What it is called beside other runs.
         launches: Its starts that logged something.
-        config: The file of its config; ``None`` if there is none.
+        config: A file with the config that it was started with; ``None`` if there is none.
         checkpoint: The best one, or else the last; ``None`` if there is none.
+        called: What the file of its config was called, if another file tells what is in it.
     """
 
     folder: Path
@@ -32,6 +34,12 @@ class Run:
     launches: list[Launch]
     config: Path | None
     checkpoint: Path | None
+    called: Path | None = None
+
+    @property
+    def config_name(self) -> Path | None:
+        """The name of its config, whatever the file is called that has kept it."""
+        return self.called or self.config
 
     @cached_property
     def log(self) -> Log:
@@ -48,13 +56,16 @@ class Run:
         if self.config is None:
             return None
         try:
-            return Config.fromfile(self.config)
+            cfg = Config.fromfile(self.config)
         except Exception as error:  # a config is a program
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())
             raise ConversionError(
                 f'{self.config} cannot be read as a config ({reason[:200]}): correct it, or move '
                 'it away and the report does without'
             ) from error
+        if self.called:  # the size of the images stands in the name
+            return Config(cfg._cfg_dict, cfg_text=cfg.text, filename=str(self.called))
+        return cfg
 
     @property
     def seconds(self) -> float:
@@ -92,19 +103,32 @@ def _read(folder: Path, name: str) -> Run | None:
     """The run in a folder, or where ``tools/reproduce.py`` puts it."""
     for place in (folder, folder / 'train'):
         launches = find_launches(place)
-        config, checkpoint = _config(place), _checkpoint(place)
+        (config, called), checkpoint = _config(place, launches), _checkpoint(place)
         if launches or (config and checkpoint):
-            return Run(place, name, launches, config, checkpoint)
+            return Run(place, name, launches, config, checkpoint, called)
     return None
 
 
-def _config(folder: Path) -> Path | None:
-    """The config that MMEngine wrote into the folder, or into that of the last start."""
-    for pattern in ('*.py', '*/vis_data/config.py'):
-        found = max(folder.glob(pattern), key=lambda file: file.stat().st_mtime, default=None)
-        if found:
-            return found
-    return None
+def _config(folder: Path, launches: Sequence[Launch]) -> tuple[Path | None, Path | None]:
+    """Find the config that the last start of the training was given.
+
+    MMEngine writes it into the folder, where a test replaces it by its own, and into that of the
+    start, which nothing changes afterwards.
+
+    Returns:
+        The file; and the one in the folder, if that holds something else by now.
+    """
+    named = sorted(folder.glob('*.py'), key=lambda file: file.stat().st_mtime)
+    kept = [launch.folder / 'vis_data/config.py' for launch in reversed(launches)]
+    kept = next((file for file in kept if file.is_file()), None)
+    if kept is None:
+        others = sorted(folder.glob('*/vis_data/config.py'), key=lambda f: f.stat().st_mtime)
+        return next(reversed([*others, *named]), None), None
+    text = kept.read_bytes()
+    same = [file for file in named if file.read_bytes() == text]
+    if same or not named:
+        return (same or [kept])[-1], None
+    return kept, named[0]
 
 
 def _checkpoint(folder: Path) -> Path | None:

@@ -9,9 +9,11 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
+from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.evaluation import Complexity, complexity
 
-from .process import parse_options, read_config
+from .process import read_config
 from .run import Run
 from .tables import Row, Table
 
@@ -79,7 +81,7 @@ def plan_row(
             key = next(key for key in LENGTHS if config.train_cfg.get(key))
             whole = config.train_cfg[key]
             check_options(config, options, row)
-            config.merge_from_dict(parse_options(options))
+            merge_options(config, options)
             shorten(config, cut or {}, row)
             length = config.train_cfg[key]
             name = [Path(row.config).name]
@@ -95,6 +97,8 @@ def plan_row(
         plan.cost = plan.complexity.flops * length
     except UsageError:
         raise
+    except DataError as error:
+        raise UsageError(str(error)) from error
     except Exception as error:  # a config is a program, and the other rows shall go on
         plan.error = f'{file}: {type(error).__name__}: {error}'
     return plan

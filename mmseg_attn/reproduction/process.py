@@ -1,6 +1,5 @@
 """Training and testing by the tools, and reading what they leave; cross-validation uses it too."""
 
-import argparse
 import json
 import os
 import re
@@ -12,8 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from ..engine.cfg_options import merge_options
 from .ending import BEFORE_TOOL
 
 ERROR = re.compile(r'(\w+\.)*\w*(Error|Exception|Interrupt)\b')  # last line of a traceback
@@ -23,15 +23,12 @@ class RunError(Exception):
     """Why a training or a test gave no result, in one sentence."""
 
 
-def parse_options(options: Sequence[str]) -> dict:
-    """Read ``KEY=VALUE`` as the tools' ``--cfg-options`` does."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
-    return parser.parse_args(['--cfg-options', *options]).cfg_options
-
-
 def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:
-    """Read a config as the tools do when FOLD is ``fold``."""
+    """Read a config as the tools do when FOLD is ``fold``.
+
+    Raises:
+        DataError: If an option does not fit it.
+    """
     before = os.environ.get('FOLD')
     os.environ['FOLD'] = str(fold)
     try:
@@ -40,7 +37,7 @@ def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:
         os.environ.pop('FOLD')
         if before is not None:
             os.environ['FOLD'] = before
-    cfg.merge_from_dict(parse_options(options))
+    merge_options(cfg, options)
     return cfg
 
 

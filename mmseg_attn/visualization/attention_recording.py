@@ -17,6 +17,8 @@ import torch
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
+from ..ops.label_rule import LabelRule
+
 METHODS = ('attention_map', 'spatial_weights', 'channel_weights')
 
 
@@ -142,9 +144,5 @@ def record(
     logits = nn.functional.interpolate(
         logits, size=inputs.shape[2:], mode='bilinear', align_corners=model.align_corners
     )
-    if logits.shape[1] == 1:
-        labels = logits[:, 0].sigmoid() > model.decode_head.threshold
-    else:
-        labels = logits.argmax(dim=1)
-    labels = labels[0, : resized[0], : resized[1]].cpu().numpy().astype(int)
+    labels = LabelRule.of(model).labels(logits)[0, 0, : resized[0], : resized[1]].cpu().numpy()
     return Recording(image, resized, tuple(inputs.shape[2:]), list(calls.values()), labels)

@@ -14,6 +14,13 @@ _FONT_SIZE = 14  # pixels, in panels of 512 and less
 _MARGIN = 6  # pixels
 
 
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Load a font of a size in pixels; Pillow before 10.1 has none of its own in every size."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(f'{get_data_path()}/fonts/ttf/DejaVuSans.ttf', size)
+
+
 @VISUALIZERS.register_module()
 class SegComparisonVisualizer(SegLocalVisualizer):
     """Draws panels in a row and the classes under them.
@@ -33,6 +40,13 @@ class SegComparisonVisualizer(SegLocalVisualizer):
     ):
         super().__init__(name, alpha=alpha, **kwargs)
         self.panel_size = panel_size
+
+    @classmethod
+    def get_instance(cls, name: str, **kwargs) -> 'SegComparisonVisualizer':
+        """Return the instance of a name, also to MMSegmentation 1.1, which asks its own class."""
+        instance = super().get_instance(name, **kwargs)
+        SegLocalVisualizer._instance_dict[name] = instance
+        return instance
 
     @master_only
     def add_datasample(
@@ -82,7 +96,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
 
     def _overlay(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Blend the classes' colours over the image; pixels of no class stay as they are."""
-        mask = mask.reshape(mask.shape[-2:])
+        mask = mask.reshape(mask.shape[-2:]).astype(np.int64)  # of one channel there are floats
         if mask.shape != image.shape[:2]:
             mask = mmcv.imresize(mask.astype(np.int32), image.shape[1::-1], interpolation='nearest')
         palette = np.asarray(self.dataset_meta['palette'])
@@ -95,7 +109,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
     def _arrange(self, panels: dict[str, np.ndarray]) -> np.ndarray:
         """Put the panels in a row with a title above each, and the legend below."""
         font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
-        font = ImageFont.load_default(font_size)
+        font = _font(font_size)
         line = font_size + 2 * _MARGIN
         height, width = next(iter(panels.values())).shape[:2]
         scale = self.panel_size / max(height, width)

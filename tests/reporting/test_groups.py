@@ -4,6 +4,7 @@ import pytest
 
 from mmseg_attn.datasets.conversion import ConversionError
 from mmseg_attn.reporting import find_groups, merge
+from mmseg_attn.reporting.describe import commands
 from mmseg_attn.reporting.groups import short_names
 from tests.data.work_dirs import write_start
 
@@ -157,3 +158,48 @@ def test_a_config_that_is_broken_is_named(run):
     (folder / 'config.py').write_text('x = 1 +')
     with pytest.raises(ConversionError, match=r'a/config.py cannot be read as a config \(.*Error'):
         merge(find_groups([folder]))
+
+
+@pytest.fixture
+def started(run):
+    """A training as MMEngine writes it down: in its folder, and in that of its start."""
+    folder = run('a', lr=0.1, config='unet-64x96')
+    (folder / '20240102_030405/vis_data/config.py').write_bytes(
+        (folder / 'unet-64x96.py').read_bytes()
+    )
+    return folder
+
+
+def test_the_config_of_a_training_is_the_one_that_it_was_started_with(started):
+    ((only,),) = [group.runs for group in find_groups([started])]
+    assert (only.config, only.config_name) == (started / 'unet-64x96.py',) * 2
+
+
+@pytest.mark.parametrize('also', ['', 'other'])
+def test_a_test_in_the_folder_of_a_training_changes_nothing(started, also):
+    """MMEngine writes the config of a test to the same file, and another one beside it."""
+    for number, name in enumerate(filter(None, ['unet-64x96', also])):
+        (started / f'{name}.py').write_text("lr = 7\nload_from = 'best.pth'\n")
+        os.utime(started / f'{name}.py', (2e9 + number, 2e9 + number))
+    test = started / '20240102_050505'
+    (test / 'vis_data').mkdir(parents=True)
+    (test / 'vis_data/config.py').write_text('lr = 7\n')
+    (test / '20240102_050505.json').write_text('{"mIoU": 50.0}')
+    ((only,),) = [group.runs for group in find_groups([started])]
+    assert only.cfg.lr == 0.1
+    assert only.cfg.get('load_from') is None
+    assert only.cfg.filename == str(started / 'unet-64x96.py')  # whose end is the size
+    assert only.config_name.name == 'unet-64x96.py'
+    assert only.config == started / '20240102_030405/vis_data/config.py'
+    assert str(only.config) in commands(only)[0]
+
+
+def test_the_last_start_of_a_training_counts(started):
+    write_start(started / '20240103_030405', losses={2: 1.0}, resumed=1)
+    for file in ('unet-64x96.py', '20240103_030405/vis_data/config.py'):
+        (started / file).write_text('lr = 0.3\n')
+    ((only,),) = [group.runs for group in find_groups([started])]
+    assert only.cfg.lr == 0.3
+    (started / 'unet-64x96.py').write_text('lr = 7\n')
+    ((only,),) = [group.runs for group in find_groups([started])]
+    assert only.cfg.lr == 0.3

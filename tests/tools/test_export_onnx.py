@@ -16,6 +16,7 @@ from mmseg_attn.datasets.conversion import ConversionError
 from mmseg_attn.export import files
 from mmseg_attn.prediction import Predictor
 from tests.export.small_models import calibrate
+from tests.processes import HANG
 from tools import export_onnx
 
 needs_onnx = pytest.mark.skipif(
@@ -38,6 +39,14 @@ RESIZE = dict(
     pipeline=[
         dict(type='LoadImageFromFile'),
         dict(type='Resize', scale=(96, 64), keep_ratio=True),
+        dict(type='LoadAnnotations'),
+        dict(type='PackSegInputs'),
+    ]
+)
+
+UNCHANGED = dict(
+    pipeline=[
+        dict(type='LoadImageFromFile', color_type='unchanged'),
         dict(type='LoadAnnotations'),
         dict(type='PackSegInputs'),
     ]
@@ -67,8 +76,13 @@ def make(root, tmp_path, monkeypatch):
 @needs_onnx
 @pytest.mark.parametrize(
     ('base', 'model', 'dataset'),
-    [(GREY, SLIDE, {}), (COLOUR, {}, RESIZE), (GREY, ONE_LOGIT, TWO_CLASSES)],
-    ids=['grey in windows', 'colour resized', 'one logit'],
+    [
+        (GREY, SLIDE, {}),
+        (COLOUR, {}, RESIZE),
+        (GREY, ONE_LOGIT, TWO_CLASSES),
+        (COLOUR, {}, UNCHANGED),
+    ],
+    ids=['grey in windows', 'colour resized', 'one logit', 'as stored'],
 )
 def test_the_program_in_the_docs_predicts_what_the_model_predicts(
     base, model, dataset, make, root, tmp_path, capsys
@@ -87,7 +101,7 @@ def test_the_program_in_the_docs_predicts_what_the_model_predicts(
         [sys.executable, 'predict_onnx.py', 'weights.onnx', 'picture.png', 'mask.png'],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
 

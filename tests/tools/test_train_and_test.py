@@ -10,6 +10,8 @@ from pathlib import Path
 import mmseg
 import pytest
 
+from tests.processes import HANG
+
 CONFIG = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
 SMALL = [
     'train_dataloader.num_workers=0',
@@ -37,7 +39,7 @@ def run(root, pseudo_data):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=HANG,
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
@@ -77,15 +79,18 @@ def test_train_resume_test_and_draw(tools, run, tmp_path):
 def test_test_time_augmentation_draws_too(run, tmp_path):
     run(Path('tools/train.py'), '--work-dir', str(tmp_path), options=['train_cfg.max_iters=2'])
     (best,) = tmp_path.glob('best_mIoU_iter_*.pth')
+    record = tmp_path / Path(CONFIG).name
+    trained = record.read_text()
     out = run(
         Path('tools/test.py'),
         *[str(best), '--tta', '--work-dir', str(tmp_path), '--show-dir', str(tmp_path / 'show')],
     )
     assert 'mIoU' in out
     assert list((tmp_path / 'show').rglob('*.png'))
+    assert record.read_text() == trained  # MMSegmentation's own tool replaces it by the test's
+    assert "type='SegTTAModel'" in max(tmp_path.glob('*/vis_data/config.py')).read_text()
 
 
-@pytest.mark.gpu
 def test_amp(run, tmp_path):
     options = ['train_cfg.max_iters=2']
     run(Path('tools/train.py'), '--amp', '--work-dir', str(tmp_path), options=options)

@@ -10,18 +10,6 @@ values is drawn.
 import argparse
 from pathlib import Path
 
-import numpy as np
-from mmengine.config import Config, DictAction
-from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
-
-import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.datasets.conversion import ConversionError, at_least, progress, run_cli
-from mmseg_attn.datasets.nested_datasets import nested_datasets
-from mmseg_attn.visualization import SegComparisonVisualizer
-from mmseg_attn.visualization.drawable import drawable
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -32,12 +20,32 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
     parser.add_argument(
         '--number',
-        type=at_least(1),
+        type=int,
         default=20,
         help='draw so many, spread over the set; default: %(default)s',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
-    return parser.parse_args(argv)
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    args = parser.parse_args(argv)
+    if args.number < 1:
+        parser.error(f'argument --number: {args.number} is below 1')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
+from mmseg_attn.datasets.nested_datasets import nested_datasets
+from mmseg_attn.engine.cfg_options import merge_options
+from mmseg_attn.visualization import SegComparisonVisualizer
+from mmseg_attn.visualization.drawable import drawable
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -45,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.config.is_file():
         raise ConversionError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')

@@ -18,6 +18,35 @@ to 8 bits, case by case, from the percentiles of --percentiles: values beyond th
 import argparse
 from pathlib import Path
 
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', type=Path, help='the folder of the images and masks')
+    parser.add_argument('--out', type=Path, default=Path('data/knee_mri'), help='%(default)s')
+    parser.add_argument(
+        '--percentiles',
+        type=float,
+        nargs=2,
+        default=(0.5, 99.5),
+        metavar=('LOW', 'HIGH'),
+        help='of a case of more than 8 bits that become 0 and 255; 0 100 is its full range; '
+        'default: 0.5 99.5',
+    )
+    parser.add_argument(
+        '--split-unit',
+        choices=('case', 'slice'),
+        default='case',
+        help='what the split deals; default: %(default)s',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the split; default: %(default)s')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
 import numpy as np
 
 from mmseg_attn.datasets import KneeMRIDataset
@@ -45,31 +74,6 @@ from mmseg_attn.datasets.conversion import (
 
 CLASSES = KneeMRIDataset.METAINFO['classes']
 PARTS = 10  # of which one is for validation and one for testing
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('source', type=Path, help='the folder of the images and masks')
-    parser.add_argument('--out', type=Path, default=Path('data/knee_mri'), help='%(default)s')
-    parser.add_argument(
-        '--percentiles',
-        type=float,
-        nargs=2,
-        default=(0.5, 99.5),
-        metavar=('LOW', 'HIGH'),
-        help='of a case of more than 8 bits that become 0 and 255; 0 100 is its full range; '
-        'default: 0.5 99.5',
-    )
-    parser.add_argument(
-        '--split-unit',
-        choices=('case', 'slice'),
-        default='case',
-        help='what the split deals; default: %(default)s',
-    )
-    parser.add_argument('--seed', type=int, default=0, help='of the split; default: %(default)s')
-    return parser.parse_args(argv)
 
 
 def merge_series(cases: dict[str, list[Pair]]) -> dict[str, list[Pair]]:

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 
 from ..conversion import ConversionError, progress
 from .findings import Finding
-from .fit import check_classes, check_pipeline, ignored_label
+from .fit import check_classes, check_pipeline, heads_of_config, ignored_label
 from .inspection import Inspection
 from .inspector import Inspector
 from .kinds import KINDS
@@ -44,7 +44,7 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
     seen: dict[str, list[Inspection]] = {}
     classes: dict[str, tuple[str, ...]] = {}
     for source in sources:
-        findings += source.findings + check_classes(cfg, source)
+        findings += source.findings + check_classes(source, heads_of_config(cfg))
         infos = _spread(source.infos, sample)
         found = list(_inspect(source, infos, ignore_index, workers)) if infos else []
         sound = [info for info, each in zip(infos, found, strict=True) if _is_sound(each, source)]

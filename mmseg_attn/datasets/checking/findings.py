@@ -47,6 +47,14 @@ class Finding:
         found['files'] = [file._asdict() for file in self.files]
         return found
 
+    @property
+    def sentence(self) -> str:
+        """All in one line."""
+        more = f' and {len(self.files) - SHOWN} more' if len(self.files) > SHOWN else ''
+        files = ', '.join(map(str, self.files[:SHOWN])) + more
+        where = f' ({self.split}: {files})' if files else ''
+        return f'{self.message}{where}: {self.remedy}'
+
     def __str__(self) -> str:
         lines = [f'{self.split}: {self.message}']
         lines += [f'    {file}' for file in self.files[:SHOWN]]

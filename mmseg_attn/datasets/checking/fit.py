@@ -1,14 +1,31 @@
 """Whether the data sets fit the model of the config."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from torch import nn
 
+from ...config_types import type_name
+from ...ops.label_rule import class_count
 from .findings import Finding, finding
 from .sources import Source
 
 BOUNDARY_HEADS = ('STDCHead',)  # predict the edges of the classes, whatever their number
+
+
+class Head(NamedTuple):
+    """A head, in a config or built.
+
+    Attributes:
+        name: Of the part: ``decode_head`` or ``auxiliary_head``.
+        kind: The name of its class.
+        channels: Output channels; ``None`` if it does not say.
+    """
+
+    name: str
+    kind: str
+    channels: int | None
 
 
 def heads(cfg: Config) -> Iterator[tuple[str, dict]]:
@@ -25,19 +42,38 @@ def ignored_label(cfg: Config) -> int:
     return next((head.get('ignore_index', 255) for _, head in heads(cfg)), 255)
 
 
-def check_classes(cfg: Config, source: Source) -> list[Finding]:
-    """Compare the number of classes with that of every head."""
+def heads_of_config(cfg: Config) -> Iterator[Head]:
+    """Yield what is known of the heads of a config."""
+    for name, head in heads(cfg):
+        channels = head.get('out_channels') or head.get('num_classes')
+        yield Head(name, type_name(head), channels)
+
+
+def heads_of_model(segmentor: nn.Module) -> Iterator[Head]:
+    """Yield what is known of the heads of a model that is built."""
+    for name in ('decode_head', 'auxiliary_head'):
+        found = getattr(segmentor, name, None)
+        for head in found if isinstance(found, nn.ModuleList) else [found]:
+            channels = getattr(head, 'out_channels', None) or getattr(head, 'num_classes', None)
+            yield Head(name, type(head).__name__, channels)
+
+
+def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:
+    """Compare the number of classes of a data set with that of every head."""
     if source.dataset is None:
         return []
     kind, split, n = type(source.dataset).__name__, source.split, len(source.classes)
     if not n:
         why = f'{kind} names no classes'
         remedy = 'set metainfo=dict(classes=(...)) of the data set'
+        if 'CLASSES' in source.dataset.metainfo:
+            why += ': its metainfo has CLASSES, as before MMSegmentation 1.0'
+            remedy = 'write classes and palette in lower case'
         return [finding('class-count', split, why=why, remedy=remedy)]
     conflicts = (
-        class_conflict(kind, n, name, head.get('num_classes', n))
-        for name, head in heads(cfg)
-        if head['type'] not in BOUNDARY_HEADS
+        class_conflict(kind, n, head.name, head.channels)
+        for head in heads
+        if head.channels and head.kind not in BOUNDARY_HEADS
     )
     return [
         finding('class-count', split, why=why, remedy=remedy)
@@ -67,27 +103,33 @@ def check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
     return [finding('channels', source.split, why=why, remedy=to_do) for why, to_do in conflicts]
 
 
-def class_conflict(
-    dataset: str, classes: int, head: str, num_classes: int
-) -> tuple[str, str] | None:
+def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tuple[str, str] | None:
     """Compare the numbers of classes of a data set and a head.
 
     Args:
         dataset: Name of the data set.
         classes: How many it has.
         head: Name of the head in the config.
-        num_classes: How many it has; 1 tells two apart, foreground and the rest.
+        channels: Output channels of the head; a single one tells two classes apart.
 
     Returns:
         What is wrong, and the remedy.
     """
-    wanted = 2 if num_classes == 1 else num_classes
+    wanted = class_count(channels)
     if wanted == classes:
         return None
-    return (
-        f'{dataset} has {classes} classes and the {head.replace("_", " ")} {wanted}',
-        f'set model.{head}.num_classes to {classes}',
-    )
+    remedy = f'set model.{head}.num_classes to {classes}'
+    if classes == 1:
+        remedy = (
+            'name every class in metainfo of the data set, the background too, as in '
+            "classes=('background', 'foreground') for masks with the labels 0 and 1"
+        )
+    elif channels == 1:
+        remedy += (
+            ' and leave out out_channels, which is 1 for two classes only, and use_sigmoid=True'
+        )
+    found = f'{dataset} has {classes} {"class" if classes == 1 else "classes"}'
+    return f'{found} and the {head.replace("_", " ")} {wanted}', remedy
 
 
 def channel_conflicts(

@@ -1,5 +1,7 @@
 """What a check can find: how bad it is, how it is said, and what to do about it."""
 
+from .. import remedies
+
 # kind: whether it spoils a run, the sentence, and the remedy
 KINDS = {
     'refused': (
@@ -41,7 +43,7 @@ KINDS = {
     'size': (
         True,
         'masks of another size than their image: {n} of {total}',
-        'take the mask of this very image, or scale it with nearest-neighbour interpolation',
+        remedies.OTHER_SIZE,
     ),
     'turned': (
         False,
@@ -53,7 +55,7 @@ KINDS = {
     'stray-label': (
         True,
         'masks with values that are no class: {n} of {total}; {values}',
-        'correct the masks, or fit classes, label_map or reduce_zero_label of the data set to them',
+        remedies.STRAY_LABELS.format('the masks', 'them'),
     ),
     'ignored-label': (
         False,
@@ -63,7 +65,7 @@ KINDS = {
     '0-255': (
         True,
         '0/255 masks: {n} of {total}; the foreground is not class 1',
-        'save the foreground as 1',
+        remedies.ONLY_0_255,
     ),
     'some-0-255': (
         False,
@@ -73,9 +75,7 @@ KINDS = {
     'colour-mask': (
         True,
         'masks that are pictures in colour: {n} of {total}',
-        'name the folder of the label masks, or convert the colours to one channel of class '
-        'numbers; a mask whose palette numbers are the labels needs LoadAnnotations, or '
-        'palette=True of LoadStrictAnnotations',
+        f'{remedies.COLOR_MASK}; {remedies.PALETTE_MASK}',
     ),
     'ignored-colour': (
         False,
@@ -124,7 +124,8 @@ KINDS = {
     'bit-depth': (
         True,
         'images that lose bits when they are loaded: {n} of {total}; {why}',
-        "load them with color_type='unchanged', or convert them to 8 bits with a window that fits",
+        "load them with color_type='unchanged' and to_float32=True, or convert them to 8 bits "
+        'with a window that fits',
     ),
     'converted': (
         False,

@@ -1,6 +1,6 @@
 """What a run looks at before its first iteration: what it has built and what it has loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,26 +8,47 @@ from mmengine.dataset import BaseDataset
 from mmengine.model import BaseDataPreprocessor
 from torch import nn
 
+from .. import remedies
 from ..errors import DataError
-from .fit import BOUNDARY_HEADS, channel_conflicts, class_conflict
+from .fit import channel_conflicts, check_classes, heads_of_model
+from .repeats import find_repeats
+from .report import Report
+from .sources import look_at
 
 MOST = 255  # classes of a mask of 8 bits
 
 
-def check_heads(dataset: BaseDataset, segmentor: nn.Module) -> None:
-    """Compare the number of classes with that of every head.
+def check_lists(
+    datasets: Mapping[str, Sequence[BaseDataset]], segmentor: nn.Module, *, labelled: bool = True
+) -> list[str]:
+    """Look at what data sets list and name, without opening a file, as ``check_config`` does.
+
+    Args:
+        datasets: Data sets without wrappers, by split.
+        segmentor: The model.
+        labelled: Whether labels are needed, which they are but for writing predictions.
+
+    Returns:
+        What may be right, a sentence each: training is possible with it.
 
     Raises:
-        DataError: If they differ.
+        DataError: If images or masks are missing, no labels are loaded, or the classes are not
+            those of the heads.
     """
-    classes = dataset.metainfo.get('classes')
-    for name in ('decode_head', 'auxiliary_head'):
-        heads = getattr(segmentor, name, None)
-        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-            wanted = getattr(head, 'num_classes', None)
-            if classes and wanted and type(head).__name__ not in BOUNDARY_HEADS:
-                kind = type(dataset).__name__
-                _refuse(class_conflict(kind, len(classes), name, wanted))
+    sources = [look_at(split, each) for split, several in datasets.items() for each in several]
+    findings = [
+        finding
+        for source in sources
+        for finding in (*source.findings, *check_classes(source, heads_of_model(segmentor)))
+    ]
+    for each in findings:
+        if each.error and (labelled or each.kind != 'no-labels'):
+            raise DataError(each.sentence)
+    names: dict[str, list[str]] = {}
+    for source in sources:
+        names.setdefault(source.split, []).extend(info['img_path'] for info in source.infos)
+    findings += find_repeats(names, {})
+    return [each.sentence for each in Report({}, findings, sample=None).findings]
 
 
 def check_channels(inputs: Any, name: str | None, segmentor: nn.Module) -> None:
@@ -71,8 +92,7 @@ def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> 
     """
     if mask.ndim != 2:
         raise DataError(
-            f'{name} has {mask.shape[-1]} channels, so it is a colour mask: '
-            'convert it to one channel of class numbers'
+            f'{name} has {mask.shape[-1]} channels, so it is a colour mask: {remedies.COLOR_MASK}'
         )
     if mask.dtype == np.uint8 and classes > MOST:
         raise DataError(
@@ -82,12 +102,12 @@ def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> 
     values = {int(value) for value in np.unique(mask)}
     unknown = sorted(values - set(range(classes)) - {ignore_index})
     if unknown and values <= {0, 255}:
-        raise DataError(f'{name} is a 0/255 mask: save the foreground as 1')
+        raise DataError(f'{name} is a 0/255 mask: {remedies.ONLY_0_255}')
     if unknown:
         raise DataError(
             f'{name} holds the label values {unknown}, but there are the classes 0 to '
-            f'{classes - 1} and {ignore_index} for ignored pixels: correct the mask, or fit '
-            'classes, label_map or reduce_zero_label of the data set to it'
+            f'{classes - 1} and {ignore_index} for ignored pixels: '
+            f'{remedies.STRAY_LABELS.format("the mask", "it")}'
         )
     return values
 
@@ -105,8 +125,8 @@ def check_size(mask: np.ndarray, name: str, size: Sequence[int] | None) -> None:
     """
     if size is not None and mask.shape != tuple(size[:2]):
         raise DataError(
-            f'{name} is {mask.shape[1]}x{mask.shape[0]}, but its image is {size[1]}x{size[0]}: get '
-            'the mask of this image'
+            f'{name} is {mask.shape[1]}x{mask.shape[0]}, but its image is {size[1]}x{size[0]}: '
+            f'{remedies.OTHER_SIZE}'
         )
 
 

@@ -74,12 +74,23 @@ def dataset_leaves(dataset: dict) -> Iterator[dict]:
 
 
 def _read(split: str, config: dict) -> Source:
-    source = Source(split)
     try:
-        source.dataset = dataset = DATASETS.build(dict(config, lazy_init=True))
+        dataset = DATASETS.build(dict(config, lazy_init=True))
     except Exception as error:  # the class may be the user's own and raise anything
+        source = Source(split)
         source.add('refused', why=str(error) or repr(error))
         return source
+    return look_at(split, dataset)
+
+
+def look_at(split: str, dataset: BaseDataset) -> Source:
+    """List the images of a data set, and see what is missing, without opening a file.
+
+    Args:
+        split: Train, val or test.
+        dataset: The data set, without wrappers; its files may be missing if it is not initialized.
+    """
+    source = Source(split, dataset)
     transforms = [each for top in dataset.pipeline.transforms for each in _inner(top)]
     source.label_loaders = [each for each in transforms if _loads_labels(each)]
     source.image_loaders = [each for each in transforms if _loads_image(each)]
@@ -87,8 +98,9 @@ def _read(split: str, config: dict) -> Source:
         source.add('no-labels')
     refusal = None
     try:
-        dataset.serialize_data = False  # which fails where there is no image
-        dataset.full_init()
+        if not dataset._fully_initialized:
+            dataset.serialize_data = False  # which fails where there is no image
+            dataset.full_init()
         source.infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     except Exception as error:
         refusal = str(error) or repr(error)

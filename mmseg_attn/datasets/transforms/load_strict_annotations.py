@@ -7,6 +7,7 @@ from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
+from .. import remedies
 from ..conversion import decode_image
 from ..errors import DataError
 
@@ -63,7 +64,7 @@ class LoadStrictAnnotations(LoadAnnotations):
         if labels.shape != tuple(size[:2]):
             raise DataError(
                 f'{path} is {labels.shape[1]}x{labels.shape[0]}, but its image is '
-                f'{size[1]}x{size[0]}: get the mask of this image'
+                f'{size[1]}x{size[0]}: {remedies.OTHER_SIZE}'
             )
         results['gt_seg_map'] = self._mapping(results)[labels]
         results['seg_fields'].append('gt_seg_map')
@@ -74,9 +75,11 @@ class LoadStrictAnnotations(LoadAnnotations):
         pixels, mode = decode_image(data, name=path)
         if pixels.ndim != 2 or (mode == 'P' and not self.palette):
             if self.colour == 'refuse':
+                remedy = f"{remedies.COLOR_MASK}; colour='ignore' ignores all pixels of such a mask"
+                if mode == 'P':
+                    remedy = f'{remedies.PALETTE_MASK}; else {remedy}'
                 raise DataError(
-                    f'{path} is a picture in colour (mode {mode}), no mask of labels: '
-                    "name the folder of the label masks, or set colour='ignore' to ignore it"
+                    f'{path} is a picture in colour (mode {mode}), no mask of labels: {remedy}'
                 )
             return np.full(pixels.shape[:2], IGNORE, dtype=np.uint8)
         with np.errstate(invalid='ignore'):

@@ -1,8 +1,10 @@
 """A config that does not fit its data stops before the first iteration."""
 
+import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,25 +12,31 @@ import torch
 from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
-from ...datasets.checking.loaded import check_channels, check_heads, check_mask, check_size
+from ...datasets.checking.loaded import check_channels, check_lists, check_mask, check_size
 from ...datasets.conversion import explain
 from ...datasets.errors import DataError
 from ...datasets.nested_datasets import nested_datasets
+from ...datasets.remedies import ONLY_0_255
+from ...models.segmentors import check_tta
 
 
 @HOOKS.register_module()
 class DatasetCheckHook(Hook):
     """Looks at the data sets and a few of their images before training or testing starts.
 
-    The number of classes must be that of the decode head, the number of channels that of the
-    preprocessor's mean and of the backbone's first convolution, and the masks must have the size of
-    their image and hold nothing but classes and the ignored label. Every rank looks at the same
-    images, so all of them stop. Nothing is written, and the random state is left as it was.
-    ``tools/check_dataset.py`` looks at all images and for more.
+    Every image and mask that is listed must be there, and the classes must be named, as many as the
+    heads have. Of a few images, the number of channels must be that of the preprocessor's mean and
+    of the backbone's first convolution, and the masks must have the size of their image and hold
+    nothing but classes and the ignored label. What else ``tools/check_dataset.py`` finds without
+    opening files, such as an image that is listed twice or in two splits, is a warning in the log.
+
+    Every rank looks at the same images, so all of them stop. Nothing is written, and the random
+    state is left as it was. ``tools/check_dataset.py`` opens all images and finds more.
 
     Args:
         samples: how many images of each data set, spread over it.
@@ -43,27 +51,37 @@ class DatasetCheckHook(Hook):
         Raises:
             DataError: if they do not fit the model.
         """
-        self._check(runner.model, runner.train_loop.dataloader.dataset)
+        loops = dict(train=runner.train_loop)
         if runner.val_loop is not None:
-            self._check(runner.model, runner.val_loop.dataloader.dataset)
+            _check_metrics(runner.model, runner.val_loop)
+            loops['val'] = runner.val_loop
+        self._check(runner.model, {split: each.dataloader.dataset for split, each in loops.items()})
 
     def before_test(self, runner: Runner) -> None:
         """Check the test set.
 
         Raises:
-            DataError: if it does not fit the model.
+            DataError: if it does not fit the model, or the model averages wrongly.
         """
-        self._check(runner.model, runner.test_loop.dataloader.dataset)
+        check_tta(runner.model)
+        _check_metrics(runner.model, runner.test_loop)
+        metrics = _metrics(runner.test_loop)
+        labelled = not all(getattr(metric, 'format_only', False) for metric in metrics)
+        self._check(runner.model, dict(test=runner.test_loop.dataloader.dataset), labelled=labelled)
 
-    def _check(self, model: nn.Module, dataset: Any) -> None:
-        segmentor = next((each for each in model.modules() if hasattr(each, 'decode_head')), None)
+    def _check(self, model: nn.Module, datasets: dict[str, Any], *, labelled: bool = True) -> None:
+        segmentor = _segmentor(model)
         if segmentor is None:
             return
-        for each in nested_datasets(dataset):
-            if isinstance(each, BaseDataset):
-                check_heads(each, segmentor)
-                with _random_state_kept():
-                    self._check_images(each, segmentor)
+        inner = {
+            split: [each for each in nested_datasets(outer) if isinstance(each, BaseDataset)]
+            for split, outer in datasets.items()
+        }
+        for warning in check_lists(inner, segmentor, labelled=labelled):
+            print_log(warning, logger='current', level=logging.WARNING)
+        with _random_state_kept():
+            for dataset in chain.from_iterable(inner.values()):
+                self._check_images(dataset, segmentor)
 
     def _check_images(self, dataset: BaseDataset, segmentor: nn.Module) -> None:
         classes = dataset.metainfo.get('classes')
@@ -86,10 +104,26 @@ class DatasetCheckHook(Hook):
         if 255 in seen and seen <= {0, 255}:
             raise DataError(
                 f'The masks of {type(dataset).__name__}, {mask_name} for one, hold nothing but 0 '
-                'and 255, and 255 is ignored, so only class 0 would be learned: save the '
-                f'foreground as 1, or, if these {len(places)} masks are right, raise samples of '
+                'and 255, and 255 is ignored, so only class 0 would be learned: '
+                f'{ONLY_0_255}, or, if these {len(places)} masks are right, raise samples of '
                 'DatasetCheckHook until it sees another class'
             )
+
+
+def _segmentor(model: nn.Module) -> nn.Module | None:
+    return next((each for each in model.modules() if hasattr(each, 'decode_head')), None)
+
+
+def _metrics(loop: Any) -> Sequence[Any]:
+    return getattr(getattr(loop, 'evaluator', None), 'metrics', ())
+
+
+def _check_metrics(model: nn.Module, loop: Any) -> None:
+    """Let the metrics that need something of the model look at it."""
+    segmentor = _segmentor(model)
+    for metric in _metrics(loop):
+        if segmentor is not None and hasattr(metric, 'check_model'):
+            metric.check_model(segmentor)
 
 
 def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> dict | None:

@@ -7,7 +7,15 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS, MODELS
 from torch import nn
 
+from ...datasets.errors import DataError
+from ...ops.label_rule import LabelRule
 from .labelled import check_labelled
+
+ONE_CHANNEL = (
+    'LossMetric needs one logit per class, but the decode head has one channel, of which '
+    'MMSegmentation keeps the sigmoid alone: set its out_channels and its num_classes to 2, or '
+    'take LossMetric out of the evaluators'
+)
 
 
 @METRICS.register_module()
@@ -39,6 +47,15 @@ class LossMetric(BaseMetric):
         self.losses = nn.ModuleList(loss for loss in losses if 'loss' in loss.loss_name)
         self.ignore_index = ignore_index
 
+    def check_model(self, segmentor: nn.Module) -> None:
+        """Refuse a model whose logits are not to be had; ``DatasetCheckHook`` asks at the start.
+
+        Raises:
+            DataError: if its head has one output channel, of which MMSegmentation keeps no logit.
+        """
+        if LabelRule.of(segmentor).channels == 1:
+            raise DataError(ONE_CHANNEL)
+
     @torch.no_grad()
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the loss of each image, and whether it counts.
@@ -48,15 +65,12 @@ class LossMetric(BaseMetric):
             data_samples: predictions, with the ground truth.
 
         Raises:
-            ValueError: if there is one score per pixel, of which MMSegmentation keeps no logit.
+            DataError: if there is one score per pixel, of which MMSegmentation keeps no logit.
         """
         for sample in data_samples:
             logits = sample['seg_logits']['data'].unsqueeze(0)  # (1, C, H, W)
             if logits.shape[1] == 1:
-                raise ValueError(
-                    'LossMetric needs one logit per class, but the decode head has one channel: '
-                    'set its out_channels to its num_classes'
-                )
+                raise DataError(ONE_CHANNEL)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
             label = sample['gt_sem_seg']['data'].to(logits.device).long()  # (1, H, W)
             if (label == self.ignore_index).all():

@@ -4,17 +4,23 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
+from ...ops.label_rule import class_logits
+
+REDUCTIONS = (None, 'none', 'mean', 'sum')
+
 
 class PixelLoss(nn.Module):
-    """Base of losses over the softmax of each pixel.
+    """Base of losses over the probabilities of each pixel's classes.
+
+    The probabilities are the softmax of the logits. A head with one output channel tells two
+    classes apart: the sigmoid is the probability of class 1, and one minus it that of class 0.
 
     Args:
-        class_weight: one weight per class, or a JSON or NumPy file that holds them; ``None`` weighs
-            all classes alike.
+        class_weight: one weight per class (two for a head with one output channel), or a JSON or
+            NumPy file that holds them; ``None`` weighs all classes alike.
         loss_weight: factor on the loss.
         loss_name: name in the log; it takes part in training if it starts with ``loss_``.
     """
@@ -38,32 +44,42 @@ class PixelLoss(nn.Module):
         cls_score: Tensor,
         label: Tensor,
         weight: Tensor | None = None,
+        avg_factor: float | None = None,
+        reduction_override: str | None = None,
         ignore_index: int = 255,
+        **kwargs,
     ) -> Tensor:
-        """Compute the loss in at least float32.
+        """Compute the loss in at least float32; the arguments are those of MMSegmentation's losses.
 
         It is zero, with zero gradients, if every pixel is ignored or there is none, and finite for
         all logits that float16 can hold.
 
         Args:
-            cls_score: logits ``(N, C, H, W)``.
+            cls_score: logits ``(N, C, H, W)``; one channel stands for two classes.
             label: class of each pixel ``(N, H, W)``.
             weight: weight of each pixel ``(N, H, W)``, as a pixel sampler gives it.
+            avg_factor: divisor of the sum in place of the sum of the weights.
+            reduction_override: ``'none'`` for a value per pixel, as samplers want it, ``'sum'`` for
+                the sum of these; ``None`` and ``'mean'`` for their weighted mean, the loss.
             ignore_index: label of the pixels that do not count.
+            kwargs: what MMSegmentation gives to losses of other kinds; it changes nothing.
 
         Returns:
-            A scalar.
+            A scalar; with ``'none'`` ``(N, H, W)``, zero where a pixel is ignored.
 
         Raises:
-            ValueError: if there are fewer than two logits per pixel, or not one weight per class.
+            ValueError: if there is not one weight per class, or the reduction is none of these.
         """
-        classes = cls_score.shape[1]
-        if classes < 2:
+        summed = reduction_override == 'sum'
+        if reduction_override not in REDUCTIONS or (summed and avg_factor is not None):
             raise ValueError(
-                f'{type(self).__name__} needs one logit per class, got {classes}: set out_channels '
-                f'of the decode head to its num_classes'
+                f'{type(self).__name__} was called with reduction_override={reduction_override!r} '
+                f"and avg_factor={avg_factor}: give None, 'none', 'mean' or 'sum', and an "
+                "avg_factor with 'mean' only"
             )
-        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        logits = class_logits(cls_score)
+        classes = logits.shape[1]
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         valid = label != ignore_index
         pixel_weight = valid.to(logits.dtype)
         if weight is not None:
@@ -76,14 +92,30 @@ class PixelLoss(nn.Module):
             )
         else:
             class_weight = self.class_weight.to(logits)
-        loss = self.compute(logits, label.where(valid, 0), pixel_weight, class_weight)
-        return self.loss_weight * loss
+        compute = self.per_pixel if reduction_override == 'none' else self.compute
+        found = compute(logits, label.where(valid, 0), pixel_weight, class_weight)
+        if reduction_override != 'none':
+            found = reduce_terms(*found, reduction_override, avg_factor)
+        return self.loss_weight * found
 
     @abstractmethod
     def compute(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Compute values and their weights, whose weighted mean is the loss.
+
+        Args:
+            logits: ``(N, C, H, W)``.
+            label: class of each pixel ``(N, H, W)``; 0 where it is ignored.
+            pixel_weight: weight of each pixel ``(N, H, W)``; 0 where it is ignored.
+            class_weight: ``(C,)``.
+        """
+
+    @abstractmethod
+    def per_pixel(
+        self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
-        """Compute the loss.
+        """Compute what each pixel adds to the sum of the weighted values, ``(N, H, W)``.
 
         Args:
             logits: ``(N, C, H, W)``.
@@ -99,6 +131,9 @@ class OverlapLoss(PixelLoss):
     It lies between 0, where all is right, and 1. The sums run over the whole batch. A class without
     a labelled pixel has no overlap (its gradient would be zero): it is left out.
 
+    One minus an overlap n / d is (d - n) / d, and n and d are sums over pixels: so each pixel adds
+    its own part to the loss, which is what a sampler of hard pixels gets to see.
+
     Args:
         class_weight: one weight per class in the mean over the classes, or a file that holds them.
         loss_weight: factor on the loss.
@@ -113,21 +148,63 @@ class OverlapLoss(PixelLoss):
             both: ``sum(p y)`` over probabilities p and labels y, ``(C,)``.
             predicted: ``sum(p)``, ``(C,)``.
             labelled: ``sum(y)``, ``(C,)``.
+
+        Both must be linear, so that they can be taken of single pixels, too, ``(N, C, H, W)``.
         """
 
     def compute(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
         p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
-        y = F.one_hot(label, logits.shape[1]).movedim(-1, 1)
+        y = class_masks(label, p)
         labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
         both, predicted = (p * y).sum(dim=(0, 2, 3)), p.sum(dim=(0, 2, 3))
         numerator, denominator = self.overlap(both, predicted, labelled)
         present = labelled > 0
-        return weighted_mean(1 - numerator / denominator.where(present, 1), class_weight * present)
+        return 1 - numerator / denominator.where(present, 1), class_weight * present
+
+    def per_pixel(
+        self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
+    ) -> Tensor:
+        weight = pixel_weight.unsqueeze(1)
+        p = logits.softmax(dim=1)  # (N, C, H, W)
+        y = class_masks(label, logits).to(p.dtype)
+        numerator, denominator = self.overlap(p * y, p, y)
+        present = (y * weight).sum(dim=(0, 2, 3)) > 0
+        whole = (denominator * weight).sum(dim=(0, 2, 3)).where(present, 1)
+        share = (class_weight * present / whole)[:, None, None]
+        return ((denominator - numerator) * share * weight).sum(dim=1)
 
 
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean of ``values`` by ``weights``; zero, with a gradient, where all weights are zero."""
-    total = weights.sum()
-    return (values * weights).sum() / total.where(total > 0, 1)
+def class_masks(label: Tensor, like: Tensor) -> Tensor:
+    """Tell for each class whether a pixel is of it, in an eighth of the memory of ``one_hot``.
+
+    Args:
+        label: class of each pixel ``(N, H, W)``.
+        like: a map ``(N, C, H, W)``, whose order in memory the result has.
+
+    Returns:
+        ``(N, C, H, W)``, boolean.
+    """
+    return torch.zeros_like(like, dtype=torch.bool).scatter_(1, label.unsqueeze(1), True)
+
+
+def reduce_terms(
+    values: Tensor, weights: Tensor, reduction: str | None, avg_factor: float | None
+) -> Tensor:
+    """Reduce values as MMSegmentation does: to their weighted mean or sum.
+
+    Args:
+        values: of any shape.
+        weights: of a shape that fits.
+        reduction: ``'sum'``, or ``'mean'`` or ``None`` for the mean.
+        avg_factor: divisor of the sum in place of the sum of the weights; ``None`` for these.
+
+    Returns:
+        A scalar: the mean is zero, with a gradient, where all weights are zero.
+    """
+    total = (values * weights).sum()
+    if reduction == 'sum':
+        return total
+    divisor = weights.sum() if avg_factor is None else torch.as_tensor(avg_factor).to(total)
+    return total / divisor.where(divisor > 0, 1)

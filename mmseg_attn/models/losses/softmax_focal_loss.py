@@ -7,7 +7,7 @@ class weights, as PyTorch defines its mean.
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from .pixels import PixelLoss, weighted_mean
+from .pixels import PixelLoss
 
 
 @MODELS.register_module()
@@ -27,8 +27,14 @@ class SoftmaxFocalLoss(PixelLoss):
 
     def compute(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         log_p = logits.log_softmax(dim=1).gather(1, label.unsqueeze(1)).squeeze(1)  # (N, H, W)
         # the clamp keeps the gradient finite at p = 1 for gamma < 1
         focal = -((-log_p.expm1()).clamp(min=1e-12) ** self.gamma) * log_p
-        return weighted_mean(focal, pixel_weight * class_weight[label])
+        return focal, pixel_weight * class_weight[label]
+
+    def per_pixel(
+        self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
+    ) -> Tensor:
+        values, weights = self.compute(logits, label, pixel_weight, class_weight)
+        return values * weights

@@ -1,5 +1,6 @@
 """Segmentors: how a network is applied to whole images."""
 
 from .large_image_encoder_decoder import LargeImageEncoderDecoder
+from .probability_tta_model import ProbabilityTTAModel, check_tta
 
-__all__ = ['LargeImageEncoderDecoder']
+__all__ = ['LargeImageEncoderDecoder', 'ProbabilityTTAModel', 'check_tta']

@@ -9,6 +9,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from ...ops.label_rule import LabelRule
+
 
 @MODELS.register_module()
 class LargeImageEncoderDecoder(EncoderDecoder):
@@ -93,9 +95,9 @@ class LargeImageEncoderDecoder(EncoderDecoder):
 
     def _labels(self, logits: Tensor) -> Tensor:
         """Classify: ``(N, C, H, W)`` to ``(N, 1, H, W)``."""
-        if logits.shape[1] > 1:
-            return logits.argmax(dim=1, keepdim=True)
-        return (logits.sigmoid() > self.decode_head.threshold).to(logits)
+        rule = LabelRule.of(self)
+        labels = rule.labels(logits)
+        return labels if rule.channels > 1 else labels.to(logits)  # the types of the original
 
 
 def _windows(size: int, crop: int, stride: int) -> list[slice]:

@@ -135,11 +135,13 @@ def as_jpeg(folder: Path, number: int, orientation: int = 1, keep: float = 1.0) 
 
 
 def grey16(folder: Path, number: int = 0) -> None:
-    cv2.imwrite(str(folder / f'images/{number}.png'), pixels(folder, number)[..., 0] * np.uint16(9))
+    cv2.imwrite(
+        str(folder / f'images/{number}.png'), pixels(folder, number)[..., 0].astype(np.uint16) * 9
+    )
 
 
 def rgb16(folder: Path, number: int = 0) -> None:
-    cv2.imwrite(str(folder / f'images/{number}.png'), pixels(folder, number) * np.uint16(9))
+    cv2.imwrite(str(folder / f'images/{number}.png'), pixels(folder, number).astype(np.uint16) * 9)
 
 
 def palette(folder: Path, number: int) -> None:
@@ -406,7 +408,7 @@ FAULTS = {
     ),
     '16 bits, kept': (
         rgb16,
-        dict(pipeline=[dict(LOAD[0], color_type='unchanged'), LOAD[1], PACK]),
+        dict(pipeline=[dict(LOAD[0], color_type='unchanged', to_float32=True), LOAD[1], PACK]),
         {},
     ),
     'grey image': (

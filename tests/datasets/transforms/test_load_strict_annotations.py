@@ -5,6 +5,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
+from mmseg_attn.datasets.checking import KINDS
+from mmseg_attn.datasets.errors import DataError
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -59,6 +62,18 @@ def test_pictures_in_colour_are_refused_or_ignored(path, mode):
     ):
         load(path, stray='ignore')
     assert load(path, colour='ignore') == [[255] * 3] * 2
+
+
+def test_the_advice_is_that_of_the_check_of_a_data_set(path):
+    """Which is right for masks with a palette: ignoring them would ignore every pixel."""
+    for mode in ('RGB', 'P'):
+        save(path, np.ones((2, 3), np.uint8), mode)
+        with pytest.raises(DataError, match='picture in colour') as caught:
+            load(path)
+        parts = KINDS['colour-mask'][2].split('; ')
+        assert parts[0] in str(caught.value)
+        assert (parts[1] in str(caught.value)) == (mode == 'P')
+        assert str(caught.value).endswith("colour='ignore' ignores all pixels of such a mask")
 
 
 def test_the_numbers_of_a_palette_are_labels_on_request(path):

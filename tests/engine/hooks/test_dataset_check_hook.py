@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
-from mmseg.registry import DATASETS, HOOKS, MODELS
+from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS
 from PIL import Image
 from torch import nn
 
 from mmseg_attn.datasets.conversion import DamagedError, TooLargeError, UnsupportedError
+from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.engine.hooks import dataset_check_hook
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 FLIP = dict(type='RandomFlip', prob=0.5)
@@ -59,12 +61,20 @@ def model(*, channels: int = 3, mean: int | None = None, **head) -> dict:
     )
 
 
-def check(data: dict, network: dict | nn.Module, *, samples: int = 8, test: bool = False) -> None:
+def check(
+    data: dict,
+    network: dict | nn.Module,
+    *,
+    samples: int = 8,
+    test: bool = False,
+    metrics: list[dict] | None = None,
+) -> None:
     loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=DATASETS.build(data)))
+    loop.evaluator = SimpleNamespace(metrics=[METRICS.build(each) for each in metrics or ()])
     runner = SimpleNamespace(
         model=network if isinstance(network, nn.Module) else MODELS.build(network),
         train_loop=loop,
-        val_loop=None,
+        val_loop=loop if metrics else None,
         test_loop=loop,
     )
     hook = HOOKS.build(dict(type='DatasetCheckHook', samples=samples))
@@ -118,6 +128,87 @@ def test_classes_and_channels(folder, data, network, message):
 def test_a_head_with_one_channel_has_two_classes(folder):
     check(dataset(folder), model(num_classes=2, out_channels=1))
     check(dataset(folder), model(num_classes=1, out_channels=1))
+
+
+@pytest.mark.parametrize('head', [dict(num_classes=1), dict(num_classes=2, out_channels=1), {}])
+def test_a_data_set_of_one_class_is_told_to_name_the_background(folder, head):
+    data = dataset(folder, metainfo=dict(classes=('cell',)))
+    with pytest.raises(DataError, match=r'1 class and the decode head 2: name every class .*backg'):
+        check(data, model(**head))
+
+
+def test_more_classes_than_one_channel_tells_apart(folder):
+    data = dataset(folder, metainfo=dict(classes=('a', 'b', 'c')))
+    with pytest.raises(DataError, match=r'3 classes .* head 2: set .*num_classes to 3 and leave'):
+        check(data, model(num_classes=3, out_channels=1))
+
+
+@pytest.mark.parametrize('test', [False, True])
+def test_a_loss_of_one_channel_is_refused_before_the_first_image(folder, test):
+    (folder / 'images/0.png').unlink()  # nothing is read
+    metrics = [dict(type='IoUMetric'), dict(type='LossMetric', loss_decode=dict(type='DiceLoss'))]
+    network = model(num_classes=1, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
+    with pytest.raises(DataError, match='LossMetric needs one logit per class'):
+        check(dataset(folder), network, test=test, metrics=metrics)
+
+
+def test_augmentation_that_takes_two_sigmoids_is_refused(folder):
+    network = dict(type='SegTTAModel', module=model(num_classes=1))
+    with pytest.raises(DataError, match='ProbabilityTTAModel'):
+        check(dataset(folder), network, test=True)
+    check(dataset(folder), network | dict(type='ProbabilityTTAModel'), test=True)
+
+
+@pytest.mark.parametrize(
+    ('metainfo', 'message'),
+    [
+        ({}, r'BaseSegDataset names no classes: set metainfo=dict\(classes='),
+        (dict(CLASSES=('a', 'b')), 'has CLASSES, as before .*: write classes and palette in lower'),
+    ],
+)
+def test_classes_without_a_name(folder, metainfo, message):
+    with pytest.raises(DataError, match=message):
+        check(dataset(folder, metainfo=metainfo), model())
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        (
+            'images/3.png',
+            r'images that are not there: 1 of 10 \(train: .*/images/3.png\): put them',
+        ),
+        ('masks/3.png', r'whose mask is not there: 1 of 10 \(train: .*/masks/3.png\): put the'),
+    ],
+)
+def test_every_file_of_the_list_must_be_there(folder, name, message):
+    (folder / 'all.txt').write_text(''.join(f'{number}\n' for number in range(10)))
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=message):
+        check(dataset(folder, ann_file='all.txt'), model(), samples=1)
+
+
+def test_labels_are_loaded_where_they_are_needed(folder):
+    data = dataset(folder, pipeline=[LOAD[0], PACK])
+    with pytest.raises(DataError, match='the pipeline loads no annotations: add dict'):
+        check(data, model())
+    writes = dict(type='IoUMetric', format_only=True, output_dir=str(folder / 'out'))
+    check(data, model(), test=True, metrics=[writes])
+    with pytest.raises(DataError, match='loads no annotations'):
+        check(data, model(), test=True, metrics=[writes, dict(type='IoUMetric')])
+
+
+def test_what_may_be_right_is_a_warning(folder, monkeypatch):
+    (folder / 'masks/lonely.png').write_bytes((folder / 'masks/0.png').read_bytes())
+    (folder / 'twice.txt').write_text('0\n1\n1\n')
+    data = dataset(folder, ann_file='twice.txt')
+    told = []
+    monkeypatch.setattr(dataset_check_hook, 'print_log', lambda text, **how: told.append(text))
+    check(data, model(), metrics=[dict(type='IoUMetric')])  # the same set to train and validate
+    assert len(told) == 3
+    assert f'masks without an image, which nothing uses: 1 (train, val: {folder}/mas' in told[0]
+    assert f'listed more than once: 1 (train, val: {folder}/images/1.png): list' in told[1]
+    assert f'say nothing: 2 (train and val: {folder}/images/0.png (the same file)' in told[2]
 
 
 def test_a_stray_label_is_named_with_its_file(folder):

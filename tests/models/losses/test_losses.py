@@ -98,7 +98,7 @@ def test_a_pixel_weight_of_zero_is_the_same_as_ignoring(loss):
 @pytest.mark.parametrize('loss', LOSSES)
 def test_wrong_numbers_of_classes_are_named(loss):
     label = torch.zeros(1, 2, 2, dtype=torch.long)
-    with pytest.raises(ValueError, match='set out_channels'):
-        MODELS.build(dict(type=loss))(torch.zeros(1, 1, 2, 2), label)
+    with pytest.raises(ValueError, match='3 values for 2 classes'):
+        MODELS.build(dict(type=loss, class_weight=[1, 2, 3]))(torch.zeros(1, 1, 2, 2), label)
     with pytest.raises(ValueError, match='2 values for 3 classes'):
         MODELS.build(dict(type=loss, class_weight=[1, 2]))(torch.zeros(1, 3, 2, 2), label)

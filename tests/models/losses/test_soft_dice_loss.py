@@ -44,7 +44,7 @@ def test_a_pixel_weight_of_two_counts_the_pixel_twice():
 
 def test_wrong_numbers_of_classes_are_named():
     label = torch.zeros(1, 2, 2, dtype=torch.long)
-    with pytest.raises(ValueError, match='set out_channels'):
-        build()(torch.zeros(1, 1, 2, 2), label)
+    with pytest.raises(ValueError, match='3 values for 2 classes'):
+        build(class_weight=[1, 2, 3])(torch.zeros(1, 1, 2, 2), label)
     with pytest.raises(ValueError, match='2 values for 3 classes'):
         build(class_weight=[1, 2])(torch.zeros(1, 3, 2, 2), label)

@@ -1,0 +1,136 @@
+"""The command line of MMSegmentation's tools, looked at before the tool runs.
+
+The tool reads its arguments itself. Here they are read once before, so that a misspelled key of
+``--cfg-options`` is told at once, and ``--amp`` works where MMSegmentation's own does not: on a
+machine without a GPU, in bfloat16, and with a pure Python config, whose type is no text.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from ..config_types import type_name
+from ..datasets.errors import DataError
+from .cfg_options import merge_options
+from .training_record import dumped_config
+
+BF16 = 'mmseg.BF16OptimWrapper'
+
+
+@dataclass
+class Request:
+    """What a tool is asked for.
+
+    Attributes:
+        argv: The arguments that it gets.
+        cfg: The config with its options; ``None`` if it cannot be read, which the tool says.
+        options: Those of ``--cfg-options``.
+        record: The config of a training that a test would replace.
+    """
+
+    argv: list[str]
+    cfg: Config | None = None
+    options: list[str] = field(default_factory=list)
+    record: Path | None = None
+
+
+def read_request(tool: str, argv: Sequence[str]) -> Request:
+    """Read the arguments of a tool, and make ``--amp`` work.
+
+    Args:
+        tool: The file name of the tool.
+        argv: Its arguments.
+
+    Raises:
+        DataError: If an option does not fit the config, or ``--amp`` or ``AmpOptimWrapper`` cannot
+            work.
+    """
+    request = Request(list(argv))
+    try:
+        args, _ = _parser(tool).parse_known_args(request.argv)
+    except _UnreadableError:
+        return request
+    request.options = args.cfg_options
+    if not Path(args.config).is_file():
+        return request
+    try:
+        cfg = Config.fromfile(args.config)
+    except Exception:  # a config is a program; the tool shows what it raises
+        return request
+    merge_options(cfg, request.options)
+    request.cfg = cfg
+    if tool == 'test.py':
+        request.record = dumped_config(cfg, args.config, args.work_dir)
+    if tool == 'train.py':
+        _mixed_precision(request, amp=args.amp)
+    return request
+
+
+class _UnreadableError(Exception):
+    """The tool says what is wrong with its arguments."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _UnreadableError(message)
+
+
+def _parser(tool: str) -> argparse.ArgumentParser:
+    parser = _Parser(add_help=False)
+    parser.add_argument('config')
+    if tool == 'test.py':
+        parser.add_argument('checkpoint')
+    for name in ('--amp', '--resume', '--show', '--tta'):
+        parser.add_argument(name, action='store_true')
+    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[])
+    for name in ('--work-dir', '--launcher', '--out', '--show-dir', '--wait-time'):
+        parser.add_argument(name)  # so that their values are not taken for the config
+    parser.add_argument('--local_rank', '--local-rank')
+    return parser
+
+
+def _mixed_precision(request: Request, *, amp: bool) -> None:
+    wrapper = request.cfg.get('optim_wrapper') or {}
+    name = type_name(wrapper)
+    if get_device() == 'cpu' and name == 'AmpOptimWrapper':
+        raise DataError(
+            'AmpOptimWrapper computes on a GPU only, and this machine has none: set '
+            f"optim_wrapper.type to '{BF16}' in the config for bfloat16 on the CPU, or to "
+            "'OptimWrapper', and leave out loss_scale and dtype"
+        )
+    if not amp or name == 'AmpOptimWrapper':
+        return
+    if name == 'BF16OptimWrapper':
+        _replace_amp(request)
+    elif name != 'OptimWrapper':
+        raise DataError(
+            f'--amp works with OptimWrapper alone, and {request.cfg.filename} has {name}: leave '
+            "out --amp, or set optim_wrapper.type to 'OptimWrapper'"
+        )
+    elif get_device() == 'cpu':
+        sys.stderr.write(
+            f'--amp: there is no GPU here, so that training computes in bfloat16 ({BF16})\n'
+        )
+        _replace_amp(request, f'optim_wrapper.type={BF16}')
+    elif not isinstance(wrapper.type, str):  # MMSegmentation compares it with a text
+        _add_option(request, 'optim_wrapper.type=OptimWrapper')
+
+
+def _replace_amp(request: Request, option: str = '') -> None:
+    """Take ``--amp`` out, and put an option in its place."""
+    request.argv = [each for each in request.argv if each != '--amp']
+    if option:
+        _add_option(request, option)
+
+
+def _add_option(request: Request, option: str) -> None:
+    """Add to ``--cfg-options``, which may be given once or several times."""
+    request.options.append(option)
+    request.cfg.merge_from_dict(dict([option.split('=', maxsplit=1)]))
+    request.argv += ['--cfg-options', option]

@@ -1,0 +1,49 @@
+"""Test-time augmentation that averages probabilities, for heads with one output channel too."""
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models import SegTTAModel
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import nn
+
+from ...datasets.errors import DataError
+from ...ops.label_rule import LabelRule
+
+
+@MODELS.register_module()
+class ProbabilityTTAModel(SegTTAModel):
+    """MMSegmentation's ``SegTTAModel``, which is right for a single output channel as well.
+
+    Of a head with one output channel, MMSegmentation's ``predict`` returns the probability of class
+    1 where it returns logits otherwise, and ``SegTTAModel`` takes the sigmoid of it again: all that
+    results lies between 0.5 and 0.73, so that every pixel exceeds a threshold below 0.5. Here the
+    probabilities themselves are averaged. For more channels the two classes are the same.
+    """
+
+    def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
+        """Merge the predictions for the augmented versions of each image.
+
+        Args:
+            data_samples_list: For each image the predictions of its versions.
+        """
+        rule = LabelRule.of(self.module)
+        merged = super().merge_preds(data_samples_list)
+        if rule.channels == 1:
+            for sample, versions in zip(merged, data_samples_list, strict=True):
+                mean = torch.stack([each.seg_logits.data for each in versions]).mean(dim=0)
+                sample.set_data(dict(pred_sem_seg=PixelData(data=rule.above(mean))))
+        return merged
+
+
+def check_tta(model: nn.Module) -> None:
+    """Refuse test-time augmentation that takes the sigmoid of a probability.
+
+    Raises:
+        DataError: If the model is MMSegmentation's ``SegTTAModel`` with one output channel.
+    """
+    if type(model) is SegTTAModel and LabelRule.of(model.module).channels == 1:
+        raise DataError(
+            'SegTTAModel takes the sigmoid of a head with one output channel twice, so that its '
+            "labels are wrong: set tta_model=dict(type='ProbabilityTTAModel') in the config"
+        )

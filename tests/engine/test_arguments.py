@@ -1,0 +1,112 @@
+"""What a tool is asked for, before it is run."""
+
+import pytest
+from mmengine.config import Config
+
+from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.engine import arguments
+from mmseg_attn.engine.arguments import read_request
+
+TEXT = """
+model = dict(type='EncoderDecoder')
+optim_wrapper = dict(type='{}', optimizer=dict(type='SGD', lr=0.1))
+train_dataloader = dict(batch_size=2)
+"""
+LAZY = """
+from mmengine.optim import OptimWrapper
+optim_wrapper = dict(type=OptimWrapper)
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    def config(text: str) -> str:
+        (tmp_path / 'x.py').write_text(text)
+        return str(tmp_path / 'x.py')
+
+    return config
+
+
+@pytest.fixture
+def device(monkeypatch):
+    return lambda name: monkeypatch.setattr(arguments, 'get_device', lambda: name)
+
+
+def test_nothing_is_changed_without_need(config):
+    argv = [config(TEXT.format('OptimWrapper')), '--work-dir', 'w', '--resume']
+    request = read_request('train.py', argv)
+    assert request.argv == argv
+    assert request.options == []
+    assert request.cfg.train_dataloader.batch_size == 2
+
+
+@pytest.mark.parametrize('text', [TEXT.format('OptimWrapper'), LAZY], ids=['text', 'pure Python'])
+def test_mixed_precision_without_a_gpu_is_bfloat16(config, device, capsys, text):
+    device('cpu')
+    file = config(text)
+    request = read_request('train.py', [file, '--amp', '--work-dir', 'w'])
+    expected = ['--cfg-options', 'optim_wrapper.type=mmseg.BF16OptimWrapper']
+    assert request.argv == [file, '--work-dir', 'w', *expected]
+    assert 'there is no GPU here' in capsys.readouterr().err
+
+
+def test_with_a_gpu_it_is_left_to_mmsegmentation(config, device):
+    device('cuda')
+    argv = [config(TEXT.format('OptimWrapper')), '--amp']
+    assert read_request('train.py', argv).argv == argv
+    lazy = [config(LAZY), '--amp', '--cfg-options', 'optim_wrapper.x=1']
+    expected = [*lazy, '--cfg-options', 'optim_wrapper.type=OptimWrapper']
+    lazy[-1] = expected[3] = 'optim_wrapper.accumulative_counts=2'
+    assert read_request('train.py', lazy).argv == expected
+
+
+def test_bfloat16_is_mixed_precision_already(config, device):
+    device('cuda')
+    file = config(TEXT.format('mmseg.BF16OptimWrapper'))
+    assert read_request('train.py', [file, '--amp']).argv == [file]
+
+
+def test_what_cannot_work_is_refused(config, device):
+    device('cpu')
+    file = config(TEXT.format('AmpOptimWrapper'))
+    for words in ([file], [file, '--amp']):
+        with pytest.raises(DataError, match=r'computes on a GPU only, .*\.BF16OptimWrapper'):
+            read_request('train.py', words)
+    assert read_request('test.py', [file, 'x.pth']).cfg is not None
+    device('cuda')
+    with pytest.raises(DataError, match=r'--amp works with OptimWrapper alone, and .* has ApexOp'):
+        read_request('train.py', [config(TEXT.format('ApexOptimWrapper')), '--amp'])
+
+
+def test_options_are_checked_wherever_they_stand(config):
+    file = config(TEXT.format('OptimWrapper'))
+    wrong = 'train_dataloader.batch_sze=3'
+    for words in (
+        [file, '--cfg-options', wrong],
+        ['--cfg-options', 'train_dataloader.batch_size=3', wrong, '--resume', file],
+        [file, '--cfg-options', wrong, '--cfg-options', 'train_dataloader.batch_size=3'],
+    ):
+        with pytest.raises(DataError, match=r'did you mean train_dataloader\.batch_size'):
+            read_request('train.py', words)
+    right = [file, 'x.pth', '--show', '--cfg-options', 'train_dataloader.batch_size=3']
+    request = read_request('test.py', right)
+    assert request.argv == right
+    assert request.cfg.train_dataloader.batch_size == 3
+
+
+@pytest.mark.parametrize('argv', [[], ['--help'], ['nothing.py'], ['--cfg-options']])
+def test_what_the_tool_says_itself_is_left_to_it(argv):
+    request = read_request('train.py', argv)
+    assert (request.argv, request.cfg) == (argv, None)
+
+
+def test_a_config_that_raises_is_left_to_the_tool(config):
+    assert read_request('train.py', [config('raise OSError')]).cfg is None
+
+
+def test_the_config_is_read_as_the_tool_reads_it(config):
+    file = config(TEXT.format('OptimWrapper'))
+    found = read_request('train.py', [file, '--cfg-options', 'train_dataloader.batch_size=5'])
+    expected = Config.fromfile(file)
+    expected.merge_from_dict({'train_dataloader.batch_size': 5})
+    assert found.cfg.pretty_text == expected.pretty_text

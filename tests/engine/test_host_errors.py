@@ -1,0 +1,97 @@
+"""Errors of the host that a user has caused, as the host raises them."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from mmseg_attn.engine.host_errors import sentence
+
+HEAD = dict(type='UNetHead', in_channels=[2, 4], num_classes=2)
+MODEL = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(type='SegDataPreProcessor'),
+    backbone=dict(type='UNetEncoder', channels=[2, 4]),
+    decode_head=HEAD,
+)
+
+
+def told(call, *args, cfg: dict | None = None, options: list[str] | None = None, **kwargs) -> str:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        call(*args, **kwargs)
+    return sentence(caught.value, Config(cfg or {}), options or [])
+
+
+def batch(*sizes: tuple[int, int]) -> dict:
+    samples = [SegDataSample(metainfo=dict(ori_shape=size, img_shape=size)) for size in sizes]
+    return dict(inputs=[torch.zeros(3, *size) for size in sizes], data_samples=samples)
+
+
+def test_images_of_several_sizes():
+    model = MODELS.build(MODEL)
+    found = told(model.test_step, batch((8, 8), (8, 12)))
+    assert 'differ in size' in found
+    assert 'set batch_size of val_dataloader and test_dataloader to 1' in found
+
+
+def test_a_training_without_a_size_to_pad_to():
+    model = MODELS.build(MODEL)
+    found = told(model.data_preprocessor, batch((8, 8), (8, 12)), training=True)
+    assert 'set its size, such as (512, 512), or its size_divisor' in found
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_mixed_precision_without_a_gpu():
+    weights = [torch.nn.Parameter(torch.zeros(1))]
+    found = told(AmpOptimWrapper, optimizer=torch.optim.SGD(weights, lr=0.1))
+    assert 'mmseg.BF16OptimWrapper' in found
+
+
+def test_an_option_that_nothing_takes():
+    model = dict(MODEL, decode_head=dict(HEAD, num_clases=3))
+    option = 'model.decode_head.num_clases=3'
+    found = told(MODELS.build, model, cfg=dict(model=model), options=[option])
+    assert found.startswith(f'--cfg-options {option}: ')
+    assert found.endswith('takes no num_clases; did you mean num_classes?')
+
+
+def test_a_key_of_the_config_that_nothing_takes(tmp_path):
+    model = dict(MODEL, decode_head=dict(HEAD, sample='OHEM'))
+    (tmp_path / 'x.py').write_text(f'model = {model}')
+    cfg = Config.fromfile(tmp_path / 'x.py')
+    with pytest.raises(TypeError) as caught:
+        MODELS.build(cfg.model)
+    found = sentence(caught.value, cfg, [])
+    assert found.startswith(f'{tmp_path}/x.py sets sample, which ')
+    assert found.endswith('does not take; did you mean sampler?')
+
+
+def test_a_type_that_is_not_registered():
+    found = told(MODELS.build, dict(type='UNetHaed'))
+    assert found.startswith("type='UNetHaed' is not registered as a model: correct the name")
+
+
+@pytest.mark.parametrize('key', ['norm_cfg', 'neck'])
+def test_a_part_without_a_type(key):
+    model = dict(MODEL, neck=dict(tpye='DABottleneck'))
+    if key == 'norm_cfg':
+        model = dict(MODEL, backbone=dict(MODEL['backbone'], norm_cfg=dict(tpye='BN')))
+    assert 'has no type: add it, or correct the spelling' in told(MODELS.build, model)
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        TypeError("__init__() got an unexpected keyword argument 'inner'"),  # not of the config
+        TypeError('unsupported operand'),
+        AssertionError('something of ours'),
+        AssertionError(),
+        KeyError('mean'),
+        RuntimeError('CUDA error: device-side assert triggered'),
+    ],
+)
+def test_all_else_is_a_defect(error):
+    assert sentence(error, Config(dict(outer=1)), ['outer=1']) == ''
+    assert sentence(error, None, []) == ''
