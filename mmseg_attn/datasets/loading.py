@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 from mmcv.transforms import LoadAnnotations
 from mmengine import fileio
+from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 from PIL import UnidentifiedImageError
 
-from .conversion import ConversionError, explain, read_images
+from .conversion import ConversionError, explain, read_image, read_images
 from .errors import DataError
+from .transforms import LoadStrictAnnotations
 
 
 def apply_loaders(loaders: Sequence[Callable[[dict], dict]], results: dict) -> dict:
@@ -32,7 +35,37 @@ def apply_loaders(loaders: Sequence[Callable[[dict], dict]], results: dict) -> d
             if path is None or (isinstance(error, OSError) and error.errno is not None):
                 raise
             raise explain(error, path) from error
+        if isinstance(load, LoadAnnotations):
+            check_width(load, path)
     return results
+
+
+def check_width(load: Callable[[dict], dict], path: str | None) -> None:
+    """Compare the labels in a mask with the 8 bits that MMSegmentation's loader keeps of them.
+
+    Args:
+        load: The transform that loads it; our own strict one looks itself.
+        path: The mask.
+
+    Raises:
+        DataError: If a label is above 255, below 0 or no whole number.
+    """
+    host = isinstance(load, HostAnnotations) and not isinstance(load, LoadStrictAnnotations)
+    if path is None or not host or not Path(path).is_file():
+        return
+    try:
+        labels = read_image(Path(path).read_bytes(), name=path, formats=None).pixels
+    except ConversionError:  # the host has read it, in its way
+        return
+    if labels.dtype in (bool, np.uint8):
+        return
+    with np.errstate(invalid='ignore'):
+        changed = labels[labels != labels.astype(np.uint8)]
+    if changed.size:
+        raise DataError(
+            f'{path} holds the label {changed.flat[0]:g}, of which {type(load).__name__} keeps 8 '
+            'bits: number the classes from 0 to 254'
+        )
 
 
 def find_fault(info: dict, backend_args: dict | None = None) -> ConversionError | None:

@@ -26,6 +26,7 @@ PLAIN = {
     (RGB, (8, 8, 8, 8), UINT, (1,)),
     (RGB, (8, 8, 8, 8), UINT, (2,)),
     (PALETTE, (8,), UINT, ()),
+    (YCBCR, (8, 8, 8), UINT, ()),  # of JPEG, which the decoder turns into RGB
 }
 
 
@@ -79,6 +80,8 @@ def is_plain(data: bytes) -> bool:
         DEPTH: (1,),
     }
     kind = tags.get(PHOTOMETRIC), bits, form[0], extra
+    if kind[0] == YCBCR:
+        usual[COMPRESSION] = (7,)
     return (
         alone
         and kind in PLAIN
