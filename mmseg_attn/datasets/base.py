@@ -1,18 +1,21 @@
 """What the data sets of this package share: a clear word when their files are not there."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine import fileio
 from mmseg.datasets import BaseSegDataset
 
 from .errors import DataError
+from .loading import find_fault
 
 
 class PreparedSegDataset(BaseSegDataset):
     """A ``BaseSegDataset`` that says how to get the files it misses.
 
     MMSegmentation stops with an assertion when a split file is missing, goes on silently with no
-    image when it is empty, and meets a missing image or label in the middle of the training.
+    image when it is empty, and meets a missing image or label in the middle of the training. A
+    file that cannot be decoded ends a training with what its decoder says.
     """
 
     PREPARATION: str = ''  # what the user does to get the data, in the imperative
@@ -61,6 +64,22 @@ class PreparedSegDataset(BaseSegDataset):
                 if alone:
                     raise missing(f'image of {min(alone)}')
         return data_list
+
+    def prepare_data(self, idx: int) -> Any:
+        """Send an image through the pipeline.
+
+        Raises:
+            DataError: If its file or that of its mask is damaged, not supported or too large.
+        """
+        try:
+            return super().prepare_data(idx)
+        except DataError:
+            raise
+        except Exception as error:  # decoders raise nearly anything
+            fault = find_fault(self.get_data_info(idx), self.backend_args)
+            if fault is None:
+                raise
+            raise fault from error
 
     def _read(self, split: Path) -> str:
         try:

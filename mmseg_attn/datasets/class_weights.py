@@ -13,8 +13,8 @@ import numpy as np
 from mmcv.transforms import LoadAnnotations
 from mmseg.datasets import BaseSegDataset
 
-from .conversion import explain
 from .errors import DataError
+from .loading import apply_loaders
 from .nested_datasets import nested_datasets
 
 IGNORE = 255
@@ -53,15 +53,7 @@ def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarra
             'and the ignored label: merge some of them'
         )
     for i in indices:
-        results = dataset.get_data_info(i)
-        path = results['seg_map_path']
-        try:
-            for load in loaders:
-                results = load(results)
-        except DataError:
-            raise
-        except Exception as error:  # decoders raise nearly anything
-            raise explain(error, path) from error
+        results = apply_loaders(loaders, dataset.get_data_info(i))
         row = np.bincount(results['gt_seg_map'].ravel(), minlength=IGNORE + 1)
         if row[classes:IGNORE].any():
             label = classes + int(row[classes:IGNORE].argmax())

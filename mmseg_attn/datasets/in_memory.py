@@ -9,6 +9,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
+from .loading import apply_loaders
 from .nested_datasets import nested_datasets
 
 GIB = 2**30
@@ -50,6 +51,7 @@ class Recall(LoadAnnotations):
 
     Raises:
         MemoryError: if that is too little.
+        DataError: if a file cannot be loaded.
     """
 
     def __init__(self, dataset: BaseDataset, loaders: list, *, limit: int) -> None:
@@ -57,9 +59,7 @@ class Recall(LoadAnnotations):
         self.loaders = loaders
         content, self.ends = bytearray(), [0]
         for index in range(len(dataset)):
-            results = dataset.get_data_info(index)
-            for load in loaders:
-                results = load(results)
+            results = apply_loaders(loaders, dataset.get_data_info(index))
             content += pickle.dumps(results, protocol=5)
             self.ends.append(len(content))
             if len(content) > limit:

@@ -11,6 +11,7 @@ from ..datasets.conversion import DecodedImage, UnsupportedError
 
 # The mean difference, of 255, within which decoders of JPEG and conversions to gray agree
 TOLERANCE = 2.0
+BRIGHT = 0.98  # of the pixels, whose gray value lies between the values of the three colors
 
 
 class ConfigLoader:
@@ -91,12 +92,22 @@ class ConfigLoader:
                 return True  # loaders blend or drop it, each in its way
             if loaded.shape == expected.shape and _same(loaded, expected):
                 return True
+            if self.color_type == 'grayscale' and channels(pixels) == 3 and loaded.ndim == 2:
+                return loaded.dtype == pixels.dtype == np.uint8 and _is_brightness(loaded, pixels)
         return False
 
 
 def channels(image: np.ndarray) -> int:
     """Number of channels of an image (H, W) or (H, W, C)."""
     return 1 if image.ndim == 2 else image.shape[2]
+
+
+def _is_brightness(gray: np.ndarray, color: np.ndarray) -> bool:
+    """Whether gray values are brightnesses of colors, by whatever weights and gamma."""
+    if gray.shape != color.shape[:2]:
+        return False
+    inside = (gray >= color.min(axis=2) - TOLERANCE) & (gray <= color.max(axis=2) + TOLERANCE)
+    return bool(inside.mean() >= BRIGHT)
 
 
 def _same(loaded: np.ndarray, expected: np.ndarray) -> bool:

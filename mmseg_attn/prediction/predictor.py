@@ -29,6 +29,7 @@ from .windows import WindowCount
 
 Key = TypeVar('Key')
 OVERLAP = 4  # windows share one part in so many with the next
+FAR = 10  # standard deviations
 # What a model says of images that it cannot take, and PyTorch of too little memory
 REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
 
@@ -55,6 +56,7 @@ class Predictor:
         rule: How the model's logits become labels.
         windows: Counts the windows of the images at work.
         shrunk: Number of images larger than the window that the pipeline made to fit into it.
+        far: Number of images whose mean is far from that of the preprocessor.
 
     Raises:
         ConversionError: If the config or the device cannot be used.
@@ -85,7 +87,7 @@ class Predictor:
         self.color_type = self.loader.color_type
         self.pipeline = Compose([_from_memory(steps[0]), *steps[1:]])
         self.window = window
-        self.shrunk = 0
+        self.shrunk = self.far = 0
         self.dataset = class_of(dataset, DATASETS)
 
         self.model = init_model(cfg, device='cpu')
@@ -96,6 +98,7 @@ class Predictor:
         self.label_type = _label_type(len(self.classes))
         self.channels = _channels(self.model)
         self.windows = WindowCount(self.model)
+        self.preprocessor = self.model.data_preprocessor
         if tta:
             self.model = MODELS.build(dict(cfg.tta_model, module=self.model))
             check_tta(self.model)
@@ -140,8 +143,19 @@ class Predictor:
                 f'({self.loader}), but the model takes {self.channels}: give images like those '
                 'that it was trained on'
             )
+        self.far += self._is_far(item)
         if self.window and not _fits_into(image.shape[:2], self.window):
             self.shrunk += _fits_into(size, self.window)
+
+    def _is_far(self, item: dict) -> bool:
+        """Whether values are unlike those whose mean and deviation the preprocessor has."""
+        inputs = item['inputs']
+        inputs = inputs[0] if isinstance(inputs, list) else inputs
+        preprocessor = self.preprocessor
+        if getattr(preprocessor, 'mean', None) is None:
+            return False
+        mean, deviation = preprocessor.mean.mean().cpu(), preprocessor.std.mean().cpu()
+        return bool(abs(inputs.float().mean() - mean) > FAR * deviation)
 
     def _predict(self, keys: list[Key], batch: list[dict]) -> list[np.ndarray | Exception]:
         self.windows.start(keys[0], _shapes(batch[0]))

@@ -4,6 +4,7 @@ Print resolutions, such as the 72 or 300 dots per inch in PNG, JPEG and most TIF
 about what the image shows and are not used.
 """
 
+import html
 import math
 import re
 from typing import Any
@@ -32,7 +33,7 @@ X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, CENTIMETER = 282, 283, 296, 3
 def tiff_area(data: bytes) -> float | None:
     """Square millimeters, as OME or ImageJ say in the description or the tags per centimeter."""
     tags, _ = first_tags(data)
-    text = description(tags)
+    text = html.unescape(description(tags))
     if '<OME' in text:
         found = dict(re.findall(r'\b(PhysicalSize[XY](?:Unit)?)="([^"]*)"', text))
         units = [found.get(f'PhysicalSize{axis}Unit', 'µm').lower() for axis in 'XY']

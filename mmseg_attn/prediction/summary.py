@@ -80,6 +80,12 @@ def doubts(
             f'{counted(report.medical, "NIfTI or DICOM file")} for a model that was trained on '
             f'other images ({predictor.dataset.__name__}): look at overlays/ before you use masks/'
         )
+    if getattr(predictor, 'far', 0):
+        found.append(
+            f'{counted(predictor.far, "image")} with values far from mean and std of '
+            'data_preprocessor: the model was trained on others; convert the files to the range of '
+            'the training images'
+        )
     share = results.pixels.max() / results.pixels.sum()
     if share > ALMOST_ALL and len(results.classes) > 1:
         found.append(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..visualization.drawable import loads_bgr
 from .evaluation import Evaluation, Predicted
 from .pictures import colour_of_mistakes, coloured, errors, fit, hexadecimal, image_of, png
 from .result import GroupResult
@@ -87,7 +88,7 @@ def _case(kind: str, path: str, score: float, found: Sequence[tuple[GroupResult,
     _, evaluation, predicted = found[0][1]
     item = evaluation.dataset[predicted.index]
     truth = item['data_samples'].gt_sem_seg.data.squeeze(0).numpy()
-    image = fit(image_of(item), truth.shape)
+    image = fit(image_of(item, bgr=loads_bgr(evaluation.dataset)), truth.shape)
     drawn = coloured(truth, evaluation.palette, image)
     shares = _shares(predicted.counts.sum(axis=1), evaluation.classes)
     given = (

@@ -1,6 +1,7 @@
 """What the best checkpoint of a run makes of its validation or test set."""
 
 import copy
+import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Predicted:
         path: Its file.
         index: Its number in the data set.
         counts: Pixels of every pair of a true and a predicted class, a row per true class.
-        labels: The predicted labels (H, W), uint8 and packed.
+        labels: The predicted labels (H, W), uint8 or uint16 and packed.
         shape: Height and width.
     """
 
@@ -52,7 +53,9 @@ class Predicted:
 
     def unpacked(self) -> np.ndarray:
         """The predicted labels (H, W)."""
-        return np.frombuffer(zlib.decompress(self.labels), np.uint8).reshape(self.shape)
+        content = zlib.decompress(self.labels)
+        kind = np.uint8 if len(content) == math.prod(self.shape) else np.uint16
+        return np.frombuffer(content, kind).reshape(self.shape)
 
 
 @dataclass
@@ -141,7 +144,8 @@ def _predicted(sample: Any, index: int, classes: int) -> Predicted:
 
 def pack(labels: np.ndarray) -> bytes:
     """Labels (H, W) in little memory."""
-    return zlib.compress(labels.astype(np.uint8).tobytes(), level=1)
+    kind = np.uint8 if labels.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
+    return zlib.compress(labels.astype(kind).tobytes(), level=1)
 
 
 def _last_line(error: Exception) -> str:

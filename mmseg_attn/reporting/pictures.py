@@ -14,10 +14,11 @@ DISTINCT = 90  # least distance of two colours in RGB
 PALE = 0.35  # how much of the image is left behind the errors
 
 
-def image_of(item: dict) -> np.ndarray:
+def image_of(item: dict, *, bgr: bool = True) -> np.ndarray:
     """The image that a pipeline has packed, (H, W, 3) in RGB and 8 bits; of many channels three."""
     inputs = item['inputs'].numpy()
-    image = np.moveaxis(inputs[:3] if len(inputs) > 2 else inputs[:1], 0, -1)[..., ::-1]
+    image = np.moveaxis(inputs[:3] if len(inputs) > 2 else inputs[:1], 0, -1)
+    image = image[..., ::-1] if bgr else image
     if image.dtype != np.uint8:
         low, high = float(image.min()), float(image.max())
         image = ((image - low) * (255 / (high - low or 1))).astype(np.uint8)

@@ -1,8 +1,12 @@
 """Turn any image into one that can be drawn."""
 
+from typing import Any
+
 import numpy as np
+from mmcv.transforms import LoadImageFromFile
 
 from ..datasets.conversion.intensities import to_bytes
+from ..datasets.nested_datasets import nested_datasets
 
 
 def drawable(image: np.ndarray, *, bgr: bool = False) -> np.ndarray:
@@ -26,3 +30,15 @@ def drawable(image: np.ndarray, *, bgr: bool = False) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     return to_bytes(image, (float(image.min()), float(image.max())))
+
+
+def loads_bgr(dataset: Any) -> bool:
+    """Whether a dataset loads colors as BGR, as all decoders but ``tifffile`` do."""
+    transforms = [
+        loader
+        for each in nested_datasets(dataset)
+        for transform in getattr(getattr(each, 'pipeline', None), 'transforms', ())
+        for loader in getattr(transform, 'loaders', [transform])  # of what is kept in memory
+    ]
+    images = [each for each in transforms if isinstance(each, LoadImageFromFile)]
+    return all(each.imdecode_backend != 'tifffile' for each in images)

@@ -10,6 +10,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 from PIL import Image
 
+from mmseg_attn.datasets.errors import DataError
+
 CITYSCAPES = 'CITYSCAPES_ROOT and run csCreateTrainIdLabelImgs'
 REMEDIES = {  # what the message of each config's data set says
     'cityscapes': CITYSCAPES,
@@ -126,3 +128,21 @@ def test_images_alone_need_no_labels(load, name, folder, count):
 def test_lazy_init_needs_no_files(load):
     dataset = DATASETS.build(dict(load('knee_mri'), ann_file='nothing.txt', lazy_init=True))
     assert dataset.metainfo['classes'] == CLASSES['knee_mri']
+
+
+@pytest.mark.parametrize('length', [0, 200])
+@pytest.mark.parametrize('key', ['img_path', 'seg_map_path'])
+def test_a_damaged_file_ends_a_training_in_one_sentence(load, key, length):
+    dataset = DATASETS.build(load('drosophila'))
+    path = Path(dataset.get_data_info(0)[key])
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(DataError, match=f'{path.name} is truncated or damaged') as caught:
+        dataset[0]
+    assert '\n' not in str(caught.value)
+
+
+def test_what_is_no_fault_of_a_file_keeps_its_error(load):
+    dataset = DATASETS.build(load('drosophila'))
+    dataset.pipeline.transforms.append(lambda results: {}['no key'])
+    with pytest.raises(KeyError, match='no key'):
+        dataset[0]

@@ -1,4 +1,6 @@
 import copy
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,3 +140,12 @@ def test_a_pipeline_without_loading_at_its_start_is_refused(cfg):
 def test_what_comes_out_can_be_collated(cfg):
     dataset = kept(cfg)
     assert len(pseudo_collate([dataset[0], dataset[1]])['inputs']) == 2
+
+
+def test_a_file_that_cannot_be_loaded_is_named(cfg, tmp_path):
+    root = shutil.copytree(cfg['data_root'], tmp_path / 'data')
+    cfg = dict(cfg, data_root=str(root))
+    path = Path(DATASETS.build(cfg).get_data_info(1)['img_path'])
+    path.write_bytes(b'')
+    with pytest.raises(ValueError, match=f'{path.name} is truncated or damaged'):
+        kept(cfg)

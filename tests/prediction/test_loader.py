@@ -1,5 +1,8 @@
 """What the loader of a config gives of a file, or would give."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -119,3 +122,19 @@ def test_orientation_is_as_the_loader_has_it(tmp_path, color_type, orientation):
     loaded = made(color_type=color_type).load(path, image)
     turned = orientation == 6 and color_type == 'color'
     assert loaded.shape == ((36, 48, 3) if turned else (48, 36, 3))
+
+
+def test_gray_of_colors_may_follow_the_gamma_of_the_file(tmp_path):
+    """OpenCV turns colors gray by the brightness that the gamma of a PNG gives them."""
+    Image.fromarray(COLOR).save(tmp_path / 'a.png')
+    data = (tmp_path / 'a.png').read_bytes()
+    body = b'gAMA' + struct.pack('>I', 45455)
+    chunk = struct.pack('>I', 4) + body + struct.pack('>I', zlib.crc32(body))
+    (tmp_path / 'b.png').write_bytes(data[:33] + chunk + data[33:])
+    loader = made(color_type='grayscale')
+    (image,) = read_images((tmp_path / 'b.png').read_bytes(), name='b.png')
+    loaded = loader.load(tmp_path / 'b.png', image)
+    np.testing.assert_array_equal(loaded, cv2.imread(str(tmp_path / 'b.png'), cv2.IMREAD_GRAYSCALE))
+    half = ConfigLoader(LoadHalf(lambda gray: gray // 2, color_type='grayscale'))
+    with pytest.raises(UnsupportedError, match='makes 1 channels of uint8 with other values'):
+        half.load(tmp_path / 'a.png', image)

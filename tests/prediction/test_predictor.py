@@ -239,6 +239,14 @@ def test_channels_that_the_model_does_not_take_are_one_sentence(config, checkpoi
     )
 
 
+@pytest.mark.parametrize(('value', 'far'), [(0, 0), (255, 0), (600, 0), (700, 1), (60000, 1)])
+def test_values_far_from_those_of_the_training_are_counted(config, checkpoint, value, far):
+    """Mean 128.6 and standard deviation 54.7."""
+    predictor = Predictor(config(), checkpoint)
+    only(predictor([('x', np.full((9, 9), value, np.float32))]))
+    assert predictor.far == far
+
+
 def test_a_window_that_the_pipeline_leaves_without_effect_is_counted(config, checkpoint, grey):
     def resized(size, window):
         cfg = config()

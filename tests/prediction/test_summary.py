@@ -110,6 +110,13 @@ def test_a_window_without_effect():
     )
 
 
+def test_values_unlike_those_of_the_training():
+    predictor = model()
+    predictor.far = 1
+    (doubt,) = doubts(made(None), results(50, 50), predictor, option=None)
+    assert doubt.startswith('1 image with values far from mean and std of data_preprocessor: the')
+
+
 def test_one_class_nearly_everywhere():
     (doubt,) = doubts(made(None), results(3, 997), model(), option=None)
     assert doubt.startswith('99.7% of all pixels are light: unless you expect that, look at')

@@ -2,12 +2,18 @@
 """Spoil files by chance and give them to the converters, the data sets and the checkpoint loader.
 
     python tests/reliability/fuzz.py [--files 2400] [--seed 0] [--limit 20] [--only NAME]
+    python tests/reliability/fuzz.py --unusual 1000 [--seed 0] [--only NAME]
 
 Each file must be taken or be refused with one of our own errors, within the time limit, with
 nothing written outside the target folder (every file that Python opens for writing is watched, and
 every process and connection), nothing left in it after a refusal, and no crash. What is not so is
 printed with its traceback, and its folder is kept. Exit code 1 then. First, each is given a sound
 file, which it must take.
+
+With ``--unusual``, files are valid and unusual instead: TIFF over its tags, DICOM over its fields,
+NIfTI over its headers, PNG over its color types. predict.py's mask must be that of the pixels that
+an independent reader reads, or the file must be refused in a sentence that does not call it
+damaged.
 """
 
 import argparse
@@ -21,10 +27,11 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 for _name in ('tests', 'tools'):  # whatever other packages have these names
@@ -145,6 +152,45 @@ class Worker:
         return 'defect'
 
 
+def judge_unusual(folder: Path, number: int, *, seed: int, only: str) -> NoReturn:
+    """Predict valid files and compare the masks with those of what others read."""
+    from tests.reliability.judging import LOADERS, Judge
+    from tests.reliability.unusual import MAKERS, make
+
+    with open(os.devnull, 'w') as null, redirect_stdout(null), redirect_stderr(null):
+        judge = Judge(folder)
+    box = folder / 'box'
+    box.mkdir()
+    names, counts, models = [name for name in MAKERS if only in name], Counter(), list(LOADERS)
+    for i in progress(range(number), 'judging'):
+        name, chance = names[i % len(names)], random.Random(f'{seed} {i}')
+        file = make(name, f'{seed} {i}', box)
+        model, windowed = chance.choice(models), chance.random() < 0.7
+        try:
+            result, text = judge(file, model, windowed=windowed)
+        except Exception:
+            result, text = 'defect', traceback.format_exc()
+        counts[name, result] += 1
+        if result == 'defect':
+            kept = folder / f'defect-{i}{"".join(file.path.suffixes)}'
+            shutil.copy(file.path, kept)
+            print(f'\n{kept} for {model}, windowed={windowed}: {text}\n  {file.words}', flush=True)
+    print_table(names, counts, ('right', 'refused', 'defect'))
+    if not any(result == 'defect' for _, result in counts):
+        shutil.rmtree(folder)
+        sys.exit(0)
+    sys.exit(1)
+
+
+def print_table(names: Sequence[str], counts: Counter, kinds: tuple[str, str, str]) -> None:
+    """Print how often each ended how."""
+    print(f'{"":34}{"files":>8}' + ''.join(f'{kind:>9}' for kind in kinds))
+    rows = {name: [counts[name, kind] for kind in kinds] for name in names}
+    rows['all'] = [sum(column) for column in zip(*rows.values(), strict=True)]
+    for name, row in rows.items():
+        print(f'{name:34}{sum(row):8}' + ''.join(f'{count:9}' for count in row))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -153,11 +199,14 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--limit', type=float, default=20, help='seconds of computing per file')
     parser.add_argument('--only', default='', help='part of the name of the targets')
+    parser.add_argument('--unusual', type=int, help='try so many valid files instead')
     args = parser.parse_args()
     torch.set_num_threads(1)
     gc.freeze()  # MMEngine collects garbage with every data set
     init_default_scope('mmseg')
     folder = Path(tempfile.mkdtemp(prefix='fuzz-'))
+    if args.unusual:
+        judge_unusual(folder, args.unusual, seed=args.seed, only=args.only)
     with open(os.devnull, 'w') as null, redirect_stdout(null), redirect_stderr(null):
         targets = [each for each in make_targets(folder) if args.only in each.name]
     feeder = Worker(targets, folder, args.limit)
@@ -174,16 +223,11 @@ def main() -> None:
             kept = folder / f'defect-{i}'
             shutil.copytree(folder / 'box', kept, symlinks=True)
             print(f'\n{targets[index].name}, see {kept}: {text}', flush=True)
-    print(f'{"":34}{"files":>8}{"refused":>9}{"taken":>8}{"defects":>9}')
-    kinds = ('refused', 'taken', 'defect')
-    for name in [target.name for target in targets]:
-        row = [counts[name, kind] for kind in kinds]
-        print(f'{name:34}{sum(row):8}{row[0]:9}{row[1]:8}{row[2]:9}')
-    row = [sum(counts[target.name, kind] for target in targets) for kind in kinds]
-    print(f'{"all":34}{sum(row):8}{row[0]:9}{row[1]:8}{row[2]:9}')
-    if not row[2]:
+    print_table([target.name for target in targets], counts, ('refused', 'taken', 'defect'))
+    defects = any(result == 'defect' for _, result in counts)
+    if not defects:
         shutil.rmtree(folder)
-    sys.exit(bool(row[2]))
+    sys.exit(defects)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,7 @@
 """Short runs of the two commands whose long ones are in docs/reliability.md."""
 
+import pytest
+
 from tests.processes import run_script
 
 
@@ -18,3 +20,12 @@ def test_spoilt_files_are_taken_or_refused():
     out = run('fuzz', '--files', '60', '--seed', '7')
     assert out.splitlines()[-1].split()[:2] == ['all', '60']
     assert out.splitlines()[-1].split()[-1] == '0'
+
+
+def test_valid_and_unusual_files_are_right_or_refused():
+    for name in ('imagecodecs', 'imageio', 'nibabel', 'pydicom', 'tifffile'):
+        pytest.importorskip(name, reason=f'needs {name}, which reads what our readers have read')
+    out = run('fuzz', '--unusual', '30', '--seed', '7')
+    files, right, _, defects = map(int, out.splitlines()[-1].split()[1:])
+    assert (files, defects) == (30, 0)
+    assert right > 10

@@ -180,3 +180,15 @@ def test_masks_that_cannot_be_loaded_are_named(data, monkeypatch):
     mask.write_bytes(mask.read_bytes()[:-30])
     with pytest.raises(ConversionError, match=r'annotations/1\.png is truncated or damaged'):
         run(data)
+
+
+def test_labels_beyond_8_bits_are_no_others(data):
+    labels = np.array(Image.open(data / 'annotations/1.png')).astype(np.uint16)
+    Image.fromarray(labels).save(data / 'annotations/1.png')
+    found = run(data)
+    for kind, values in expected().items():
+        assert found[kind] == pytest.approx(values, rel=1e-4)
+    labels[0, 0] = 256
+    Image.fromarray(labels).save(data / 'annotations/1.png')
+    with pytest.raises(ConversionError, match=r'1\.png holds the label 256, of which'):
+        run(data)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from mmseg.registry import DATASETS
+from PIL import Image
 
-from mmseg_attn.visualization.drawable import drawable
+from mmseg_attn.visualization.drawable import drawable, loads_bgr
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,25 @@ def test_the_range_of_other_values_is_drawn(kind):
 
 def test_one_value_is_drawn_as_black():
     assert not drawable(np.full((2, 2), 7.0)).any()
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow', 'tifffile'])
+@pytest.mark.parametrize('kept', [False, True], ids=['from files', 'in memory'])
+def test_the_order_of_colors_is_that_of_the_decoder(backend, kept, tmp_path):
+    kind = 'tif' if backend == 'tifffile' else 'png'
+    if backend == 'tifffile':
+        pytest.importorskip('tifffile')
+    Image.new('RGB', (4, 4), (1, 2, 3)).save(tmp_path / f'a.{kind}')
+    load = dict(type='LoadImageFromFile', imdecode_backend=backend)
+    dataset = dict(
+        type='BaseSegDataset',
+        data_root=str(tmp_path),
+        img_suffix=f'.{kind}',
+        data_prefix=dict(img_path=''),
+        pipeline=[load, dict(type='PackSegInputs')],
+    )
+    if kept:
+        dataset = dict(type='InMemoryDataset', dataset=dataset)
+    dataset = DATASETS.build(dict(type='RepeatDataset', times=2, dataset=dataset))
+    image = np.moveaxis(dataset[0]['inputs'].numpy(), 0, -1)
+    assert drawable(image, bgr=loads_bgr(dataset))[0, 0].tolist() == [1, 2, 3]

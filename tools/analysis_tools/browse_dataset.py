@@ -36,16 +36,14 @@ if __name__ == '__main__':
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
 from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
-from mmseg_attn.datasets.nested_datasets import nested_datasets
 from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.visualization import SegComparisonVisualizer
-from mmseg_attn.visualization.drawable import drawable
+from mmseg_attn.visualization.drawable import drawable, loads_bgr
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -61,11 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     number = min(args.number, len(dataset))
     indices = np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist()
     args.out.mkdir(parents=True, exist_ok=True)
-    bgr = not any(
-        getattr(transform, 'imdecode_backend', None) == 'tifffile'  # which gives RGB
-        for each in nested_datasets(dataset)
-        for transform in getattr(each, 'pipeline', Compose([])).transforms
-    )
+    bgr = loads_bgr(dataset)
     for i in progress(indices, 'drawing image'):
         item = dataset[i]
         sample = item['data_samples']

@@ -12,6 +12,7 @@ import numpy as np
 
 from .dicom_header import DicomHeader, number, read_header
 from .errors import TooLargeError, UnsupportedError, damaged
+from .kinds import kind_of
 from .libraries import library
 from .limits import check_size
 
@@ -122,6 +123,11 @@ def _dataset(path: Path, **options: Any) -> Any:
                 raise ValueError('it is no DICOM file')
             return file
     except Exception as error:  # on damaged input pydicom raises nearly anything
+        with path.open('rb') as start:
+            kind = kind_of(start.read(512))
+        if kind not in (None, 'DICOM'):
+            what = f'{path} is a {kind} file, no DICOM: name it as what it is'
+            raise UnsupportedError(what) from error
         raise damaged(path, error) from error
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ConversionError, TooLargeError, UnsupportedError, damaged
+from .kinds import kind_of
 from .libraries import library
 from .limits import MAX_IMAGE_VARIABLE, check_size, max_image_bytes
 
@@ -143,7 +145,13 @@ def _unzip(data: bytes, path: Path) -> bytearray:
 
 def _image(path: Path, data: bytes | bytearray) -> Any:
     nibabel = library('nibabel', 'NIfTI')
+    known = kind_of(bytes(data[:512]))
+    if known not in (None, 'NIfTI'):
+        raise UnsupportedError(f'{path} is a {known} file, no NIfTI: name it as what it is')
     kind = nibabel.Nifti2Image if data[:4] in NIFTI2 else nibabel.Nifti1Image
+    logger = logging.getLogger('nibabel.global')
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)  # what it says of headers comes as an error, too
     try:
         return kind.from_bytes(bytes(data))
     except Exception as error:  # on damaged input nibabel raises nearly anything
@@ -151,6 +159,8 @@ def _image(path: Path, data: bytes | bytearray) -> Any:
         if 'Valid slope' in text or 'not supported' in text or 'not recognized' in text:
             raise UnsupportedError(f'{path} has a header that is not read: {text}') from error
         raise damaged(path, error) from error
+    finally:
+        logger.setLevel(level)
 
 
 def _header(image: Any) -> NiftiHeader:

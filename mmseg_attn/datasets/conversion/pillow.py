@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from .decoded import DecodedImage
 from .errors import ConversionError, DamagedError, TooLargeError, UnsupportedError, damaged
+from .kinds import kind_of
 from .limits import check_size, max_image_bytes
 
 BYTES = {'I;16': 2, 'I;16B': 2, 'I;16L': 2, 'I': 4, 'F': 4}  # of a pixel of Pillow's; else 1 a band
@@ -24,20 +25,6 @@ JPEG = b'\xff\xd8\xff'
 PNG_DEPTH, PNG_COLOR = 24, 25  # where they stand
 DEFLATE = 1040  # the most bytes that one compressed byte can become
 LOSSLESS_JPEG = (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)  # frames that few decoders know
-STARTS = {
-    PNG: 'PNG',
-    JPEG: 'JPEG',
-    b'II*\0': 'TIFF',
-    b'MM\0*': 'TIFF',
-    b'II+\0': 'TIFF',
-    b'MM\0+': 'TIFF',
-    b'%PDF': 'PDF',
-    b'\x1f\x8b': 'gzip',
-    b'\x89HDF': 'HDF5',
-    b'\x93NUMPY': 'NumPy',
-    b'BZh': 'bzip2',
-    b'PK\x03\x04': 'zip',
-}
 
 
 def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | None) -> DecodedImage:
@@ -78,7 +65,7 @@ def _open(data: bytes, name: str | Path, formats: Sequence[str] | None) -> Image
         return Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError as error:
         wanted = ' or '.join(formats or ['image'])
-        known = next((kind for start, kind in STARTS.items() if data.startswith(start)), None)
+        known = kind_of(data)
         if known is None and formats is not None:
             with contextlib.suppress(UnidentifiedImageError), Image.open(io.BytesIO(data)) as other:
                 known = other.format

@@ -20,7 +20,17 @@ from .decoded import DecodedImage
 from .errors import ConversionError, TooLargeError, UnsupportedError, damaged
 from .libraries import library, numpy_kept
 from .limits import check_size
-from .tiff_tags import CMYK, GRAY, ORIENTATION, PALETTE, RGB, WHITE_IS_ZERO, YCBCR
+from .tiff_tags import (
+    CMYK,
+    GRAY,
+    ORIENTATION,
+    PALETTE,
+    RGB,
+    WHITE_IS_ZERO,
+    YCBCR,
+    first_tags,
+    is_stack,
+)
 
 NAMES = {4: 'a mask', 8: 'CIELAB', 9: 'ICCLAB', 10: 'ITULAB', 32803: 'raw sensor data (CFA)'}
 ALPHA = (1, 2)  # values of EXTRA
@@ -51,7 +61,7 @@ def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
     tifffile = library('tifffile', 'such TIFF')
     try:
         with _quiet(), tifffile.TiffFile(io.BytesIO(data)) as file:
-            parts = list(_parts(file, name))
+            parts = _parts(file, data, name)
             total = sum(math.prod(part.shape) * part.dtype.itemsize for part in parts)
             check_size(name, (total,), 1)
             images = []
@@ -78,12 +88,18 @@ def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
         raise damaged(name, error) from error
 
 
-def _parts(file: Any, name: str | Path) -> list[Any]:
+def _parts(file: Any, data: bytes, name: str | Path) -> list[Any]:
     """Return tifffile's pages or series that are images, in the order of the file."""
-    kind = file.series[0].kind.lower()
+    try:
+        kind = file.series[0].kind.lower()
+    except Exception:  # the description is not what its beginning promises
+        kind = GENERIC[0]
     if kind in GENERIC:
-        with type(file)(file.filehandle) as again:  # finding series may merge pages
-            parts = list(again.pages)
+        parts = list(type(file)(io.BytesIO(data)).pages)  # finding series may have merged some
+        if len(parts) == 1 and is_stack(first_tags(data)[0]):
+            raise UnsupportedError(
+                f'{name} holds one image, but its description names several: save it again'
+            )
     else:
         parts = list(file.series[:1] if kind in SLIDES else file.series)
     parts = [part for part in parts if not (part.keyframe.is_reduced or part.keyframe.is_mask)]

@@ -26,6 +26,7 @@ PLAIN = {
     (RGB, (8, 8, 8, 8), UINT, (1,)),
     (RGB, (8, 8, 8, 8), UINT, (2,)),
     (PALETTE, (8,), UINT, ()),
+    (YCBCR, (8, 8, 8), UINT, ()),  # of JPEG, which the decoder turns into RGB
 }
 
 
@@ -79,6 +80,8 @@ def is_plain(data: bytes) -> bool:
         DEPTH: (1,),
     }
     kind = tags.get(PHOTOMETRIC), bits, form[0], extra
+    if kind[0] == YCBCR:
+        usual[COMPRESSION] = (7,)
     return (
         alone
         and kind in PLAIN
@@ -86,12 +89,13 @@ def is_plain(data: bytes) -> bool:
         and all(tags.get(tag, values[0]) in values for tag, values in usual.items())
         and not any(tag in tags for tag in STACKS)
         and (kind[0] != PALETTE or max(_tuple(tags.get(COLORS, 0))) > 255)
-        and not _is_stack(description(tags), tags)
+        and not is_stack(tags)
     )
 
 
-def _is_stack(text: str, tags: dict[int, Any]) -> bool:
-    """Whether a description says that the file holds more than its one directory does."""
+def is_stack(tags: dict[int, Any]) -> bool:
+    """Whether a description says that the file holds more images than its one directory does."""
+    text = description(tags)
     if text.startswith('ImageJ='):
         return bool(re.search(r'^images=0*([2-9]|1\d)', text, re.M))
     if text.startswith('{"') and '"shape"' in text:

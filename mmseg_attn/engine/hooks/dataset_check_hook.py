@@ -20,6 +20,7 @@ from torch import nn
 from ...datasets.checking.loaded import check_channels, check_lists, check_mask, check_size
 from ...datasets.conversion import explain
 from ...datasets.errors import DataError
+from ...datasets.loading import check_width
 from ...datasets.nested_datasets import nested_datasets
 from ...datasets.remedies import ONLY_0_255
 from ...models.segmentors import check_tta
@@ -97,6 +98,7 @@ class DatasetCheckHook(Hook):
                     break
                 if mask is None and classes and 'gt_seg_map' in results:
                     mask = results['gt_seg_map']
+                    check_width(transform, mask_name)
                     seen |= check_mask(mask, mask_name, len(classes), ignore)
                     check_size(mask, mask_name, results.get('ori_shape'))
             if results is not None and 'inputs' in results:

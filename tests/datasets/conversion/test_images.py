@@ -17,6 +17,7 @@ from mmseg_attn.datasets.conversion import (
     explain,
     read_gray8,
     read_images,
+    read_slices,
     write_png,
 )
 
@@ -85,6 +86,27 @@ def test_a_claim_of_gigabytes_is_refused(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ConversionError, match=r'a\.png is truncated or damaged'):
         read_gray8(path)
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.tif', 'a.dcm', 'a.nii'])
+@pytest.mark.parametrize(
+    ('start', 'kind'),
+    [
+        (b'\0\0\0\x18ftypheic', 'HEIC'),
+        (b'\0\0\0\x1cftypavif', 'AVIF'),
+        (b'\xff\x0a', 'JPEG XL'),
+        (b'<!DOCTYPE html><title>404', 'HTML'),
+        (b'%PDF-1.7', 'PDF'),
+        (b'NRRD0005', 'NRRD'),
+        (b'SIMPLE  =', 'FITS'),
+    ],
+)
+def test_files_under_a_wrong_name_are_called_what_they_are(tmp_path, name, start, kind):
+    for library in ('pydicom', 'nibabel'):
+        pytest.importorskip(library)
+    (tmp_path / name).write_bytes(start + bytes(600))
+    with pytest.raises(UnsupportedError, match=rf'{name} is a {kind} file, no '):
+        read_slices(tmp_path / name)
 
 
 def claimed(image: bytes, width: int, height: int) -> bytes:

@@ -95,6 +95,16 @@ SHADOW = GRAY > 99
             lambda: made((GRAY, PLAIN), (STACK[1], SMALL | PLAIN), (STACK[2], PLAIN)),
             [GRAY, STACK[2]],
         ),
+        # a description that is not what its beginning promises
+        *(
+            (
+                lambda text=text: made(
+                    (GRAY.astype('i2'), dict(description=text, **PLAIN)), (SHADOW, MASK | PLAIN)
+                ),
+                [GRAY.astype('i2')],
+            )
+            for text in ('ImageJ=no', '<OME>no', '{"shape": "round"}', 'Größe'.encode())
+        ),
         # bands, in both planar configurations
         (lambda: one(BANDS, photometric='minisblack', planarconfig='contig'), [BANDS]),
         (
@@ -198,6 +208,10 @@ def tag_changed(data: bytes, number: int, value: int) -> bytes:
         (lambda: stack('CYX', STACK[:2], ome=True), '2 channels as separate planes'),
         (lambda: made((GRAY, {}), (GRAY[:9], {}), ome=True), 'holds 2 OME images: save one'),
         (lambda: made((SHADOW, MASK)), 'holds overviews or masks alone'),
+        (
+            lambda: one(GRAY, description='ImageJ=1.53\nimages=6\nslices=6\n', metadata=None),
+            'holds one image, but its description names several',
+        ),
         (lambda: one(GRAY.astype('c8')), 'holds 64-bit complex64 values: save it with'),
         (
             lambda: one(GRAY, photometric='cfa', extratags=[(33421, 'H', 2, (2, 2), True)]),

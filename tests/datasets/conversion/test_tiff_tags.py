@@ -56,6 +56,8 @@ gray = Image.fromarray(GRAY)
         (saved(gray.convert('1')), False),
         (saved(gray.convert('CMYK')), False),
         (saved(gray.convert('LA')), False),
+        (saved(gray.convert('RGB'), compression='jpeg'), True),
+        (saved(gray.convert('YCbCr')), False),
         (saved(gray)[:40], False),
         (b'II*\0', False),
         (b'', False),

@@ -293,6 +293,18 @@ def test_why_a_file_cannot_be_loaded(folder, monkeypatch):
         check(dataset(folder, pipeline=[other, LOAD[1], PACK]), model())
 
 
+def test_labels_that_the_loader_cuts_to_8_bits(folder):
+    """256 would be class 0; of 16 bits, labels below are what they are."""
+    for number in range(10):
+        Image.fromarray(np.full((16, 16), number % 2, np.uint16)).save(
+            folder / f'masks/{number}.png'
+        )
+    check(dataset(folder), model())
+    Image.fromarray(np.full((16, 16), 257, np.uint16)).save(folder / 'masks/9.png')
+    with pytest.raises(ValueError, match=r'masks/9.png holds the label 257, of which LoadAnnotat'):
+        check(dataset(folder), model())
+
+
 def test_more_classes_than_8_bits_hold(folder):
     many = dataset(folder, metainfo=dict(classes=[str(i) for i in range(256)]))
     with pytest.raises(ValueError, match='8 bits, which hold 255 classes and the ignored label'):

@@ -1,0 +1,38 @@
+"""What kind of file something is, by how it begins."""
+
+STARTS = (
+    (0, b'\x89PNG', 'PNG'),
+    (0, b'\xff\xd8\xff', 'JPEG'),
+    (0, b'II*\0', 'TIFF'),
+    (0, b'MM\0*', 'TIFF'),
+    (0, b'II+\0', 'TIFF'),
+    (0, b'MM\0+', 'TIFF'),
+    (0, b'GIF8', 'GIF'),
+    (0, b'\0\0\0\x0cjP  ', 'JPEG 2000'),
+    (0, b'\0\0\0\x0cJXL ', 'JPEG XL'),
+    (0, b'\xff\x0a', 'JPEG XL'),
+    (4, b'ftypheic', 'HEIC'),
+    (4, b'ftypmif1', 'HEIF'),
+    (4, b'ftypavif', 'AVIF'),
+    (8, b'WEBP', 'WEBP'),
+    (0, b'v/1\x01', 'OpenEXR'),
+    (0, b'SIMPLE  =', 'FITS'),
+    (0, b'NRRD', 'NRRD'),
+    (0, b'MATLAB', 'MATLAB'),
+    (0, b'\x89HDF', 'HDF5'),
+    (0, b'\x93NUMPY', 'NumPy'),
+    (0, b'%PDF', 'PDF'),
+    (0, b'\x1f\x8b', 'gzip'),
+    (0, b'BZh', 'bzip2'),
+    (0, b'PK\x03\x04', 'zip'),
+    (0, b'<!DOCTYPE', 'HTML'),
+    (0, b'<!doctype', 'HTML'),
+    (0, b'<html', 'HTML'),
+    (128, b'DICM', 'DICOM'),
+    (344, b'n+1\0', 'NIfTI'),
+)
+
+
+def kind_of(data: bytes) -> str | None:
+    """Name the format of a file by its first bytes; ``None`` if they say nothing."""
+    return next((kind for at, start, kind in STARTS if data.startswith(start, at)), None)
