@@ -2,20 +2,23 @@
 # make quickstart DATA=PATH    the same on the real ssTEM stack (folder or zip)
 # make test                    the tests
 # make docs                    the site of the docs, in docs/_build/html
+# make smoke PYTHON=python     smoke test on an environment of your own
+# make stack-NAME              smoke test on another stack: onedl, torch-2.1, oldest
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
 
-INPUTS := setup.py requirements/*.txt mmseg_attn/version.py
+INPUTS := setup.py requirements/*.txt requirements/stacks/*.txt mmseg_attn/version.py
 INSTALL := $(VENV)/bin/pip install --disable-pip-version-check -c requirements/constraints.txt
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: quickstart test docs lint clean
+.PHONY: quickstart test docs lint smoke clean
 
 quickstart: $(VENV)/.installed
 	$(VENV)/bin/python tools/quickstart.py $(if $(DATA),--data "$(DATA)")
 
 test: $(VENV)/.installed-tests
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST)
 
 docs: $(VENV)/.installed-docs
 	$(VENV)/bin/python -m sphinx -c docs -d docs/_build/doctrees -W --keep-going . docs/_build/html
@@ -23,6 +26,23 @@ docs: $(VENV)/.installed-docs
 lint: $(VENV)/.installed-tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# The environment of PYTHON.
+smoke:
+	$(PYTHON) -W ignore .ci/smoke.py smoke
+
+# Another stack is an environment of its own, without a copy of this package.
+stack-%: .venv-%/.installed
+	.venv-$*/bin/python -W ignore .ci/smoke.py $*
+
+.venv-%/.installed: requirements/stacks/%.txt $(wildcard requirements/*.txt)
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/pip install --disable-pip-version-check --no-cache-dir -q -c $< torch \
+		-r requirements/runtime.txt -r requirements/$(if $(filter onedl,$*),onedl,lite).txt \
+		-r requirements/medical.txt hypothesis pytest pytest-xdist
+	touch $@
+
+.PRECIOUS: .venv-%/.installed
 
 $(VENV)/.installed: $(wildcard $(INPUTS))
 	$(PYTHON) -m venv $(VENV)
@@ -38,4 +58,4 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build docs/_build docs/_api *.egg-info mmseg_attn/.mim
+	rm -rf $(VENV) .venv-onedl .venv-torch-2.1 .venv-oldest build docs/_build docs/_api *.egg-info mmseg_attn/.mim

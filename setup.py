@@ -67,6 +67,10 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',
+    classifiers=[
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
     packages=find_packages(include=['mmseg_attn', 'mmseg_attn.*']),
     package_data={'mmseg_attn.reporting': ['page.html', 'page.css']},
     install_requires=requirements('runtime'),

@@ -8,6 +8,23 @@ from collections.abc import Iterator
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from mmseg_attn.datasets.conversion import ConversionError
+
+
+def use(device: str) -> None:
+    """Make a GPU the current one: what names no GPU, such as MMEngine's runner, takes that.
+
+    Raises:
+        ConversionError: if there is no such GPU.
+    """
+    if not device.startswith('cuda'):
+        return
+    index, count = torch.device(device).index or 0, torch.cuda.device_count()
+    if index >= count:
+        names = ', '.join(f'cuda:{i}' for i in range(count))
+        raise ConversionError(f'--device {device}: there is no GPU {index}; use {names or "cpu"}')
+    torch.cuda.set_device(index)
+
 
 def synchronize(device: str) -> None:
     """Wait until a GPU has done all that it was given; the CPU has."""
@@ -16,8 +33,9 @@ def synchronize(device: str) -> None:
 
 
 def free_bytes(device: str) -> int:
-    """The memory that is free."""
+    """Return the memory that is free, what PyTorch has in reserve on a GPU included."""
     if device.startswith('cuda'):
+        torch.cuda.empty_cache()  # what tensors have freed is kept, and not free to the driver
         return torch.cuda.mem_get_info(device)[0]
     return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
 
@@ -33,11 +51,13 @@ def peak_memory(device: str = 'cpu') -> Iterator[Peak]:
     """Watch how many bytes PyTorch allocates beyond what is there at the start.
 
     On the CPU PyTorch's profiler sees every allocation, those inside of operators (oneDNN's
-    buffers) included; what is freed without having been allocated here does not count.
+    buffers) included; what is freed without having been allocated here does not count. On a GPU
+    the allocator counts: the bytes of tensors, not the reserve that it keeps for the next ones.
     """
     peak = Peak()
     if device.startswith('cuda'):
         synchronize(device)
+        torch.cuda.empty_cache()  # each contender begins with an empty reserve
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         yield peak

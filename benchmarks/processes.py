@@ -20,11 +20,13 @@ from pathlib import Path
 import networks
 import torch
 import torch.distributed as dist
+from memory import synchronize, use
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from report import Report, parser
+from torch import Tensor
 
 from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
 
@@ -38,6 +40,7 @@ def work(args: argparse.Namespace) -> None:
     dist.init_process_group('nccl' if on_gpu else 'gloo')
     rank = dist.get_rank()
     device = f'cuda:{rank}' if on_gpu else 'cpu'
+    use(device)
     cfg = networks.load('U-Net', args.width)
     torch.manual_seed(rank)  # wrapping makes the weights equal
     model = MMDistributedDataParallel(
@@ -54,17 +57,24 @@ def work(args: argparse.Namespace) -> None:
     for _ in range(WARM_UP + args.steps):
         begin = time.perf_counter()
         model.train_step(data, optim_wrapper)
+        synchronize(device)
         dist.barrier()
         seconds.append(time.perf_counter() - begin)
-    weights = torch.cat([p.detach().flatten() for p in model.parameters()])
-    first = weights.clone()
-    dist.broadcast(first, 0)
-    same = torch.tensor(float(torch.equal(first, weights) and bool(weights.isfinite().all())))
-    dist.all_reduce(same.to(device), dist.ReduceOp.MIN)
+    same = agree(torch.cat([p.detach().flatten() for p in model.parameters()]))
     if rank == 0:
-        args.out.write_text(json.dumps(dict(seconds=seconds[WARM_UP:], same=bool(same))))
+        args.out.write_text(json.dumps(dict(seconds=seconds[WARM_UP:], same=same)))
     dist.barrier()
     os._exit(0)  # taking gloo down in order can deadlock (PyTorch 2.13)
+
+
+def agree(weights: Tensor) -> bool:
+    """Tell whether all processes have the same finite weights."""
+    first = weights.clone()
+    dist.broadcast(first, 0)
+    fine = torch.equal(first, weights) and bool(weights.isfinite().all())
+    flag = weights.new_tensor(float(fine))  # reduced in place, so on the device from the start
+    dist.all_reduce(flag, dist.ReduceOp.MIN)
+    return bool(flag)
 
 
 def launch(number: int, args: argparse.Namespace) -> float:
@@ -100,7 +110,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument('--steps', type=at_least(1), default=5, help='timed; default: %(default)s')
     made.add_argument('--out', type=Path, help=argparse.SUPPRESS)  # makes it one of the processes
     made.set_defaults(threads=1)
-    return made.parse_args(argv)
+    args = made.parse_args(argv)
+    if args.device.startswith('cuda:'):
+        made.error(f'--device {args.device}: each process takes a GPU of its own; use cuda')
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -109,6 +122,8 @@ def main(argv: list[str] | None = None) -> None:
         work(args)
     report = Report(args)
     numbers = list(dict.fromkeys(args.processes))
+    if args.device == 'cuda':
+        use(f'cuda:{max(numbers) - 1}')
     turns: dict[int, list[float]] = {number: [] for number in numbers}
     for _ in range(args.repeats):
         for number in numbers:

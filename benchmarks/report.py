@@ -12,8 +12,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import quiet
 import torch
 from harness import Row
+from memory import use
 from mmengine.device import get_device
 
 from mmseg_attn.datasets.conversion import ConversionError, at_least
@@ -63,19 +65,25 @@ class Report:
     """Prints figures as they come, and writes all of them to a file at the end.
 
     The file has ``machine``, ``device``, ``threads``, ``date``, ``command``, ``tables`` (each with
-    ``title`` and ``rows``) and ``targets``.
+    ``title`` and ``rows``), ``targets`` and, on Linux, ``cores used by others``.
 
     Args:
         args: What a parser made by ``parser`` found; its threads are set.
         outputs: Further files that will be written, or ``None``.
+        timed: Whether something is timed; then it warns where other processes use the cores.
 
     Raises:
         ConversionError: if the device or the folder for a file is missing.
     """
 
-    def __init__(self, args: argparse.Namespace, outputs: Sequence[Path | None] = ()) -> None:
-        if args.device.startswith('cuda') and not torch.cuda.is_available():
-            raise ConversionError(f'--device {args.device}: there is no GPU here; use cpu')
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        outputs: Sequence[Path | None] = (),
+        *,
+        timed: bool = True,
+    ) -> None:
+        use(args.device)
         for file in filter(None, (args.json, *outputs)):
             if not file.resolve().parent.is_dir():
                 raise ConversionError(f'cannot write {file}: its folder is missing; make it first')
@@ -95,6 +103,19 @@ class Report:
             print(f'{key}: {self.content[key]}')
         for key, value in self.content['machine'].items():
             print(f'{key}: {value}')
+        self.load = None
+        if timed:
+            self._tell('before', quiet.look())
+            self.load = quiet.OtherLoad()
+
+    def _tell(self, when: str, cores: float | None) -> None:
+        """Print how much of the machine others use, and warn where that matters."""
+        if cores is None:
+            return
+        self.content.setdefault('cores used by others', {})[when] = round(cores, 2)
+        print(f'cores used by other processes {when} the run: {cores:.2f}')
+        if text := quiet.warning(cores):
+            print(f'warning: {text}', file=sys.stderr)
 
     def table(self, title: str, rows: Sequence[dict[str, Any]]) -> None:
         """Print rows as a table; numbers are rounded there, not in the file."""
@@ -148,6 +169,8 @@ class Report:
                 for t in self.targets
             ]
             print(f'\n### Targets\n\n{markdown(shown)}')
+        if self.load:
+            self._tell('during', self.load.cores())
         if self.file:
             content = dict(self.content, targets=targets)
             self.file.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

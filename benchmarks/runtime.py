@@ -9,9 +9,7 @@ each has to be that of the default runtime within 2 %; MMSegmentation's own U-Ne
 """
 
 import argparse
-import multiprocessing
 import resource
-import sys
 import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -19,7 +17,7 @@ from multiprocessing.connection import Connection
 import networks
 import torch
 from harness import Contender, Row, compare
-from memory import synchronize
+from memory import synchronize, use
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
@@ -29,8 +27,9 @@ from mmseg.registry import DATASETS, HOOKS
 from mmseg.structures import SegDataSample
 from report import MIB, Report, Target, parser
 from training_contenders import mmsegmentation
+from workers import Worker
 
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.datasets.conversion import at_least, run_cli
 from mmseg_attn.engine.allocation import keep_freed_memory
 
 DEFAULT, FAST, STOCK = 'default runtime', 'fast runtime', 'MMSegmentation UNet, default runtime'
@@ -84,16 +83,13 @@ class TurnHook(Hook):
         synchronize(self.device)
         loss = outputs['loss'].item()
         self.connection.send((loss, peak(self.device)))
-        try:
-            self.connection.recv()
-        except EOFError:
-            sys.exit()
+        self.connection.recv()
 
 
 def peak(device: str) -> int:
     """The most bytes that this process has held: on a GPU tensors, else all of its memory."""
     if device.startswith('cuda'):
-        return torch.cuda.max_memory_allocated()
+        return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
 
 
@@ -124,9 +120,10 @@ def config(name: str, args: argparse.Namespace, work_dir: str) -> Config:
     return cfg
 
 
-def work(name: str, args: argparse.Namespace, connection: Connection) -> None:
+def work(connection: Connection, name: str, args: argparse.Namespace) -> None:
     """Train in a process of its own."""
     torch.set_num_threads(args.threads)
+    use(args.device)  # the runner takes the current GPU
     TurnHook.connection = connection
     if name == KEPT:
         keep_freed_memory()
@@ -151,34 +148,25 @@ class Training:
 
     def build(self) -> Callable[[], float]:
         """Start the process, and wait for the end of its first iteration."""
-        context = multiprocessing.get_context('spawn')
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(
-            target=work, args=(self.name, self.args, theirs), daemon=True
-        )
-        self.process.start()
-        theirs.close()
-        self._receive()
+        # the runner takes a GPU wherever it sees one
+        hidden = {} if self.args.device.startswith('cuda') else {'CUDA_VISIBLE_DEVICES': ''}
+        self.worker = Worker(self.name, work, self.name, self.args, environment=hidden)
+        self._receive(self.worker.receive())
         return self.iterate
 
     def iterate(self) -> float:
         """Run an iteration; return the first loss of all."""
-        self.connection.send(None)
-        self._receive()
+        self._receive(self.worker.turn())
         return self.losses[0]
 
-    def _receive(self) -> None:
-        try:
-            loss, self.peak = self.connection.recv()
-        except EOFError as error:
-            raise ConversionError(f'{self.name}: its process ended, see above') from error
+    def _receive(self, turn: tuple[float, int]) -> None:
+        loss, self.peak = turn
         self.losses.append(loss)
 
     def close(self) -> None:
         """End the process."""
-        if hasattr(self, 'process'):
-            self.process.terminate()
-            self.process.join()
+        if hasattr(self, 'worker'):
+            self.worker.close()
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

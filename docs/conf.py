@@ -5,6 +5,7 @@ same on the site and on GitHub. The pages have no table of contents of their own
 the navigation.
 """
 
+import importlib.util
 import posixpath
 import re
 import shutil
@@ -63,6 +64,7 @@ nb_execution_mode = 'off'  # the notebooks hold what they printed
 nb_render_markdown_format = 'myst'  # with tables
 
 html_math_renderer = 'mathml'
+autodoc_mock_imports = [name for name in ['triton'] if importlib.util.find_spec(name) is None]
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'
@@ -79,9 +81,16 @@ MODELS = ['da_unet', 'csam_resunet', 'hybrid_unet', 'msanet', 'lfa_unet']
 BASELINES = sorted({p.parent.name for p in ROOT.glob('configs/*/README.md')} - {*MODELS})
 CONTENTS = {
     'README': {
-        'Use': ['datasets', 'training', 'tools', 'report', 'export', 'mim'],
+        'Use': ['datasets', 'training', 'memory', 'tools', 'report', 'export', 'mim'],
         'Models': ['models', *(f'models/{name}' for name in MODELS), 'models/baselines'],
-        'Build on it': ['reuse', 'tutorials/own_data', 'tutorials/reuse_parts', 'api'],
+        'Build on it': [
+            'host',
+            'stacks',
+            'reuse',
+            'tutorials/own_data',
+            'tutorials/reuse_parts',
+            'api',
+        ],
         'Evidence': ['reproduce', 'performance', 'reliability'],
     },
     'docs/reproduce': {'Results': [f'results/{p.stem}' for p in DOCS.glob('results/*.md')]},

@@ -1,11 +1,14 @@
 """What several tests compare or watch."""
 
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
+from mmseg.registry import MODELS
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 
 def value_and_gradients(out: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -14,13 +17,55 @@ def value_and_gradients(out: Tensor, wrt: Sequence[Tensor]) -> tuple[Tensor, ...
     return out, *torch.autograd.grad((out * weights).sum(), wrt)
 
 
-class LargestTensor(TorchDispatchMode):
+def count_parameters(model: dict) -> int:
+    """Count a model's parameters without making them."""
+    with torch.device('meta'):
+        return sum(p.numel() for p in MODELS.build(model).parameters())
+
+
+def autocasts(device: str, dtype: torch.dtype) -> bool:
+    """Whether there is autocast to a type: on the CPU once only to bfloat16."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            with torch.autocast(device, dtype):
+                return True
+        except RuntimeError:
+            return False
+
+
+def tensors(*trees) -> list[Tensor]:
+    """All tensors in nested tuples, lists and dicts."""
+    return [leaf for leaf in tree_flatten(trees)[0] if isinstance(leaf, Tensor)]
+
+
+class Operators(TorchDispatchMode):
+    """Counts by name the operators that make tensors, and the elements of these.
+
+    Views are not made: before PyTorch 2.2 even ``x[:]`` is one.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.made = Counter(), Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        there = {x.untyped_storage()._cdata for x in tensors(args, kwargs)}
+        sizes = [x.numel() for x in tensors(out) if x.untyped_storage()._cdata not in there]
+        if sizes:
+            self.record(func._schema.name.partition('::')[2], sizes)
+        return out
+
+    def record(self, name: str, sizes: list[int]) -> None:
+        self.calls[name] += 1
+        self.made[name] += sum(sizes)
+
+
+class LargestTensor(Operators):
     """Remembers how many elements the largest tensor has that any operation makes."""
 
     elements = 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        sizes = [leaf.numel() for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
-        self.elements = max(self.elements, *sizes, 0)
-        return out
+    def record(self, name: str, sizes: list[int]) -> None:
+        self.elements = max(self.elements, *sizes)

@@ -15,11 +15,12 @@ from tempfile import TemporaryDirectory
 
 CHILD = '__child__'  # name of this module in the process
 PRELOADED = ['mmseg.apis', 'mmseg_attn', 'matplotlib.pyplot']
+HANG = 3600  # seconds after which a process is taken to hang; a slow machine is no reason
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def run_script(
-    script: str, *arguments: object, env: Mapping[str, str] | None = None, limit: float = 300
+    script: str, *arguments: object, env: Mapping[str, str] | None = None, limit: float = HANG
 ) -> CompletedProcess:
     """Run a script in a fork of a server that has imported the stack and done nothing else.
 
@@ -48,6 +49,13 @@ def run_script(
             process.join()
         texts = [each.read_text(errors='replace') for each in outputs]
     return CompletedProcess([script, *arguments], process.exitcode, *texts)
+
+
+def environment(*folders: Path) -> dict[str, str]:
+    """Return the environment of a process that finds modules in these folders first."""
+    inherited = os.environ.get('PYTHONPATH')
+    paths = [*map(str, folders), *([inherited] if inherited else [])]
+    return os.environ | dict(PYTHONPATH=os.pathsep.join(paths))
 
 
 def run_ranks(script: str, *arguments: object, ranks: int = 2) -> list[CompletedProcess]:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import mmseg_attn
+from tests.processes import HANG
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +34,7 @@ def source(tmp_path_factory, request):
 
 def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
     subprocess.run(
-        [sys.executable, 'setup.py', '-q', 'bdist_wheel'], cwd=source, check=True, timeout=300
+        [sys.executable, 'setup.py', '-q', 'bdist_wheel'], cwd=source, check=True, timeout=HANG
     )
     (wheel,) = source.glob('dist/*.whl')
     with zipfile.ZipFile(wheel) as archive:
@@ -95,7 +96,7 @@ def test_an_editable_install_links_to_the_sources(source, tmp_path):
         'import sys; sys.argv = ["setup.py", "-q", "editable_wheel", "--dist-dir", sys.argv[1]];'
         'exec(open("setup.py").read(), {"__file__": "setup.py", "__name__": "__main__"})'
     )
-    subprocess.run([sys.executable, '-c', code, tmp_path], cwd=source, check=True, timeout=300)
+    subprocess.run([sys.executable, '-c', code, tmp_path], cwd=source, check=True, timeout=HANG)
     mim = source / 'mmseg_attn/.mim'
     for name in ('configs', 'tools', 'model-index.yml'):
         assert (mim / name).is_symlink()

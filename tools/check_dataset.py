@@ -13,13 +13,6 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
-
-import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.datasets.checking import check_config
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
-from mmseg_attn.engine.cfg_options import merge_options
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -29,13 +22,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings to it')
     parser.add_argument(
         '--sample',
-        type=at_least(1),
+        type=int,
         metavar='N',
         help='open N images of each data set only, spread over it; default: all',
     )
     parser.add_argument(
         '--workers',
-        type=at_least(1),
+        type=int,
         metavar='N',
         default=min(8, os.cpu_count() or 1),
         help='processes; default: %(default)s',
@@ -47,7 +40,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='change settings of the config',
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    for name in ('sample', 'workers'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f'argument --{name}: {getattr(args, name)} is below 1')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from mmengine.config import Config
+
+import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.datasets.checking import check_config
+from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.engine.cfg_options import merge_options
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -15,14 +15,6 @@ import argparse
 import json
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
-
-import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.datasets.class_weights import class_weights, count_pixels
-from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -33,6 +25,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--out', type=Path, help='folder of the files; default: work_dirs/class_weights/<config>'
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.datasets.class_weights import class_weights, count_pixels
+from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -19,23 +19,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from prettytable import PrettyTable
-
-import mmseg_attn  # noqa: F401  prepares the stack for configs that inherit from mmseg::
-from mmseg_attn.datasets.conversion import run_cli
-from mmseg_attn.reproduction import (
-    BEFORE_TOOL,
-    RunError,
-    end_by_signals,
-    find_checkpoint,
-    find_metrics,
-    read_config,
-    summarise,
-    write_json,
-)
-
-TOOLS = Path(__file__).resolve().parent
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -52,6 +35,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='as for tools/train.py, in every training and test',
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from prettytable import PrettyTable
+
+import mmseg_attn  # noqa: F401  prepares the stack for configs that inherit from mmseg::
+from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.reproduction import (
+    BEFORE_TOOL,
+    RunError,
+    end_by_signals,
+    find_checkpoint,
+    find_metrics,
+    read_config,
+    summarise,
+    write_json,
+)
+
+TOOLS = Path(__file__).resolve().parent
 
 
 def main(argv: list[str] | None = None) -> None:

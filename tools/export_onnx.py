@@ -11,17 +11,12 @@ torch.export (.pt2) instead.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
-
-import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import ConversionError, run_cli
-from mmseg_attn.datasets.nested_datasets import nested_datasets
-from mmseg_attn.evaluation.input_shape import channels
-from mmseg_attn.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
-from mmseg_attn.prediction import Predictor
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -33,8 +28,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, help='the file; default: beside the checkpoint, with .onnx or .pt2'
     )
-    parser.add_argument('--format', choices=list(SUFFIXES), default='onnx')
+    parser.add_argument('--format', choices=('onnx', 'torch'), default='onnx')
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from mmengine.config import Config
+
+import mmseg_attn  # noqa: F401  registers the parts
+from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.datasets.nested_datasets import nested_datasets
+from mmseg_attn.evaluation.input_shape import channels
+from mmseg_attn.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
+from mmseg_attn.prediction import Predictor
 
 
 def main(argv: list[str] | None = None) -> None:

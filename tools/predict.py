@@ -15,35 +15,26 @@ config says how (CT: Hounsfield units -1500 to 500 become 0 to 255); else say it
 import argparse
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Mapping as Settings
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.device import get_device
-
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
-    at_least,
-    percentile_window,
-    run_cli,
-    staged_output,
-)
-from mmseg_attn.datasets.conversion.output import MANIFEST
-from mmseg_attn.prediction import (
-    Intensities,
-    Predictor,
-    Report,
-    Results,
-    counted,
-    doubts,
-    find_items,
-    predict_files,
-    summarise,
-)
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 SMALLEST_WINDOW = 32
+
+
+def window(text: str) -> tuple[int, int]:
+    """Height and width from '512' or '512x1024'."""
+    if not re.fullmatch(r'\d+(x\d+)?', text):
+        raise argparse.ArgumentTypeError(f'{text} is no size such as 512 or 512x1024')
+    sides = [int(side) for side in text.split('x')]
+    if min(sides) < SMALLEST_WINDOW:
+        raise argparse.ArgumentTypeError(f'{text} is below {SMALLEST_WINDOW}')
+    return sides[0], sides[-1]
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -63,8 +54,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='slide windows of this size (512, or 512x1024 for height x width) over what the '
         "config's pipeline makes of a picture; default: as in the config",
     )
-    parser.add_argument('--batch-size', type=at_least(1), default=1, help='default: %(default)s')
-    parser.add_argument('--device', default=get_device(), help='default here: %(default)s')
+    parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
+    parser.add_argument('--device', help='default: the GPU, if there is one')
     parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
     parser.add_argument('--tta', action='store_true', help='average over flips, as in the config')
     grey = parser.add_mutually_exclusive_group()
@@ -82,17 +73,36 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar=('LOW', 'HIGH'),
         help='the same, as percentiles of each file or DICOM series',
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.batch_size < 1:
+        parser.error(f'argument --batch-size: {args.batch_size} is below 1')
+    return args
 
 
-def window(text: str) -> tuple[int, int]:
-    """Height and width from '512' or '512x1024'."""
-    if not re.fullmatch(r'\d+(x\d+)?', text):
-        raise argparse.ArgumentTypeError(f'{text} is no size such as 512 or 512x1024')
-    sides = [int(side) for side in text.split('x')]
-    if min(sides) < SMALLEST_WINDOW:
-        raise argparse.ArgumentTypeError(f'{text} is below {SMALLEST_WINDOW}')
-    return sides[0], sides[-1]
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmseg_attn.datasets.conversion import (
+    ConversionError,
+    percentile_window,
+    run_cli,
+    staged_output,
+)
+from mmseg_attn.datasets.conversion.output import MANIFEST
+from mmseg_attn.prediction import (
+    Intensities,
+    Predictor,
+    Report,
+    Results,
+    counted,
+    doubts,
+    find_items,
+    predict_files,
+    summarise,
+)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -158,7 +168,7 @@ def main(argv: list[str] | None = None) -> None:
         predictor = Predictor(
             Config.fromfile(args.config),
             args.checkpoint,
-            device=args.device,
+            device=args.device or get_device(),
             window=args.window,
             tta=args.tta,
             amp=args.amp,

@@ -9,16 +9,12 @@ data or the checkpoint, is said in it.
 """
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
-import torch
-from mmengine.device import get_device
-from mmengine.logging import MMLogger
-
-import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import ConversionError, at_least, progress, run_cli
-from mmseg_attn.reporting import GroupResult, find_groups, find_result, merge, render, write_bytes
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -34,12 +30,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--images',
-        type=at_least(0),
+        type=int,
         default=1,
         help='draw so many of the best, of the median and of the worst; default: %(default)s',
     )
-    parser.add_argument('--device', default=get_device(), help='default here: %(default)s')
-    return parser.parse_args(argv)
+    parser.add_argument('--device', help='default: the GPU, if there is one')
+    args = parser.parse_args(argv)
+    if args.images < 0:
+        parser.error(f'argument --images: {args.images} is below 0')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+import torch
+from mmengine.device import get_device
+from mmengine.logging import MMLogger
+
+import mmseg_attn  # noqa: F401  registers the parts
+from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
+from mmseg_attn.reporting import GroupResult, find_groups, find_result, merge, render, write_bytes
 
 
 def check(out: Path, device: str) -> None:
@@ -67,7 +78,8 @@ def main(argv: list[str] | None = None) -> None:
     folder = args.work_dirs[0] if len(args.work_dirs) == 1 else Path()
     out = args.out or folder / 'report.html'
     groups = merge(find_groups(args.work_dirs))
-    check(out, args.device)
+    device = args.device or get_device()
+    check(out, device)
     results = [
         GroupResult(
             group,
@@ -75,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
                 find_result(
                     run,
                     args.split,
-                    device=args.device,
+                    device=device,
                     watch=lambda batches, run=run: progress(batches, f'{run.name}: batch'),
                 )
                 for run in group.runs

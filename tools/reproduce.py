@@ -12,16 +12,65 @@ The tables, their rows and the papers' figures are in configs/tables.yaml.
 
 import argparse
 import functools
+import re
 import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+TOOLS = Path(__file__).resolve().parent
+CONFIGS = TOOLS.parent / 'configs'
+REDUCED = '-reduced'
+QUIET = 30  # seconds between two lines of progress
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    tables = re.findall(r'^[\w-]+(?=:)', (CONFIGS / 'tables.yaml').read_text(), re.MULTILINE)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'table',
+        metavar='TABLE',
+        choices=[name for name in tables if not name.endswith(REDUCED)],
+        help='one of: %(choices)s',
+    )
+    parser.add_argument(
+        '--protocol',
+        choices=['paper', 'reduced'],
+        default='paper',
+        help="the paper's, or a small one for a CPU, where there is one",
+    )
+    parser.add_argument('--rows', nargs='+', metavar='ROW', help='which to run; default: all')
+    parser.add_argument('--folds', type=int, default=1, help='how many, from 0 on; default: 1')
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument('--max-epochs', type=int, help='stop every training after these')
+    length.add_argument('--max-iters', type=int, help='the same, counted in iterations')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/reproduce'))
+    parser.add_argument('--out', type=Path, default=Path('docs/results'), metavar='DIR')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='as for tools/train.py, in every training and test',
+    )
+    args = parser.parse_args(argv)
+    for name in ('folds', 'max_epochs', 'max_iters'):
+        number = getattr(args, name)
+        if number is not None and number < 1:
+            parser.error(f'argument --{name.replace("_", "-")}: {number} is below 1')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
 from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts and prepares the stack
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.datasets.conversion import run_cli
 from mmseg_attn.reproduction import (
     Plan,
     Progress,
@@ -41,51 +90,11 @@ from mmseg_attn.reproduction import (
     write_text,
 )
 
-TOOLS = Path(__file__).resolve().parent
-CONFIGS = TOOLS.parent / 'configs'
-REDUCED = '-reduced'
-QUIET = 30  # seconds between two lines of progress
-
-
-def parse_args(argv: list[str] | None, tables: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        'table',
-        metavar='TABLE',
-        choices=[name for name in tables if not name.endswith(REDUCED)],
-        help='one of: %(choices)s',
-    )
-    parser.add_argument(
-        '--protocol',
-        choices=['paper', 'reduced'],
-        default='paper',
-        help="the paper's, or a small one for a CPU, where there is one",
-    )
-    parser.add_argument('--rows', nargs='+', metavar='ROW', help='which to run; default: all')
-    parser.add_argument(
-        '--folds', type=at_least(1), default=1, help='how many, from 0 on; default: 1'
-    )
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument('--max-epochs', type=at_least(1), help='stop every training after these')
-    length.add_argument('--max-iters', type=at_least(1), help='the same, counted in iterations')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/reproduce'))
-    parser.add_argument('--out', type=Path, default=Path('docs/results'), metavar='DIR')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        default=[],
-        metavar='KEY=VALUE',
-        help='as for tools/train.py, in every training and test',
-    )
-    return parser.parse_args(argv)
-
 
 def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
     MMLogger.get_current_instance().setLevel('WARNING')  # it names every variable of every config
     tables = load_tables(CONFIGS / 'tables.yaml')
-    args = parse_args(argv, list(tables))
     try:
         table = choose(args, tables)
         rows = choose_rows(args.rows, table)

@@ -25,7 +25,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=10),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=1, save_best='mIoU'),
+    checkpoint=dict(type='AtomicCheckpointHook', interval=10, max_keep_ckpts=1, save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # Stops before the first iteration where config and data do not fit.
     dataset_check=dict(type='DatasetCheckHook'),

@@ -1,4 +1,4 @@
-"""What MMSegmentation 1.2 and MMEngine 0.10 need on today's PyTorch, NumPy and setuptools.
+"""What the installed stack needs to work at all; see :mod:`.replacements` for the table.
 
 Each module says what breaks, where, and what it changes; each changes nothing where nothing breaks.
 """
@@ -7,10 +7,10 @@ from importlib.util import find_spec
 
 
 def apply() -> None:
-    """Makes the installed stack usable; to be called before ``mmseg.models`` is imported.
+    """Make the installed stack usable; call it before ``mmseg.models`` is imported.
 
     Raises:
-        ImportError: If a part of the stack is not installed.
+        ImportError: If a part of the stack is not installed or does not fit the others.
     """
     missing = [name for name in ('torch', 'mmengine', 'mmcv', 'mmseg') if find_spec(name) is None]
     if missing:
@@ -18,8 +18,9 @@ def apply() -> None:
             f'mmseg_attn needs {", ".join(missing)}: run pip install torch "mmseg_attn[lite]" '
             '(in a clone: pip install torch -e ".[lite]")'
         )
-    from . import checkpoint, ops, packages  # they import the stack
+    from . import versions
 
-    ops.allow_missing_ops()
-    packages.use_importlib()
-    checkpoint.load_safely()
+    versions.check_versions()
+    from . import replacements  # imports the stack
+
+    replacements.apply()

@@ -1,41 +1,41 @@
-"""Safe loading of checkpoints: ``weights_only=True`` always, with what MMEngine writes allowed.
+"""Safe loading of checkpoints: weights and MMEngine's own records, and nothing that runs.
 
-Why: PyTorch 2.6 and newer load with ``weights_only=True`` and then refuse MMEngine 0.10's own
-checkpoints. Older PyTorch, ``load_url`` of any version, and the onedl fork of MMEngine when its
-safe load has failed, run whatever a checkpoint asks for. So this is the one part of ``compat`` that
-every stack gets, the forks included.
+Two things are offered, and importing this package does neither where the stack works without:
 
-How: MMEngine does all its loading in ``mmengine.runner.checkpoint`` (local files, http(s),
-torchvision, open-mmlab, mmcls, s3, pavi), with ``torch.load`` and ``load_url``, and on the fork
-with ``_safe_torch_load``. In that module, these names are ours. ``Runner.resume`` also runs, as
-Python, the text that it finds as ``config`` in the meta data; so that is left out.
+- :func:`enable` makes every way in which MMEngine loads a checkpoint a safe one, on every stack.
+  All loading is in ``mmengine.runner.checkpoint`` (local files, http(s), torchvision, open-mmlab,
+  mmcls, s3, pavi), by ``torch.load``, ``load_url`` and, on the onedl fork, ``_safe_torch_load``.
+  Stock MMEngine, and the fork after a failed attempt, run whatever a checkpoint asks for. The tools
+  of this package switch it on; other scripts call ``mmseg_attn.enable_safe_loading()``.
+- :func:`repair` is for PyTorch 2.6 and newer with MMEngine up to 0.10.7, which refuse MMEngine's
+  own checkpoints: what PyTorch refuses is tried again here, and what it takes is left to it.
 
-PyTorch before 2.4 has no allow-list that can hold ``HistoryBuffer``: there only plain state dicts
-load. Before 2.6 ``weights_only`` itself can be broken out of (CVE-2025-32434), so files from
-strangers need PyTorch 2.6 or newer.
+``Runner.resume`` runs, as Python, the text that it finds as ``config`` in the meta data; so safe
+loading leaves that out.
 """
 
 import os
 import re
+import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from threading import Lock
 from types import ModuleType
 from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 import torch
 from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.utils import digit_version
 
-from .stand_ins import ALLOWED, RefusedError, resolve
+from .stand_ins import RefusedError, resolve
+from .unpickler import Reader
 
-HAS_ALLOW_LIST = hasattr(torch.serialization, 'add_safe_globals')  # torch >= 2.4
-# What torch says of a file that it does not know, and of old formats that it does not read safely
-FOREIGN = re.compile(r'Unsupported operand|weights_only|legacy|magic number')
-_lock = Lock()  # the allow-list is one per process
+# What torch says of files that it did not write
+FOREIGN = re.compile(r'Unsupported operand|legacy|magic number|unpickling stack|pickle data was')
+FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # torch.load then takes no reader but its own
 
 
 class CheckpointError(RuntimeError):
@@ -43,7 +43,7 @@ class CheckpointError(RuntimeError):
 
 
 def load_file(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
-    """Loads a checkpoint without running anything that it contains.
+    """Load a checkpoint without running anything that it contains.
 
     Args:
         file: Path or open binary file.
@@ -56,9 +56,7 @@ def load_file(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
     """
     name = file if isinstance(file, str | Path) else getattr(file, 'name', 'the checkpoint')
     try:
-        _check_zip(file)
-        with _allow_list():
-            content = resolve(torch.load(file, map_location=map_location, weights_only=True))
+        content = _load(file, map_location)
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:  # hostile bytes can raise anything
@@ -71,7 +69,7 @@ def load_file(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
 def load_url(
     url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True
 ) -> Any:
-    """Downloads a checkpoint once, into torch's cache, and loads it as :func:`load_file` does."""
+    """Download a checkpoint once, into torch's cache, and load it as :func:`load_file` does."""
     folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
     file = folder / Path(urlparse(url).path).name
     if not file.is_file():
@@ -80,57 +78,71 @@ def load_url(
     return load_file(file, map_location)
 
 
-class _SafeTorch(ModuleType):
-    """``torch`` as MMEngine's checkpoint module sees it."""
+class _Torch(ModuleType):
+    """``torch`` as MMEngine's checkpoint module sees it, with another ``load``."""
 
-    load = staticmethod(load_file)
+    def __init__(self, load: Callable) -> None:
+        super().__init__('torch')
+        self.load = load
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch, name)
 
 
-def load_safely() -> None:
-    """Makes every way in which MMEngine loads a checkpoint a safe one."""
-    mmengine_checkpoint.torch = _SafeTorch('torch')
+def enable() -> None:
+    """Make every way in which MMEngine loads a checkpoint a safe one."""
+    mmengine_checkpoint.torch = _Torch(load_file)
     mmengine_checkpoint.load_url = load_url
     if hasattr(mmengine_checkpoint, '_safe_torch_load'):
         mmengine_checkpoint._safe_torch_load = load_file
 
 
-@contextmanager
-def _allow_list() -> Iterator[None]:
-    """Our stand-ins on torch's allow-list, in place of what others may have put there by name.
+def is_broken() -> bool:
+    """Tell whether this PyTorch refuses the checkpoints that this MMEngine writes."""
+    return digit_version(torch.__version__) >= digit_version('2.6') and not hasattr(
+        mmengine_checkpoint, '_safe_torch_load'
+    )
 
-    ``bytearray``, which torch allows of itself, makes gigabytes of zeros from a few bytes.
-    """
-    if not HAS_ALLOW_LIST:
-        yield
-        return
-    names = {_name(entry) for entry in ALLOWED}
-    with _lock:
-        before = torch.serialization.get_safe_globals()
-        others = [entry for entry in before if _name(entry) not in names]
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(others + ALLOWED)
-        own = getattr(torch._weights_only_unpickler, '_get_allowed_globals', dict)()
-        zeros = own.pop('builtins.bytearray', None)
+
+def repair() -> None:
+    """Let MMEngine load its own checkpoints where PyTorch refuses them."""
+    if mmengine_checkpoint.torch is torch:
+        mmengine_checkpoint.torch = _Torch(_load_as_torch_or_safely)
+
+
+def _load_as_torch_or_safely(file: str | Path | BinaryIO, *args: Any, **settings: Any) -> Any:
+    """``torch.load``, and :func:`load_file` for what it refuses to unpickle."""
+    try:
+        return torch.load(file, *args, **settings)
+    except UnpicklingError:
         try:
-            yield
-        finally:
-            if zeros is not None:
-                own['builtins.bytearray'] = zeros
-            torch.serialization.clear_safe_globals()
-            torch.serialization.add_safe_globals(before)
+            return _load(file, *args, **settings)
+        except Exception:  # PyTorch's own words are those that the caller knows
+            pass
+        raise
 
 
-def _name(entry: Any) -> str:
-    return entry[1] if isinstance(entry, tuple) else f'{entry.__module__}.{entry.__qualname__}'
+@contextmanager
+def _reader_of_ours() -> Iterator[None]:
+    forced = os.environ.pop(FORCED, None)
+    try:
+        yield
+    finally:
+        if forced is not None:
+            os.environ[FORCED] = forced
 
 
-def _check_zip(file: str | Path | BinaryIO) -> None:
-    """Compare what an archive claims with what it is.
+def _load(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
+    reader = Reader(_check_archive(file))
+    with _reader_of_ours():
+        return resolve(torch.load(file, map_location=map_location, pickle_module=reader))
 
-    ``torch.save`` stores and never compresses, so nothing may unpack to more than it is.
+
+def _check_archive(file: str | Path | BinaryIO) -> Callable[[str], int] | None:
+    """Compare what an archive claims with what it is; return what tells a storage's bytes.
+
+    ``torch.save`` stores and never compresses, so nothing may unpack to more than it is. PyTorch
+    unpacks tar archives, which it wrote before 0.2, and runs TorchScript, before it reads them.
     """
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
@@ -148,8 +160,22 @@ def _check_zip(file: str | Path | BinaryIO) -> None:
             damaged = archive.testzip()  # torch itself compares no checksums
             if damaged:
                 raise UnpicklingError(f'the checksum of {damaged!r} in it is wrong')
-    elif _start(file).startswith(b'PK'):
+        _rewind(file)
+        records = torch._C.PyTorchFileReader(str(file) if isinstance(file, Path) else file)
+        if 'constants.pkl' in records.get_all_records():
+            raise RefusedError('TorchScript')
+        _rewind(file)
+        return lambda key: len(records.get_record(f'data/{key}'))
+    if _start(file).startswith(b'PK'):
         raise UnpicklingError('its end is missing')
+    _rewind(file)
+    if tarfile.is_tarfile(file):
+        raise UnpicklingError
+    _rewind(file)
+    return None
+
+
+def _rewind(file: str | Path | BinaryIO) -> None:
     if not isinstance(file, str | Path):
         file.seek(0)
 
@@ -163,23 +189,19 @@ def _start(file: str | Path | BinaryIO) -> bytes:
 
 
 def _explain(error: Exception) -> str:
-    """The rest of the sentence that begins with the name of the file."""
-    text = str(error)
-    wanted = re.search(r'(?:GLOBAL|Unsupported class) (\S+)', text)
-    if wanted or isinstance(error, RefusedError):
-        name = repr(wanted[1])[:100] if wanted else text[:100]  # the file chose it
-        remedy = '' if HAS_ALLOW_LIST else 'install torch 2.4 or newer, or '
+    """Return the rest of the sentence that begins with the name of the file."""
+    if isinstance(error, RefusedError):
         return (
-            f'was not loaded because it asks for {name}, which no data of MMEngine needs: {remedy}'
-            'resave it as a plain state dict where it was made, with '
+            f'was not loaded because it asks for {str(error)[:100]}, which no data of MMEngine '
+            'needs: resave it as a plain state dict where it was made, with '
             "torch.save({'state_dict': model.state_dict()}, file)"
         )
-    if isinstance(error, RuntimeError | UnpicklingError | OSError):
-        text = text.split('WeightsUnpickler error: ')[-1].strip()
-        reason = re.split(r'\.?\s*\n|\.\s', text)[0]  # torch goes on with advice that is unsafe
-        if 'alloc' in reason:
+    reason = ''
+    if isinstance(error, RuntimeError | UnpicklingError | OSError | MemoryError):
+        reason = re.split(r'\.?\s*\n|\.\s', str(error).strip())[0]  # torch goes on with advice
+        if 'alloc' in reason or isinstance(error, MemoryError):
             reason = 'it asks for more memory than there is'
-    if not isinstance(error, RuntimeError | UnpicklingError | OSError) or FOREIGN.search(reason):
+    if not reason or FOREIGN.search(reason):
         reason = 'it is not what torch.save writes'
     return (
         f'cannot be read as a checkpoint: {reason[:200]}; '

@@ -19,14 +19,18 @@ from mmengine.utils import digit_version
 UNGUARDED = digit_version('1.3.0')  # MMSegmentation before it imports mmcv.ops unconditionally
 
 
-def allow_missing_ops() -> None:
-    """Lets ``mmcv.ops`` be imported without ``mmcv._ext``; with it, changes nothing."""
-    if digit_version(mmseg.__version__) < UNGUARDED and find_spec('mmcv._ext') is None:
-        ext_loader.load_ext = load_stubs
+def are_missing() -> bool:
+    """Tell whether MMSegmentation asks for operators that this mmcv does not have."""
+    return digit_version(mmseg.__version__) < UNGUARDED and find_spec('mmcv._ext') is None
+
+
+def allow_missing() -> None:
+    """Let ``mmcv.ops`` be imported without ``mmcv._ext``."""
+    ext_loader.load_ext = load_stubs
 
 
 def load_stubs(name: str, funcs: Sequence[str]) -> SimpleNamespace:
-    """Stands for ``ext_loader.load_ext``: for each operator a function that raises when called."""
+    """Return, for each operator, a function that raises when called: our ``load_ext``."""
     return SimpleNamespace(**{op: VERSIONS.get(op) or _missing(op) for op in funcs})
 
 

@@ -18,17 +18,31 @@ from types import ModuleType
 from mmengine.utils import dl_utils, package_utils
 
 
-def use_importlib() -> None:
-    """Replaces those of MMEngine's functions that need what this environment does not have."""
-    if find_spec('pkg_resources') is None:
-        for new in (is_installed, get_installed_path, package2module):
-            _replace(getattr(package_utils, new.__name__), new, needing='pkg_resources')
-    if not hasattr(pkgutil, 'find_loader'):
-        _replace(dl_utils.mmcv_full_available, mmcv_full_available, needing='find_loader')
+def lacks_pkg_resources() -> bool:
+    """Tell whether MMEngine asks ``pkg_resources``, and there is none."""
+    asks = 'pkg_resources' in package_utils.is_installed.__code__.co_names
+    return asks and find_spec('pkg_resources') is None
+
+
+def do_without_pkg_resources() -> None:
+    """Replace the three functions of MMEngine that ask ``pkg_resources``."""
+    for new in (is_installed, get_installed_path, package2module):
+        _replace(getattr(package_utils, new.__name__), new)
+
+
+def lacks_find_loader() -> bool:
+    """Tell whether MMEngine asks ``pkgutil.find_loader``, and there is none."""
+    asks = 'find_loader' in dl_utils.mmcv_full_available.__code__.co_names
+    return asks and not hasattr(pkgutil, 'find_loader')
+
+
+def do_without_find_loader() -> None:
+    """Replace the function of MMEngine that asks ``pkgutil.find_loader``."""
+    _replace(dl_utils.mmcv_full_available, mmcv_full_available)
 
 
 def is_installed(package: str) -> bool:
-    """Whether there is a distribution or a module of this name."""
+    """Tell whether there is a distribution or a module of this name."""
     try:
         metadata.distribution(package)
     except metadata.PackageNotFoundError:
@@ -38,7 +52,7 @@ def is_installed(package: str) -> bool:
 
 
 def get_installed_path(package: str) -> str:
-    """The folder of the module that a distribution installs, or of the module of this name.
+    """Return the folder of the module that a distribution installs, or of the module of this name.
 
     Raises:
         ModuleNotFoundError: If there is neither.
@@ -54,7 +68,7 @@ def get_installed_path(package: str) -> str:
 
 
 def package2module(package: str) -> str:
-    """The first module that a distribution installs.
+    """Return the first module that a distribution installs.
 
     Raises:
         ModuleNotFoundError: If there is no such distribution.
@@ -67,14 +81,12 @@ def package2module(package: str) -> str:
 
 
 def mmcv_full_available() -> bool:
-    """Whether mmcv has its compiled operators."""
+    """Tell whether mmcv has its compiled operators."""
     return find_spec('mmcv') is not None and find_spec('mmcv._ext') is not None
 
 
-def _replace(old: Callable, new: Callable, *, needing: str) -> None:
-    """Puts ``new`` wherever ``old`` was imported, if ``old`` still uses what it would need."""
-    if needing not in old.__code__.co_names:
-        return
+def _replace(old: Callable, new: Callable) -> None:
+    """Put ``new`` wherever ``old`` was imported."""
     for module in list(sys.modules.values()):
         if isinstance(module, ModuleType) and vars(module).get(old.__name__) is old:
             setattr(module, old.__name__, new)

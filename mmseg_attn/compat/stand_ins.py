@@ -10,7 +10,6 @@ value that MMEngine or NumPy made from it; :func:`resolve` puts these values in 
 """
 
 import re
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,6 +52,8 @@ class Array(Record):
 class History(Record):
     """``HistoryBuffer``, rebuilt from its two arrays; its statistics are those of the class."""
 
+    stands_for = 'HistoryBuffer'
+
     def __setstate__(self, state: dict) -> None:
         self.value = HistoryBuffer(
             state['_log_history'].value, state['_count_history'].value, state['max_length']
@@ -61,6 +62,8 @@ class History(Record):
 
 class OneCycle:
     """``OneCycleParamScheduler``, which is only named as the owner of its annealing function."""
+
+    stands_for = 'OneCycleParamScheduler'
 
 
 def reconstruct(cls: type, shape: tuple, typecode: bytes) -> Array:
@@ -74,7 +77,7 @@ def scalar(dtype: Dtype, data: bytes) -> np.generic:
 
 
 def encode(text: str, encoding: str) -> bytes:
-    """``_codecs.encode``, by which bytes are pickled; PyTorch 2.4 does not know it."""
+    """``_codecs.encode``, by which bytes are pickled."""
     return text.encode(encoding)
 
 
@@ -93,7 +96,8 @@ def method(owner: Any, name: str) -> Any:
         return name  # History leaves it to HistoryBuffer to find its own methods
     if owner is OneCycle and name in ('_annealing_cos', '_annealing_linear'):
         return getattr(OneCycleParamScheduler, name)
-    raise RefusedError(f'getattr({getattr(owner, "__name__", type(owner).__name__)}, {name!r})')
+    known = getattr(owner, 'stands_for', getattr(owner, '__name__', type(owner).__name__))
+    raise RefusedError(f'getattr({known}, {name!r})')
 
 
 def resolve(value: Any) -> Any:
@@ -130,28 +134,21 @@ def _array(shape: tuple, dtype: Dtype, data: bytes, order: str) -> np.ndarray:
     return np.ndarray(shape, dtype.value, data, order=order).copy()
 
 
-def _known_as(path: str, stand_in: Any) -> Any:
-    """Gives a stand-in the name that checkpoints use, by which torch's allow-list finds it."""
-    known = stand_in if isinstance(stand_in, type) else partial(stand_in)
-    known.__module__, _, known.__name__ = path.rpartition('.')
-    known.__qualname__ = known.__name__
-    return known
-
-
-# NumPy 1 writes numpy.core, NumPy 2 numpy._core; both read both.
-ALLOWED = [
-    _known_as(path, stand_in)
-    for path, stand_in in {
-        '_codecs.encode': encode,
-        'builtins.bytes': no_bytes,
-        'builtins.getattr': method,
-        'mmengine.logging.history_buffer.HistoryBuffer': History,
-        'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler': OneCycle,
-        'numpy.dtype': Dtype,
-        'numpy.ndarray': Array,
-        'numpy.core.multiarray._reconstruct': reconstruct,
-        'numpy.core.multiarray.scalar': scalar,
-        'numpy._core.multiarray._reconstruct': reconstruct,
-        'numpy._core.multiarray.scalar': scalar,
-    }.items()
-]
+# What a file may call; NumPy 1 writes numpy.core, NumPy 2 numpy._core, and both read both.
+CALLABLES = {
+    '_codecs.encode': encode,
+    'builtins.bytes': no_bytes,
+    'builtins.getattr': method,
+    'mmengine.logging.history_buffer.HistoryBuffer': History,
+    'numpy.dtype': Dtype,
+    'numpy.core.multiarray._reconstruct': reconstruct,
+    'numpy.core.multiarray.scalar': scalar,
+    'numpy._core.multiarray._reconstruct': reconstruct,
+    'numpy._core.multiarray.scalar': scalar,
+}
+# What it may only name, as the argument of a call.
+OWNERS = {
+    'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler': OneCycle,
+    'numpy.ndarray': Array,
+}
+STATEFUL = Dtype, Array, History

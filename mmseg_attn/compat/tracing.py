@@ -1,24 +1,19 @@
 """Whether the model is being traced, asked in a way that every supported PyTorch understands."""
 
-import sys
-
 import torch
 
-
-def is_compiling() -> bool:
-    """Tell whether ``torch.compile`` or ``torch.export`` traces the caller.
-
-    ``torch.compiler.is_compiling`` came with PyTorch 2.3; before, the tracer itself answers, if
-    anybody has imported it.
-    """
-    ask = getattr(getattr(torch, 'compiler', None), 'is_compiling', None)
-    if ask is None:
-        tracer = sys.modules.get('torch._dynamo')
-        return tracer is not None and tracer.is_compiling()
-    return ask()
+_compiler = getattr(torch, 'compiler', None)  # PyTorch 2.1
+# The tracer knows these very functions: one that calls them in turn would not be answered rightly.
+if hasattr(_compiler, 'is_compiling'):  # PyTorch 2.3
+    is_compiling = _compiler.is_compiling
+else:
+    from torch._utils import is_compiling
 
 
 def is_exporting() -> bool:
     """Tell whether ``torch.export`` traces the caller; false before PyTorch 2.7, which cannot."""
-    ask = getattr(getattr(torch, 'compiler', None), 'is_exporting', None)
+    ask = getattr(_compiler, 'is_exporting', None)
     return ask is not None and ask()
+
+
+__all__ = ['is_compiling', 'is_exporting']

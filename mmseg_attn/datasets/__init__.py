@@ -2,6 +2,7 @@
 
 from . import transforms
 from .cityscapes import CheckedCityscapesDataset, Cityscapes20Dataset
+from .compact_collate import compact_collate
 from .covid19_ct import COVID19CTDataset
 from .drosophila import DrosophilaDataset
 from .floodnet import FloodNetDataset
@@ -17,6 +18,7 @@ __all__ = [
     'DrosophilaDataset',
     'FloodNetDataset',
     'KneeMRIDataset',
+    'compact_collate',
     'in_memory_dataset',
     'transforms',
 ]

@@ -13,6 +13,7 @@ import numpy as np
 from mmcv.transforms import LoadAnnotations
 from mmseg.datasets import BaseSegDataset
 
+from .conversion import explain
 from .errors import DataError
 from .nested_datasets import nested_datasets
 
@@ -32,7 +33,8 @@ def count_pixels(
         Pixels of each class in each image, (images, classes).
 
     Raises:
-        DataError: If a pipeline loads no annotations or a label is no class.
+        DataError: If a pipeline loads no annotations, a mask cannot be loaded, or a label is no
+            class.
     """
     sets = [each for each in nested_datasets(dataset) if isinstance(each, BaseSegDataset)]
     return np.array([row for each in sets for row in _rows(each, watch(range(len(each))))])
@@ -45,10 +47,21 @@ def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarra
             f'the pipeline of {type(dataset).__name__} loads no annotations: add LoadAnnotations'
         )
     classes = len(dataset.metainfo['classes'])
+    if classes > IGNORE:
+        raise DataError(
+            f'{type(dataset).__name__} has {classes} classes, but masks of 8 bits hold {IGNORE} '
+            'and the ignored label: merge some of them'
+        )
     for i in indices:
         results = dataset.get_data_info(i)
-        for load in loaders:
-            results = load(results)
+        path = results['seg_map_path']
+        try:
+            for load in loaders:
+                results = load(results)
+        except DataError:
+            raise
+        except Exception as error:  # decoders raise nearly anything
+            raise explain(error, path) from error
         row = np.bincount(results['gt_seg_map'].ravel(), minlength=IGNORE + 1)
         if row[classes:IGNORE].any():
             label = classes + int(row[classes:IGNORE].argmax())

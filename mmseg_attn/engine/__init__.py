@@ -1,9 +1,7 @@
 """Training: hooks, checkpoints, resuming."""
 
-from . import hooks, optim, weights
+from . import hooks, optim
 from .fast_runner import FastRunner
-from .standard_tool import run_standard_tool
+from .safe_loading import enable_safe_loading
 
-weights.check_predictions()
-
-__all__ = ['FastRunner', 'hooks', 'optim', 'run_standard_tool', 'weights']
+__all__ = ['FastRunner', 'enable_safe_loading', 'hooks', 'optim']

@@ -3,12 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
+import mmengine
 import torch
-from mmengine.dist import all_gather_object, get_rank
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.utils import digit_version
 
 from ..datasets.nested_datasets import nested_datasets
 from .random_state import WorkerSeed, random_state, set_random_state
+
+
+def _since(version: str) -> bool:
+    return digit_version(mmengine.__version__) >= digit_version(version)
+
+
+SKIPS_TRAINED = _since('0.10.3')  # whether a resumed IterBasedTrainLoop skips trained batches
+VALIDATES_LAST = _since('0.10.4')  # whether the last step is validated, whatever the interval
 
 
 class Continuation:
@@ -47,13 +57,7 @@ class Continuation:
                 each.dataloader.generator = torch.Generator().manual_seed(runner.seed + loop.iter)
         if self.state is None:
             return
-        state, self.state = self.state, None
-        try:
-            set_random_state(state['random'][get_rank()])
-            validated = bool(state['validated'])
-        except Exception as error:  # the file is not trusted
-            runner.logger.warning(f'The random numbers start anew, not as saved: {error!r}')
-            return
+        validated, self.state = self._restore(runner), None
         if not validated and _validation_is_due(runner):
             runner.logger.info('The validation after this checkpoint is done now')
             runner.val_loop.run()
@@ -62,11 +66,41 @@ class Continuation:
                 loop.dataloader_iterator,
                 steps=0 if getattr(loop, 'fast_forward_on_resume', False) else loop.iter,
             )
+            if not SKIPS_TRAINED:
+                runner.logger.info(f'Skipping the {loop.iter} batches that were trained before')
+                for _ in range(loop.iter):
+                    next(loop.dataloader_iterator)
 
     def start_epoch(self, runner: Runner) -> None:
         """Tell the workers the epoch."""
         if self._worker_seed is not None:
             self._worker_seed.epoch.fill_(runner.epoch)
+
+    def _restore(self, runner: Runner) -> bool:
+        """Restore the random numbers of all ranks or of none.
+
+        A validation and the steps after it hold collectives, so the ranks must decide alike,
+        whatever a file says that is not trusted.
+
+        Returns:
+            Whether the validation after the checkpoint is done; the same on all ranks.
+        """
+        current, processes, problem = random_state(), get_world_size(), None
+        validated = not isinstance(self.state, dict) or self.state.get('validated') is not False
+        try:
+            states = self.state['random']
+            if len(states) == processes:
+                set_random_state(states[get_rank()])
+            else:
+                problem = f'they are of {len(states)} processes, and this training has {processes}'
+        except Exception as error:
+            problem = repr(error)
+        ranks = all_gather_object((problem, validated))
+        problems = [problem for problem, _ in ranks if problem]
+        if problems:
+            set_random_state(current)
+            runner.logger.warning(f'The random numbers start anew, not as saved: {problems[0]}')
+        return all(validated for _, validated in ranks)
 
     def _seed_workers(self, runner: Runner) -> None:
         self._worker_seed = WorkerSeed(runner.seed)
@@ -84,14 +118,15 @@ def _validation_is_due(runner: Runner) -> bool:
     by_epoch = isinstance(loop, EpochBasedTrainLoop)
     step, last = (loop.epoch, loop.max_epochs) if by_epoch else (loop.iter, loop.max_iters)
     loop._decide_current_val_interval()
-    return step >= loop.val_begin and (step % loop.val_interval == 0 or step == last)
+    last_is_due = VALIDATES_LAST and step == last
+    return step >= loop.val_begin and (step % loop.val_interval == 0 or last_is_due)
 
 
 class _Restored:
     """The batches of an ``IterBasedTrainLoop``, which begins with going past those before.
 
-    The random numbers are put back behind them. MMEngine 0.10 loads these batches again; its fork
-    skips them, and workers then draw other numbers than they would have.
+    The random numbers are put back behind them. MMEngine loads these batches again, from 0.10.3 on
+    by itself; its fork skips them, and workers then draw other numbers than they would have.
     """
 
     def __init__(self, batches: Any, steps: int) -> None:

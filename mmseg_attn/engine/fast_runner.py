@@ -1,19 +1,29 @@
 """A runner whose training steps cost less and mean the same."""
 
 import copy
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmseg.registry import RUNNERS
+from mmengine.utils import digit_version
+from mmseg.models.data_preprocessor import SegDataPreProcessor
+from mmseg.registry import MODELS, RUNNERS
 from torch import nn
 
 from .allocation import keep_freed_memory
+from .async_loss import make_losses_async
 
+DEVICES = ('cpu', 'cuda')
 PARTS = ('backbone', 'neck', 'decode_head', 'auxiliary_head')
-FUSED = ('Adam', 'AdamW', 'SGD')  # what PyTorch has a fused version of, on CPUs and on GPUs
+# from which version on PyTorch has a fused optimizer, by device
+FUSED = dict(
+    Adam=dict(cuda='2.0', cpu='2.4'),
+    AdamW=dict(cuda='2.0', cpu='2.4'),
+    SGD=dict(cuda='2.3', cpu='2.4'),
+)
 
 
 @RUNNERS.register_module()
@@ -23,9 +33,12 @@ class FastRunner(Runner):
     - The network is channels-last, before anything wraps it.
     - The forward pass of the training is in bfloat16 (:class:`BF16OptimWrapper`), unless the config
       has another wrapper than ``OptimWrapper``.
-    - Adam, AdamW and SGD are fused, unless the config says something about that.
+    - Adam, AdamW and SGD are fused, unless the config says something about that, where PyTorch has
+      fused ones.
     - On the CPU, memory is kept and used again (:func:`keep_freed_memory`).
-    - On a GPU, images are copied from pinned memory while it works, and losses are fetched when
+    - On a GPU, the host waits for no training step: images and label maps are copied from pinned
+      memory (:class:`AsyncSegDataPreProcessor`, :func:`compact_collate`), the means of the losses
+      and the accuracy are formed on the GPU (:func:`make_losses_async`), and they are fetched when
       they are logged (:class:`DeferredRuntimeInfoHook`).
     - ``compile=True``, or a dict of arguments, compiles the parts of the network with
       ``torch.compile`` rather than, as MMEngine does, steps with their data and logs.
@@ -36,7 +49,13 @@ class FastRunner(Runner):
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'FastRunner':
-        """Build from a config, after setting in a copy of it what is faster."""
+        """Build from a config, after setting in a copy of it what is faster.
+
+        Raises:
+            RuntimeError: If the config asks for ``compile``, which this PyTorch cannot do here.
+        """
+        if cfg.get('compile'):
+            check_compile()
         return super().from_cfg(faster(cfg))
 
     def setup_env(self, env_cfg: dict) -> None:
@@ -46,13 +65,25 @@ class FastRunner(Runner):
             keep_freed_memory()
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        """Build the model in channels-last."""
+        """Build the model in channels-last, without what would wait for the device."""
+        if get_device() not in DEVICES:
+            return super().build_model(model)
+        if _has_plain_preprocessor(model):
+            kind = dict(type='mmseg.AsyncSegDataPreProcessor')
+            model = dict(model, data_preprocessor=dict(model['data_preprocessor'], **kind))
         model = super().build_model(model)
-        if get_device() in ('cpu', 'cuda'):
-            model.to(memory_format=torch.channels_last)
-        if get_device() == 'cuda' and hasattr(model, 'data_preprocessor'):
-            model.data_preprocessor._non_blocking = True
+        model.to(memory_format=torch.channels_last)
+        make_losses_async(model)
         return model
+
+    def _init_model_weights(self) -> None:
+        """Initialize the weights in PyTorch's usual order, so that they are those of ``Runner``."""
+        if get_device() not in DEVICES:
+            super()._init_model_weights()
+            return
+        self.model.to(memory_format=torch.contiguous_format)
+        super()._init_model_weights()
+        self.model.to(memory_format=torch.channels_last)
 
     def _maybe_compile(self, target: str) -> None:
         options = self.cfg.get('compile')
@@ -75,18 +106,54 @@ def faster(cfg: Config) -> Config:
         for key in ('loss_scale', 'dtype'):
             wrapper.pop(key, None)
         wrapper.type = 'OptimWrapper'
-    if device in ('cpu', 'cuda') and wrapper.get('type') == 'OptimWrapper':
+    if device in DEVICES and wrapper.get('type') == 'OptimWrapper':
         wrapper.type = 'mmseg.BF16OptimWrapper'
     optimizer = wrapper.get('optimizer') or {}
     decided = {'fused', 'foreach', 'capturable', 'differentiable'} & set(optimizer)
-    if device in ('cpu', 'cuda') and optimizer.get('type') in FUSED and not decided:
+    if not decided and has_fused(optimizer.get('type'), device):
         optimizer.fused = True
-    hooks = [dict(type='mmseg.PortableOptimizerHook')]
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
+    hooks, portable = cfg.get('custom_hooks') or [], dict(type='mmseg.PortableOptimizerHook')
+    cfg.custom_hooks = hooks if portable in hooks else [*hooks, portable]
     if device == 'cuda':
         hook = dict(runtime_info=dict(type='mmseg.DeferredRuntimeInfoHook'))
         cfg.default_hooks = hook | (cfg.get('default_hooks') or {})
         for name in ('train_dataloader', 'val_dataloader'):
             if cfg.get(name):
                 cfg[name].setdefault('pin_memory', True)
+        if cfg.get('train_dataloader') and _has_plain_preprocessor(cfg.get('model')):
+            cfg.train_dataloader.setdefault('collate_fn', dict(type='compact_collate'))
     return cfg
+
+
+def has_fused(optimizer: Any, device: str) -> bool:
+    """Tell whether the installed PyTorch has a fused version of an optimizer.
+
+    Args:
+        optimizer: The ``type`` in a config.
+        device: Type of the device.
+    """
+    since = FUSED.get(optimizer, {}).get(device) if isinstance(optimizer, str) else None
+    return since is not None and digit_version(torch.__version__) >= digit_version(since)
+
+
+def check_compile() -> None:
+    """Make sure that ``torch.compile`` works on this Python and system.
+
+    Raises:
+        RuntimeError: If it does not, with the remedy.
+    """
+    try:
+        torch.compile(nn.Identity())
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [''])[0]
+        raise RuntimeError(
+            f'compile is set, but PyTorch {torch.__version__} cannot compile here ({reason}): '
+            'set compile=False, or install a newer PyTorch'
+        ) from None
+
+
+def _has_plain_preprocessor(model: Any) -> bool:
+    """Tell whether a model's config has MMSegmentation's preprocessor itself."""
+    preprocessor = model.get('data_preprocessor') if isinstance(model, dict) else None
+    kind = preprocessor.get('type') if isinstance(preprocessor, dict) else None
+    return (MODELS.get(kind) if isinstance(kind, str) else kind) is SegDataPreProcessor

@@ -10,28 +10,31 @@ from torch.utils.data import get_worker_info
 
 
 def random_state() -> dict[str, Any]:
-    """The state of Python's, NumPy's and PyTorch's generators, as plain data for a checkpoint."""
+    """Return the state of Python's, NumPy's and PyTorch's generators, as data for a checkpoint.
+
+    A process trains on one GPU: of the GPUs' generators, that of the current one is in it.
+    """
     kind, key, *rest = np.random.get_state()
     return dict(
         python=random.getstate(),
         numpy=(kind, key.tolist(), *rest),
         torch=torch.get_rng_state(),
-        cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        cuda=torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     )
 
 
 def set_random_state(state: dict[str, Any]) -> None:
     """Put the generators into a state that :func:`random_state` has returned.
 
-    Those of the GPUs are left alone where there are not as many GPUs as there were.
+    The GPU's generator is left alone if there is no GPU, or was none.
     """
     version, key, gauss = state['python']
     random.setstate((version, tuple(key), gauss))
     kind, key, *rest = state['numpy']
     np.random.set_state((kind, np.array(key, dtype=np.uint32), *rest))
     torch.set_rng_state(state['torch'].cpu())
-    if state['cuda'] and len(state['cuda']) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([each.cpu() for each in state['cuda']])
+    if state['cuda'] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'].cpu())
 
 
 class WorkerSeed:

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..compat.checkpoint import CheckpointError, load_file
+from mmengine.runner import CheckpointLoader
+
+from ..compat.checkpoint import CheckpointError
 
 
 def newest_checkpoint(work_dir: Path, folder: Path, template: str) -> tuple[Path | None, list[str]]:
@@ -31,9 +33,12 @@ def newest_checkpoint(work_dir: Path, folder: Path, template: str) -> tuple[Path
 
     def read(path: Path) -> dict | None:
         try:
-            return resumable(load_file(path, 'cpu'), path)['meta']
-        except (CheckpointError, OSError) as error:
-            skipped.append(str(error))
+            content = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
+            return resumable(content, path)['meta']
+        except Exception as error:  # whatever a file can make PyTorch raise
+            reason = ' '.join(str(error).split())[:500]
+            named = reason.startswith(str(path))
+            skipped.append(reason if named else f'{path} cannot be loaded: {reason}')
             return None
 
     last = work_dir / 'last_checkpoint'

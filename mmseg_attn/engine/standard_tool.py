@@ -1,4 +1,4 @@
-"""MMSegmentation's own tools, where the user's faults end in one sentence."""
+"""Run MMSegmentation's own tools and report user errors as one line."""
 
 import errno
 import runpy
@@ -14,6 +14,7 @@ from ..datasets.errors import DataError
 from .arguments import Request, read_request
 from .hooks.divergence_hook import DivergenceError
 from .host_errors import sentence
+from .safe_loading import enable_safe_loading
 from .training_record import training_record_kept
 
 USERS = (CheckpointError, DataError, DivergenceError)
@@ -34,6 +35,7 @@ def run_standard_tool(name: str) -> None:
     Args:
         name: The file name of the tool.
     """
+    enable_safe_loading()
     request = Request(sys.argv[1:])
     try:
         request = read_request(name, sys.argv[1:])

@@ -3,33 +3,16 @@
 MMEngine loads what fits, leaves the rest of the model at its random start, and prints a warning.
 For fine-tuning this is wanted; a test or a prediction would go on with noise. The check looks at
 which tensors were written to, so that modules that rename what they load are judged rightly.
-``init_model`` and the inferencers of MMSegmentation get it here; runners get it from the
-``CheckpointHook`` of this package.
-
-An inferencer that is given weights and no config would run the Python text of the config inside
-the checkpoint: that is refused as well.
 """
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
-from mmengine.infer import infer
-from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
-from mmseg.apis import inference, mmseg_inferencer, remote_sense_inferencer
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import Tensor, nn
 
 from ..compat.checkpoint import CheckpointError
 
 SHOWN = 3
-
-
-def check_predictions() -> None:
-    """Make MMSegmentation's functions for predictions refuse weights that do not fit."""
-    inference.load_checkpoint = _from_file
-    remote_sense_inferencer.load_checkpoint = _from_file
-    mmseg_inferencer._load_checkpoint_to_model = _from_content
-    infer.BaseInferencer._init_model = _with_config(infer.BaseInferencer._init_model)
 
 
 def load_weights(
@@ -122,30 +105,3 @@ def _remedy(left: list[str], own: dict[str, Tensor], held: dict[str, Any]) -> st
             'take the config that it was trained with'
         )
     return 'take the config that it was trained with'
-
-
-def _from_file(model: nn.Module, filename: str, map_location: Any = None) -> dict:
-    """MMEngine's ``load_checkpoint``, for predictions."""
-    checkpoint = _load_checkpoint(filename, map_location)
-    load_weights(model, checkpoint, name=filename)
-    checkpoint.setdefault('meta', {})  # init_model asks plain state dicts for it
-    return checkpoint
-
-
-def _from_content(model: nn.Module, checkpoint: dict) -> dict:
-    """MMEngine's ``_load_checkpoint_to_model``, for predictions."""
-    load_weights(model, checkpoint, name='the checkpoint')
-    return checkpoint
-
-
-def _with_config(init_model: Callable) -> Callable:
-    @functools.wraps(init_model)
-    def checked(self: Any, cfg: Any, weights: str | None, *args, **settings) -> nn.Module:
-        if not cfg:
-            raise CheckpointError(
-                f'{weights} is given without a config, and the one inside it could run anything: '
-                'name the config, or the model, as well'
-            )
-        return init_model(self, cfg, weights, *args, **settings)
-
-    return checked

@@ -23,8 +23,16 @@ def complexity(model: dict, shape: tuple[int, int, int]) -> Complexity:
     Args:
         model: config of the segmentor.
         shape: channels, height and width of the image.
+
+    Raises:
+        RuntimeError: If PyTorch cannot count FLOPs.
     """
-    from torch.utils.flop_counter import FlopCounterMode  # imports Triton, if there is one
+    try:  # here, since it imports Triton, if there is one
+        from torch.utils.flop_counter import FlopCounterMode
+    except ModuleNotFoundError:
+        raise RuntimeError(
+            f'counting FLOPs needs PyTorch 2.1 or newer, and this is {torch.__version__}'
+        ) from None
 
     with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
         segmentor = MODELS.build(model).eval()

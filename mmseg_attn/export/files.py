@@ -1,5 +1,7 @@
 """Write a segmentor as an ONNX file or as a ``torch.export`` program."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import logging
@@ -9,15 +11,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
-from torch.export import ExportedProgram
 
 from ..datasets.conversion import ConversionError
 from .check import Check, Run, compare
-from .program import PixelsToLogits, export_program, first_line
+from .program import PixelsToLogits, check_version, export_program, first_line
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram  # PyTorch 2.0 has none
 
 SUFFIXES = dict(onnx='.onnx', torch='.pt2')
 OPSET = 20  # all that the models need; newer ones are in fewer runtimes
@@ -50,6 +55,7 @@ def write(
             something else; nothing is written then.
         OSError: if the file cannot be written.
     """
+    check_version()
     save, load = dict(onnx=(save_onnx, load_onnx), torch=(save_torch, load_torch))[kind]
     if kind == 'onnx':
         _check_onnx(module)

@@ -1,15 +1,21 @@
 """A segmentor as one graph: from the pixels of an image of any size to its logits."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
 
 from ..datasets.conversion import ConversionError
 from ..ops import crop
 from .pooling import with_exportable_pools
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram  # PyTorch 2.0 has none
 
 SMALLEST = 33  # pixels of a side: the coarsest map of the deepest model then has two
 SAMPLE = (2, 107, 93)  # batch, height, width: numbers that no stride divides
@@ -94,6 +100,18 @@ class PixelsToLogits(nn.Module):
         return (side + divisor - 1) // divisor * divisor - side
 
 
+def check_version() -> None:
+    """Check that the installed PyTorch can export models.
+
+    Raises:
+        ConversionError: If it is too old.
+    """
+    if not hasattr(getattr(torch, 'compiler', None), 'is_exporting'):
+        raise ConversionError(
+            f'PyTorch {torch.__version__} cannot export models of any size: install 2.7 or newer'
+        )
+
+
 def export_program(module: PixelsToLogits) -> ExportedProgram:
     """Export with ``torch.export``, for any batch and any size from ``SMALLEST`` on.
 
@@ -103,10 +121,9 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
     Raises:
         ConversionError: if PyTorch cannot export the model, or is too old.
     """
-    if not hasattr(getattr(torch, 'compiler', None), 'is_exporting'):
-        raise ConversionError(
-            f'PyTorch {torch.__version__} cannot export models of any size: install 2.7 or newer'
-        )
+    check_version()
+    from torch.export import Dim
+
     batch, height, width = SAMPLE
     dims = {
         0: Dim('batch'),

@@ -10,6 +10,9 @@ from torch import Tensor
 from ..compat.tracing import is_compiling
 
 CPU_ONLY = ('chunks', 'strips')
+LAUNCHES = 65535  # what CUDA allows a grid's second and third dimension, where kernels put batches
+FLASH_CHANNELS = 256 if torch.__version__ >= (2, 2) else 128  # the most that its kernel takes
+HAS_SCALE = torch.__version__ >= (2, 1)  # before, queries are scaled by one over the root of Ck
 
 
 def select(backends: Mapping[str, Callable], name: str, x: Tensor) -> Callable:
@@ -69,31 +72,79 @@ def without_autocast(x: Tensor) -> torch.autocast:
     return torch.autocast(device, enabled=False)
 
 
+def once(change: Callable[[Tensor], Tensor], query: Tensor, key: Tensor, value: Tensor) -> tuple:
+    """Apply a function to query, key and value; only once where key and value are one tensor."""
+    changed = change(value)
+    return change(query), changed if key is value else change(key), changed
+
+
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Softmax attention of token sequences with PyTorch's fused kernels, in linear memory.
 
-    The fused kernels want one channel count for all three, so missing channels are filled with
-    zeros: they add nothing to an inner product. Not on the meta device, where nothing is computed
-    and FLOPs are counted: these are the formula's.
-
-    Windows stand where heads usually do, beside the batch: CUDA launches at most 65535 of each.
+    On the CPU in at least float32: before PyTorch 2.2 its kernels round the scores of bfloat16, and
+    know no float16.
 
     Args:
-        query: ``(N, windows, L, Ck)``.
-        key: ``(N, windows, S, Ck)``.
-        value: ``(N, windows, S, Cv)``.
+        query: ``(B, L, Ck)``. CUDA launches at most 65535 batches: see ``LAUNCHES``.
+        key: ``(B, S, Ck)``.
+        value: ``(B, S, Cv)``.
         scale: factor on the inner products.
 
     Returns:
-        ``(N, windows, L, Cv)``.
+        ``(B, L, Cv)``.
     """
-    key_channels, value_channels = key.shape[-1], value.shape[-1]
-    if query.is_meta:
-        pass
-    elif key_channels < value_channels:
-        missing = (0, value_channels - key_channels)
-        query, key = F.pad(query, missing), F.pad(key, missing)
-    elif value_channels < key_channels:
-        value = F.pad(value, (0, key_channels - value_channels))
-    out = F.scaled_dot_product_attention(query, key, value, scale=scale)
-    return out[..., :value_channels]
+    run = written_out(_fused) if value.device.type == 'cpu' else _fused
+    return run(query, key, value, scale)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    channels, dtype = value.shape[-1], value.dtype
+    widths = kernel_channels(value.device.type, dtype, key.shape[-1], channels)
+    filled = _fill(value, widths[1])
+    key = filled if key is value else _fill(key.to(dtype), widths[0])
+    query = _fill(query.to(dtype), widths[0])
+    if HAS_SCALE:
+        out = F.scaled_dot_product_attention(query, key, filled, scale=scale)
+    else:
+        out = F.scaled_dot_product_attention(query * (scale * widths[0] ** 0.5), key, filled)
+    out = out.squeeze(1)
+    return out if widths[1] == channels else out[..., :channels]
+
+
+def _fill(x: Tensor, channels: int) -> Tensor:
+    """Fill up the channels of tokens with zeros: ``(B, L, C)`` to ``(B, 1, L, channels)``."""
+    missing = channels - x.shape[-1]
+    return (F.pad(x, (0, missing)) if missing else x).unsqueeze(1)
+
+
+def kernel_channels(
+    device: str, dtype: torch.dtype, key_channels: int, value_channels: int
+) -> tuple[int, int]:
+    """Return how many channels tokens need to run in a kernel that takes linear memory.
+
+    Missing channels are filled with zeros, which add nothing to an inner product, and cost time:
+
+    - The flash kernel, for 16 bits and up to ``FLASH_CHANNELS``, takes query, key and value with
+      the same number of channels, a multiple of 8. The one for the CPU takes all types and numbers.
+    - The memory-efficient kernel takes any two numbers that are multiples of 4 in float32 and of 8
+      in 16 bits. It is the one for float32, and for many channels: DA-UNet's 128 and 1024.
+    - There is none for float64, and none is needed on the meta device, where nothing is computed
+      and FLOPs are counted: these are the formula's.
+
+    Args:
+        device: type of the device.
+        dtype: type of the tokens.
+        key_channels: channels of query and key.
+        value_channels: channels of the value.
+
+    Returns:
+        The channels of query and key, and those of the value.
+    """
+    most = max(key_channels, value_channels)
+    if device == 'cpu':
+        return most, most
+    if device == 'meta' or dtype == torch.float64:
+        return key_channels, value_channels
+    if dtype != torch.float32 and most <= FLASH_CHANNELS:
+        key_channels = value_channels = most
+    return -(-key_channels // 8) * 8, -(-value_channels // 8) * 8

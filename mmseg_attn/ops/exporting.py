@@ -16,4 +16,7 @@ def crop(x: Tensor, size: tuple[int, int]) -> Tensor:
         for dim, side in zip((2, 3), size, strict=True):
             x = x.index_select(dim, torch.arange(side, device=x.device))
         return x
-    return x[:, :, : size[0], : size[1]]
+    for dim, side in zip((2, 3), size, strict=True):
+        if x.shape[dim] != side:  # a slice of all costs the backward pass a map, before PyTorch 2.2
+            x = x.narrow(dim, 0, side)
+    return x

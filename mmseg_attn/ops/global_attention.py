@@ -21,9 +21,12 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
 
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """PyTorch's fused attention; memory is linear in the number of positions."""
-    q, k, v = (x.flatten(2).mT.contiguous().unsqueeze(1) for x in (query, key, value))
-    out = backends.attend(q, k, v, scale)  # (N, 1, Hq Wq, Cv)
-    return out.squeeze(1).mT.unflatten(2, query.shape[2:])
+
+    def tokens(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H W, C)
+        return x.flatten(2).mT.contiguous()
+
+    out = backends.attend(*backends.once(tokens, query, key, value), scale)  # (N, Hq Wq, Cv)
+    return out.mT.unflatten(2, query.shape[2:])
 
 
 def _chunks(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:

@@ -17,6 +17,8 @@ CHUNK = 1 << 20  # values of the attention map, forward
 TILE = 512  # queries and keys, backward
 
 _onednn = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
+if torch.__version__ < (2, 1):  # where it fuses an activation or nothing works
+    _onednn = None
 
 
 class GlobalChunks(torch.autograd.Function):

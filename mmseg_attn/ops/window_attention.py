@@ -37,32 +37,66 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
 
 
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """Fused attention without padding: whole windows first, then the narrower ones at the edges."""
+    """Fused attention without padding: whole windows first, then the narrower ones at the edges.
 
-    def attend(rows: slice, columns: slice) -> Tensor:
-        height, width = rows.stop - rows.start, columns.stop - columns.start
+    Where the value is channels-last, so are the result and the gradients: maps are then cut as
+    ``(N, H, W, C)``, otherwise as ``(N, C, H, W)``.
+    """
+    channels_last = value.stride(1) == 1
+    rows = 1 if channels_last else 2  # the dimension; columns are the next
+    cut, back = (0, 2, 4, 3, 5, 1), (0, 5, 1, 3, 2, 4)  # to (N, H/m, W/n, m, n, C), and back
+    if channels_last:
+        cut = back = (0, 1, 3, 2, 4, 5)
+
+    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        height, width = value.shape[rows : rows + 2]
         m, n = min(window, height), min(window, width)
-        tokens = []
-        for x in (query, key, value):
-            tiles = x[:, :, rows, columns].unflatten(3, (-1, n)).unflatten(2, (-1, m))
-            tiles = tiles.permute(0, 2, 4, 3, 5, 1)  # (N, H/m, W/n, m, n, C)
-            tokens.append(tiles.flatten(3, 4).flatten(1, 2))  # (N, windows, m*n, C)
-        out = backends.attend(*tokens, scale)
-        tiles = out.view(-1, height // m, width // n, m, n, value.shape[1])
-        return tiles.permute(0, 5, 1, 3, 2, 4).reshape(-1, value.shape[1], height, width)
 
-    def spans(size: int) -> list[slice]:
-        whole = size - size % window
-        return [s for s in (slice(0, whole), slice(whole, size)) if s.stop > s.start]
+        def tokens(x: Tensor) -> Tensor:  # to (N H/m W/n, m n, C)
+            tiles = x.unflatten(rows + 1, (-1, n)).unflatten(rows, (-1, m)).permute(cut)
+            return tiles.flatten(3, 4).flatten(0, 2).contiguous()
 
-    height, width = query.shape[2:]
-    return torch.cat(
-        [torch.cat([attend(r, c) for c in spans(width)], dim=3) for r in spans(height)], dim=2
-    )
+        parts = backends.once(lambda x: _split(tokens(x), backends.LAUNCHES), query, key, value)
+        out = _join([backends.attend(*part, scale) for part in zip(*parts, strict=True)])
+        tiles = out.view(len(value), height // m, width // n, m, n, -1).permute(back)
+        return tiles.flatten(rows + 2, rows + 3).flatten(rows, rows + 1)
+
+    def areas(x: Tensor) -> list[list[Tensor]]:
+        x = x.permute(0, 2, 3, 1) if channels_last else x
+        heights, widths = (_whole_and_rest(side, window) for side in x.shape[rows : rows + 2])
+        return [_split(row, widths, rows + 1) for row in _split(x, heights, rows)]
+
+    grid = zip(*backends.once(areas, query, key, value), strict=True)
+    out = _join([_join([*map(attend, *row)], rows + 1) for row in grid], rows)
+    out = out.contiguous()  # it is, unless one window is as wide as the map
+    return out.permute(0, 3, 1, 2) if channels_last else out
+
+
+def _whole_and_rest(side: int, window: int) -> list[int]:
+    """Split a side into the part of whole windows and the rest, where there are both."""
+    return [size for size in (side - side % window, side % window) if size]
+
+
+def _split(x: Tensor, sizes: int | list[int], dim: int = 0) -> list[Tensor]:
+    """Split a map so that the backward pass writes its gradient once.
+
+    Slices would add up as many maps as there are slices, each of zeros but for its own part. One
+    part is not split: the backward pass would make a copy of it.
+    """
+    one = x.shape[dim] <= sizes if isinstance(sizes, int) else len(sizes) == 1
+    return [x] if one else x.split(sizes, dim)
+
+
+def _join(parts: list[Tensor], dim: int = 0) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
 def _triton(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
     """One kernel on the GPU, no copies."""
+    if not hasattr(torch.library, 'custom_op'):
+        raise ValueError(
+            f"backend 'triton' needs PyTorch 2.4 or newer, this is {torch.__version__}: use 'auto'"
+        )
     from . import window_triton  # an extra
 
     return window_triton.attend(query, key, value, window, scale)

@@ -2,18 +2,19 @@
 
 from .inputs import Item, find_items
 from .intensities import Intensities, Mapping
-from .model_names import offer_models
+from .loaded import Loaded, load_file
+from .loader import ConfigLoader
 from .predictor import Predictor
 from .results import Results
 from .run import Report, predict_files
 from .sources import Source, read_source
 from .summary import counted, doubts, summarise
 
-offer_models()
-
 __all__ = [
+    'ConfigLoader',
     'Intensities',
     'Item',
+    'Loaded',
     'Mapping',
     'Predictor',
     'Report',
@@ -22,6 +23,7 @@ __all__ = [
     'counted',
     'doubts',
     'find_items',
+    'load_file',
     'predict_files',
     'read_source',
     'summarise',

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..datasets.conversion import is_dicom, stem
+from ..datasets.conversion.dicom import DICOMDIR
 from ..datasets.conversion.slices import SUFFIXES
 
 # what a result called x may be called on the disk
@@ -29,7 +30,7 @@ def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], li
 
     Results are called like the file; in folders, with the way to it, after the name of the folder
     if several inputs are given. A name that is taken gets the type of the file, then a number.
-    Hidden files do not count, and each file counts once.
+    Hidden files and the indexes of DICOM folders do not count, and each file counts once.
 
     Args:
         inputs: Files and folders; a file is taken whatever its type, and even if it is missing.
@@ -62,7 +63,8 @@ def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], li
 def _images(folder: Path, exclude: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob('*')):
         hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
-        if hidden or not path.is_file() or path.resolve().is_relative_to(exclude):
+        index = path.name.upper() == DICOMDIR
+        if hidden or index or not path.is_file() or path.resolve().is_relative_to(exclude):
             continue
         if path.name.lower().endswith(SUFFIXES) or is_dicom(path):
             yield path

@@ -1,6 +1,6 @@
-"""A trained model that labels pictures of any size."""
+"""A trained model that labels images of any size."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,20 +12,24 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.model import BaseTTAModel
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmseg.apis import init_model
+from mmseg.models import EncoderDecoder
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
+from torch import nn
 
+from ..compat.checkpoint import load_file
 from ..config_types import class_of, is_a
-from ..datasets.conversion import ConversionError
+from ..datasets.conversion import ConversionError, UnsupportedError
 from ..datasets.nested_datasets import nested_datasets
 from ..engine.weights import load_weights
 from ..models.segmentors import check_tta
 from ..ops.label_rule import LabelRule
+from .loader import ConfigLoader
+from .windows import WindowCount
 
 Key = TypeVar('Key')
 OVERLAP = 4  # windows share one part in so many with the next
-# What a model says of pictures that it cannot take, and PyTorch of too little memory
+# What a model says of images that it cannot take, and PyTorch of too little memory
 REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
 
 
@@ -37,7 +41,7 @@ class Predictor:
         checkpoint: The file of the weights.
         device: Where the model runs.
         window: Height and width of the windows that slide over what the pipeline makes of a
-            picture, overlapping by a quarter; ``None`` leaves it to the config.
+            image, overlapping by a quarter; ``None`` leaves it to the config.
         tta: Whether to average over the config's test-time augmentation.
         amp: Whether to compute in mixed precision.
 
@@ -45,8 +49,12 @@ class Predictor:
         classes: Names, in the order of the labels.
         palette: Colours of the classes, RGB.
         dataset: The type of the config's test data set.
+        loader: How the config loads images.
+        color_type: 'grayscale', 'color' or 'unchanged', as of the loader.
+        channels: Number of channels that the model takes, if known.
         rule: How the model's logits become labels.
-        color_type: How the config loads pictures: 'grayscale', 'color' or 'unchanged'.
+        windows: Counts the windows of the images at work.
+        shrunk: Number of images larger than the window that the pipeline made to fit into it.
 
     Raises:
         ConversionError: If the config or the device cannot be used.
@@ -69,84 +77,118 @@ class Predictor:
         if window:
             stride = [max(1, side - side // OVERLAP) for side in window]
             cfg.model.test_cfg = ConfigDict(mode='slide', crop_size=window, stride=stride)
+            if class_of(cfg.model, MODELS) is EncoderDecoder:  # the same in less memory
+                cfg.model.type = 'LargeImageEncoderDecoder'
         dataset = _dataset(cfg)
         steps = _pipeline(cfg, dataset, tta=tta)
-        self.color_type = steps[0].get('color_type', 'color').removesuffix('_ignore_orientation')
-        self.pipeline = Compose(steps)
+        self.loader = ConfigLoader(TRANSFORMS.build(steps[0]))
+        self.color_type = self.loader.color_type
+        self.pipeline = Compose([_from_memory(steps[0]), *steps[1:]])
+        self.window = window
+        self.shrunk = 0
         self.dataset = class_of(dataset, DATASETS)
 
         self.model = init_model(cfg, device='cpu')
-        content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+        content = load_file(checkpoint, 'cpu')
         load_weights(self.model, content, name=str(checkpoint), logger='silent')
         self.rule = LabelRule.of(self.model)
         self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
+        self.label_type = _label_type(len(self.classes))
+        self.channels = _channels(self.model)
+        self.windows = WindowCount(self.model)
         if tta:
             self.model = MODELS.build(dict(cfg.tta_model, module=self.model))
             check_tta(self.model)
         self.model.to(self.device).eval()
 
-    def prepare(self, image: np.ndarray) -> np.ndarray:
-        """Give a picture the channels that the config's loader would.
-
-        Args:
-            image: (H, W) or (H, W, 3) in RGB.
-
-        Returns:
-            (H, W) or (H, W, 3) in BGR.
-        """
-        if self.color_type == 'grayscale' and image.ndim == 3:
-            same = (image == image[..., :1]).all()
-            return image[..., 0] if same else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        if image.ndim == 3:
-            return image[..., ::-1]
-        return image if self.color_type != 'color' else np.stack([image] * 3, axis=-1)
-
     def __call__(
         self, images: Iterable[tuple[Key, np.ndarray]], *, batch_size: int = 1
     ) -> Iterator[tuple[Key, np.ndarray | Exception]]:
-        """Label pictures as they come, those of one size that follow each other in batches.
+        """Label images as they come, those of one size that follow each other in batches.
 
         Args:
-            images: Keys and pictures as ``prepare`` makes them.
-            batch_size: The most pictures in a batch.
+            images: Keys and images, (H, W) or (H, W, C), as the config's loader gives them.
+            batch_size: The most images in a batch.
 
         Yields:
-            Each key with its labels, (H, W) and uint8, or with what was wrong.
+            Each key with its labels, (H, W) and uint8, or uint16 if there are more than 256
+            classes, or with what was wrong.
         """
         keys: list[Key] = []
         batch: list[dict] = []
         for key, image in images:
             try:
                 item = self.pipeline(dict(img=np.ascontiguousarray(image)))
+                self._check(item, image)
             except REFUSALS as error:
                 yield key, error
                 continue
             if batch and (len(batch) == batch_size or _shapes(item) != _shapes(batch[0])):
-                yield from zip(keys, self._predict(batch), strict=True)
+                yield from zip(keys, self._predict(keys, batch), strict=True)
                 keys, batch = [], []
             keys.append(key)
             batch.append(item)
         if batch:
-            yield from zip(keys, self._predict(batch), strict=True)
+            yield from zip(keys, self._predict(keys, batch), strict=True)
 
-    def _predict(self, batch: list[dict]) -> list[np.ndarray | Exception]:
+    def _check(self, item: dict, image: np.ndarray) -> None:
+        """Compare the channels that the pipeline gives with the model's, and sizes with windows."""
+        channels, *size = _shapes(item)[0]
+        if self.channels not in (None, channels):
+            raise UnsupportedError(
+                f'comes out of the pipeline of the config with {channels} channels '
+                f'({self.loader}), but the model takes {self.channels}: give images like those '
+                'that it was trained on'
+            )
+        if self.window and not _fits_into(image.shape[:2], self.window):
+            self.shrunk += _fits_into(size, self.window)
+
+    def _predict(self, keys: list[Key], batch: list[dict]) -> list[np.ndarray | Exception]:
+        self.windows.start(keys[0], _shapes(batch[0]))
         try:
             with torch.no_grad(), torch.autocast(self.device.type, enabled=self.amp):
                 samples = self.model.test_step(pseudo_collate(batch))
-            return [_labels(sample) for sample in samples]
+            return [self._labels(sample) for sample in samples]
         except REFUSALS as error:
-            if len(batch) > 1:  # one of them may be the reason, or all together are too much
-                return [result for item in batch for result in self._predict([item])]
-            return [error]
+            failure = error
+        # Only the frames in the traceback keep what the model had computed until then.
+        failure.__traceback__ = failure.__context__ = failure.__cause__ = None
+        if self.device.type == 'cuda':
+            torch.cuda.empty_cache()
+        if len(batch) > 1:  # one of them may be the reason, or all together are too much
+            pairs = zip(keys, batch, strict=True)
+            return [result for key, item in pairs for result in self._predict([key], [item])]
+        return [failure]
+
+    def _labels(self, sample: Any) -> np.ndarray:
+        labels = sample.pred_sem_seg.data.cpu().numpy().astype(self.label_type)
+        return labels.reshape(labels.shape[-2:])
 
 
-def _labels(sample: Any) -> np.ndarray:
-    labels = sample.pred_sem_seg.data.cpu().numpy().astype(np.uint8)
-    return labels.reshape(labels.shape[-2:])
+def _label_type(classes: int) -> type[np.integer]:
+    """The smallest type of the labels that image files can have."""
+    if classes > np.iinfo(np.uint16).max + 1:
+        raise ConversionError(
+            f'the model has {classes} classes, but masks hold at most 65536: merge some of them'
+        )
+    return np.uint8 if classes <= np.iinfo(np.uint8).max + 1 else np.uint16
+
+
+def _channels(model: nn.Module) -> int | None:
+    """Number of channels that a segmentor takes, if its preprocessor or first layer tell."""
+    mean = getattr(model.data_preprocessor, 'mean', None)
+    if mean is not None and mean.numel() > 1:
+        return mean.numel()
+    layers = model.backbone.modules()
+    return next((each.in_channels for each in layers if isinstance(each, nn.Conv2d)), None)
+
+
+def _fits_into(size: Sequence[int], window: Sequence[int]) -> bool:
+    return all(side <= limit for side, limit in zip(size, window, strict=True))
 
 
 def _shapes(item: dict) -> list[torch.Size]:
-    """Of a picture, or of all its augmented versions."""
+    """Of an image, or of all its augmented versions."""
     inputs = item['inputs']
     return [each.shape for each in (inputs if isinstance(inputs, list) else [inputs])]
 
@@ -180,7 +222,7 @@ def _dataset(cfg: Config) -> ConfigDict:
 
 
 def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
-    """The steps of the test pipeline, from a picture in memory and without labels."""
+    """The steps of the test pipeline without labels."""
     if tta and not (cfg.get('tta_pipeline') and cfg.get('tta_model')):
         raise ConversionError(
             f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
@@ -191,8 +233,12 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
             f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile: '
             'files can only be given to one that does'
         )
-    steps[0] = dict(steps[0], type='LoadImageFromNDArray')
     return steps
+
+
+def _from_memory(step: dict) -> dict:
+    """The step that goes on with what a loader has loaded."""
+    return dict(type='LoadImageFromNDArray', to_float32=step.get('to_float32', False))
 
 
 def _unlabelled(steps: Any) -> Any:

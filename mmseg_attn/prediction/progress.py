@@ -25,7 +25,9 @@ class ProgressLine:
         self.begin = time.monotonic()
         self.shown = 0.0 if self.live else self.begin
 
-    def show(self, done: int, name: str, k: int, slices: int) -> None:
+    def show(
+        self, done: int, name: str, k: int, slices: int, window: int = 0, windows: int = 1
+    ) -> None:
         """Tell what is done.
 
         Args:
@@ -33,6 +35,8 @@ class ProgressLine:
             name: The file at work.
             k: Its slices that are complete.
             slices: All its slices.
+            window: The windows of the slice at work that are complete.
+            windows: All its windows.
         """
         now = time.monotonic()
         if now - self.shown < (PAUSE if self.live else LOG_PAUSE):
@@ -40,7 +44,8 @@ class ProgressLine:
         self.shown = now
         text = f'file {min(done + 1, self.total)}/{self.total}'
         text += f', slice {min(k + 1, slices)}/{slices}' if slices > 1 else ''
-        share = (done + k / slices) / self.total
+        text += f', window {window}/{windows}' if windows > 1 else ''
+        share = (done + (k + window / windows) / slices) / self.total
         if share:
             left = timedelta(seconds=round((now - self.begin) * (1 / share - 1)))
             text += f', {share:.0%}, about {left} left'

@@ -1,5 +1,6 @@
 """Predict many files; one that is broken does not stop the others."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.conversion import ConversionError
+from ..datasets.errors import DataError
 from .inputs import Item
 from .intensities import Intensities, Mapping
+from .loaded import Loaded, load_file
+from .loader import channels
 from .predictor import Predictor
 from .progress import ProgressLine
 from .results import Results
-from .sources import Source, read_source
 
 
 @dataclass
@@ -20,20 +23,24 @@ class Report:
     """What became of the files.
 
     Attributes:
-        done: The complete ones: name of the results, and what was done to the grey values.
+        done: The complete ones: name of the results, and what was done to the gray values.
         failed: The others, with a sentence each.
         slices: Number of slices in the complete ones.
         made_grey: Number of colour pictures that the model saw in grey.
+        cut: Number of images of more channels than the model saw.
         without_area: Number of files that do not know the size of a pixel.
         medical: Number of NIfTI and DICOM files whose values were taken as they are.
+        notes: What was assumed about files, and contradictions in them, with the files.
     """
 
     done: dict[Path, tuple[str, Mapping | None]] = field(default_factory=dict)
     failed: dict[Path, str] = field(default_factory=dict)
     slices: int = 0
     made_grey: int = 0
+    cut: int = 0
     without_area: int = 0
     medical: int = 0
+    notes: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass
@@ -41,9 +48,7 @@ class _Open:
     """A file whose slices are with the model."""
 
     item: Item
-    source: Source
-    shown: list[np.ndarray]
-    mapping: Mapping | None
+    loaded: Loaded
     labels: list[np.ndarray] = field(default_factory=list)
 
 
@@ -79,21 +84,28 @@ def predict_files(
     def slices() -> Iterator[tuple[Path, np.ndarray]]:
         for item in items:
             try:
-                source = read_source(item.path)
-                values, mapping = intensities.apply(item.path, source)
+                loaded = load_file(
+                    item.path, predictor.loader, intensities, taken=predictor.channels
+                )
             except ConversionError as error:
                 fail(item.path, str(error))
                 continue
             except OSError as error:
                 fail(item.path, f'{item.path} cannot be read: {error.strerror or error}')
                 continue
-            shown = [predictor.prepare(each) for each in values]
-            opened[item.path] = _Open(item, source, shown, mapping)
-            for image in shown:
+            opened[item.path] = _Open(item, loaded)
+            for image in loaded.images:
                 if item.path in report.failed:
                     break
                 yield item.path, image
 
+    def show(path: Path, window: int, windows: int) -> None:
+        current = opened[path]
+        ended = len(report.done) + len(report.failed)
+        k, total = len(current.labels), len(current.loaded.images)
+        line.show(ended, path.name, k, total, window, windows)
+
+    predictor.windows.watch = show
     for path, labels in predictor(slices(), batch_size=batch_size):
         if path in report.failed:
             continue
@@ -102,25 +114,41 @@ def predict_files(
             fail(path, f'{path} {_reason(labels)}')
             continue
         current.labels.append(labels)
-        if len(current.labels) == len(current.shown):
+        total = len(current.loaded.images)
+        if len(current.labels) == total:
             del opened[path]
-            results.write(path, current.item.name, current.source, current.shown, current.labels)
+            results.write(
+                path,
+                current.item.name,
+                current.loaded.source,
+                current.loaded.images,
+                current.labels,
+                bgr=predictor.loader.bgr,
+            )
             _count(report, current)
         ended = len(report.done) + len(report.failed)
-        line.show(ended, path.name, len(current.labels) % len(current.shown), len(current.shown))
+        line.show(ended, path.name, len(current.labels) % total, total)
     line.close()
     return report
 
 
 def _count(report: Report, current: _Open) -> None:
-    report.done[current.item.path] = current.item.name, current.mapping
+    path, source, mapping = current.item.path, current.loaded.source, current.loaded.mapping
+    report.done[path] = current.item.name, mapping
     report.slices += len(current.labels)
-    report.made_grey += current.source.slices[0].ndim > current.shown[0].ndim
-    report.without_area += current.source.pixel_area is None
-    report.medical += current.source.medical and current.mapping is None
+    given = source.image.channels if source.image else channels(source.slices[0])
+    seen = channels(current.loaded.images[0])
+    report.made_grey += given >= 3 and seen == 1
+    report.cut += given > seen > 1
+    report.without_area += source.pixel_area is None
+    report.medical += source.medical and mapping is None
+    for note in source.notes:
+        report.notes[note].append(path)
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, DataError):
+        return str(error)
     text = ' '.join(str(error).split()) or type(error).__name__
     if 'out of memory' in text or "can't allocate memory" in text:
         return 'does not fit into the memory: use --window, with a smaller size if need be'

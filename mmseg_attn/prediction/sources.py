@@ -1,25 +1,27 @@
-"""Read whatever file a user has as grey or colour slices."""
+"""Read whatever file a user has as gray slices or images of several channels."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import UnidentifiedImageError
 
 from ..datasets.conversion import (
     ConversionError,
-    count_pages,
+    DecodedImage,
+    NiftiHeader,
+    UnknownTypeError,
+    UnsupportedError,
     is_dicom,
-    open_image,
-    read_dicom,
-    read_nifti,
+    is_nifti,
+    is_tiff,
+    open_dicom,
+    open_nifti,
+    read_images,
 )
-from ..datasets.conversion.slices import NIFTI, PICTURES, SUFFIXES
-from .spacing import dicom_area, nifti_area, tiff_area
-
-MAX_PAGES_GIB = 4
-GREY = ('L', 'F', 'I', 'I;16', 'I;16B', 'I;16L')
+from ..datasets.conversion.slices import PICTURES, SUFFIXES
+from .spacing import tiff_area
 
 
 @dataclass
@@ -27,76 +29,74 @@ class Source:
     """The content of a file.
 
     Attributes:
-        slices: Pictures have one, (H, W) if grey, (H, W, 3) in RGB, in the type of the file.
-        pixel_area: Square millimetres of a pixel, where the file knows.
-        nifti: The image that a NIfTI volume was read from, without its values.
+        slices: As a viewer shows them, in the type of the file: (H, W) if gray, (H, W, 3) in RGB,
+            else (H, W, C). Images have one.
+        image: What the decoder of an image file with one image returned.
+        pixel_area: Square millimeters of a pixel, where the file knows.
+        voxel_volume: Cubic millimeters of a voxel, where the file is a volume and knows.
+        nifti: The header of a NIfTI volume.
+        bands: Number of bands that are neither gray nor a color; 0 if all are.
         medical: Whether it is NIfTI or DICOM.
+        notes: What was assumed, and what contradicts itself, in words that go on from "the file".
     """
 
-    slices: list[np.ndarray]
+    slices: Sequence[np.ndarray]
+    image: DecodedImage | None = None
     pixel_area: float | None = None
-    nifti: Any = None
+    voxel_volume: float | None = None
+    nifti: NiftiHeader | None = None
+    bands: int = 0
     medical: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 def read_source(path: Path) -> Source:
-    """Read a PNG, JPEG, TIFF, DICOM or NIfTI file.
+    """Read an image, DICOM or NIfTI file.
 
-    Pictures are turned as their EXIF tag says, and lose transparency. Slice k of a NIfTI volume is
+    Images are turned as their EXIF tag says, and lose transparency. Slice k of a NIfTI volume is
     ``volume[:, :, k].T``, as in the converters.
 
     Raises:
-        ConversionError: If the file is truncated, damaged, or of a kind that is not read.
+        UnknownTypeError: If none of our readers knows its type.
+        ConversionError: If it is damaged, not supported or too large.
         OSError: If it cannot be read.
     """
-    name = path.name.lower()
-    if name.endswith(NIFTI):
-        source = _read_nifti(path)
-    elif name.endswith(PICTURES):
-        source = _read_picture(path)
-    elif is_dicom(path):
-        source = Source([read_dicom(path)], dicom_area(path), medical=True)
+    if is_nifti(path):
+        volume, nifti = open_nifti(path)
+        source = Source(
+            list(volume.T),
+            pixel_area=nifti.pixel_area,
+            voxel_volume=nifti.voxel_volume,
+            nifti=nifti,
+            medical=True,
+            notes=nifti.notes,
+        )
+    elif not path.name.lower().endswith(PICTURES) and is_dicom(path):
+        pixels, header = open_dicom(path)
+        source = Source([pixels], pixel_area=header.pixel_area, medical=True)
     else:
-        raise ConversionError(f'{path} is of no known type ({", ".join(SUFFIXES)}): convert it')
+        source = _read_images(path)
     if not source.slices or not all(each.size for each in source.slices):
         raise ConversionError(f'{path} holds no pixels: get it again')
+    if not all(np.isfinite(each).all() for each in source.slices):
+        raise UnsupportedError(f'{path} holds values that are no finite numbers')
     return source
 
 
-def _read_nifti(path: Path) -> Source:
-    volume = read_nifti(path)
-    import nibabel  # read_nifti found it
-
-    image = nibabel.Nifti1Image.from_filename(path)
-    return Source(list(volume.T), nifti_area(image.header), image, medical=True)
-
-
-def _read_picture(path: Path) -> Source:
+def _read_images(path: Path) -> Source:
     data = path.read_bytes()
-    if data[:4] == b'\x89PNG' and data[24:25] == b'\x10' and data[25:26] != b'\0':
-        raise ConversionError(
-            f'{path} has 16 bits per colour, of which only 8 would be read: save it with 8'
-        )
-    slices: list[np.ndarray] = []
-    area = None
-    with open_image(data, name=path, formats=('PNG', 'JPEG', 'TIFF')) as image:
-        pages = count_pages(image)
-        for page in range(pages):
-            if pages > 1:
-                image.seek(page)
-            slices.append(_pixels(image))
-            if sum(each.nbytes for each in slices) > MAX_PAGES_GIB * 2**30:
-                raise ConversionError(f'{path} has more than {MAX_PAGES_GIB} GiB: split it')
-        if image.format == 'TIFF':
-            image.seek(0)
-            area = tiff_area(image)
-    if not all(np.isfinite(each).all() for each in slices):
-        raise ConversionError(f'{path} holds values that are no finite numbers')
-    return Source(slices, area)
-
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    turned = ImageOps.exif_transpose(image)
-    if turned.mode not in GREY:
-        turned = turned.convert('L' if turned.mode in ('1', 'LA', 'La') else 'RGB')
-    return np.array(turned)
+    known = path.name.lower().endswith(PICTURES)
+    try:
+        images = read_images(data, name=path, formats=('PNG', 'JPEG', 'TIFF') if known else None)
+    except ConversionError as error:
+        if known or not isinstance(error.__cause__, UnidentifiedImageError):
+            raise
+        raise UnknownTypeError(
+            f'{path} is of no known type ({", ".join(SUFFIXES)}): convert it'
+        ) from error
+    return Source(
+        [image.visible(path) for image in images],
+        images[0] if len(images) == 1 else None,
+        pixel_area=tiff_area(data) if is_tiff(data) else None,
+        bands=max(image.bands for image in images),
+    )

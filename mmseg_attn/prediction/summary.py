@@ -39,6 +39,11 @@ def summarise(out: Path, report: Report, results: Results, *, option: str | None
         )
     if report.made_grey:
         lines.append(f'{counted(report.made_grey, "colour picture")} turned grey for the model')
+    if report.cut:
+        lines.append(
+            f'{counted(report.cut, "image")} of more channels than the model takes, which the '
+            "config's loader left out"
+        )
     if report.without_area:
         lines.append(f'{counted(report.without_area, "file")} without the size of a pixel: no area')
     return '\n'.join([*lines, '', class_table(results.classes, results.pixels.tolist())])
@@ -57,6 +62,15 @@ def doubts(
     """
     found = []
     any_values = predictor.color_type == 'unchanged'
+    for note, files in sorted(report.notes.items()):
+        more = f' and {counted(len(files) - 1, "other file")}' if files[1:] else ''
+        found.append(f'{files[0]}{more} {note}')
+    if getattr(predictor, 'shrunk', 0):
+        found.append(
+            f'--window had no effect on {counted(predictor.shrunk, "image")}: the pipeline of the '
+            'config resizes them to fit into one window; take Resize out of its test pipeline if '
+            'the model was trained on images of their scale'
+        )
     as_stored = sum(mapping is None for _, mapping in report.done.values())
     if option and as_stored:
         why = 'the model takes values as stored' if any_values else 'it is for more than 8 bits'

@@ -86,7 +86,7 @@ def png(pixels: np.ndarray, *, smooth: bool = False) -> str:
     longer = max(image.size)
     scale = max(1, LEAST // longer) if longer < MOST else MOST / longer
     size = [max(1, round(side * scale)) for side in image.size]
-    resampling = Image.Resampling.LANCZOS if smooth and scale < 1 else Image.Resampling.NEAREST
+    resampling = Image.LANCZOS if smooth and scale < 1 else Image.NEAREST
     stream = io.BytesIO()
     image.resize(size, resampling).save(stream, format='PNG', optimize=True)
     return data_uri(stream.getvalue())

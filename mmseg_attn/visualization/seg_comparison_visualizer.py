@@ -8,8 +8,17 @@ from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 from PIL import Image, ImageDraw, ImageFont
 
+from .drawable import drawable
+
 _FONT_SIZE = 14  # pixels, in panels of 512 and less
 _MARGIN = 6  # pixels
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Load a font of a size in pixels; Pillow before 10.1 has none of its own in every size."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(f'{get_data_path()}/fonts/ttf/DejaVuSans.ttf', size)
 
 
 @VISUALIZERS.register_module()
@@ -32,6 +41,13 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         super().__init__(name, alpha=alpha, **kwargs)
         self.panel_size = panel_size
 
+    @classmethod
+    def get_instance(cls, name: str, **kwargs) -> 'SegComparisonVisualizer':
+        """Return the instance of a name, also to MMSegmentation 1.1, which asks its own class."""
+        instance = super().get_instance(name, **kwargs)
+        SegLocalVisualizer._instance_dict[name] = instance
+        return instance
+
     @master_only
     def add_datasample(
         self,
@@ -50,7 +66,8 @@ class SegComparisonVisualizer(SegLocalVisualizer):
 
         Args:
             name: name of the picture.
-            image: RGB or grey image ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``.
+            image: RGB or gray image ``(H, W, 3)`` or ``(H, W)``, or of any channels and type; see
+                :func:`~mmseg_attn.visualization.drawable.drawable` for what is drawn of them.
             data_sample: holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
             draw_gt: whether to draw the ground truth, where there is one.
             draw_pred: whether to draw the prediction, where there is one.
@@ -60,8 +77,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
             step: iteration, for the backends.
             kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
         """
-        size = image.shape[:2]
-        image = np.broadcast_to(image.reshape(*size, -1), (*size, 3))
+        image = drawable(image)
         panels = {'image': image}
         for wanted, title, field in (
             (draw_gt, 'ground truth', 'gt_sem_seg'),
@@ -82,7 +98,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         """Blend the classes' colours over the image; pixels of no class stay as they are."""
         mask = mask.reshape(mask.shape[-2:]).astype(np.int64)  # of one channel there are floats
         if mask.shape != image.shape[:2]:
-            mask = mmcv.imresize(mask.astype(np.uint8), image.shape[1::-1], interpolation='nearest')
+            mask = mmcv.imresize(mask.astype(np.int32), image.shape[1::-1], interpolation='nearest')
         palette = np.asarray(self.dataset_meta['palette'])
         drawn = image.copy()
         known = mask < len(palette)
@@ -93,7 +109,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
     def _arrange(self, panels: dict[str, np.ndarray]) -> np.ndarray:
         """Put the panels in a row with a title above each, and the legend below."""
         font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
-        font = ImageFont.load_default(font_size)
+        font = _font(font_size)
         line = font_size + 2 * _MARGIN
         height, width = next(iter(panels.values())).shape[:2]
         scale = self.panel_size / max(height, width)

@@ -78,7 +78,35 @@ def test_a_missing_folder_is_refused_before_anything_runs(report, args, tmp_path
 
 
 def test_a_missing_gpu_is_refused(report, args, monkeypatch):
-    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 0)
     args.device = 'cuda:1'
-    with pytest.raises(ConversionError, match='--device cuda:1: there is no GPU here'):
+    with pytest.raises(ConversionError, match='--device cuda:1: there is no GPU 1; use cpu'):
         report.Report(args)
+
+
+def test_the_gpu_that_is_asked_for_is_the_current_one(report, args, monkeypatch):
+    current = []
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
+    monkeypatch.setattr('torch.cuda.set_device', current.append)
+    args.device = 'cuda:1'
+    report.Report(args)
+    assert current == [1]
+
+
+def test_a_busy_machine_is_told(report, script, args, capsys, monkeypatch):
+    quiet, cores = script('quiet'), iter([0.01, 1.5])
+    monkeypatch.setattr(quiet.OtherLoad, 'cores', lambda self: next(cores))
+    made = report.Report(args)
+    assert capsys.readouterr().err == ''
+    made.close()
+    printed = capsys.readouterr()
+    assert printed.out.endswith('cores used by other processes during the run: 1.50\n')
+    assert printed.err.startswith('warning: other processes use 1.5 of')
+    content = json.loads(args.json.read_text())
+    assert content['cores used by others'] == dict(before=0.01, during=1.5)
+
+
+def test_where_nothing_is_timed_nothing_is_told(report, script, args, capsys):
+    report.Report(args, timed=False).close()
+    assert 'cores used' not in capsys.readouterr().out
+    assert 'cores used by others' not in json.loads(args.json.read_text())

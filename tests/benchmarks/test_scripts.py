@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import math
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -116,6 +118,25 @@ def test_inference(run):
     assert all(row['images per second'] and row['peak'] for row in table['rows'])
 
 
+def test_the_exact_scores_are_computed_on_the_cpu(script, monkeypatch):
+    inference, devices = script('inference'), []
+    build = inference.build
+
+    def watched(cfg, device):
+        devices.append(device)
+        return build(cfg, 'cpu')
+
+    monkeypatch.setattr(inference, 'build', watched)
+    args = inference.parse_args(['--device', 'cuda:1', '--size', '32', '32', '--width', '8'])
+    contender = inference.network('MSANet', args)
+    samples = contender.build()()
+    contender.check(samples)
+    assert devices == ['cuda:1', 'cpu']
+    samples[0].seg_logits.data = 1.1 * samples[0].seg_logits.data
+    with pytest.raises(ValueError, match='the scores are off by 0'):
+        contender.check(samples)
+
+
 @pytest.mark.parametrize('wrong', [False, True])
 def test_sliding_over_a_large_image(run, monkeypatch, wrong):
     arguments = ['--large', '40', '50', '--crop', '32', '--width', '8']
@@ -195,6 +216,77 @@ def test_a_runtime_with_another_loss_is_not_timed(script, monkeypatch):
         ConversionError, match=r'fast runtime is wrong .* loss is 2\.1 instead of 2'
     ):
         runtime.main([*COMMON, '--contenders', 'fast runtime'])
+
+
+@pytest.mark.parametrize('device', ['cuda:1', 'cpu'])
+def test_a_runtime_trains_where_it_is_told_to(script, monkeypatch, device):
+    """MMEngine's runner takes the current GPU, and one wherever it sees one."""
+    runtime, trained = script('runtime'), []
+    current = [0]
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
+    monkeypatch.setattr('torch.cuda.set_device', lambda index: current.__setitem__(0, index))
+    runner = Mock(train=lambda: trained.append(current[0]))
+    monkeypatch.setattr(runtime.Runner, 'from_cfg', lambda cfg: runner)
+    started = []
+
+    class Worker:
+        def __init__(self, name, target, *args, environment):
+            started.append(environment)
+            target(Mock(), *args)
+
+        def receive(self):
+            return 1.0, 2
+
+    monkeypatch.setattr(runtime, 'Worker', Worker)
+    args = runtime.parse_args(['--device', device, '--threads', '1', '--base', '4'])
+    runtime.Training('default runtime', args).build()
+    assert trained == [1 if device == 'cuda:1' else 0]
+    assert started == [{} if device == 'cuda:1' else {'CUDA_VISIBLE_DEVICES': ''}]
+
+
+@pytest.mark.parametrize(
+    ('mine', 'other', 'same'), [(2.0, 1, True), (2.0, 0, False), (math.nan, 1, False)]
+)
+def test_processes_agree_if_all_of_them_do(script, monkeypatch, mine, other, same):
+    processes = script('processes')
+    weights = torch.tensor([1.0, mine])
+    to = torch.Tensor.to
+    # as from the CPU to a GPU, where a reduction reaches the copy alone
+    monkeypatch.setattr(torch.Tensor, 'to', lambda self, *args: to(self, *args, copy=True))
+    monkeypatch.setattr(processes.dist, 'broadcast', lambda x, source: x.copy_(weights))
+    monkeypatch.setattr(
+        processes.dist, 'all_reduce', lambda x, op: x.copy_(x.clamp(max=float(other)))
+    )
+    assert processes.agree(weights) is same
+
+
+def test_processes_want_a_gpu_each(script, monkeypatch, capsys):
+    processes = script('processes')
+    with pytest.raises(SystemExit, match='2'):
+        processes.main(['--device', 'cuda:1'])
+    assert '--device cuda:1: each process takes a GPU of its own' in capsys.readouterr().err
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 1)
+    monkeypatch.setattr('torch.cuda.set_device', lambda index: None)
+    with pytest.raises(ConversionError, match='there is no GPU 1; use cuda:0'):
+        processes.main(['--device', 'cuda'])
+
+
+def test_busy(run):
+    content = run('busy', '--base', '2', '--size', '32', '--steps', '1', '--spins', '1000')
+    timings, table = content['tables']
+    settings = ['default', 'passive', 'passive, spinning for 1000', 'one thread']
+    assert names(timings) == [f'{x}, {how}' for x in settings for how in ('quiet', 'busy')]
+    assert [row['setting'] for row in table['rows']] == settings
+    for row in table['rows']:
+        of = {
+            how: timings['rows'][names(timings).index(f'{row["setting"]}, {how}')]
+            for how in ('quiet', 'busy')
+        }
+        assert row['quiet'] == pytest.approx(1e3 * of['quiet']['median'])
+        assert row['over the default'] == of['quiet']['ratio']
+        assert row['busy'] == pytest.approx(1e3 * of['busy']['median'])
+    assert table['rows'][-1]['over one thread'] == 1
+    assert [target['limit'] for target in content['targets']] == [1.05, 1.5]
 
 
 def test_processes(run):

@@ -1,12 +1,14 @@
 """``compat.apply`` in fresh interpreters, where nothing is imported yet."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from mmseg_attn import compat
+from tests.processes import HANG
 
 # mmseg_attn without its __init__.py, which imports the whole of MMSegmentation
 ALONE = """
@@ -27,7 +29,7 @@ def python(root):
             env=os.environ | dict(PYTHONPATH=str(root)),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG,
         )
 
     return python
@@ -64,16 +66,21 @@ def test_applied_after_mmcv(python):
     assert done.returncode == 0, done.stderr
 
 
-def test_an_mmcv_that_mmseg_refuses_is_left_to_mmseg(python):
+def test_an_mmcv_that_mmseg_refuses_is_named_with_the_versions_that_fit(python):
+    """MMSegmentation itself says of an mmcv that is too new: install mmcv>=2.0.0rc4."""
     done = python(
-        ALONE + 'import mmcv, importlib.metadata as metadata\n'
-        'if metadata.packages_distributions()["mmseg"] != ["mmsegmentation"]: sys.exit("fork")\n'
-        'mmcv.__version__ = "2.2.0"\n'
+        ALONE + 'from mmseg_attn.compat import versions\n'
+        'if not versions._taken_by_mmseg(): sys.exit("fork")\n'
+        'read = versions.version_of\n'
+        'versions.version_of = lambda module: "2.2.0" if module == "mmcv" else read(module)\n'
         'compat.apply()\n'
     )
     if done.stderr.strip() == 'fork':
         pytest.skip('the onedl fork takes any mmcv')
-    assert done.stderr.strip().splitlines()[-1].startswith('AssertionError: MMCV==2.2.0')
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith('ImportError: mmcv')
+    assert ' 2.2.0 is installed, but MMSegmentation ' in last
+    assert re.search(r'to before 2\.[12]\.0 only: run pip install', last)
 
 
 def test_idempotent_here():

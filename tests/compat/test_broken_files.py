@@ -84,11 +84,11 @@ def legacy(file: Path) -> None:
 BROKEN = {
     'storage of 4 GB': (
         lambda f: rewritten(f, in_pickle(b'K\x06', b'J' + BILLION)),
-        'size|bytes',
+        'a storage in it claims more bytes than it has',
     ),
     'tensor of 4 GB': (
         lambda f: rewritten(f, in_pickle(b'K\x06', b'J' + BILLION, last=True)),
-        'not resizable',
+        'a tensor in it is larger than its storage',
     ),
     'swapped bytes of 4 GB': (
         lambda f: rewritten(
@@ -97,7 +97,7 @@ BROKEN = {
                 b'big' if name == 'byteorder' else in_pickle(b'K\x06', b'J' + BILLION)(name, data)
             ),
         ),
-        'size|bytes',
+        'a storage in it claims more bytes than it has',
     ),
     'storage of 4 GB, legacy': (legacy, 'more memory than there is'),
     'records of 3 GB': (lambda f: directory(f, 24, struct.pack('<I', 3 * 2**30)), 'claims to hold'),

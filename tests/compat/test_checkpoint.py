@@ -1,10 +1,12 @@
 """What the loader promises about one file; test_checkpoint_routes.py has those who call it."""
 
 import io
+import os
 import pickle
 import random
+import tarfile
 import zipfile
-from contextlib import contextmanager
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +15,8 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mmseg_attn.compat import checkpoint
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
-from tests.hostile import make_folder
+from tests.hostile import Call, make_folder
 
 
 @pytest.fixture
@@ -60,51 +61,148 @@ def test_the_environment_cannot_switch_it_off(tmp_path, monkeypatch):
     assert not (tmp_path / 'marker').exists()
 
 
-@contextmanager
-def allowed_elsewhere(*entries):
+def test_the_environment_cannot_forbid_it(genuine, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    assert load_file(genuine)['meta']['epoch'] == 2
+    assert os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] == '1'
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.serialization, 'add_safe_globals'), reason='PyTorch 2.4 brought the list'
+)
+def test_the_allow_list_of_others_neither_widens_nor_changes(genuine, tmp_path):
+    """A plain ``getattr`` on torch's list is a widespread remedy for MMEngine's checkpoints."""
     before = torch.serialization.get_safe_globals()
-    torch.serialization.add_safe_globals(list(entries))
+    torch.serialization.add_safe_globals([getattr, timedelta])
     try:
-        yield
+        within = torch.serialization.get_safe_globals()
+        reach = type('Reach', (), dict(__reduce__=lambda self: (getattr, (timedelta, '__init__'))))
+        for content in (timedelta(1), reach()):
+            torch.save(content, tmp_path / 'checkpoint.pth')
+            with pytest.raises(CheckpointError, match='was not loaded because it asks for'):
+                load_file(tmp_path / 'checkpoint.pth')
+        load_file(genuine)
+        assert torch.serialization.get_safe_globals() == within
     finally:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(before)
 
 
-def test_the_allow_list_of_others_neither_widens_nor_changes(genuine, tmp_path):
-    """A plain ``getattr`` on torch's list is a widespread remedy for MMEngine's checkpoints."""
-    file = tmp_path / 'checkpoint.pth'
-    torch.save(dict(state=timedelta(1)), file)
-    with allowed_elsewhere(getattr, timedelta):
-        before = set(torch.serialization.get_safe_globals())
-        with checkpoint._allow_list():
-            within = set(torch.serialization.get_safe_globals())
-        assert timedelta in within
-        assert getattr not in within
-        assert load_file(file)['state'] == timedelta(1)  # added by the user on purpose
-        reach = type('Reach', (), dict(__reduce__=lambda self: (getattr, (timedelta, '__init__'))))
-        torch.save(reach(), file)
-        with pytest.raises(CheckpointError, match='getattr'):
-            load_file(file)
-        load_file(genuine)
-        assert set(torch.serialization.get_safe_globals()) == before
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load(genuine, weights_only=True)
+class Doubled(torch.nn.Module):
+    def forward(self, x):
+        return 2 * x
 
 
-@pytest.mark.skipif(torch.__version__ < '2.6', reason='only PyTorch 2.6 and newer allow it')
-def test_what_torch_allows_of_itself_does_not_change(genuine, tmp_path):
-    load_file(genuine)
-    torch.save(bytearray(b'ab'), tmp_path / 'checkpoint.pth')
-    assert torch.load(tmp_path / 'checkpoint.pth', weights_only=True) == bytearray(b'ab')
+def test_torchscript_is_refused_before_it_runs(tmp_path, monkeypatch):
+    """``torch.load`` would hand it to ``torch.jit.load``, which runs what it holds."""
+    torch.jit.script(Doubled()).save(str(tmp_path / 'compressed.pth'))
+    rewritten(tmp_path / 'compressed.pth', tmp_path / 'script.pth', b'', b'')
+    monkeypatch.setattr(torch.jit, 'load', lambda *_, **__: pytest.fail('it was loaded'))
+    with pytest.raises(CheckpointError, match='asks for TorchScript'):
+        load_file(tmp_path / 'script.pth')
 
 
-def test_without_an_allow_list_only_plain_state_dicts_load(genuine, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, 'HAS_ALLOW_LIST', False)
-    with pytest.raises(CheckpointError, match=r'install torch 2\.4 or newer, or resave it'):
-        load_file(genuine)
-    torch.save(dict(state_dict=torch.nn.Linear(3, 2).state_dict()), tmp_path / 'plain.pth')
-    assert load_file(tmp_path / 'plain.pth')['state_dict']
+@pytest.mark.parametrize('member', ['storages', 'tensors', 'pickle'])
+def test_tar_archives_are_refused_unpacked(tmp_path, member, monkeypatch):
+    """PyTorch wrote these before 0.2; it unpacks what they hold, links and devices too."""
+    file = tmp_path / 'old.pth'
+    with tarfile.open(file, 'w') as archive:
+        link = tarfile.TarInfo(member)
+        link.type, link.linkname = tarfile.SYMTYPE, '/etc/hostname'
+        archive.addfile(link)
+    monkeypatch.setattr(tarfile.TarFile, 'extract', lambda *_, **__: pytest.fail('unpacked'))
+    with pytest.raises(CheckpointError, match=r'it is not what torch\.save writes'):
+        load_file(file)
+
+
+CONTENTS = {
+    'a parameter': torch.nn.Parameter(torch.ones(2)),
+    'a buffer in half precision': torch.ones(2, dtype=torch.bfloat16),
+    'a tensor with attributes': torch.nn.init.ones_(torch.empty(2)),
+    'a size': torch.Size([1, 2]),
+    'a device': torch.device('cpu'),
+    'a type': torch.float16,
+    'milestones': Counter([3, 3, 5]),
+    'a set': {1, 2},
+    'a complex number': 1j,
+    'bytes': b'\x00\xff',
+    'large numbers': [2**70, -(2**40), 1e300, float('inf'), None, True],
+    'text': 'Membran, 膜',
+}
+CONTENTS['a tensor with attributes'].note = 'left out'
+
+
+@pytest.mark.parametrize('protocol', [2, 4, 5])
+@pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
+@pytest.mark.parametrize('content', CONTENTS)
+def test_plain_content_comes_back(content, zipped, protocol, tmp_path):
+    file, value = tmp_path / 'checkpoint.pth', CONTENTS[content]
+    torch.save([value], file, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+    (back,) = load_file(file)
+    assert type(back) is type(value)
+    if isinstance(value, torch.Tensor):
+        torch.testing.assert_close(back, value, rtol=0, atol=0)
+        assert back.requires_grad == value.requires_grad
+    else:
+        assert back == value
+
+
+@pytest.mark.parametrize(
+    ('offset', 'size', 'stride'),
+    [
+        *((0, (8,), (1,)), (1, (7,), (1,)), (0, (2, 4), (4, 1)), (-1, (2,), (1,))),
+        *((0, (2,), (-1,)), (0, (2**32, 2), (2**32, 1)), (2**63 - 1, (2,), (1,))),
+    ],
+)
+def test_a_tensor_does_not_leave_its_storage(tmp_path, offset, size, stride):
+    storage = torch.storage.TypedStorage([0.0] * 7, dtype=torch.float32, _internal=True)
+    call = Call(torch._utils._rebuild_tensor_v2, storage, offset, size, stride, False, None)
+    torch.save(call, tmp_path / 'checkpoint.pth')
+    with pytest.raises(CheckpointError, match='is larger than its storage'):
+        load_file(tmp_path / 'checkpoint.pth')
+
+
+@pytest.mark.parametrize(
+    'view', [lambda x: x.T, lambda x: x[1:], lambda x: x[:, :0], lambda x: x[0, 1]]
+)
+def test_views_come_back(tmp_path, view):
+    whole = torch.arange(12.0).reshape(3, 4)
+    torch.save([whole, view(whole)], tmp_path / 'checkpoint.pth')
+    back = load_file(tmp_path / 'checkpoint.pth')
+    torch.testing.assert_close(back, [whole, view(whole)], rtol=0, atol=0)
+    assert back[0].untyped_storage().data_ptr() == back[1].untyped_storage().data_ptr()
+
+
+def in_archive(file: Path, pickled: bytes) -> Path:
+    with torch.serialization._open_zipfile_writer(str(file)) as archive:
+        archive.write_record('data.pkl', pickled, len(pickled))
+    return file
+
+
+TENSOR = b'ctorch\nTensor\n'
+PARAMETERS = b'ctorch._utils\n_rebuild_parameter\n'
+ODDITIES = {
+    'the state of a function': PARAMETERS + b'}b.',
+    'the defaults of a function': PARAMETERS + b'N}X\x0c\x00\x00\x00__defaults__)s\x86b.',
+    'the state of a class': TENSOR + b'}b.',
+    'a call of a class that is only named': TENSOR + b')R.',
+    'a new object of a class that is only named': TENSOR + b')\x81.',
+    'a large storage by itself': b'ctorch.storage\nUntypedStorage\nJ\xff\xff\xff\x7f\x85R.',
+    'items of a class': TENSOR + b'(K\x01K\x02u.',
+    'an extension': b'\x82\x01.',
+    'an old instance': b'(iposix\nsystem\n.',
+    'a module beside the pickle': b'(X\x06\x00\x00\x00moduleK\x01K\x02K\x03tQ.',
+    'text beside the pickle': b'Pname\n.',
+    'gigabytes of zeros': b'\x96' + (2**40).to_bytes(8, 'little') + b'.',
+}
+
+
+@pytest.mark.parametrize('oddity', ODDITIES)
+def test_what_no_data_needs_is_refused(oddity, tmp_path):
+    defaults = torch._utils._rebuild_parameter.__defaults__
+    with pytest.raises(CheckpointError):
+        load_file(in_archive(tmp_path / 'checkpoint.pth', b'\x80\x02' + ODDITIES[oddity]))
+    assert torch._utils._rebuild_parameter.__defaults__ == defaults
 
 
 DAMAGED = {

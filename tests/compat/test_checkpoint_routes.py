@@ -1,4 +1,4 @@
-"""Every way in which MMEngine and MMSegmentation load a checkpoint is a safe one, and works."""
+"""With safe loading, every way in which MMEngine and MMSegmentation load a checkpoint is safe."""
 
 import json
 import pickle
@@ -19,7 +19,10 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from mmseg_attn.compat.unpickler import Reader
 from tests.hostile import make_folder
+
+pytestmark = pytest.mark.usefixtures('safe_loading')
 
 
 class Numbers(torch.utils.data.Dataset):
@@ -108,7 +111,7 @@ def loads(monkeypatch):
 
     monkeypatch.setattr(torch, 'load', spy)
     yield calls
-    assert all(settings['weights_only'] is True for settings in calls)
+    assert all(type(settings['pickle_module']) is Reader for settings in calls)
 
 
 def test_all_of_a_checkpoint_comes_back(genuine):

@@ -22,7 +22,7 @@ DISTRIBUTION = importlib.metadata.packages_distributions()['mmseg'][0]
 
 @pytest.fixture
 def restored():
-    """Puts back what ``use_importlib`` replaces."""
+    """Puts back what is replaced."""
     names = ('is_installed', 'get_installed_path', 'package2module', 'mmcv_full_available')
     before = [
         (module, name, vars(module)[name])
@@ -44,7 +44,8 @@ def test_without_pkg_resources(monkeypatch, tmp_path):
     with pytest.raises(ImportError):
         Config.fromfile(child)
 
-    packages.use_importlib()
+    assert packages.lacks_pkg_resources()
+    packages.do_without_pkg_resources()
     for module in (mmengine.utils, package_utils, mmengine.config.config):
         assert module.is_installed is packages.is_installed
     assert mmengine.hub.hub.get_installed_path is packages.get_installed_path
@@ -58,12 +59,12 @@ def test_without_find_loader(monkeypatch):
     monkeypatch.delattr(pkgutil, 'find_loader')
     with pytest.raises(AttributeError):
         mmengine.model.utils.mmcv_full_available()
-    packages.use_importlib()
+    assert packages.lacks_find_loader()
+    packages.do_without_find_loader()
     assert mmengine.model.utils.mmcv_full_available() is available
     assert mmengine.optim.optimizer.default_constructor.mmcv_full_available() is available
 
 
-@pytest.mark.usefixtures('restored')
 def test_nothing_changes_where_nothing_is_missing(monkeypatch):
     if OLD_PACKAGES:
         pytest.importorskip('pkg_resources')
@@ -71,9 +72,8 @@ def test_nothing_changes_where_nothing_is_missing(monkeypatch):
         monkeypatch.setitem(sys.modules, 'pkg_resources', None)
     if not OLD_LOADER:
         monkeypatch.delattr(pkgutil, 'find_loader', raising=False)
-    packages.use_importlib()
-    assert package_utils.is_installed is not packages.is_installed
-    assert mmengine.model.utils.mmcv_full_available is not packages.mmcv_full_available
+    assert not packages.lacks_pkg_resources()
+    assert not packages.lacks_find_loader()
 
 
 def test_the_answers():

@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.apis import MMSegInferencer, init_model
 
+from tests.processes import HANG
+
 CONFIG = """
 default_scope = 'mmseg'
 norm = dict(type='BN')
@@ -53,6 +55,7 @@ custom_hooks = [dict(type='EMAHook')]
 log_processor = dict(by_epoch=False)
 visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 randomness = dict(seed=0)
+env_cfg = dict(dist_cfg=dict(backend='gloo'))  # MMEngine 0.8 wants it
 """
 
 
@@ -69,7 +72,7 @@ def foreign(pseudo_data, tmp_path_factory) -> tuple[Config, Path]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     return Config.fromfile(file), folder / 'work'
@@ -81,8 +84,8 @@ def build(foreign: tuple[Config, Path], work_dir: Path, **settings) -> Runner:
     return Runner.from_cfg(cfg)
 
 
-def test_it_needs_the_allow_list(foreign):
-    with pytest.raises(Exception, match='Weights only load failed'):
+def test_it_needs_more_than_weights_only(foreign):
+    with pytest.raises(Exception, match=r'(?i)weights.only'):
         torch.load(foreign[1] / 'iter_2.pth', weights_only=True)
 
 

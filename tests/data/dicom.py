@@ -15,21 +15,38 @@ def write(path: Path, pixels: np.ndarray, **tags) -> None:
         pixels: (H, W), or (frames, H, W), or (H, W, 3) with ``SamplesPerPixel=3``.
         tags: What else the file says, by DICOM's keywords.
     """
+    new = file(path)
+    fill(new, pixels, **tags)
+    new.save_as(path)
+
+
+def file(path: Path, kind: str = SecondaryCaptureImageStorage) -> FileDataset:
+    """Make a file without pixels.
+
+    Args:
+        path: Its name.
+        kind: The UID of the kind of object.
+    """
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPClassUID = kind
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    file = FileDataset(path, {}, file_meta=meta, preamble=b'\0' * 128)
-    file.SOPClassUID = meta.MediaStorageSOPClassUID
-    file.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    file.SeriesInstanceUID = generate_uid()
+    new = FileDataset(path, {}, file_meta=meta, preamble=b'\0' * 128)
+    new.SOPClassUID = meta.MediaStorageSOPClassUID
+    new.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    new.SeriesInstanceUID = generate_uid()
+    return new
+
+
+def fill(file: FileDataset, pixels: np.ndarray, **tags) -> None:
+    """Give a file pixels and tags, as of :func:`write`."""
     file.PhotometricInterpretation = 'MONOCHROME2'
     file.SamplesPerPixel = 1
     file.Rows, file.Columns = pixels.shape[:2] if 'SamplesPerPixel' in tags else pixels.shape[-2:]
-    file.BitsAllocated = file.BitsStored = 8 * pixels.dtype.itemsize
+    file.BitsAllocated = 8 * pixels.dtype.itemsize
+    file.BitsStored = tags.get('BitsStored', file.BitsAllocated)
     file.HighBit = file.BitsStored - 1
     file.PixelRepresentation = int(pixels.dtype.kind == 'i')
     file.PixelData = pixels.tobytes()
     for tag, value in tags.items():
         setattr(file, tag, value)
-    file.save_as(path)

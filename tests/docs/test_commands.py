@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, Command, blocks, commands
+from tests.processes import HANG
 
 COMMANDS = [command for page in PAGES for command in commands(page)]
 FOLDERS = ('configs', 'tools', 'benchmarks', 'docs')
@@ -55,7 +56,7 @@ def results(tmp_path_factory):
         env=os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     answers = iter(json.loads(done.stdout))

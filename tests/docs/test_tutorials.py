@@ -11,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.docs.pages import ROOT
+from tests.processes import HANG
 
 TUTORIALS = ROOT / 'docs/tutorials'
 LARGEST = 200_000  # bytes: they are in the repository
@@ -28,7 +29,8 @@ def run(tmp_path, monkeypatch):
         again = nbformat.from_dict(kept)
         client = NotebookClient(
             again,
-            timeout=600,
+            timeout=HANG,
+            startup_timeout=HANG,
             kernel_name='python3',
             coalesce_streams=True,
             resources=dict(metadata=dict(path=str(tmp_path))),

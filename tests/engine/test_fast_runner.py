@@ -6,11 +6,22 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmseg.models import SegDataPreProcessor
 
 from mmseg_attn.compat.checkpoint import load_file
 from mmseg_attn.engine import fast_runner
-from mmseg_attn.engine.fast_runner import faster
+from mmseg_attn.engine.fast_runner import FastRunner, check_compile, faster, has_fused
 from mmseg_attn.engine.optim import bf16_optim_wrapper
+
+CPU_FUSED = has_fused('Adam', 'cpu')
+
+
+def can_compile() -> bool:
+    try:
+        check_compile()
+    except RuntimeError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -74,7 +85,9 @@ def test_one_epoch_gives_the_same_metrics(cfg, tmp_path, bfloat16):
     assert loss == pytest.approx(wanted[0], rel=0.02)
     assert percents == pytest.approx(wanted[1:], abs=2)
     assert type(fast.optim_wrapper).__name__ == 'BF16OptimWrapper'
-    assert fast.optim_wrapper.optimizer.defaults['fused']
+    assert fast.optim_wrapper.optimizer.defaults['fused'] in (
+        {True} if CPU_FUSED else {None, False}
+    )
 
 
 def test_in_float32_the_losses_are_the_same(cfg, tmp_path, bfloat16):
@@ -88,6 +101,8 @@ def test_in_float32_the_losses_are_the_same(cfg, tmp_path, bfloat16):
     weight = found.model.backbone.stages[1][0].conv.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert not weight.is_contiguous()
+    assert type(found.model.data_preprocessor).__name__ == 'AsyncSegDataPreProcessor'
+    assert 'Async' not in found.cfg.pretty_text  # nor in the checkpoint
 
 
 @pytest.mark.parametrize('kinds', [('Runner', 'FastRunner'), ('FastRunner', 'Runner')])
@@ -104,7 +119,7 @@ def test_either_runner_resumes_the_others_checkpoint(cfg, tmp_path, bfloat16, ki
     assert len(wanted) == 12
     assert losses(found) == pytest.approx(wanted, rel=1e-3)
     (group,) = found.optim_wrapper.optimizer.param_groups
-    assert bool(group['fused']) == (kinds[1] == 'FastRunner')
+    assert bool(group['fused']) == (CPU_FUSED and kinds[1] == 'FastRunner')
 
 
 def test_a_checkpoint_does_not_tell_that_it_was_fast(cfg, tmp_path, bfloat16):
@@ -130,6 +145,7 @@ def test_its_checkpoint_is_tested_by_either(cfg, tmp_path, bfloat16):
     assert scores[0] == pytest.approx(scores[1], abs=0.05)
 
 
+@pytest.mark.skipif(not can_compile(), reason='this PyTorch cannot compile on this Python')
 def test_compiled_parts_give_the_same_and_leave_the_names_of_the_weights(cfg, tmp_path, bfloat16):
     bfloat16(False)
     options = dict(runner_type='FastRunner')
@@ -159,6 +175,7 @@ def test_compiled_parts_give_the_same_and_leave_the_names_of_the_weights(cfg, tm
 )
 def test_what_the_config_says_itself_stays(monkeypatch, given, wrapper, fused):
     monkeypatch.setattr(fast_runner, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(torch, '__version__', '2.13.0')
     cfg = Config(dict(optim_wrapper=given))
     before = copy.deepcopy(cfg.to_dict())
     found = faster(cfg).optim_wrapper
@@ -173,12 +190,94 @@ def test_on_a_gpu_nothing_is_waited_for(monkeypatch):
     loader = dict(dataset=dict(type='DrosophilaDataset'))
     amp = dict(type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(type='Adam'))
     hooks = dict(default_hooks=dict(a=dict(type='b')), custom_hooks=[dict(type='c')])
-    found = faster(Config(dict(train_dataloader=loader, optim_wrapper=amp, **hooks)))
+    model = dict(data_preprocessor=dict(type='SegDataPreProcessor'))
+    loaders = dict(train_dataloader=loader, val_dataloader=loader)
+    found = faster(Config(dict(model=model, optim_wrapper=amp, **loaders, **hooks)))
     assert found.default_hooks.runtime_info.type == 'mmseg.DeferredRuntimeInfoHook'
     assert found.default_hooks.a.type == 'b'
     assert [hook.type for hook in found.custom_hooks] == ['c', 'mmseg.PortableOptimizerHook']
     assert found.train_dataloader.pin_memory
+    assert found.train_dataloader.collate_fn == dict(type='compact_collate')
+    assert found.val_dataloader == dict(loader, pin_memory=True)
     assert found.optim_wrapper.type == 'AmpOptimWrapper'  # --amp is taken at its word
+    assert found.optim_wrapper.optimizer.fused
+    again = faster(found)  # a config that a run has written
+    assert again.to_dict() == found.to_dict()
+
+
+@pytest.mark.parametrize(
+    ('model', 'loader'),
+    [
+        (dict(data_preprocessor=dict(type='Own')), dict(batch_size=1)),
+        (dict(), dict(batch_size=1)),
+        (dict(data_preprocessor=dict(type='SegDataPreProcessor')), dict(collate_fn=dict(type='x'))),
+    ],
+)
+def test_label_maps_are_compact_only_where_they_are_unpacked(monkeypatch, model, loader):
+    monkeypatch.setattr(fast_runner, 'get_device', lambda: 'cuda')
+    found = faster(Config(dict(model=model, train_dataloader=loader)))
+    assert found.train_dataloader == dict(loader, pin_memory=True)
+
+
+@pytest.mark.parametrize('kind', ['SegDataPreProcessor', 'mmseg.SegDataPreProcessor'])
+def test_the_preprocessor_of_mmsegmentation_is_known_by_its_names(kind):
+    preprocessor = dict(type=kind, mean=[1.0], std=[2.0])
+    assert fast_runner._has_plain_preprocessor(dict(data_preprocessor=preprocessor))
+    assert fast_runner._has_plain_preprocessor(
+        dict(data_preprocessor=dict(type=SegDataPreProcessor))
+    )
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'device', 'since'),
+    [
+        ('Adam', 'cuda', '2.0.0'),
+        ('AdamW', 'cuda', '2.0.0'),
+        ('SGD', 'cuda', '2.3.0'),
+        ('Adam', 'cpu', '2.4.0'),
+        ('AdamW', 'cpu', '2.4.0'),
+        ('SGD', 'cpu', '2.4.0'),
+    ],
+)
+def test_fused_optimizers_by_version(monkeypatch, optimizer, device, since):
+    versions = ['2.0.0', '2.0.1+cu117', '2.1.2', '2.2.2', '2.3.0', '2.3.1', '2.4.0', '2.13.0+cpu']
+    for version in versions:
+        monkeypatch.setattr(torch, '__version__', version)
+        expected = versions.index(version) >= versions.index(since)
+        assert has_fused(optimizer, device) == expected, version
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'device'), [('Rprop', 'cuda'), (None, 'cpu'), ('SGD', 'npu')]
+)
+def test_others_are_not_fused(optimizer, device):
+    assert not has_fused(optimizer, device)
+
+
+@pytest.mark.parametrize('optimizer', ['Adam', 'AdamW', 'SGD'])
+def test_the_installed_pytorch_builds_what_is_called_fused(optimizer):
+    weight = torch.nn.Parameter(torch.ones(3))
+    kind = getattr(torch.optim, optimizer)
+    if has_fused(optimizer, 'cpu'):
+        weight.grad = torch.ones(3)
+        kind([weight], lr=0.1, fused=True).step()
+        assert (weight < 1).all()
+    else:
+        with pytest.raises((RuntimeError, TypeError)):
+            kind([weight], lr=0.1, fused=True)
+
+
+def test_compile_is_refused_in_one_sentence_where_pytorch_cannot(monkeypatch):
+    def compile_(model, **options):
+        raise RuntimeError('Python 3.11+ not yet supported for torch.compile\nmore')
+
+    monkeypatch.setattr(torch, 'compile', compile_)
+    sentence = (
+        r'^compile is set, but PyTorch \S+ cannot compile here \(Python 3.11\+ not yet supported '
+        r'for torch.compile\): set compile=False, or install a newer PyTorch$'
+    )
+    with pytest.raises(RuntimeError, match=sentence):
+        FastRunner.from_cfg(Config(dict(compile=True)))
 
 
 def test_without_a_training_there_is_nothing_to_set():

@@ -25,6 +25,27 @@ def test_the_numbers_go_on_after_a_trip_through_a_checkpoint(tmp_path):
     assert draw() == expected
 
 
+@pytest.mark.parametrize(('gpus', 'restored'), [(1, True), (8, True), (0, False)])
+def test_the_state_of_the_gpu_is_that_of_the_current_one(monkeypatch, gpus, restored):
+    saved, current = torch.tensor([1, 2], dtype=torch.uint8), []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'get_rng_state', lambda: saved)
+    monkeypatch.setattr(torch.cuda, 'set_rng_state', current.append)
+    state = random_state()
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: gpus)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpus > 0)
+    set_random_state(state)
+    assert [each.tolist() for each in current] == [[1, 2]] * restored
+
+
+def test_a_state_without_a_gpu_leaves_the_gpu_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    state = random_state()
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'set_rng_state', lambda state: pytest.fail('was set'))
+    set_random_state(state)
+
+
 class Numbers(Dataset):
     def __init__(self, transform):
         self.transform = transform

@@ -63,6 +63,7 @@ def test_the_last_of_several_later_ones(tmp_path, save):
     assert find(tmp_path) == ('epoch_11.pth', [])
 
 
+@pytest.mark.usefixtures('safe_loading')
 def test_a_later_one_that_is_truncated_is_passed_over(tmp_path, save):
     save(9, named=True)
     cut(save(10))
@@ -77,6 +78,7 @@ def test_a_later_one_of_an_earlier_run_is_left_alone(tmp_path, save):
     assert find(tmp_path) == ('epoch_9.pth', [])
 
 
+@pytest.mark.usefixtures('safe_loading')
 def test_the_named_one_is_truncated(tmp_path, save):
     save(8)
     os.utime(save(30, time='20230101_120000'), (0, 0))

@@ -11,8 +11,8 @@ from mmengine.runner.checkpoint import load_from_local
 
 from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.datasets.errors import DataError
-from mmseg_attn.engine import run_standard_tool
 from mmseg_attn.engine.hooks.divergence_hook import DivergenceError
+from mmseg_attn.engine.standard_tool import run_standard_tool
 
 WORKER = 'Caught DataError in worker process 0.\nTraceback:\n  File "x"\nDataError: a.png is bad\n'
 

@@ -150,6 +150,7 @@ def predictor(kind, folder, classes):
     return lambda weights: RSInferencer.from_model(MODELS.build(config(classes).model), weights)
 
 
+@pytest.mark.usefixtures('safe_loading')
 @pytest.mark.parametrize('kind', ['init_model', 'inferencer', 'remote sensing', 'built model'])
 def test_functions_for_predictions(kind, tmp_path):
     weights = str(tmp_path / 'weights.pth')
@@ -162,6 +163,7 @@ def test_functions_for_predictions(kind, tmp_path):
         predictor(kind, tmp_path, classes=3)(weights)
 
 
+@pytest.mark.usefixtures('safe_loading')
 def test_init_model_takes_plain_weights(tmp_path):
     weights = str(tmp_path / 'weights.pth')
     torch.save(content(MODELS.build(config(classes=19).model)), weights)
@@ -169,6 +171,7 @@ def test_init_model_takes_plain_weights(tmp_path):
     assert len(model.dataset_meta['classes']) == 19
 
 
+@pytest.mark.usefixtures('safe_loading')
 def test_the_config_in_a_checkpoint_does_not_run(tmp_path):
     weights, marker = tmp_path / 'weights.pth', tmp_path / 'marker'
     code = f'open({str(marker)!r}, "w")\n'

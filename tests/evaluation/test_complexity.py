@@ -1,6 +1,25 @@
+import importlib.util
+import sys
+
+import pytest
+
 from mmseg_attn.evaluation import complexity
 
+counting = pytest.mark.skipif(
+    importlib.util.find_spec('torch.utils.flop_counter') is None,
+    reason='PyTorch counts FLOPs from 2.1 on',
+)
 
+
+def test_an_old_pytorch_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch.utils.flop_counter', None)
+    with pytest.raises(
+        RuntimeError, match=r'^counting FLOPs needs PyTorch 2\.1 or newer, and this'
+    ):
+        complexity(dict(), (3, 8, 8))
+
+
+@counting
 def test_the_classic_unet():
     """31,037,698 parameters and 96.3 GFLOPs at 256x256 with 3 channels and 2 classes."""
     widths, norm_cfg = [64, 128, 256, 512, 1024], dict(type='BN')
@@ -14,6 +33,7 @@ def test_the_classic_unet():
     assert round(flops / 1e9, 1) == 96.3
 
 
+@counting
 def test_attention_is_counted():
     def flops(window_size: int) -> int:
         head = dict(type='LFAHead', in_channels=[8, 16], num_classes=2, window_size=window_size)
@@ -25,6 +45,7 @@ def test_attention_is_counted():
     assert flops(4) - flops(2) == 2 * 2 * 8 * 24 * 24 * (16 - 4)
 
 
+@counting
 def test_attention_with_few_query_channels_counts_as_the_formula():
     def flops(neck: dict | None) -> int:
         head = dict(type='UNetHead', in_channels=[8, 16], num_classes=2)

@@ -13,7 +13,8 @@ from mmseg.structures import SegDataSample
 from mmseg_attn.datasets.errors import DataError
 from mmseg_attn.ops.label_rule import LabelRule
 from mmseg_attn.prediction import Predictor
-from mmseg_attn.visualization import SegComparisonVisualizer, record
+from mmseg_attn.visualization import SegComparisonVisualizer
+from mmseg_attn.visualization.attention_recording import record
 
 SIGMOID = dict(type='CrossEntropyLoss', use_sigmoid=True)
 HEADS = {

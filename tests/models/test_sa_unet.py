@@ -6,8 +6,8 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_attn.evaluation import complexity
 from mmseg_attn.models.layers import DropBlock, SpatialAttention
+from tests.measures import count_parameters
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def model(config) -> nn.Module:
 def test_parameters(config, num_classes, parameters):
     config.model.backbone.in_channels = 3
     config.model.decode_head.num_classes = num_classes
-    assert complexity(config.model, (3, 64, 64)).parameters == parameters
+    assert count_parameters(config.model) == parameters
 
 
 def test_the_attention_sits_between_the_two_bottleneck_convolutions(model):

@@ -1,6 +1,7 @@
 """Both attentions against the formula in plain arithmetic, position by position."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -8,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmseg_attn.ops import (
-    backends,
-    global_attention,
-    global_chunks,
-    window_attention,
-    window_strips,
-)
-from tests.measures import LargestTensor
+from mmseg_attn.ops import global_attention, global_chunks, window_attention, window_strips
+from tests.measures import LargestTensor, autocasts
 from tests.strategies import examples, generator, seeds, sides
 
 WINDOW_BACKENDS = ['reference', 'sdpa', 'strips', 'auto']
@@ -197,7 +192,9 @@ def test_16_bits_are_attended_in_32(window, backend, dtype, device):
     upstream = torch.randn_like(expected).to(dtype)
     gradients = torch.autograd.grad(expected, exact, upstream.double())
     for enabled in (False, True):
-        with torch.autocast(device, dtype=dtype, enabled=enabled):
+        if enabled and not autocasts(device, dtype):
+            continue
+        with torch.autocast(device, dtype=dtype) if enabled else nullcontext():
             actual = run(*inputs, *arguments, backend=backend)
         assert actual.dtype == dtype
         for x, y in zip(
@@ -218,15 +215,6 @@ def test_global_attention_never_builds_the_map(small_parts):
     with LargestTensor() as written_out:
         global_attention(*inputs, backend='reference')
     assert written_out.elements >= positions * positions  # the watch sees what it should
-
-
-def test_windows_do_not_pile_up_in_the_batch(monkeypatch):
-    """CUDA's kernels take at most 65535 samples and as many heads."""
-    counts, attend = [], backends.attend
-    monkeypatch.setattr(backends, 'attend', lambda *x: counts.extend(x[0].shape[:2]) or attend(*x))
-    maps = [torch.empty(8, 4, 512, 512, device='meta')] * 3
-    assert window_attention(*maps, 3, backend='sdpa').shape == maps[0].shape
-    assert max(counts) == 170 * 170
 
 
 @pytest.mark.parametrize(

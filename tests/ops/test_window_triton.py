@@ -8,7 +8,12 @@ from importlib.metadata import version
 import pytest
 import torch
 
-from mmseg_attn.ops import window_attention, window_triton
+from mmseg_attn.ops import window_attention
+
+if not hasattr(torch.library, 'custom_op'):
+    pytest.skip('needs PyTorch 2.4 or newer', allow_module_level=True)
+
+from mmseg_attn.ops import window_triton
 from tests.ops import triton_cases
 
 needs_triton = pytest.mark.skipif(

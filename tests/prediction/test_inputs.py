@@ -38,6 +38,20 @@ def test_hidden_other_and_own_files_do_not_count(files):
     assert names(items) == ['a']
 
 
+def test_the_index_of_a_dicom_folder_is_no_image(files):
+    folder = files('IM0001', 'DICOMDIR', 'deep/dicomdir')
+    items, _ = find_items([folder], exclude=folder / 'out')
+    assert names(items) == ['IM0001']
+
+
+def test_dicom_files_without_a_mark_are_found(files):
+    folder = files('IM0001')
+    (folder / 'IM0001').write_bytes(b'\x08\0\x05\0' + bytes(200))
+    (folder / 'other').write_bytes(b'\x08\0\x09\x09' + bytes(200))
+    items, _ = find_items([folder], exclude=folder / 'out')
+    assert names(items) == ['IM0001']
+
+
 def test_a_folder_without_images_is_told(files):
     folder = files('a/x.png', 'b/.hidden.png')
     items, empty = find_items([folder / 'a', folder / 'b'], exclude=folder / 'out')

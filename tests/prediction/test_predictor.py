@@ -1,4 +1,5 @@
-import cv2
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -150,22 +151,6 @@ def test_wrapped_data_sets_are_looked_into(config, checkpoint, grey):
     assert only(Predictor(cfg, checkpoint)([('x', grey)])).shape == grey.shape
 
 
-def test_channels_are_those_of_the_loader(config, checkpoint):
-    colour = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    same = np.repeat(colour[..., :1], 3, axis=2)
-    predictor = Predictor(config(), checkpoint)
-    expected = cv2.imdecode(cv2.imencode('.png', colour[..., ::-1])[1], cv2.IMREAD_GRAYSCALE)
-    assert abs(predictor.prepare(colour).astype(int) - expected).max() <= 1
-    np.testing.assert_array_equal(predictor.prepare(same), same[..., 0])
-    np.testing.assert_array_equal(predictor.prepare(same[..., 0]), same[..., 0])
-    predictor.color_type = 'color'
-    np.testing.assert_array_equal(predictor.prepare(colour), colour[..., ::-1])
-    np.testing.assert_array_equal(predictor.prepare(same[..., 0]), same)
-    predictor.color_type = 'unchanged'
-    np.testing.assert_array_equal(predictor.prepare(colour), colour[..., ::-1])
-    np.testing.assert_array_equal(predictor.prepare(same[..., 0]), same[..., 0])
-
-
 def test_what_the_pipeline_refuses_does_not_stop_the_others(config, checkpoint, grey):
     cfg = config()
     cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='EqualizeHistogram'))  # 8 bits only
@@ -189,6 +174,86 @@ def test_a_picture_that_spoils_its_batch_is_found(config, checkpoint, grey):
     results = dict(predictor([(0, grey), (1, white), (2, grey)], batch_size=3))
     assert isinstance(results[1], RuntimeError)
     np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_a_retry_begins_when_what_failed_is_gone(config, checkpoint, grey):
+    """Else the memory that was too little for the batch would lack for its images, too."""
+    predictor = Predictor(config(), checkpoint)
+    step, alive = predictor.model.test_step, []
+
+    class Activations:
+        """Stands for what the network had computed."""
+
+    def limited(batch):
+        assert not any(reference() for reference in alive)
+        activations = Activations()
+        alive.append(weakref.ref(activations))
+        if len(batch['inputs']) > 1:
+            raise RuntimeError('out of memory')
+        return step(batch)
+
+    predictor.model.test_step = limited
+    results = dict(predictor([(0, grey), (1, grey), (2, grey)], batch_size=3))
+    assert len(alive) == 4
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_a_failure_keeps_nothing_alive(config, checkpoint, grey):
+    predictor = Predictor(config(), checkpoint)
+
+    def fails(batch):
+        try:
+            raise KeyError('inner')
+        except KeyError:
+            raise RuntimeError('out of memory')  # noqa: B904
+
+    predictor.model.test_step = fails
+    ((_, failure),) = predictor([(0, grey)])
+    assert str(failure) == 'out of memory'
+    assert failure.__traceback__ is failure.__context__ is failure.__cause__ is None
+
+
+@pytest.mark.parametrize(('classes', 'kind'), [(256, np.uint8), (257, np.uint16), (300, np.uint16)])
+def test_more_than_256_classes_are_wider(config, classes, kind, grey, tmp_path):
+    names = [f'c{i}' for i in range(classes)]
+    cfg = config(model=dict(decode_head=dict(num_classes=classes)))
+    cfg.test_dataloader.dataset.update(type='BaseSegDataset', img_suffix='.png')
+    cfg.test_dataloader.dataset.metainfo = dict(classes=names, palette=[[0, 0, 0]] * classes)
+    model = init_model(cfg, device='cpu')
+    torch.nn.init.zeros_(model.decode_head.conv_seg.weight)
+    model.decode_head.conv_seg.bias.data[-1] = 1000.0
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'weights.pth')
+    ((_, labels),) = Predictor(cfg, tmp_path / 'weights.pth')([(0, grey)])
+    assert labels.dtype == kind
+    assert (labels == classes - 1).all()
+
+
+def test_channels_that_the_model_does_not_take_are_one_sentence(config, checkpoint, grey):
+    cfg = config()
+    cfg.test_dataloader.dataset.pipeline[0] = dict(type='LoadImageFromFile')
+    ((_, error),) = Predictor(cfg, checkpoint)([(0, np.dstack([grey] * 4))])
+    assert str(error) == (
+        'comes out of the pipeline of the config with 4 channels '
+        "(imdecode_backend='cv2', color_type='color'), but the model takes 1: give images like "
+        'those that it was trained on'
+    )
+
+
+def test_a_window_that_the_pipeline_leaves_without_effect_is_counted(config, checkpoint, grey):
+    def resized(size, window):
+        cfg = config()
+        if size:
+            resize = dict(type='Resize', scale=size, keep_ratio=False)
+            cfg.test_dataloader.dataset.pipeline.insert(1, resize)
+        predictor = Predictor(cfg, checkpoint, window=window)
+        only(predictor([('x', grey)]))  # 37x53
+        return predictor.shrunk
+
+    assert resized((32, 32), (32, 32)) == 1
+    assert resized((64, 64), (32, 32)) == 0  # windows slide
+    assert resized(None, (32, 32)) == 0
+    assert resized((32, 32), (64, 64)) == 0  # a window is larger than the image in any case
+    assert resized((32, 32), None) == 0
 
 
 def without(key):

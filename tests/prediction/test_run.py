@@ -1,21 +1,39 @@
 import csv
+import re
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from mmcv.transforms import LoadImageFromFile
+from PIL import Image, ImageSequence
 
-from mmseg_attn.prediction import Intensities, Results, find_items, predict_files
+from mmseg_attn.prediction import (
+    ConfigLoader,
+    Intensities,
+    Results,
+    Source,
+    find_items,
+    predict_files,
+    read_source,
+)
+from tests.processes import HANG
 
 CLASSES, PALETTE = ['dark', 'light'], [[0, 0, 200], [250, 200, 0]]
+
+
+GREY = np.arange(108, dtype=np.uint8).reshape(12, 9)
 
 
 class Threshold:
     """Stands for a predictor: what is above 100 is light; pictures of 13 rows are not taken."""
 
-    def prepare(self, image):
-        return image
+    loader = ConfigLoader(LoadImageFromFile(color_type='grayscale'))
+    channels = 1
+
+    def __init__(self):
+        self.windows = SimpleNamespace(watch=None)
 
     def __call__(self, images, *, batch_size):
         for key, image in images:
@@ -130,6 +148,83 @@ def test_volumes_are_written_in_their_place(predict, tmp_path, name, shape):
     assert float(light['area_mm2']) == pytest.approx((first > 100).sum() * 0.125)
 
 
+@pytest.mark.parametrize('unit', ['mm', 'unknown'])
+def test_volumes_have_volumes(predict, tmp_path, unit):
+    """Without a unit of length, millimeters are assumed, and it is said."""
+    nibabel = pytest.importorskip('nibabel')
+    volume = np.random.default_rng(0).integers(0, 256, (9, 12, 4), dtype=np.uint8)
+    image = nibabel.Nifti1Image(volume, np.diag([0.5, 0.25, 4, 1]))
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / 'in/x.nii')
+    report, results = predict()
+    light = [row for row in table(results.folder) if row['class'] == 'light']
+    total = sum(float(row['volume_mm3']) for row in light)
+    assert total == pytest.approx((volume > 100).sum() * 0.5)
+    area = sum(float(row['area_mm2']) for row in light)
+    assert area == pytest.approx((volume > 100).sum() * 0.125)
+    note = 'names no unit of length: millimeters are assumed'
+    assert dict(report.notes) == ({} if unit == 'mm' else {note: [tmp_path / 'in/x.nii']})
+    assert report.without_area == 0
+
+
+def test_nifti_2_comes_back_as_nifti_2(predict, tmp_path):
+    nibabel = pytest.importorskip('nibabel')
+    volume = np.random.default_rng(0).integers(0, 256, (9, 12, 4), dtype=np.uint8)
+    nibabel.save(nibabel.Nifti2Image(volume, np.eye(4)), tmp_path / 'in/x.nii.gz')
+    predict()
+    mask = nibabel.load(tmp_path / 'out/masks/x.nii.gz')
+    assert isinstance(mask, nibabel.Nifti2Image)
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), volume > 100)
+
+
+@pytest.mark.parametrize('kind', ['png', 'tif', 'nii'])
+def test_labels_beyond_255_are_written(tmp_path, kind):
+    source = Source([GREY, GREY][: 1 if kind == 'png' else 2])
+    name = f'x.{kind}'
+    if kind == 'nii':
+        nibabel = pytest.importorskip('nibabel')
+        nibabel.save(nibabel.Nifti1Image(np.stack([GREY] * 2).T, np.eye(4)), tmp_path / name)
+        source = read_source(tmp_path / name)
+    classes = [f'c{i}' for i in range(300)]
+    results = Results(tmp_path, classes=classes, palette=[[i % 256, 0, 0] for i in range(300)])
+    labels = [(np.arange(108).reshape(12, 9) + 192 + k).astype(np.uint16) for k in range(2)]
+    labels = [np.minimum(each, 299) for each in labels][: len(source.slices)]
+    results.write(tmp_path / name, 'x', source, source.slices, labels)
+    if kind == 'nii':
+        read = np.asarray(nibabel.load(tmp_path / 'masks/x.nii').dataobj).T
+    else:
+        with Image.open(tmp_path / f'masks/{name}') as mask:
+            read = [np.array(page) for page in ImageSequence.Iterator(mask)]
+    np.testing.assert_array_equal(read, labels)
+    assert results.pixels[299] == sum((each == 299).sum() for each in labels)
+    assert results.pixels[43] == 0
+
+
+@pytest.mark.parametrize('bands', [2, 3, 4, 5])
+def test_overlays_of_any_number_of_bands(tmp_path, bands):
+    """Three and more are drawn as red, green and blue, fewer as gray; the model saw BGR."""
+    image = np.zeros((320, 320, bands), np.float32)
+    image[..., 0] = np.linspace(0, 3, 320)
+    results = Results(tmp_path, classes=CLASSES, palette=PALETTE)
+    labels = [np.full((320, 320), 200, np.uint8)]  # no class, no color
+    results.classes = ['x'] * 201
+    results.pixels = np.zeros(201, np.int64)
+    results.write(tmp_path / 'x.tif', 'x', Source([image]), [image], labels)
+    row = np.array(Image.open(tmp_path / 'overlays/x.png'))[26 + 160]
+    assert row[6 + 319].tolist() == ([255] * 3 if bands == 2 else [0, 0, 255])
+
+
+def test_large_images_are_drawn_small(tmp_path):
+    image = np.zeros((5000, 2500), np.uint8)
+    results = Results(tmp_path, classes=CLASSES, palette=PALETTE)
+    image[2500:] = 1
+    results.write(tmp_path / 'x.png', 'x', Source([image]), [image], [image])
+    drawn = np.array(Image.open(tmp_path / 'overlays/x.png'))
+    assert drawn.shape[0] < 1200
+    assert results.pixels.tolist() == [2500 * 2500] * 2
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / 'masks/x.png')), image)
+
+
 def test_scaled_volumes_give_unscaled_labels(predict, tmp_path):
     nibabel = pytest.importorskip('nibabel')
     image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
@@ -201,8 +296,7 @@ def test_progress_is_a_line_that_changes(predict, two_files, capsys, monkeypatch
     monkeypatch.setenv('COLUMNS', '70')
     predict()
     err = capsys.readouterr().err
-    assert 'file 1/2, slice 2/3, 17%, about 0:00:0' in err
-    assert 'left: a.tif' in err
+    assert re.search(r'file 1/2, slice 2/3, 17%, about \d+:\d\d:\d\d left: a.tif', err)
     assert 'file 2/2, 100%, about 0:00:00 left: bb' in err
     assert '\n' not in err
     assert max(map(len, err.split('\r'))) == 69  # a longer one would go on in the next line
@@ -211,15 +305,34 @@ def test_progress_is_a_line_that_changes(predict, two_files, capsys, monkeypatch
 def test_progress_in_a_file_is_a_line_now_and_then(
     predict, two_files, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setattr('mmseg_attn.prediction.progress.LOG_PAUSE', HANG)
     predict()
-    assert capsys.readouterr().err == ''  # it took no ten seconds
+    assert capsys.readouterr().err == ''
     shutil.rmtree(tmp_path / 'out')
     monkeypatch.setattr('mmseg_attn.prediction.progress.LOG_PAUSE', 0)
     predict()
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith('file 1/2, slice 2/3, 17%, about 0:00:0')
+    assert re.match(r'file 1/2, slice 2/3, 17%, about \d+:\d\d:\d\d left: ', lines[0])
     assert len(lines) == 4
     assert '\r' not in ''.join(lines)
+
+
+def test_the_windows_of_a_large_image_are_counted(predict, tmp_path, capsys, monkeypatch):
+    def slides(self, images, *, batch_size):
+        for key, image in images:
+            for window in range(1, 5):
+                self.windows.watch(key, window, 4)
+            yield key, (image > 100).astype('u1')
+
+    monkeypatch.setattr(Threshold, '__call__', slides)
+    monkeypatch.setattr('mmseg_attn.prediction.progress.LOG_PAUSE', 0)
+    pages = [Image.fromarray(picture(i)) for i in range(2)]
+    pages[0].save(tmp_path / 'in/a.tif', save_all=True, append_images=pages[1:])
+    predict()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[0].startswith('file 1/1, slice 1/2, window 1/4, 12%, about 0:00:0')
+    assert lines[6].startswith('file 1/1, slice 2/2, window 2/4, 75%, about')
 
 
 def test_notes_stay(predict, tmp_path, capsys):

@@ -74,20 +74,12 @@ def damaged(path, grey):
     path.write_bytes(path.read_bytes()[:-20])
 
 
-def deep_colour(path, grey):
-    damaged(path, grey)
-    data = bytearray(path.read_bytes())
-    data[24:26] = b'\x10\x02'  # 16 bits, RGB
-    path.write_bytes(data)
-
-
 @pytest.mark.parametrize(
     ('name', 'make', 'message'),
     [
         ('x.png', damaged, r'x\.png is truncated or damaged'),
         ('x.tif', damaged, r'x\.tif is truncated or damaged'),
         ('x.jpg', lambda path, _: path.write_text('text'), r'x\.jpg is truncated or damaged'),
-        ('x.png', deep_colour, r'x\.png has 16 bits per colour, .* save it with 8'),
         ('x.txt', lambda path, _: path.write_text('text'), r'x\.txt is of no known type'),
         (
             'x.tif',
@@ -129,7 +121,7 @@ def test_the_area_of_dicom_pixels(spacing, area, grey, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('unit', 'area'), [('mm', 1.5), ('micron', 1.5e-6), ('meter', 1.5e6), ('unknown', None)]
+    ('unit', 'area'), [('mm', 1.5), ('micron', 1.5e-6), ('meter', 1.5e6), ('unknown', 1.5)]
 )
 def test_the_area_of_nifti_pixels(unit, area, tmp_path):
     nibabel = pytest.importorskip('nibabel')

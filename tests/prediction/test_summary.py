@@ -91,6 +91,25 @@ def test_doubts(report, predictor, option, doubt):
     assert doubts(report, results(50, 50), predictor, option=option) == [doubt]
 
 
+def test_notes_about_files():
+    report = made(None, None)
+    report.notes['names no unit'] = [Path('a.nii'), Path('b.nii')]
+    report.notes['contradicts itself'] = [Path('a.nii')]
+    assert doubts(report, results(50, 50), model(), option=None) == [
+        'a.nii contradicts itself',
+        'a.nii and 1 other file names no unit',
+    ]
+
+
+def test_a_window_without_effect():
+    predictor = model()
+    predictor.shrunk = 2
+    (doubt,) = doubts(made(None), results(50, 50), predictor, option=None)
+    assert doubt.startswith(
+        '--window had no effect on 2 images: the pipeline of the config resizes'
+    )
+
+
 def test_one_class_nearly_everywhere():
     (doubt,) = doubts(made(None), results(3, 997), model(), option=None)
     assert doubt.startswith('99.7% of all pixels are light: unless you expect that, look at')

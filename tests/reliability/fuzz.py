@@ -35,6 +35,7 @@ import torch  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 from mmseg_attn.datasets.conversion import progress  # noqa: E402
+from tests.processes import HANG  # noqa: E402
 from tests.reliability.mutations import mutate  # noqa: E402
 from tests.reliability.targets import Target, make_targets  # noqa: E402
 from tests.reliability.watching import Watch  # noqa: E402
@@ -122,7 +123,7 @@ class Worker:
         self.jobs.send((index, seed))
         before = self.computed()
         try:
-            for _ in range(int(30 * self.limit)):  # where the machine is busy, waiting is no hang
+            for _ in range(HANG):  # where the machine is busy, waiting is no hang
                 if self.results.poll(1):
                     return self.results.recv()
                 if self.computed() - before > self.limit:

@@ -4,7 +4,7 @@ from tests.processes import run_script
 
 
 def run(name: str, *arguments: str) -> str:
-    done = run_script(f'tests/reliability/{name}.py', *arguments, limit=600)
+    done = run_script(f'tests/reliability/{name}.py', *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

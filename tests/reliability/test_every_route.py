@@ -17,10 +17,12 @@ from PIL import Image
 
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
 from mmseg_attn.datasets.errors import DataError
-from mmseg_attn.engine import run_standard_tool
+from mmseg_attn.engine.standard_tool import run_standard_tool
 from tests import hostile
 from tools import export_onnx, predict, report
 from tools.analysis_tools import show_attention
+
+pytestmark = pytest.mark.usefixtures('safe_loading')
 
 CONFIG = """
 _base_ = ['{root}/configs/_base_/default_runtime.py',

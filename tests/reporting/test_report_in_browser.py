@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mmseg_attn.reporting import render
+from tests.processes import HANG
 from tests.reporting.fakes import make_result
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -54,7 +55,7 @@ def browse(tmp_path):
             [CHROMIUM, *QUIET, f'--window-size={DESK},3000', *flags, page.as_uri()],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG,
         )
         assert done.returncode == 0, done.stderr
         events = [each.get('params', {}) for each in json.loads(log.read_text())['events']]

@@ -10,8 +10,9 @@ import pytest
 
 from mmseg_attn.reproduction import BEFORE_TOOL, end_by_signals
 from mmseg_attn.reproduction.process import run_tool
+from tests.processes import HANG
 
-SLEEP = 'import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n'
+SLEEP = 'import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(7200)\n'
 
 
 def alive(pid: int) -> bool:
@@ -43,7 +44,9 @@ def parent(request, tmp_path):
             os._exit(1)
     signal.signal(signal.SIGINT, before)
     file = tmp_path / 'pid'
+    deadline = time.monotonic() + HANG
     while not (file.exists() and file.read_text().endswith('\n')):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     yield pid, int(file.read_text()), out
     for each in (pid, int(file.read_text())):
@@ -59,9 +62,8 @@ def test_a_signal_to_the_parent_alone(parent, name):
     pid, child, out = parent
     assert alive(child)
     os.kill(pid, getattr(signal, name))
-    for _ in range(300):
-        if not alive(pid) and not alive(child):
-            break
+    deadline = time.monotonic() + HANG
+    while (alive(pid) or alive(child)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not alive(pid)
     assert not alive(child)

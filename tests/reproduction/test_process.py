@@ -1,6 +1,5 @@
 import json
 import os
-import time
 
 import pytest
 
@@ -52,14 +51,12 @@ def test_an_interruption_ends_the_tool(tool, tmp_path):
         pids.append(int(line))
         raise KeyboardInterrupt
 
-    begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_tool(
-            tool('print(os.getpid(), flush=True)\ntime.sleep(60)'),
+            tool('print(os.getpid(), flush=True)\ntime.sleep(7200)'),
             log=tmp_path / 'log.txt',
             on_line=interrupt,
         )
-    assert time.monotonic() - begin < 30
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
 

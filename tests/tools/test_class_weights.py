@@ -167,3 +167,16 @@ def test_weights_in_the_covid19_config(root, real_data, tmp_path, monkeypatch):
         class_weights.main([str(path), '--out', str(tmp_path / 'out')])
         found = json.loads((tmp_path / 'out' / 'median_frequency.json').read_text())
         assert Config.fromfile(path).class_weight == found
+
+
+def test_masks_that_cannot_be_loaded_are_named(data, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 5)
+    with pytest.raises(
+        ConversionError, match=r'0\.png has 20 pixels, more than the 10 that Pillow'
+    ):
+        run(data)
+    monkeypatch.undo()
+    mask = data / 'annotations/1.png'
+    mask.write_bytes(mask.read_bytes()[:-30])
+    with pytest.raises(ConversionError, match=r'annotations/1\.png is truncated or damaged'):
+        run(data)

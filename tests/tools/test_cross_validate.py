@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import HANG
 from tools import cross_validate
 
 REAL = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -28,7 +29,7 @@ if os.environ.get('STOP') == 'train' + fold:
     sys.exit(3)
 if os.environ.get('SLEEP') == 'train' + fold:
     (folder / 'pid').write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(7200)
 for name in os.environ.get('BEST', 'best_mIoU_epoch_9.pth best_mIoU_epoch_10.pth').split():
     (folder / name).touch()
 """
@@ -192,7 +193,7 @@ def test_a_terminated_run_takes_its_child_along(config, tmp_path, root):
         assert parent.poll() is None, parent.communicate()[0]
         time.sleep(0.1)
     parent.send_signal(signal.SIGTERM)
-    assert 'error: the cross-validation was ended by SIGTERM' in parent.communicate(timeout=30)[0]
+    assert 'error: the cross-validation was ended by SIGTERM' in parent.communicate(timeout=HANG)[0]
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 
@@ -216,7 +217,7 @@ def test_two_folds_with_the_real_tools(root, pseudo_data, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stdout
     summary = json.loads((tmp_path / 'cross_validation.json').read_text())

@@ -16,6 +16,7 @@ from mmseg_attn.datasets.conversion import ConversionError
 from mmseg_attn.export import files
 from mmseg_attn.prediction import Predictor
 from tests.export.small_models import calibrate
+from tests.processes import HANG
 from tools import export_onnx
 
 needs_onnx = pytest.mark.skipif(
@@ -100,7 +101,7 @@ def test_the_program_in_the_docs_predicts_what_the_model_predicts(
         [sys.executable, 'predict_onnx.py', 'weights.onnx', 'picture.png', 'mask.png'],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
 

@@ -11,6 +11,7 @@ import pytest
 
 from mmseg_attn.datasets.conversion import ConversionError
 from tests.data.work_dirs import write_start
+from tests.processes import HANG
 from tests.reporting.html import Page
 from tools import report
 
@@ -40,7 +41,7 @@ def trained(tmp_path_factory, pseudo_data):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stdout
     return folder

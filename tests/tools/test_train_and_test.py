@@ -10,6 +10,8 @@ from pathlib import Path
 import mmseg
 import pytest
 
+from tests.processes import HANG
+
 CONFIG = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
 SMALL = [
     'train_dataloader.num_workers=0',
@@ -37,7 +39,7 @@ def run(root, pseudo_data):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=HANG,
         )
         assert done.returncode == 0, done.stdout
         return done.stdout

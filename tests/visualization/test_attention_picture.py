@@ -5,7 +5,8 @@ import pytest
 import torch
 from mmseg.registry import MODELS
 
-from mmseg_attn.visualization import draw_attention, record
+from mmseg_attn.visualization.attention_picture import draw_attention
+from mmseg_attn.visualization.attention_recording import record
 from mmseg_attn.visualization.attention_style import HEAT, digits, words
 
 CLASSES = ['cell', 'gap', 'rest']

@@ -7,14 +7,11 @@ set instead, and prints nan for sets of fewer than 200 images.
 """
 
 import argparse
+import os
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.device import get_device
-
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
-from mmseg_attn.evaluation.input_shape import channels, input_shape
-from mmseg_attn.evaluation.speed import measure
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -24,16 +21,35 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', type=Path)
     parser.add_argument(
         '--shape',
-        type=at_least(1),
+        type=int,
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
         help="default: the size in the config's name",
     )
-    parser.add_argument('--batch-size', type=at_least(1), default=1, help='default: %(default)s')
-    parser.add_argument('--repeats', type=at_least(2), default=20, help='default: %(default)s')
-    parser.add_argument('--device', default=get_device(), help='default here: %(default)s')
+    parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
+    parser.add_argument('--repeats', type=int, default=20, help='default: %(default)s')
+    parser.add_argument('--device', help='default: the GPU, if there is one')
     parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    for name, value, least in (
+        ('shape', min(args.shape or [1]), 1),
+        ('batch-size', args.batch_size, 1),
+        ('repeats', args.repeats, 2),
+    ):
+        if value < least:
+            parser.error(f'argument --{name}: {value} is below {least}')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.evaluation.input_shape import channels, input_shape
+from mmseg_attn.evaluation.speed import measure
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         shape,
         batch_size=args.batch_size,
         repeats=args.repeats,
-        device=args.device,
+        device=args.device or get_device(),
         amp=args.amp,
     )
     size = ' x '.join(map(str, (args.batch_size, *shape)))

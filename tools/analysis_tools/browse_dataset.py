@@ -2,21 +2,13 @@
 
     python tools/analysis_tools/browse_dataset.py CONFIG DIR [--split val] [--number N]
 
-MMSegmentation's own tool cannot draw images of one channel.
+MMSegmentation's own tool draws images of three channels alone. Here the first three channels are
+drawn as red, green and blue, of fewer the first one in gray; of more than 8 bits, the range of the
+values is drawn.
 """
 
 import argparse
 from pathlib import Path
-
-import numpy as np
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
-
-import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.datasets.conversion import ConversionError, at_least, progress, run_cli
-from mmseg_attn.engine.cfg_options import merge_options
-from mmseg_attn.visualization import SegComparisonVisualizer
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -28,21 +20,32 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
     parser.add_argument(
         '--number',
-        type=at_least(1),
+        type=int,
         default=20,
         help='draw so many, spread over the set; default: %(default)s',
     )
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.number < 1:
+        parser.error(f'argument --number: {args.number} is below 1')
+    return args
 
 
-def picture(inputs: np.ndarray) -> np.ndarray:
-    """Turn the packed image (C, H, W), grey or BGR, into 8 bits, (H, W, C) and RGB."""
-    image = np.moveaxis(inputs, 0, -1)[..., ::-1]
-    if image.dtype != np.uint8:
-        low, high = float(image.min()), float(image.max())
-        image = ((image - low) * (255 / (high - low or 1))).astype(np.uint8)
-    return image
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
+from mmseg_attn.datasets.nested_datasets import nested_datasets
+from mmseg_attn.engine.cfg_options import merge_options
+from mmseg_attn.visualization import SegComparisonVisualizer
+from mmseg_attn.visualization.drawable import drawable
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -58,11 +61,16 @@ def main(argv: list[str] | None = None) -> None:
     number = min(args.number, len(dataset))
     indices = np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist()
     args.out.mkdir(parents=True, exist_ok=True)
+    bgr = not any(
+        getattr(transform, 'imdecode_backend', None) == 'tifffile'  # which gives RGB
+        for each in nested_datasets(dataset)
+        for transform in getattr(each, 'pipeline', Compose([])).transforms
+    )
     for i in progress(indices, 'drawing image'):
         item = dataset[i]
         sample = item['data_samples']
         name = f'{i:06d}_{Path(sample.img_path).stem}'
-        image = picture(item['inputs'].numpy())
+        image = drawable(np.moveaxis(item['inputs'].numpy(), 0, -1), bgr=bgr)
         visualizer.add_datasample(name, image, sample, out_file=str(args.out / f'{name}.png'))
     print(f'{args.out}: {number} of {len(dataset)} {args.split} images')
 

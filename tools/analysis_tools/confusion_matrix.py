@@ -11,16 +11,6 @@ import argparse
 import csv
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
-
-import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
-from mmseg_attn.engine.cfg_options import merge_options
-from mmseg_attn.evaluation.confusion import confusion_of_masks
-from mmseg_attn.visualization.confusion_plot import plot_confusion
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -31,6 +21,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('out', type=Path, help='the folder of the results')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
+from mmseg_attn.engine.cfg_options import merge_options
+from mmseg_attn.evaluation.confusion import confusion_of_masks
+from mmseg_attn.visualization.confusion_plot import plot_confusion
 
 
 def main(argv: list[str] | None = None) -> None:

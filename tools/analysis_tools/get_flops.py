@@ -9,13 +9,6 @@ with an error on MMEngine 0.10.7 and knows three channels only.
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config
-
-import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
-from mmseg_attn.evaluation import complexity
-from mmseg_attn.evaluation.input_shape import channels, input_shape
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -24,12 +17,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', type=Path)
     parser.add_argument(
         '--shape',
-        type=at_least(1),
+        type=int,
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
         help="default: the size in the config's name",
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.shape and min(args.shape) < 1:
+        parser.error(f'argument --shape: {min(args.shape)} is below 1')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from mmengine.config import Config
+
+import mmseg_attn  # noqa: F401  registers the parts
+from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.evaluation import complexity
+from mmseg_attn.evaluation.input_shape import channels, input_shape
 
 
 def main(argv: list[str] | None = None) -> None:

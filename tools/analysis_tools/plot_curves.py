@@ -11,11 +11,6 @@ import argparse
 import io
 from pathlib import Path
 
-from mmseg_attn.datasets.conversion import ConversionError, run_cli
-from mmseg_attn.reporting import draw, find_groups, panels, write_bytes
-
-COLUMNS = 3
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -26,6 +21,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--out', type=Path, default=Path('curves.png'), help='a PNG file; default: %(default)s'
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.reporting import draw, find_groups, panels, write_bytes
+
+COLUMNS = 3
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -9,17 +9,11 @@ rest. The picture goes through the model as a whole.
 """
 
 import argparse
+import os
 from pathlib import Path
 
-import numpy as np
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-
-import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
-from mmseg_attn.prediction import Intensities, Predictor, read_source
-from mmseg_attn.visualization import draw_attention, record
-from mmseg_attn.visualization.attention_recording import METHODS
+if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
+    os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -38,10 +32,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='pixel that asks where to look, from the top left corner; give it several times for '
         'several points; default: the middle',
     )
-    parser.add_argument('--slice', type=at_least(0), help='which one of a volume, from 0 on')
+    parser.add_argument('--slice', type=int, help='which one of a volume, from 0 on')
     parser.add_argument('--out', type=Path, required=True, help='the PNG file to write')
     parser.add_argument('--device', default='cpu', help='cpu (the default), cuda:0, ...')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.slice is not None and args.slice < 0:
+        parser.error(f'argument --slice: {args.slice} is below 0')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+import mmseg_attn  # noqa: F401  registers the parts
+from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.prediction import Intensities, Predictor, load_file
+from mmseg_attn.visualization.attention_picture import draw_attention
+from mmseg_attn.visualization.attention_recording import METHODS, record
+from mmseg_attn.visualization.drawable import drawable
 
 
 def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
@@ -49,7 +61,8 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
     choose = getattr(predictor.dataset, 'intensity_window', None)
     keep = predictor.color_type == 'unchanged'
     intensities = Intensities([args.image], choose=choose, keep=keep)
-    slices, _ = intensities.apply(args.image, read_source(args.image))
+    loaded = load_file(args.image, predictor.loader, intensities, taken=predictor.channels)
+    slices = loaded.images
     if args.slice is None and len(slices) > 1:
         raise ConversionError(f'{args.image} has {len(slices)} slices: choose one with --slice')
     index = args.slice or 0
@@ -57,7 +70,7 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
         raise ConversionError(
             f'{args.image} has {len(slices)} slices: choose --slice from 0 to {len(slices) - 1}'
         )
-    return predictor.prepare(slices[index])
+    return slices[index]
 
 
 def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tuple[float, float]]:
@@ -87,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     recording = record(
         predictor.model,
         data['inputs'],
-        image=image[..., ::-1] if image.ndim == 3 else image,
+        image=drawable(image, bgr=predictor.loader.bgr),
         resized=data['data_samples'][0].img_shape,
     )
     if not recording.calls:

@@ -13,13 +13,38 @@ official file), and 0 to 255, which changes nothing, where all values lie there 
 import argparse
 from pathlib import Path
 
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', type=Path, help='the folder with the three files')
+    parser.add_argument('--out', type=Path, default=Path('data/covid19'), help='%(default)s')
+    parser.add_argument(
+        '--window',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='intensities that become 0 and 255; default: see above',
+    )
+    parser.add_argument('--folds', type=int, default=4, help='default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='of the folds; default: %(default)s')
+    args = parser.parse_args(argv)
+    if args.folds < 3:
+        parser.error(f'argument --folds: {args.folds} is below 3')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
 import numpy as np
 
 from mmseg_attn.datasets import COVID19CTDataset
 from mmseg_attn.datasets.conversion import (
     ConversionError,
     Window,
-    at_least,
+    check_placement,
     class_table,
     ct_window,
     fingerprint,
@@ -37,24 +62,6 @@ from mmseg_attn.datasets.conversion import (
 CLASSES = COVID19CTDataset.METAINFO['classes']
 IMAGE, MASK, LUNGS = 'tr_im.nii.gz', 'tr_mask.nii.gz', 'tr_lungmasks_updated.nii.gz'
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3  # in tr_mask
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('source', type=Path, help='the folder with the three files')
-    parser.add_argument('--out', type=Path, default=Path('data/covid19'), help='%(default)s')
-    parser.add_argument(
-        '--window',
-        type=float,
-        nargs=2,
-        metavar=('LOW', 'HIGH'),
-        help='intensities that become 0 and 255; default: see above',
-    )
-    parser.add_argument('--folds', type=at_least(3), default=4, help='default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='of the folds; default: %(default)s')
-    return parser.parse_args(argv)
 
 
 def read_labels(path: Path, known: int) -> np.ndarray:
@@ -121,6 +128,7 @@ def main(argv: list[str] | None = None) -> None:
                     f'{path} has the shape {volume.shape}, but {files[0]} {image.shape}: '
                     'use the files of one release'
                 )
+            check_placement(files[0], path, image.shape)
         low, high = args.window or choose_window(files[0], image)
         if not low < high:
             raise ConversionError(

@@ -11,13 +11,47 @@ import math
 import re
 from pathlib import Path
 
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'source', type=Path, help='the cloned repository, its folder stack1, or an archive of it'
+    )
+    parser.add_argument('--out', type=Path, default=Path('data/drosophila'), help='%(default)s')
+    parser.add_argument('--crop-size', type=int, default=256, help='default: %(default)s')
+    parser.add_argument(
+        '--split-unit',
+        choices=('crop', 'slice'),
+        default='crop',
+        help='what a fold is made of: crops as in the paper, or whole slices',
+    )
+    parser.add_argument('--folds', type=int, default=5, help='default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='of the folds; default: %(default)s')
+    parser.add_argument(
+        '--max-unpacked-size',
+        type=int,
+        default=8,
+        metavar='GIB',
+        help='the most that an archive may unpack to; default: %(default)s',
+    )
+    args = parser.parse_args(argv)
+    for name, least in (('crop_size', 1), ('folds', 3), ('max_unpacked_size', 1)):
+        if getattr(args, name) < least:
+            option = name.replace('_', '-')
+            parser.error(f'argument --{option}: {getattr(args, name)} is below {least}')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
 import numpy as np
 
 from mmseg_attn.datasets import DrosophilaDataset
 from mmseg_attn.datasets.conversion import (
-    MAX_UNPACKED_GIB,
     ConversionError,
-    at_least,
     class_table,
     fingerprint,
     make_folds,
@@ -43,33 +77,6 @@ UNKNOWN = 255
 TO_CLASS = np.full(256, UNKNOWN, dtype=np.uint8)
 for _value, _name in OFFICIAL.items():
     TO_CLASS[_value] = CLASSES.index(_name)
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        'source', type=Path, help='the cloned repository, its folder stack1, or an archive of it'
-    )
-    parser.add_argument('--out', type=Path, default=Path('data/drosophila'), help='%(default)s')
-    parser.add_argument('--crop-size', type=at_least(1), default=256, help='default: %(default)s')
-    parser.add_argument(
-        '--split-unit',
-        choices=('crop', 'slice'),
-        default='crop',
-        help='what a fold is made of: crops as in the paper, or whole slices',
-    )
-    parser.add_argument('--folds', type=at_least(3), default=5, help='default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='of the folds; default: %(default)s')
-    parser.add_argument(
-        '--max-unpacked-size',
-        type=at_least(1),
-        default=MAX_UNPACKED_GIB,
-        metavar='GIB',
-        help='the most that an archive may unpack to; default: %(default)s',
-    )
-    return parser.parse_args(argv)
 
 
 def find_stack(root: Path) -> Path:

@@ -9,7 +9,7 @@ How pairs are found in SOURCE:
 A case is a file (PNG, JPEG, TIFF: one slice; NIfTI: a slice or a volume), all DICOM files of one
 series, or a subfolder that both sides have. Volumes are cut along their third axis. The split is
 8:1:1; it deals cases, because the slices of one look alike, or slices with --split-unit slice.
-NIfTI images and masks must have axes that point the same ways.
+NIfTI and DICOM masks must lie where their images lie: same orientation, spacing and origin.
 
 Masks hold 0 and 1, or 0 and 255. Images of 8 bits stay as they are; all others are scaled linearly
 to 8 bits, case by case, from the percentiles of --percentiles: values beyond them become 0 and 255.
@@ -17,34 +17,6 @@ to 8 bits, case by case, from the percentiles of --percentiles: values beyond th
 
 import argparse
 from pathlib import Path
-
-import numpy as np
-
-from mmseg_attn.datasets import KneeMRIDataset
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
-    Pair,
-    check_axes,
-    class_table,
-    dicom_series,
-    find_cases,
-    fingerprint,
-    is_dicom,
-    is_nifti,
-    make_folds,
-    percentile_window,
-    progress,
-    read_slices,
-    run_cli,
-    split_table,
-    staged_output,
-    to_bytes,
-    write_png,
-    write_splits,
-)
-
-CLASSES = KneeMRIDataset.METAINFO['classes']
-PARTS = 10  # of which one is for validation and one for testing
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -72,6 +44,38 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+import numpy as np
+
+from mmseg_attn.datasets import KneeMRIDataset
+from mmseg_attn.datasets.conversion import (
+    ConversionError,
+    Pair,
+    check_placement,
+    class_table,
+    dicom_series,
+    find_cases,
+    fingerprint,
+    is_dicom,
+    is_nifti,
+    make_folds,
+    percentile_window,
+    progress,
+    read_slices,
+    run_cli,
+    split_table,
+    staged_output,
+    to_bytes,
+    write_png,
+    write_splits,
+)
+
+CLASSES = KneeMRIDataset.METAINFO['classes']
+PARTS = 10  # of which one is for validation and one for testing
+
+
 def merge_series(cases: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
     """Make one case of the DICOM files that belong to one series."""
     merged: dict[str, list[Pair]] = {}
@@ -88,8 +92,8 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
         Grey values and class indices, both (slices, H, W), and whether the mask was 0 and 255.
 
     Raises:
-        ConversionError: If a file is damaged, sizes or orientations differ, or the mask holds
-            other values.
+        ConversionError: If a file is damaged, sizes, orientations or places differ, or the mask
+            holds other values.
     """
     image, mask = read_slices(pair.image), read_slices(pair.mask, mask=True)
     if mask.shape != image.shape:
@@ -97,8 +101,9 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
             f'{pair.mask} is {describe(mask)}, but its image {pair.image} is {describe(image)}: '
             'give each image the mask that was drawn on it'
         )
-    if is_nifti(pair.image) and is_nifti(pair.mask):
-        check_axes(pair.image, pair.mask)
+    depth, height, width = image.shape
+    volume = (width, height, depth) if is_nifti(pair.image) else (width, height)
+    check_placement(pair.image, pair.mask, volume)
     if image.dtype.kind == 'f' and not np.isfinite(image).all():
         raise ConversionError(f'{pair.image} holds values that are no finite numbers')
     values = np.unique(mask)

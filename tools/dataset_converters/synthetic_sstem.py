@@ -7,23 +7,31 @@ Turn it into a data set with tools/dataset_converters/drosophila.py.
 import argparse
 from pathlib import Path
 
-from PIL import Image
-
-from mmseg_attn.datasets.conversion import at_least, progress, run_cli, staged_output, write_png
-from mmseg_attn.datasets.synthetic_sstem import MIN_SIZE, synthetic_slice
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('out', type=Path, help='the folder of the stack')
-    parser.add_argument('--slices', type=at_least(1), default=5, help='default: %(default)s')
+    parser.add_argument('--slices', type=int, default=5, help='default: %(default)s')
     parser.add_argument(
-        '--size', type=at_least(MIN_SIZE), default=512, help='pixels per side; default: %(default)s'
+        '--size', type=int, default=512, help='pixels per side; default: %(default)s'
     )
-    parser.add_argument('--seed', type=at_least(0), default=0, help='default: %(default)s')
-    return parser.parse_args(argv)
+    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    args = parser.parse_args(argv)
+    for name, least in (('slices', 1), ('size', 128), ('seed', 0)):
+        if getattr(args, name) < least:
+            parser.error(f'argument --{name}: {getattr(args, name)} is below {least}')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
+from PIL import Image
+
+from mmseg_attn.datasets.conversion import progress, run_cli, staged_output, write_png
+from mmseg_attn.datasets.synthetic_sstem import synthetic_slice
 
 
 def main(argv: list[str] | None = None) -> None:

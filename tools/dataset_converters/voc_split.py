@@ -8,6 +8,20 @@ is read and checked.
 import argparse
 from pathlib import Path
 
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('voc_root', type=Path, metavar='VOC_ROOT', help='the folder VOC2012')
+    parser.add_argument('--out', type=Path, help='default: VOC_ROOT/ImageSets/SegmentationPooled')
+    parser.add_argument('--seed', type=int, default=0, help='of the split; default: %(default)s')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # --help and wrong arguments are answered before the slow imports
+
 import numpy as np
 from mmseg.registry import DATASETS
 
@@ -25,16 +39,6 @@ CLASSES = DATASETS.get('PascalVOCDataset').METAINFO['classes']
 IGNORE = 255
 LISTS = 'ImageSets/Segmentation'
 PARTS = 10  # of which one is for testing
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('voc_root', type=Path, metavar='VOC_ROOT', help='the folder VOC2012')
-    parser.add_argument('--out', type=Path, help='default: VOC_ROOT/ImageSets/SegmentationPooled')
-    parser.add_argument('--seed', type=int, default=0, help='of the split; default: %(default)s')
-    return parser.parse_args(argv)
 
 
 def pooled(root: Path) -> list[str]:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 from mmengine import fileio
-from PIL import UnidentifiedImageError
 
-from ..conversion import ConversionError
+from ..conversion import ConversionError, DecodedImage, TooLargeError, UnsupportedError, explain
 from ..transforms import LoadStrictAnnotations
 from .inspection import STRAY, Inspection
-from .pictures import Picture, content, read_picture, tally
+from .pictures import content, read_picture, tally
 
 TURNING = ('color', 'grayscale')  # color_type with which loaders turn a picture as its EXIF says
 
@@ -59,16 +58,25 @@ class Inspector:
             self._mask(info, found)
         return found
 
-    def _read(self, path: str, found: Inspection) -> tuple[bool, Picture | None]:
-        """Whether the file can be read, and what it holds if Pillow knows that."""
+    def _read(self, path: str, found: Inspection) -> tuple[bool, DecodedImage | None]:
+        """Whether the file can be read, and what it holds if our readers know that."""
         try:
             data = fileio.get(path, backend_args=self.backend_args)
             return True, read_picture(data, name=path)
         except FileNotFoundError:  # noted with the list
             pass
         except (ConversionError, OSError) as error:
-            found.add('unreadable', path, _reason(error, path))
+            self._add_failure(error, path, found)
         return False, None
+
+    def _add_failure(self, error: Exception, path: str, found: Inspection) -> None:
+        """Note a file that cannot be loaded, and what is wrong with it."""
+        if not isinstance(error, OSError) or error.errno is None:  # not of the disk
+            error = explain(error, path, fileio.get(path, backend_args=self.backend_args))
+        kinds = {UnsupportedError: 'unsupported', TooLargeError: 'too-large'}
+        text = str(error).removeprefix(f'{path} ').removeprefix('is ')
+        text = text.removesuffix('; get it again').removesuffix(': get it again')
+        found.add(kinds.get(type(error), 'unreadable'), path, text)
 
     def _image(self, info: dict, found: Inspection) -> None:
         path = found.image
@@ -82,12 +90,12 @@ class Inspector:
                 image = self._load(self.image_loaders, info, 'img')
                 self._loaded_as[kind] = _form(image)
                 if picture is None:
-                    picture = Picture(image, '', *_form(image), 1)
+                    picture = DecodedImage(image, '', bits=_form(image)[1])
                 elif picture.orientation > 1:
                     unturned = self._load(self.unturned_loaders, info, 'img')
                     turned = not np.array_equal(image, unturned)
         except Exception as error:  # decoders raise nearly anything
-            found.add('unreadable', path, _reason(error, path))
+            self._add_failure(error, path, found)
             return
         pixels, (channels, bits) = picture.pixels, self._loaded_as[kind]
         if pixels.ndim < 4:  # else a volume
@@ -120,7 +128,7 @@ class Inspector:
         try:
             labels = self._load(self.label_loaders, info, 'gt_seg_map')
         except Exception as error:
-            found.add('unreadable', path, _reason(error, path))
+            self._add_failure(error, path, found)
             return
         raw = labels if picture is None else picture.pixels
         indices = picture is None or picture.mode != 'P' or not self.strict or self.strict.palette
@@ -159,15 +167,6 @@ class Inspector:
             found.add('stray-label', found.mask, '', dict(stray))
         if ignored:
             found.add('ignored-label', found.mask, '', dict(ignored))
-
-
-def _reason(error: Exception, path: str) -> str:
-    """Why a file cannot be read, beside its name."""
-    if isinstance(error, ConversionError):
-        return str(error).removeprefix(f'{path} ').removeprefix('is ')
-    if isinstance(error, UnidentifiedImageError):  # whose text names an object in memory
-        return 'truncated or damaged, or no picture'
-    return str(error) if isinstance(error, OSError) else f'{type(error).__name__}: {error}'
 
 
 def _without_turning(loader: Callable) -> Callable:

@@ -30,6 +30,16 @@ KINDS = {
         'files that cannot be read completely: {n}',
         'get them again from their source, or take them out of the set',
     ),
+    'unsupported': (
+        True,
+        'files that the loader of the config cannot read: {n}',
+        'convert them, or choose another loader, as it says beside each',
+    ),
+    'too-large': (
+        True,
+        'files that are too large to be read at once: {n}',
+        'cut them into tiles, or raise the limit that is named beside each',
+    ),
     'size': (
         True,
         'masks of another size than their image: {n} of {total}',
@@ -114,7 +124,8 @@ KINDS = {
     'bit-depth': (
         True,
         'images that lose bits when they are loaded: {n} of {total}; {why}',
-        "load them with color_type='unchanged', or convert them to 8 bits with a window that fits",
+        "load them with color_type='unchanged' and to_float32=True, or convert them to 8 bits "
+        'with a window that fits',
     ),
     'converted': (
         False,

@@ -15,6 +15,8 @@ from .repeats import find_repeats
 from .report import Report
 from .sources import look_at
 
+MOST = 255  # classes of a mask of 8 bits
+
 
 def check_lists(
     datasets: Mapping[str, Sequence[BaseDataset]], segmentor: nn.Module, *, labelled: bool = True
@@ -86,11 +88,16 @@ def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> 
         The values in the mask.
 
     Raises:
-        DataError: if there are other values, or the mask has colours.
+        DataError: if there are other values or more classes than values, or the mask has colours.
     """
     if mask.ndim != 2:
         raise DataError(
             f'{name} has {mask.shape[-1]} channels, so it is a colour mask: {remedies.COLOR_MASK}'
+        )
+    if mask.dtype == np.uint8 and classes > MOST:
+        raise DataError(
+            f'{name} is loaded with 8 bits, which hold {MOST} classes and the ignored label, but '
+            f'the dataset has {classes} classes: merge some of them'
         )
     values = {int(value) for value in np.unique(mask)}
     unknown = sorted(values - set(range(classes)) - {ignore_index})

@@ -1,38 +1,14 @@
 """What a file holds, before a pipeline turns it into something else."""
 
 import hashlib
-import io
-from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
-from ..conversion import ConversionError, decode_image
-
-_BITS = {'1': 1, 'I;16': 16, 'I;16B': 16, 'I;16L': 16, 'I': 32, 'F': 32}  # else 8
-_PNG_START, _PNG_DEPTH_AT = b'\x89PNG\r\n\x1a\n', 24
-_TIFF_BITS, _EXIF_ORIENTATION = 258, 274
+from ..conversion import ConversionError, DecodedImage, read_image
 
 
-class Picture(NamedTuple):
-    """A decoded file.
-
-    Attributes:
-        pixels: As they are stored, (H, W) or (H, W, C); numbers of a palette, if there is one.
-        mode: Pillow's name of the kind of pixels.
-        channels: Colours count as three, also in a palette.
-        bits: Per channel.
-        orientation: Of EXIF: 1 is upright, 5 to 8 exchange height and width.
-    """
-
-    pixels: np.ndarray
-    mode: str
-    channels: int
-    bits: int
-    orientation: int
-
-
-def read_picture(data: bytes, *, name: str) -> Picture | None:
+def read_picture(data: bytes, *, name: str) -> DecodedImage | None:
     """Decode a file completely.
 
     Args:
@@ -40,29 +16,17 @@ def read_picture(data: bytes, *, name: str) -> Picture | None:
         name: The name of the file.
 
     Returns:
-        What it holds; ``None`` if Pillow cannot tell what it is.
+        What it holds; ``None`` if none of our readers can tell what it is.
 
     Raises:
-        ConversionError: If the file is truncated or damaged.
+        ConversionError: If the file is damaged, not supported or too large.
     """
     try:
-        pixels, mode = decode_image(data, name=name, formats=None)
+        return read_image(data, name=name, formats=None)
     except ConversionError as error:
         if isinstance(error.__cause__, UnidentifiedImageError):
             return None
         raise
-    with Image.open(io.BytesIO(data)) as header:
-        bits = max(_BITS.get(mode, 8), _stored_bits(data, header))
-        orientation = header.getexif().get(_EXIF_ORIENTATION, 1)
-    channels = 3 if mode == 'P' else 1 if pixels.ndim == 2 else pixels.shape[2]
-    return Picture(pixels, mode, channels, bits, orientation)
-
-
-def _stored_bits(data: bytes, header: Image.Image) -> int:
-    """Pillow decodes some pictures of 16 bits to 8, so the files' own headers are asked."""
-    if data.startswith(_PNG_START):
-        return data[_PNG_DEPTH_AT]
-    return max(getattr(header, 'tag_v2', {}).get(_TIFF_BITS, (0,)))
 
 
 def content(pixels: np.ndarray) -> str:

@@ -1,40 +1,62 @@
-"""What the data set converters share."""
+"""What the dataset converters and all readers of files share."""
 
 from .archive import MAX_UNPACKED_GIB, unpack
 from .cli import at_least, progress, run_cli
-from .errors import ConversionError
-from .images import count_pages, decode_image, open_image, read_gray8, write_png
+from .decoded import DecodedImage
+from .dicom import dicom_series, open_dicom, read_dicom
+from .errors import (
+    ConversionError,
+    DamagedError,
+    TooLargeError,
+    UnknownTypeError,
+    UnsupportedError,
+)
+from .images import decode_image, explain, read_gray8, read_image, read_images, write_png
 from .intensities import Window, ct_window, percentile_window, to_bytes
+from .nifti import NiftiHeader, open_nifti, read_nifti
 from .output import Stage, fingerprint, staged_output
 from .pairs import Pair, find_cases
+from .placement import check_placement
 from .report import class_table, split_table
 from .slices import is_dicom, is_nifti, read_slices, stem
 from .splits import make_folds, write_splits
-from .volumes import check_axes, dicom_series, read_dicom, read_nifti
+from .tiff_tags import description, first_tags, is_tiff
 
 __all__ = [
     'MAX_UNPACKED_GIB',
     'ConversionError',
+    'DamagedError',
+    'DecodedImage',
+    'NiftiHeader',
     'Pair',
     'Stage',
+    'TooLargeError',
+    'UnknownTypeError',
+    'UnsupportedError',
     'Window',
     'at_least',
-    'check_axes',
+    'check_placement',
     'class_table',
-    'count_pages',
     'ct_window',
     'decode_image',
+    'description',
     'dicom_series',
+    'explain',
     'find_cases',
     'fingerprint',
+    'first_tags',
     'is_dicom',
     'is_nifti',
+    'is_tiff',
     'make_folds',
-    'open_image',
+    'open_dicom',
+    'open_nifti',
     'percentile_window',
     'progress',
     'read_dicom',
     'read_gray8',
+    'read_image',
+    'read_images',
     'read_nifti',
     'read_slices',
     'run_cli',

@@ -18,6 +18,9 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
         main: The tool. ``DataError``, ``CheckpointError`` and ``OSError`` are the user's; all else
             is a defect and keeps its traceback.
     """
+    from ...engine import enable_safe_loading
+
+    enable_safe_loading()
     try:
         main()
     except (DataError, CheckpointError, OSError) as error:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from .dicom import DICOMDIR
 from .errors import ConversionError
 from .slices import stem
 
@@ -28,7 +29,8 @@ def find_cases(source: Path) -> dict[str, list[Pair]]:
 
     The folder has ``images/`` and one of ``MASK_FOLDERS``, or the pairs ``<name>.<type>`` and
     ``<name>_mask.<type>``. In the first layout a subfolder on both sides is one case of several
-    files. Hidden files do not count.
+    files. Hidden files and the index of a
+    DICOM folder do not count.
 
     Args:
         source: The folder.
@@ -89,7 +91,7 @@ def _entries(folder: Path, *, masks: bool = False) -> dict[str, Path]:
     """The visible files and folders, by their name without type."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith('.'):
+        if path.name.startswith('.') or path.name.upper() == DICOMDIR:
             continue
         name = stem(path) if path.is_file() else path.name
         first = found.setdefault(name.removesuffix('_mask') if masks else name, path)

@@ -1,12 +1,15 @@
-"""Read grey slices from any of the usual files."""
+"""Read gray slices from any of the usual files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from .errors import ConversionError
-from .images import decode_image
-from .volumes import read_dicom, read_nifti
+from .decoded import upright
+from .dicom import read_dicom, starts_like_dicom
+from .errors import UnknownTypeError, UnsupportedError
+from .images import read_image
+from .nifti import read_nifti
 
 JPEG, NIFTI, DICOM = ('.jpg', '.jpeg'), ('.nii.gz', '.nii'), ('.dcm', '.dicom')
 PICTURES = ('.png', '.tif', '.tiff', *JPEG)
@@ -21,10 +24,11 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         mask: Whether it holds labels, which lossy compression would change.
 
     Returns:
-        The grey values, (slices, H, W) in the type of the file.
+        The gray values, (slices, H, W) in the type of the file.
 
     Raises:
-        ConversionError: If the file is damaged, of an unknown type, in colour, or a lossy mask.
+        ConversionError: If the file is damaged, too large or of an unknown type, in color, or a
+            lossy mask.
         OSError: If the file cannot be read.
     """
     name = path.name.lower()
@@ -32,22 +36,26 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         return read_nifti(path).T  # slice k is volume[:, :, k].T
     if name.endswith(PICTURES):
         if mask and name.endswith(JPEG):
-            raise ConversionError(
+            raise UnsupportedError(
                 f'{path} is a JPEG, whose losses change labels: give the original mask'
             )
         formats = ('JPEG',) if name.endswith(JPEG) else ('PNG', 'TIFF')
-        pixels, mode = decode_image(path.read_bytes(), name=path, formats=formats)
-        if mode == 'RGB' and not mask and (pixels == pixels[..., :1]).all():
-            pixels = pixels[..., 0]  # grey that was saved as colour
-        if pixels.ndim != 2 or mode == 'P' or (mode == '1' and not mask):
-            raise ConversionError(
+        image = read_image(path.read_bytes(), name=path, formats=formats)
+        pixels = image.pixels
+        colors = image.mode.startswith('RGB') and image.channels == 3
+        if colors and not mask and (pixels == pixels[..., :1]).all():  # gray saved as color
+            image = replace(image, pixels=pixels[..., 0], mode='L')
+        mode = image.mode
+        if image.pixels.ndim != 2 or mode == 'P' or (mode == '1' and not mask):
+            raise UnsupportedError(
                 f'{path} must have one channel of {"labels" if mask else "grey values"}, '
                 f'but is of mode {mode}: convert it'
             )
-        return pixels[None]
+        values = upright(image.labels(path), image.orientation) if mask else image.visible(path)
+        return values[None]
     if is_dicom(path):
         return read_dicom(path)[None]
-    raise ConversionError(f'{path} is of no known type ({", ".join(SUFFIXES)}): move it away')
+    raise UnknownTypeError(f'{path} is of no known type ({", ".join(SUFFIXES)}): move it away')
 
 
 def is_nifti(path: Path) -> bool:
@@ -56,14 +64,13 @@ def is_nifti(path: Path) -> bool:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file is called or, where its name says nothing, marked as DICOM."""
+    """Whether a file is called DICOM or, where its name says nothing, begins like it."""
     name = path.name.lower()
     if name.endswith(DICOM):
         return True
     if name.endswith((*PICTURES, *NIFTI)):
         return False
-    with path.open('rb') as file:
-        return file.read(132)[128:] == b'DICM'
+    return starts_like_dicom(path)
 
 
 def stem(path: Path) -> str:

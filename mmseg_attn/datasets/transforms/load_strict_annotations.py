@@ -46,6 +46,8 @@ class LoadStrictAnnotations(LoadAnnotations):
         for name, value in dict(stray=stray, colour=colour).items():
             if value not in ('refuse', 'ignore'):
                 raise ValueError(f"{name} is {value!r}: give 'refuse' or 'ignore'")
+        if num_classes > IGNORE:
+            raise ValueError(f'num_classes is {num_classes}, but 8 bits hold {IGNORE} at most')
         super().__init__(backend_args=backend_args)
         self.num_classes = num_classes
         self.stray = stray

@@ -1,6 +1,7 @@
 """Hooks of a training."""
 
-from .checkpoint_hook import CheckpointHook
+from .activation_checkpoint_hook import ActivationCheckpointHook
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .class_weight_check_hook import ClassWeightCheckHook
 from .dataset_check_hook import DatasetCheckHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
@@ -12,7 +13,8 @@ from .resumed_schedule_hook import ResumedScheduleHook
 from .seg_picture_hook import SegPictureHook
 
 __all__ = [
-    'CheckpointHook',
+    'ActivationCheckpointHook',
+    'AtomicCheckpointHook',
     'ClassWeightCheckHook',
     'DatasetCheckHook',
     'DeferredRuntimeInfoHook',

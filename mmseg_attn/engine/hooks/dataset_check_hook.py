@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -17,6 +18,7 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 from ...datasets.checking.loaded import check_channels, check_lists, check_mask, check_size
+from ...datasets.conversion import explain
 from ...datasets.errors import DataError
 from ...datasets.nested_datasets import nested_datasets
 from ...datasets.remedies import ONLY_0_255
@@ -132,11 +134,10 @@ def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> d
         raise
     except Exception as error:
         kind, files = type(transform).__name__, ' with '.join(filter(None, names))
+        if kind.startswith('Load') and files:
+            labels = isinstance(transform, LoadAnnotations) and names[1]
+            raise explain(error, labels or names[0]) from error
         reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
-        if kind.startswith('Load'):
-            raise DataError(
-                f'{kind} cannot load {files} ({reason}): get these files again'
-            ) from error
         raise ValueError(f'{kind} stops at {files} ({reason}): correct the pipeline') from error
 
 

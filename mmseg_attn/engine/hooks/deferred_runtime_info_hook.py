@@ -6,22 +6,33 @@ import torch
 from mmengine.hooks import CheckpointHook, LoggerHook, RuntimeInfoHook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @HOOKS.register_module()
 class DeferredRuntimeInfoHook(RuntimeInfoHook):
     """MMEngine's ``RuntimeInfoHook``, which waits for the device once per log line.
 
-    The original fetches every loss in every iteration, and a GPU that is waited for has nothing to
-    do until the next step comes. Here the losses stay where they are until ``LoggerHook`` prints, a
-    checkpoint or a validation is due, or an epoch ends. The log is the same, and ``DivergenceHook``
-    looks at each of them when they are fetched.
+    The original fetches every loss in every iteration, and ``OptimWrapper`` the norm of gradients
+    that it clips; a GPU that is waited for has nothing to do until the next step comes. Here they
+    stay where they are until ``LoggerHook`` prints, a checkpoint or a validation is due, or an
+    epoch ends. The log is the same, and ``DivergenceHook`` looks at each loss when it is fetched.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._waiting: list[dict[str, Any]] = []
+        self._norms: dict[str, Tensor] = {}  # of this iteration
+
+    def before_train(self, runner: Runner) -> None:
+        """Let the optimizer wrapper hand over the norm of the gradients instead of fetching it."""
+        super().before_train(runner)
+        wrapper = runner.optim_wrapper
+        if getattr(wrapper, 'clip_func', None) is nn.utils.clip_grad_norm_:
+            wrapper.clip_func = self._clip
+
+    def _clip(self, *args, **kwargs) -> None:
+        self._norms = dict(grad_norm=nn.utils.clip_grad_norm_(*args, **kwargs))
 
     def after_train_iter(
         self,
@@ -31,8 +42,9 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         outputs: dict | None = None,
     ) -> None:
         """Keep the losses; fetch them if they are read in this iteration."""
+        values, self._norms = self._norms | (outputs or {}), {}
         self._waiting.append(
-            {k: v.detach() if isinstance(v, Tensor) else v for k, v in (outputs or {}).items()}
+            {k: v.detach() if isinstance(v, Tensor) else v for k, v in values.items()}
         )
         if (
             self.end_of_epoch(runner.train_dataloader, batch_idx)

@@ -138,14 +138,12 @@ def first_not_finite(model: nn.Module) -> str | None:
 
 
 def _is_due(hook: Hook, runner: Runner) -> bool:
-    return (
-        isinstance(hook, CheckpointHook)
-        and not hook.by_epoch
-        and (
-            hook.every_n_train_iters(runner, hook.interval, hook.save_begin)
-            or (hook.save_last and hook.is_last_train_iter(runner))
-        )
-    )
+    if not isinstance(hook, CheckpointHook) or hook.by_epoch:
+        return False
+    start = [hook.save_begin] if hasattr(hook, 'save_begin') else []  # MMEngine 0.8.3 and newer
+    if hook.every_n_train_iters(runner, hook.interval, *start):
+        return True
+    return hook.save_last and hook.is_last_train_iter(runner)
 
 
 def _images(data_batch: Any) -> str:

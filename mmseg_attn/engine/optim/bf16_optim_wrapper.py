@@ -44,9 +44,12 @@ class BF16OptimWrapper(OptimWrapper):
                     logger='current',
                     level=logging.WARNING,
                 )
-        autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._enabled)
-        with super().optim_context(model), autocast:
-            yield
+        with super().optim_context(model):
+            if not self._enabled:
+                yield
+                return
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                yield
 
 
 def has_bfloat16(device: torch.device) -> bool:

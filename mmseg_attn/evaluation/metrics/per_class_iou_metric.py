@@ -7,7 +7,10 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from ...datasets.errors import DataError
 from .labelled import check_labelled
+
+MOST = 256  # classes of a mask of 8 bits
 
 
 @METRICS.register_module()
@@ -35,6 +38,25 @@ class PerClassIoUMetric(IoUMetric):
     def __init__(self, *, background: str | None = None, **kwargs):
         super().__init__(**kwargs)
         self.background = background
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Names of the classes and more, which the loop sets before the first image.
+
+        Raises:
+            DataError: if masks are to be written and have more classes than 8 bits can hold.
+        """
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict) -> None:
+        classes = len(meta.get('classes') or ())
+        if self.output_dir is not None and classes > MOST:
+            raise DataError(
+                f'masks are written with 8 bits, which hold {MOST} classes, not {classes}: write '
+                'them with tools/predict.py'
+            )
+        self._dataset_meta = meta
 
     @staticmethod
     def intersect_and_union(

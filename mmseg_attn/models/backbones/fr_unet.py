@@ -64,7 +64,8 @@ class _Aggregation(nn.Module):
         self.norm = _norm(norm_cfg, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(sum(conv(x) for conv in self.convs))
+        first, *others = self.convs
+        return self.norm(sum((conv(x) for conv in others), first(x)))
 
 
 class _Residual(nn.Module):
@@ -165,7 +166,7 @@ class FRUNet(BaseModule):
         """
         finest, inputs = [], [[x]]
         for column, downs, ups in zip(self.columns, self.downs, self.ups, strict=True):
-            maps = [node(torch.cat(near, dim=1)) for node, near in zip(column, inputs, strict=True)]
+            maps = [node(_side_by_side(near)) for node, near in zip(column, inputs, strict=True)]
             finest.append(maps[0])
             coarser = [down(_even(x)) for down, x in zip(downs, maps, strict=False)]
             finer = [match_size(up(maps[i + 1]), maps[i].shape[2:]) for i, up in enumerate(ups)]
@@ -174,6 +175,10 @@ class FRUNet(BaseModule):
                 for i in range(len(coarser) + 1)
             ]
         return tuple(finest[2:])
+
+
+def _side_by_side(maps: list[Tensor]) -> Tensor:
+    return maps[0] if len(maps) == 1 else torch.cat(maps, dim=1)
 
 
 def _even(x: Tensor) -> Tensor:

@@ -66,5 +66,5 @@ class AveragingHead(BaseDecodeHead):
         Returns:
             The mean of the logits, ``(N, out_channels, H, W)``.
         """
-        logits = self.all_logits(inputs)
-        return sum(logits) / len(logits)
+        first, *others = self.all_logits(inputs)
+        return sum(others, first) / (1 + len(others))

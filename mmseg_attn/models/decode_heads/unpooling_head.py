@@ -6,11 +6,11 @@ With SegNet's convolutions, mirrored from VGG16, this is its decoder. MSANet's s
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmseg_attn.compat.tracing import is_exporting
 from mmseg_attn.models.layers import ConvLayer
 
 
@@ -105,9 +105,40 @@ class UnpoolingHead(BaseDecodeHead):
             )
         x = self.blocks[-1](features[-1])
         for level in reversed(range(len(features) - 1)):
-            size = features[level].shape[2:]
-            x = F.max_unpool2d(x, indices[level], kernel_size=2, stride=2, output_size=size)
+            x = unpool(x, indices[level], features[level].shape[2:])
             if level in self.skips:
                 x = torch.cat([x, features[level]], dim=1)
             x = self.blocks[level](x)
         return self.cls_seg(x)
+
+
+def unpool(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Put the values of a pooled map where its maxima were, and zeros elsewhere.
+
+    ``max_unpool2d`` does the same, but has no bfloat16 in PyTorch 2.1 and, on CUDA, before 2.5. On
+    CUDA it returns a contiguous map for a channels-last one, and with deterministic algorithms
+    PyTorch refuses it.
+
+    Args:
+        x: ``(N, C, H, W)``.
+        indices: positions of the maxima as the pool returns them, of the same shape.
+        size: height and width of the map before the pool.
+
+    Returns:
+        ``(N, C, *size)``, in the memory format of ``x``.
+
+    Raises:
+        ValueError: if the map and the indices differ in their shapes.
+    """
+    if x.shape != indices.shape:
+        raise ValueError(
+            f'unpooling needs an index for each value, got indices {tuple(indices.shape)} for a '
+            f'map {tuple(x.shape)}: let the last convolution of a level keep the size, and give it '
+            'the channels of the next finer map'
+        )
+    samples, channels = x.shape[:2]
+    if not is_exporting() and x.stride(1) == 1:
+        out = x.new_zeros(samples, size[0] * size[1], channels).mT  # channels-last
+    else:
+        out = x.new_zeros(samples, channels, size[0] * size[1])
+    return out.scatter_(2, indices.flatten(2), x.flatten(2)).unflatten(2, size)

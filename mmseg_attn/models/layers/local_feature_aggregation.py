@@ -112,7 +112,7 @@ class LocalFeatureAggregation(nn.Module):
         """Return the weight of query and key in one, ``(C, C, 1, 1)``."""
         query, key = self.query.weight, self.key.weight
         with without_autocast(query):
-            return (key.flatten(1).T @ query.flatten(1))[:, :, None, None]
+            return (key.flatten(1).T @ query.flatten(1))[..., None, None]
 
     def _roles(self, skip: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
         """Return the map that asks and the one that answers."""

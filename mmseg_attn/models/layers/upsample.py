@@ -57,7 +57,7 @@ class _ConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, x: Tensor) -> Tensor:
         plain = self.kernel_size == (2, 2) and x.dtype == torch.bfloat16
         if not plain or x.device.type != 'cpu' or is_compiling():
-            return super().forward(x)
+            return nn.ConvTranspose2d.forward(self, x)  # super() fails in PyTorch 2.1 when compiled
         n, _, height, width = x.shape
         kernel = self.weight.permute(0, 2, 3, 1).flatten(1)  # (Cin, 2 * 2 * Cout)
         bias = None if self.bias is None else self.bias.repeat(4)

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
@@ -157,7 +156,7 @@ class OverlapLoss(PixelLoss):
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
         p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
-        y = F.one_hot(label, logits.shape[1]).movedim(-1, 1)
+        y = class_masks(label, p)
         labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
         both, predicted = (p * y).sum(dim=(0, 2, 3)), p.sum(dim=(0, 2, 3))
         numerator, denominator = self.overlap(both, predicted, labelled)
@@ -169,12 +168,25 @@ class OverlapLoss(PixelLoss):
     ) -> Tensor:
         weight = pixel_weight.unsqueeze(1)
         p = logits.softmax(dim=1)  # (N, C, H, W)
-        y = F.one_hot(label, logits.shape[1]).movedim(-1, 1).to(p.dtype)
+        y = class_masks(label, logits).to(p.dtype)
         numerator, denominator = self.overlap(p * y, p, y)
         present = (y * weight).sum(dim=(0, 2, 3)) > 0
         whole = (denominator * weight).sum(dim=(0, 2, 3)).where(present, 1)
         share = (class_weight * present / whole)[:, None, None]
         return ((denominator - numerator) * share * weight).sum(dim=1)
+
+
+def class_masks(label: Tensor, like: Tensor) -> Tensor:
+    """Tell for each class whether a pixel is of it, in an eighth of the memory of ``one_hot``.
+
+    Args:
+        label: class of each pixel ``(N, H, W)``.
+        like: a map ``(N, C, H, W)``, whose order in memory the result has.
+
+    Returns:
+        ``(N, C, H, W)``, boolean.
+    """
+    return torch.zeros_like(like, dtype=torch.bool).scatter_(1, label.unsqueeze(1), True)
 
 
 def reduce_terms(

@@ -135,11 +135,13 @@ def as_jpeg(folder: Path, number: int, orientation: int = 1, keep: float = 1.0) 
 
 
 def grey16(folder: Path, number: int = 0) -> None:
-    cv2.imwrite(str(folder / f'images/{number}.png'), pixels(folder, number)[..., 0] * np.uint16(9))
+    cv2.imwrite(
+        str(folder / f'images/{number}.png'), pixels(folder, number)[..., 0].astype(np.uint16) * 9
+    )
 
 
 def rgb16(folder: Path, number: int = 0) -> None:
-    cv2.imwrite(str(folder / f'images/{number}.png'), pixels(folder, number) * np.uint16(9))
+    cv2.imwrite(str(folder / f'images/{number}.png'), pixels(folder, number).astype(np.uint16) * 9)
 
 
 def palette(folder: Path, number: int) -> None:
@@ -226,6 +228,18 @@ FAULTS = {
         {('unreadable', 'train'): 1},
     ),
     'empty image': (cut('images/9.png', 0), dict(), {('unreadable', 'test'): 1}),
+    'animation for an image': (
+        lambda d: Image.open(d / 'images/1.png').save(
+            d / 'images/1.png', save_all=True, append_images=[Image.open(d / 'images/2.png')]
+        ),
+        dict(),
+        {('unsupported', 'train'): 1},
+    ),
+    'mask beyond the limit of Pillow': (
+        lambda d: Image.new('1', (13400, 13400)).save(d / 'masks/1.png'),
+        dict(),
+        {('too-large', 'train'): 1},
+    ),
     'text for an image': (
         lambda d: (d / 'images/6.png').write_text('<html>404</html>'),
         dict(),
@@ -394,7 +408,7 @@ FAULTS = {
     ),
     '16 bits, kept': (
         rgb16,
-        dict(pipeline=[dict(LOAD[0], color_type='unchanged'), LOAD[1], PACK]),
+        dict(pipeline=[dict(LOAD[0], color_type='unchanged', to_float32=True), LOAD[1], PACK]),
         {},
     ),
     'grey image': (

@@ -1,10 +1,24 @@
 import random
+import struct
+import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
-from mmseg_attn.datasets.conversion import ConversionError, decode_image, read_gray8, write_png
+from mmseg_attn.datasets.conversion import (
+    ConversionError,
+    DamagedError,
+    TooLargeError,
+    UnsupportedError,
+    decode_image,
+    explain,
+    read_gray8,
+    read_images,
+    write_png,
+)
 
 
 @pytest.fixture
@@ -56,9 +70,10 @@ def test_several_pages_are_refused(tmp_path, pixels):
         read_gray8(tmp_path / 'a.tif')
 
 
-def test_other_formats_are_refused(tmp_path, pixels):
-    Image.fromarray(pixels).save(tmp_path / 'a.png', format='JPEG')
-    with pytest.raises(ConversionError, match=r'a\.png is truncated or damaged'):
+@pytest.mark.parametrize('kind', ['JPEG', 'GIF', 'BMP', 'WEBP', 'PPM'])
+def test_other_formats_are_refused_by_their_name(tmp_path, pixels, kind):
+    Image.fromarray(pixels).save(tmp_path / 'a.png', format=kind)
+    with pytest.raises(UnsupportedError, match=rf'a\.png is a {kind} file, no PNG or TIFF'):
         read_gray8(tmp_path / 'a.png')
 
 
@@ -70,6 +85,125 @@ def test_a_claim_of_gigabytes_is_refused(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ConversionError, match=r'a\.png is truncated or damaged'):
         read_gray8(path)
+
+
+def claimed(image: bytes, width: int, height: int) -> bytes:
+    """A PNG that claims a size, with a correct checksum."""
+    header = b'IHDR' + struct.pack('>II', width, height) + image[24:29]
+    return image[:12] + header + struct.pack('>I', zlib.crc32(header)) + image[33:]
+
+
+def test_a_claim_that_the_data_cannot_keep_is_damage(pixels, tmp_path):
+    write_png(tmp_path / 'a.png', pixels)
+    with pytest.raises(DamagedError, match='its data are too short for its size'):
+        read_images(claimed((tmp_path / 'a.png').read_bytes(), 40000, 40000), name='a.png')
+
+
+def test_sound_images_beyond_pillows_limit_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)  # of 178956970, to be quick
+    pixels = np.arange(600, dtype=np.uint8).reshape(20, 30)
+    for name in ('a.png', 'a.tif'):
+        Image.fromarray(pixels).save(tmp_path / name)
+        np.testing.assert_array_equal(read_gray8(tmp_path / name), pixels)
+    assert Image.MAX_IMAGE_PIXELS == 100  # left as it was
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.tif'])
+def test_the_limit_is_named_with_the_way_to_raise_it(tmp_path, pixels, monkeypatch, name):
+    Image.fromarray(pixels).save(tmp_path / name)
+    monkeypatch.setenv('MMSEG_ATTN_MAX_IMAGE_GIB', str(599 / 2**30))
+    with pytest.raises(TooLargeError, match=r'has 30x20 pixels, .* than the limit .*tiles, or'):
+        read_images((tmp_path / name).read_bytes(), name=name)
+    monkeypatch.setenv('MMSEG_ATTN_MAX_IMAGE_GIB', str(600 / 2**30))
+    assert len(read_images((tmp_path / name).read_bytes(), name=name)) == 1
+    monkeypatch.setenv('MMSEG_ATTN_MAX_IMAGE_GIB', 'much')
+    with pytest.raises(ConversionError, match="MMSEG_ATTN_MAX_IMAGE_GIB is 'much': give a number"):
+        read_images((tmp_path / name).read_bytes(), name=name)
+
+
+@pytest.mark.parametrize(
+    ('channels', 'mode'),
+    [(1, 'I;16'), (3, 'RGB of uint16'), (4, 'RGBA of uint16')],
+)
+def test_png_of_16_bits_keep_them(channels, mode):
+    deep = np.random.default_rng(0).integers(0, 2**16, (5, 7, channels), dtype=np.uint16)
+    bgr = deep[..., [2, 1, 0, 3][:channels]] if channels > 1 else deep
+    (image,) = read_images(cv2.imencode('.png', bgr)[1].tobytes(), name='a.png')
+    assert (image.mode, image.bits, image.pixels.dtype) == (mode, 16, np.uint16)
+    np.testing.assert_array_equal(image.pixels, deep.squeeze())
+
+
+def test_long_texts_beside_the_pixels_do_not_matter(tmp_path, pixels):
+    text = PngInfo()
+    text.add_itxt('XML', 'x' * 3 * 2**20, zip=True)  # Pillow reads one MiB
+    Image.fromarray(pixels).save(tmp_path / 'a.png', pnginfo=text)
+    np.testing.assert_array_equal(read_gray8(tmp_path / 'a.png'), pixels)
+
+
+@pytest.mark.parametrize(
+    ('marker', 'bits', 'what'),
+    [(0xC1, 12, 'is a JPEG of 12 bits per color'), (0xC3, 8, 'is a lossless JPEG')],
+)
+def test_kinds_of_jpeg_that_few_decoders_know_are_named(tmp_path, pixels, marker, bits, what):
+    Image.fromarray(pixels).save(tmp_path / 'a.jpg')
+    data = (tmp_path / 'a.jpg').read_bytes()
+    at = data.index(b'\xff\xc0')
+    data = data[: at + 1] + bytes([marker]) + data[at + 2 : at + 4] + bytes([bits]) + data[at + 5 :]
+    with pytest.raises(UnsupportedError, match=f'{what}: save it as a PNG or TIFF'):
+        read_images(data, name='a.jpg', formats=('JPEG',))
+
+
+def test_animations_are_no_slices(tmp_path, pixels):
+    image = Image.fromarray(pixels)
+    for name in ('a.png', 'a.gif'):
+        image.save(tmp_path / name, save_all=True, append_images=[image.rotate(90)])
+        with pytest.raises(UnsupportedError, match=f'{name} is an animation of 2 images: save'):
+            read_images((tmp_path / name).read_bytes(), name=name)
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+def test_jpegs_are_seen_upright(tmp_path, orientation):
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:8, :8] = 255
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(pixels).save(tmp_path / 'a.jpg', exif=exif, quality=100)
+    (image,) = read_images((tmp_path / 'a.jpg').read_bytes(), name='a.jpg')
+    turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation]
+    seen = image.visible('a.jpg')
+    np.testing.assert_array_equal(seen > 127, np.rot90(pixels, turns) > 127)
+
+
+def test_why_a_loader_failed_on_a_sound_file(tmp_path, pixels):
+    path = tmp_path / 'a.png'
+    write_png(path, pixels)
+    found = explain(cv2.error('what OpenCV says'), path)
+    assert type(found) is UnsupportedError
+    assert str(found).startswith(
+        f'{path} is sound (30x20, L, 8 bits), but the loader in the config'
+    )
+    found = explain(Image.DecompressionBombError('too many'), path)
+    assert type(found) is TooLargeError
+    assert 'has 600 pixels, more than the 178956970 that Pillow reads' in str(found)
+    found = explain(cv2.error('pixels <= CV_IO_MAX_IMAGE_PIXELS'), path)
+    assert type(found) is TooLargeError
+    assert 'raise the environment variable OPENCV_IO_MAX_IMAGE_PIXELS' in str(found)
+
+
+def test_why_a_loader_failed_on_a_file_that_is_not_sound(tmp_path, pixels):
+    path = tmp_path / 'a.png'
+    write_png(path, pixels)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert type(explain(AssertionError('failed to load image'), path)) is DamagedError
+    path.write_bytes(b'')
+    assert type(explain(cv2.error('!buf.empty()'), path)) is DamagedError
+    path.write_bytes(b'a format of the user')
+    found = explain(KeyError('x'), path)
+    assert str(found) == f"{path} cannot be loaded (KeyError: 'x')"
+    found = explain(KeyError('x'), tmp_path / 'nothing.png')
+    assert str(found) == f'{tmp_path}/nothing.png cannot be read: No such file or directory'
+    ours = ConversionError('one sentence')
+    assert explain(ours, path) is ours
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):

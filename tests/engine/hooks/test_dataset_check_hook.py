@@ -12,6 +12,7 @@ from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS
 from PIL import Image
 from torch import nn
 
+from mmseg_attn.datasets.conversion import DamagedError, TooLargeError, UnsupportedError
 from mmseg_attn.datasets.errors import DataError
 from mmseg_attn.engine.hooks import dataset_check_hook
 
@@ -274,6 +275,28 @@ def test_auxiliary_heads_count_classes_too(folder):
     check(dataset(folder), with_head(**boundary))
     with pytest.raises(ValueError, match=r'auxiliary head 3: set model.auxiliary_head.num_classes'):
         check(dataset(folder), with_head(num_classes=3))
+
+
+def test_why_a_file_cannot_be_loaded(folder, monkeypatch):
+    """Truncated, beyond a loader's limit and sound are told apart."""
+    for name in ('images/0.png', 'masks/0.png'):
+        sound = (folder / name).read_bytes()
+        (folder / name).write_bytes(sound[:60])
+        with pytest.raises(DamagedError, match=f'{name} is truncated or damaged'):
+            check(dataset(folder), model())
+        (folder / name).write_bytes(sound)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    with pytest.raises(TooLargeError, match=r'masks/0.png has 256 pixels, more than the 200 that'):
+        check(dataset(folder), model())
+    other = dict(LOAD[0], imdecode_backend='tifffile')
+    with pytest.raises(UnsupportedError, match=r'images/0.png is sound \(16x16, RGB, 8 bits\)'):
+        check(dataset(folder, pipeline=[other, LOAD[1], PACK]), model())
+
+
+def test_more_classes_than_8_bits_hold(folder):
+    many = dataset(folder, metainfo=dict(classes=[str(i) for i in range(256)]))
+    with pytest.raises(ValueError, match='8 bits, which hold 255 classes and the ignored label'):
+        check(many, model(num_classes=256))
 
 
 def test_wrapped_data_sets(folder):

@@ -57,3 +57,29 @@ def test_nothing_is_drawn_unless_asked_for_and_nobody_is_warned(draw, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         assert draw(str(tmp_path / 'show')) == set()
+
+
+@pytest.mark.parametrize('bands', [2, 4, 5])
+@pytest.mark.parametrize('mode', ['val', 'test'])
+def test_images_of_any_number_of_bands(bands, mode, tmp_path):
+    """MMSegmentation's hook stops at them."""
+    tifffile = pytest.importorskip('tifffile')
+    pixels = np.zeros((8, 8, bands), np.uint16)
+    pixels[:4, :, 0] = 1000
+    path = tmp_path / 'a.tif'
+    tifffile.imwrite(path, pixels, photometric='minisblack', planarconfig='contig')
+    sample = SegDataSample(metainfo=dict(img_path=str(path)))
+    sample.pred_sem_seg = PixelData(data=torch.full((1, 8, 8), 9))  # no class, no color
+    visualizer = dict(
+        type='SegComparisonVisualizer',
+        name=f'{tmp_path}',
+        vis_backends=[dict(type='LocalVisBackend')],
+        save_dir=str(tmp_path / 'log'),
+    )
+    VISUALIZERS.build(visualizer).dataset_meta = dict(classes=['cell'], palette=[[0, 255, 0]])
+    hook = HOOKS.build(dict(type='SegPictureHook', interval=1, draw=True))
+    runner = SimpleNamespace(cfg=Config(dict(visualizer={})), iter=3)
+    getattr(hook, f'after_{mode}_iter')(runner, 0, None, [sample])
+    with Image.open(tmp_path / f'log/vis_data/vis_image/{mode}_a.tif_3.png') as picture:
+        colors = {color for _, color in picture.getcolors(2**20)}
+    assert ((255, 255, 255) if bands == 2 else (255, 0, 0)) in colors

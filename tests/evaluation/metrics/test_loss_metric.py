@@ -98,7 +98,7 @@ def config(root, pseudo_data, tmp_path, monkeypatch) -> Config:
         dict(type='PerClassCSVHook'),
     ]
     cfg.work_dir, cfg.experiment_name = str(tmp_path), tmp_path.name
-    cfg.visualizer = None
+    cfg.visualizer.name = str(tmp_path)  # instances are kept by name
     return cfg
 
 

@@ -20,6 +20,17 @@ def evaluate(pairs: list[tuple[list, list]], **options) -> dict:
     return evaluator.evaluate(len(pairs))
 
 
+def test_more_classes_than_a_mask_can_hold_are_refused_before_the_first_image(tmp_path):
+    for options, count in ((dict(), 300), (dict(output_dir=str(tmp_path)), 256)):
+        evaluator = Evaluator(dict(type='mmseg.PerClassIoUMetric', **options))
+        evaluator.dataset_meta = dict(classes=['x'] * count)
+        assert len(evaluator.metrics[0].dataset_meta['classes']) == count
+    with pytest.raises(
+        ValueError, match='8 bits, which hold 256 classes, not 257: write them with'
+    ):
+        evaluator.dataset_meta = dict(classes=['x'] * 257)
+
+
 def test_values():
     # ground: 2 of 3; cell: 2 of 4; the ignored pixel counts nowhere; wall occurs nowhere
     metrics = evaluate([([0, 0, 1, 1], [0, 0, 0, 1]), ([1, 0, 2], [1, 1, 255])])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mmseg_attn.models.backbones import FRUNet
 from mmseg_attn.models.decode_heads import AveragingHead
-from tests.measures import value_and_gradients
+from tests.measures import Operators, value_and_gradients
 
 BN = dict(type='BN')
 
@@ -137,3 +137,13 @@ def test_other_depths_have_a_map_per_path(levels):
     assert [n for n, p in net.named_parameters() if p.grad is None] == []
     with pytest.raises(ValueError, match='at least two levels'):
         FRUNet(channels=[2])
+
+
+def test_nothing_is_copied_or_added_to_zero():
+    net = FRUNet(1, channels=(2, 3, 4, 5), norm_cfg=BN)
+    with Operators() as seen:
+        net(torch.randn(2, 1, 16, 16))
+    aggregating = 16 - 4  # the four others have a single input, and the image's node another one
+    assert seen.calls['cat'] == aggregating - 1
+    sums = sum(count for name, count in seen.calls.items() if name == 'add')
+    assert sums == 16 + 2 * aggregating  # residuals, and the sums of three convolutions

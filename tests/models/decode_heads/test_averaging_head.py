@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mmseg_attn.models.decode_heads import AveragingHead
+from tests.measures import Operators
 
 LOSS = dict(type='CrossEntropyLoss')
 
@@ -41,3 +42,9 @@ def test_dropout_only_in_training(training):
     averaging = head(dropout_ratio=0.5).train(training)
     maps = tuple(torch.randn(3, 2, 3, 5, 7))
     assert torch.equal(averaging(maps), averaging(maps)) is not training
+
+
+def test_three_maps_take_two_sums():
+    with Operators() as seen:
+        head()(tuple(torch.randn(3, 2, 3, 5, 7)))
+    assert seen.calls['add'] == 2

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from mmseg_attn.models.backbones import UNetEncoder
 from mmseg_attn.models.decode_heads import UnpoolingHead
-from tests.measures import value_and_gradients
+from mmseg_attn.models.decode_heads.unpooling_head import unpool
+from tests.measures import Operators, value_and_gradients
 
 BN = dict(type='BN')
 
@@ -118,3 +119,42 @@ def test_segnet_halves_five_times_and_has_no_skips(config):
         changed = list(outputs)
         changed[level] = changed[level] + 1
         assert torch.equal(segnet.decode_head(changed), before) is not matters
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('size', [(8, 12), (7, 9), (3, 2)])
+def test_unpooling_in_every_type_and_layout(size, layout, dtype):
+    """Value by value, and back: the gradient of a value is the one at its place."""
+    feature = torch.randn(2, 3, *size, dtype=torch.float64)
+    _, indices = F.max_pool2d(feature, 2, ceil_mode=True, return_indices=True)
+    x = torch.randn(indices.shape).to(dtype).to(memory_format=layout).requires_grad_()
+    indices = indices.to(memory_format=layout)
+    out = unpool(x, indices, feature.shape[2:])
+    assert torch.equal(out, put_back(x.detach(), feature))
+    assert out.dtype == dtype
+    assert out.is_contiguous(memory_format=layout)
+    upstream = torch.randn(out.shape).to(dtype)
+    (gradient,) = torch.autograd.grad(out, x, upstream)
+    expected = upstream.flatten(2).gather(2, indices.flatten(2)).view(x.shape)
+    assert torch.equal(gradient, expected)
+
+
+def test_autocast_meets_no_operator_without_bfloat16():
+    """PyTorch's ``max_unpool2d`` has none on CUDA before 2.5."""
+    encoder = UNetEncoder(1, channels=(2, 4), return_indices=True)
+    head = UnpoolingHead((2, 4), levels=[[(2, 3)], [(2, 3)]], num_classes=2)
+    with torch.autocast('cpu', torch.bfloat16):
+        maps = encoder(torch.randn(1, 1, 8, 8))
+        with Operators() as forward:
+            out = head(maps)
+    assert forward.made['new_zeros'] == 2 * 8 * 8  # the map, in the type of its values
+    with Operators() as backward:
+        out.float().sum().backward()
+    assert not any('unpool' in name for name in [*forward.calls, *backward.calls])
+
+
+def test_indices_of_another_map_are_named():
+    x, indices = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 3, 4, dtype=torch.long)
+    with pytest.raises(ValueError, match=r'got indices \(1, 2, 3, 4\) for a map \(1, 2, 4, 4\)'):
+        unpool(x, indices, (6, 8))

@@ -25,7 +25,7 @@ def test_bilinear_then_convolution_is_the_same_as_convolution_then_bilinear():
 def test_match_size_drops_the_surplus_row_and_column():
     x = torch.randn(1, 2, 6, 8)
     assert torch.equal(match_size(x, (5, 7)), x[:, :, :5, :7])
-    assert torch.equal(match_size(x, (6, 8)), x)
+    assert match_size(x, (6, 8)) is x  # a slice of all is an operator, and another one backward
 
 
 @pytest.mark.parametrize('size', [(3, 4), (7, 8), (12, 16)])

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill cannot spoil, and trainings that go on from them as if nothing was."""
+"""Atomic checkpoints and exact resume."""
 
 import hashlib
 import pickle
@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process, master_only
-from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
-from mmengine.runner import Runner, save_checkpoint
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import CheckpointLoader, Runner, save_checkpoint
 from mmseg.registry import HOOKS
 
-from ...compat.checkpoint import load_file
 from ..atomic_backend import SUFFIX, AtomicLocalBackend
 from ..continuation import Continuation
 from ..loading import check_loaded, choose_checkpoint
@@ -21,12 +20,11 @@ REPLACED = 'replaced_best_ckpts'  # to its message hub: files that a kill may ha
 
 
 @HOOKS.register_module()
-class CheckpointHook(MMEngineCheckpointHook):
-    """MMEngine's ``CheckpointHook``, with its name and arguments, safe against kills.
+class AtomicCheckpointHook(CheckpointHook):
+    """Save checkpoints as MMEngine's ``CheckpointHook``, atomically, and resume exactly.
 
-    It is in MMSegmentation's registry, where ``dict(type='CheckpointHook')`` is looked up before
-    MMEngine's, so that configs need no change and nothing of MMEngine is replaced;
-    ``type='mmengine.CheckpointHook'`` still means MMEngine's.
+    It takes the arguments of ``CheckpointHook``. Either hook resumes the other's checkpoints; those
+    of MMEngine's hook hold no state of the random numbers, which then start anew.
 
     - Files are complete or not there, ``last_checkpoint`` too, and older ones are removed only
       after the newer ones are complete. So one more file than ``max_keep_ckpts`` needs room.
@@ -161,7 +159,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     @master_only
     def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
         """Save the published keys of a checkpoint under a name with their checksum."""
-        checkpoint = load_file(ckpt_path, 'cpu')
+        checkpoint = CheckpointLoader.load_checkpoint(ckpt_path, 'cpu', logger='silent')
         published = {key: checkpoint[key] for key in checkpoint if key in self.published_keys}
         checksum = hashlib.sha256(pickle.dumps(published)).hexdigest()[:8]
         path = f'{ckpt_path.removesuffix(Path(ckpt_path).suffix)}-{checksum}.pth'

@@ -12,7 +12,9 @@ from mmseg.apis import MMSegInferencer, init_model
 from PIL import Image
 
 import mmseg_attn
-from mmseg_attn.prediction import Predictor, model_names
+from mmseg_attn.compat import model_names
+from mmseg_attn.prediction import Predictor
+from tests.processes import HANG
 
 NAME = 'lfa-unet-b16_1xb4-600i_drosophila-128x128'
 CONFIG = f'configs/lfa_unet/{NAME}.py'
@@ -87,7 +89,7 @@ def test_a_plain_install_finds_them_too(root, tmp_path):
         env=dict(PYTHONPATH=str(tmp_path / 'site'), PATH='', OMP_NUM_THREADS='1'),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith(f'site/mmseg_attn/.mim/{CONFIG}')

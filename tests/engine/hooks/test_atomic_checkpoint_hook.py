@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from mmseg_attn.compat.checkpoint import CheckpointError, load_file
 from mmseg_attn.engine import atomic_backend
 from mmseg_attn.engine.atomic_backend import SUFFIX, AtomicLocalBackend
-from mmseg_attn.engine.hooks import CheckpointHook
+from mmseg_attn.engine.hooks import AtomicCheckpointHook
 
 
 class Numbers(torch.utils.data.Dataset):
@@ -65,9 +65,11 @@ def loader(**settings):
 
 
 def build(work_dir, *, epochs=4, model=None, checkpoint=None, classes=('a', 'b'), **settings):
-    """A runner with ``dict(type='CheckpointHook')``, as in anybody's config."""
+    """A runner with an ``AtomicCheckpointHook``."""
     torch.manual_seed(0)
-    hook = dict(type='CheckpointHook', save_best='test/score', rule='greater', max_keep_ckpts=1)
+    hook = dict(
+        type='AtomicCheckpointHook', save_best='test/score', rule='greater', max_keep_ckpts=1
+    )
     return Runner(
         model=model or Line(),
         work_dir=str(work_dir),
@@ -102,10 +104,9 @@ def logged(monkeypatch):
     return sentences
 
 
-def test_a_plain_config_gets_it_and_mmengines_is_still_there():
-    assert type(HOOKS.build(dict(type='CheckpointHook'))) is CheckpointHook
-    theirs = HOOKS.build(dict(type='mmengine.CheckpointHook'))
-    assert type(theirs) is mmengine.hooks.CheckpointHook
+def test_it_has_a_name_of_its_own_and_mmengines_is_still_there():
+    assert type(HOOKS.build(dict(type='AtomicCheckpointHook'))) is AtomicCheckpointHook
+    assert type(HOOKS.build(dict(type='CheckpointHook'))) is mmengine.hooks.CheckpointHook
 
 
 def test_at_every_moment_a_complete_checkpoint_is_named(tmp_path, monkeypatch):
@@ -183,9 +184,9 @@ def test_publishing(tmp_path):
 
 def test_explicit_backends_are_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(AtomicLocalBackend, 'put', None)
-    hook = HOOKS.build(dict(type='CheckpointHook', backend_args=dict(backend='local')))
+    hook = HOOKS.build(dict(type='AtomicCheckpointHook', backend_args=dict(backend='local')))
     assert hook.backend_args == dict(backend='local')
-    remote = HOOKS.build(dict(type='CheckpointHook', out_dir='s3://bucket/runs'))
+    remote = HOOKS.build(dict(type='AtomicCheckpointHook', out_dir='s3://bucket/runs'))
     assert remote.backend_args is None
 
 
@@ -225,7 +226,7 @@ class Stop(Exception):
 def stopped(work_dir, monkeypatch, *, at, **settings) -> None:
     """Train until the hook's method is called for the n-th time, which it is not."""
     name, number = at
-    method = getattr(CheckpointHook, name)
+    method = getattr(AtomicCheckpointHook, name)
     calls = []
 
     def stop(self, *args, **kwargs):
@@ -235,7 +236,7 @@ def stopped(work_dir, monkeypatch, *, at, **settings) -> None:
         return method(self, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(CheckpointHook, name, stop)
+        patch.setattr(AtomicCheckpointHook, name, stop)
         with pytest.raises(Stop):
             build(work_dir, **settings).train()
 
@@ -302,11 +303,18 @@ def test_a_best_score_after_a_resume_is_saved_with_its_state(tmp_path, monkeypat
     assert names(tmp_path) == ['best_test_score_epoch_3.pth', 'epoch_3.pth', 'last_checkpoint']
 
 
-def test_a_checkpoint_of_mmengine_is_resumed_as_mmengine_does(tmp_path):
-    build(tmp_path, epochs=1, checkpoint=dict(type='mmengine.CheckpointHook')).train()
-    again = build(tmp_path, epochs=2, resume=True)
+@pytest.mark.parametrize('first', ['CheckpointHook', 'AtomicCheckpointHook'])
+def test_either_hook_resumes_the_checkpoints_of_the_other(tmp_path, first):
+    hooks = ['CheckpointHook', 'AtomicCheckpointHook']
+    hooks.remove(first)
+    build(tmp_path, epochs=2, checkpoint=dict(type=first)).train()
+    again = build(tmp_path, epochs=4, resume=True, checkpoint=dict(type=hooks[0]))
     again.train()
-    assert again.epoch == 2
+    assert (again.epoch, again.iter) == (4, 8)
+    assert len(again.message_hub.log_scalars['train/loss'].data[0]) == 8
+    best, *others = names(tmp_path)
+    assert best.startswith('best_test_score_epoch_')
+    assert others == ['epoch_4.pth', 'last_checkpoint']
 
 
 def test_a_foreign_random_state_is_named_and_left_out(tmp_path, logged):
@@ -318,6 +326,7 @@ def test_a_foreign_random_state_is_named_and_left_out(tmp_path, logged):
     assert any(text.startswith('The random numbers start anew, not as saved') for text in logged)
 
 
+@pytest.mark.usefixtures('safe_loading')
 def test_resume_says_what_it_passes_over(tmp_path, logged):
     build(tmp_path, epochs=3, checkpoint=dict(max_keep_ckpts=3)).train()
     file = tmp_path / 'epoch_3.pth'

@@ -13,7 +13,7 @@ from mmengine.infer.infer import BaseInferencer
 
 
 def offer_models() -> None:
-    """Adds the models to what MMEngine finds; a second call changes nothing."""
+    """Add the models to what MMEngine finds; a second call changes nothing."""
     listed = BaseInferencer._get_models_from_metafile
     if hasattr(listed, '__wrapped__'):
         return

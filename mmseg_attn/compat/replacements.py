@@ -1,0 +1,85 @@
+"""Everything of the host that ``import mmseg_attn`` replaces, where, and why.
+
+docs/host.md shows this table. Nothing else of MMEngine, mmcv, MMSegmentation or PyTorch changes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import checkpoint, model_names, ops, packages
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One replacement.
+
+    Attributes:
+        names: The dotted names of what is replaced, wherever they were imported.
+        where: The versions that need it.
+        why: What does not work there without it.
+        after: What is different afterwards.
+        needed: Tells whether the installed stack is one of these.
+        replace: Replaces; a second call changes nothing.
+    """
+
+    names: tuple[str, ...]
+    where: str
+    why: str
+    after: str
+    needed: Callable[[], bool]
+    replace: Callable[[], None]
+
+
+TABLE = (
+    Replacement(
+        names=('mmcv.utils.ext_loader.load_ext',),
+        where='mmcv-lite with MMSegmentation before 1.3',
+        why='`import mmseg.models` asks for compiled operators, which mmcv-lite does not have',
+        after='`mmcv.ops` can be imported; an operator raises when it is called',
+        needed=ops.are_missing,
+        replace=ops.allow_missing,
+    ),
+    Replacement(
+        names=(
+            'mmengine.utils.package_utils.is_installed',
+            'mmengine.utils.package_utils.get_installed_path',
+            'mmengine.utils.package_utils.package2module',
+        ),
+        where='MMEngine up to 0.10.7 with setuptools 82 or newer',
+        why='they import `pkg_resources`, which is gone: `mmseg::` in a config fails',
+        after='`importlib` gives the same answers',
+        needed=packages.lacks_pkg_resources,
+        replace=packages.do_without_pkg_resources,
+    ),
+    Replacement(
+        names=('mmengine.utils.dl_utils.misc.mmcv_full_available',),
+        where='MMEngine up to 0.10.7 with Python 3.14 or newer',
+        why='it calls `pkgutil.find_loader`, which is gone: building an optimizer fails',
+        after='`importlib` gives the same answer',
+        needed=packages.lacks_find_loader,
+        replace=packages.do_without_find_loader,
+    ),
+    Replacement(
+        names=('mmengine.runner.checkpoint.torch',),
+        where='MMEngine up to 0.10.7 with PyTorch 2.6 or newer',
+        why='`torch.load` refuses the checkpoints that MMEngine writes: no test, no resume',
+        after='what `torch.load` refuses is read again, safely; what it takes, it takes as before',
+        needed=checkpoint.is_broken,
+        replace=checkpoint.repair,
+    ),
+    Replacement(
+        names=('mmengine.infer.infer.BaseInferencer._get_models_from_metafile',),
+        where='all',
+        why='`MMSegInferencer` looks a model up by its name in one package alone',
+        after='for `mmseg` it lists the models of this package first, then those of before',
+        needed=lambda: True,
+        replace=model_names.offer_models,
+    ),
+)
+
+
+def apply() -> None:
+    """Replace what the installed stack needs."""
+    for row in TABLE:
+        if row.needed():
+            row.replace()

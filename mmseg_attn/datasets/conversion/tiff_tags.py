@@ -1,0 +1,105 @@
+"""The tags of TIFF files, and which files Pillow reads as they are stored."""
+
+import contextlib
+import io
+import math
+import re
+import warnings
+from typing import Any
+
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+STARTS = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')  # the last two are of BigTIFF
+SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+FILL_ORDER, DESCRIPTION, ORIENTATION, SAMPLES, PLANAR = 266, 270, 274, 277, 284
+PREDICTOR, COLORS, EXTRA, FORMAT, DEPTH = 317, 320, 338, 339, 32997
+STACKS = (33628, 33629, 33630, 34361, 34412, 43314)  # MetaMorph, FluoView, LSM and NIH Image
+UINT, FLOAT = 1, 3
+WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+DECODED = (1, 5, 8, 32773, 32946)  # none, LZW, Deflate and PackBits, which every Pillow decodes
+# photometric, bits, sample format and extra samples of what Pillow reads as it is stored
+PLAIN = {
+    (GRAY, (8,), UINT, ()),
+    (GRAY, (16,), UINT, ()),
+    (GRAY, (32,), FLOAT, ()),
+    (RGB, (8, 8, 8), UINT, ()),
+    (RGB, (8, 8, 8, 8), UINT, (1,)),
+    (RGB, (8, 8, 8, 8), UINT, (2,)),
+    (PALETTE, (8,), UINT, ()),
+}
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether bytes begin like a TIFF file."""
+    return data.startswith(STARTS)
+
+
+def first_tags(data: bytes) -> tuple[dict[int, Any], bool]:
+    """Read the tags of the first image of a TIFF file.
+
+    Returns:
+        The values by their numbers, and whether the file ends with this image; no values if any of
+        them cannot be read.
+    """
+    file = io.BytesIO(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            directory = ImageFileDirectory_v2(data[: 16 if b'+' in data[2:4] else 8])
+            first = directory.next
+            file.seek(first)
+            directory.load(file)
+            return dict(directory), directory.next in (0, first)
+    except Exception:  # on damaged input Pillow raises nearly anything
+        return {}, False
+
+
+def description(tags: dict[int, Any]) -> str:
+    """Return the text about a TIFF file; writers use UTF-8 where the standard has ASCII."""
+    text = str(tags.get(DESCRIPTION, '')).rstrip('\0')
+    with contextlib.suppress(UnicodeError):
+        return text.encode('latin-1').decode('utf-8')  # Pillow decodes Latin-1
+    return text
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether a TIFF file holds one image that Pillow reads as it is stored."""
+    tags, alone = first_tags(data)
+    bits, extra, form = (
+        _tuple(tags.get(tag, default)) for tag, default in ((BITS, 1), (EXTRA, ()), (FORMAT, UINT))
+    )
+    usual = {
+        SUBFILE: (0, 2),
+        FILL_ORDER: (1,),
+        ORIENTATION: (1,),
+        PLANAR: (1, 2) if len(bits) == 1 else (1,),
+        PREDICTOR: (1,) if tags.get(COMPRESSION, 1) == 1 else (1, 2, 3),
+        COMPRESSION: (*DECODED, 7) if bits[0] == 8 else DECODED,
+        SAMPLES: (len(bits),),
+        DEPTH: (1,),
+    }
+    kind = tags.get(PHOTOMETRIC), bits, form[0], extra
+    return (
+        alone
+        and kind in PLAIN
+        and len(set(form)) == 1
+        and all(tags.get(tag, values[0]) in values for tag, values in usual.items())
+        and not any(tag in tags for tag in STACKS)
+        and (kind[0] != PALETTE or max(_tuple(tags.get(COLORS, 0))) > 255)
+        and not _is_stack(description(tags), tags)
+    )
+
+
+def _is_stack(text: str, tags: dict[int, Any]) -> bool:
+    """Whether a description says that the file holds more than its one directory does."""
+    if text.startswith('ImageJ='):
+        return bool(re.search(r'^images=0*([2-9]|1\d)', text, re.M))
+    if text.startswith('{"') and '"shape"' in text:
+        shape = re.search(r'"shape": \[([\d, ]+)\]', text)
+        size = math.prod(int(tags.get(tag, 1)) for tag in (WIDTH, LENGTH, SAMPLES))
+        return not shape or math.prod(map(int, shape[1].split(','))) != size
+    return '<OME' in text and bool(re.search(r'\bSize[ZCT]="0*([2-9]|1\d)', text))
+
+
+def _tuple(value: Any) -> tuple:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)

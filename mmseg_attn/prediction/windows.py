@@ -1,0 +1,50 @@
+"""Count the windows that slide over an image."""
+
+from collections.abc import Callable, Hashable, Sequence
+
+from torch import nn
+
+
+class WindowCount:
+    """Counts the passes through the backbone, one for each window of an image.
+
+    Args:
+        segmentor: The model.
+
+    Attributes:
+        watch: Called after every window with the key of the image, the number of the window, from
+            1 on, and the number of all of them.
+    """
+
+    def __init__(self, segmentor: nn.Module) -> None:
+        self.test_cfg = segmentor.test_cfg or {}
+        self.watch: Callable[[Hashable, int, int], None] | None = None
+        self.key: Hashable = None
+        self.done = self.total = 0
+        segmentor.backbone.register_forward_hook(self._count)
+
+    def start(self, key: Hashable, shapes: Sequence[Sequence[int]]) -> None:
+        """Begin an image or a batch.
+
+        Args:
+            key: Of the image.
+            shapes: (C, H, W) of all versions of it that go through the model.
+        """
+        self.key, self.done = key, 0
+        self.total = sum(self._windows(*shape[-2:]) for shape in shapes)
+
+    def _windows(self, height: int, width: int) -> int:
+        """The number of windows, as MMSegmentation places them."""
+        if self.test_cfg.get('mode') != 'slide':
+            return 1
+        count = 1
+        for side, crop, stride in zip(
+            (height, width), self.test_cfg['crop_size'], self.test_cfg['stride'], strict=True
+        ):
+            count *= max(side - crop + stride - 1, 0) // stride + 1
+        return count
+
+    def _count(self, *_) -> None:
+        self.done += 1
+        if self.watch is not None and self.total > 1:
+            self.watch(self.key, min(self.done, self.total), self.total)

@@ -1,0 +1,28 @@
+"""Turn any image into one that can be drawn."""
+
+import numpy as np
+
+from ..datasets.conversion.intensities import to_bytes
+
+
+def drawable(image: np.ndarray, *, bgr: bool = False) -> np.ndarray:
+    """Return an image of 8 bits and three channels.
+
+    Of three and more channels the first three are drawn as red, green and blue, of fewer the first
+    one as gray. Values of more than 8 bits are scaled from their range to 0 to 255.
+
+    Args:
+        image: (H, W) or (H, W, C), of any type.
+        bgr: Whether the first three channels are blue, green and red.
+
+    Returns:
+        (H, W, 3), uint8, in RGB.
+    """
+    image = image[..., None] if image.ndim == 2 else image
+    if image.shape[2] >= 3:
+        image = image[..., [2, 1, 0] if bgr else [0, 1, 2]]
+    else:
+        image = image[..., [0, 0, 0]]
+    if image.dtype == np.uint8:
+        return image
+    return to_bytes(image, (float(image.min()), float(image.max())))

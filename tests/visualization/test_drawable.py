@@ -1,0 +1,38 @@
+"""Images of any kind, as they are drawn."""
+
+import numpy as np
+import pytest
+
+from mmseg_attn.visualization.drawable import drawable
+
+
+@pytest.mark.parametrize(
+    ('channels', 'bgr', 'drawn'),
+    [
+        (1, False, [0, 0, 0]),
+        (2, False, [0, 0, 0]),
+        (2, True, [0, 0, 0]),
+        (3, False, [0, 1, 2]),
+        (3, True, [2, 1, 0]),
+        (4, False, [0, 1, 2]),
+        (4, True, [2, 1, 0]),
+        (8, False, [0, 1, 2]),
+    ],
+)
+def test_channels(channels, bgr, drawn):
+    image = np.random.default_rng(0).integers(0, 256, (3, 4, channels), dtype=np.uint8)
+    np.testing.assert_array_equal(drawable(image, bgr=bgr), image[..., drawn])
+    if channels == 1:
+        np.testing.assert_array_equal(drawable(image[..., 0]), image[..., drawn])
+
+
+@pytest.mark.parametrize('kind', [np.uint16, np.int16, np.float32, np.float64, bool])
+def test_the_range_of_other_values_is_drawn(kind):
+    image = np.array([[0, 1], [1, 0]]).astype(kind)
+    if kind is not bool:
+        image = image * kind(100) - (kind(40) if kind is not np.uint16 else kind(0))
+    assert drawable(image)[..., 0].tolist() == [[0, 255], [255, 0]]
+
+
+def test_one_value_is_drawn_as_black():
+    assert not drawable(np.full((2, 2), 7.0)).any()
