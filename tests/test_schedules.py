@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
+from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS
 
 EPOCH = 4  # iterations
 
@@ -49,3 +49,18 @@ def test_learning_rate(name, optimizer, epochs, expected, root):
 
 def cosine(progress: float) -> float:
     return (math.cos(math.pi * progress) + 1) / 2
+
+
+@pytest.mark.parametrize(
+    ('losses', 'stops'),
+    [
+        ([1.0, *[0.5] * 20], False),
+        ([1.0, *[0.5] * 21], True),  # 20 in a row that have not lowered it: equal is not lower
+        ([1.0, *[0.5] * 20, 0.5 - 1e-7, *[0.5] * 19], False),
+        ([0.5, *[0.6] * 20], True),
+    ],
+)
+def test_hybrid_unet_stops_when_the_loss_has_not_fallen(root, losses, stops):
+    cfg = Config.fromfile(root / 'configs/_base_/protocols/hybrid_unet.py')
+    (hook,) = [HOOKS.build(each) for each in cfg.custom_hooks]
+    assert any(hook._check_stop_condition(loss)[0] for loss in losses) == stops

@@ -5,12 +5,14 @@ of the class that gets it; a value that is a dict ends in a ``RecursionError`` o
 """
 
 import inspect
+import logging
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import mmseg.registry
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 from mmengine.registry import Registry, init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -120,6 +122,13 @@ def _check_new(owner: dict | Config, parts: Sequence[str], i: int) -> None:
     taken, all_of_them = _taken(owner, parts[:i])
     alike = closest(parts[i], [*map(str, owner), *taken])
     if parts[i] in taken or not (all_of_them or alike):
+        if not i and parts[i] not in taken:
+            print_log(
+                f'--cfg-options {parts[0]}: neither the config nor the runner knows {parts[0]}, so '
+                'that it probably changes nothing',
+                logger='current',
+                level=logging.WARNING,
+            )
         return  # if it is wrong, whoever builds it will say so
     where = '.'.join(parts[:i])
     kind = owner.get('type') if i else None
@@ -157,7 +166,7 @@ def parameters_of(built: Any) -> tuple[set[str], bool]:
 def _taken(owner: dict | Config, path: Sequence[str]) -> tuple[set[str], bool]:
     """The keys that something takes, and whether these are all of them."""
     if not path:
-        return parameters_of(Runner)[0] | {*KNOWN}, True
+        return parameters_of(Runner)[0] | {*KNOWN}, False  # hooks may read more
     if len(path) == 1 and path[0].endswith('_dataloader'):
         return parameters_of(DataLoader)[0] | {*LOADER}, True
     for registry in vars(mmseg.registry).values() if 'type' in owner else ():

@@ -10,6 +10,7 @@ import mmengine
 import mmseg
 
 from ..compat.checkpoint import CheckpointError
+from ..compat.warning_filters import leave_out_warnings_of_the_host
 from ..datasets.errors import DataError
 from .arguments import Request, read_request
 from .hooks.divergence_hook import DivergenceError
@@ -36,6 +37,7 @@ def run_standard_tool(name: str) -> None:
         name: The file name of the tool.
     """
     enable_safe_loading()
+    leave_out_warnings_of_the_host()
     request = Request(sys.argv[1:])
     try:
         request = read_request(name, sys.argv[1:])

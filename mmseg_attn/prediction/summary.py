@@ -2,17 +2,12 @@
 
 from pathlib import Path
 
-from ..datasets.conversion import class_table
+from ..datasets.conversion import class_table, counted
 from .predictor import Predictor
 from .results import Results
 from .run import Report
 
 ALMOST_ALL = 0.99  # of the pixels
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun."""
-    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
 
 
 def summarise(out: Path, report: Report, results: Results, *, option: str | None) -> str:

@@ -55,8 +55,12 @@ class Table:
     rows: list[Row] = field(default_factory=list)
 
 
-def marked(texts: Sequence[str], values: Sequence[float | None]) -> list[Cell]:
-    """Cells of which the largest value is marked, if there are others."""
+def marked(
+    texts: Sequence[str], values: Sequence[float | None], *, rank: bool = True
+) -> list[Cell]:
+    """Cells of which the largest value is marked, if there are others and ``rank`` allows it."""
+    if not rank:
+        return [Cell(text) for text in texts]
     known = [round(value, 2) for value in values if value is not None]
     best = max(known) if len(set(known)) > 1 else None
     pairs = zip(texts, values, strict=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..reproduction import summarise
+from .alike import differences
 from .result import GroupResult, class_names
 from .scores import MEASURES
 from .table import NONE, Cell, Row, Table, marked, mean, percent
@@ -15,19 +16,23 @@ WIDE = 10  # classes, from which on a confusion matrix leaves out decimals
 
 
 def compared(groups: Sequence[GroupResult]) -> Table:
-    """IoU of every class, a column per group: mean and deviation where there are several runs."""
+    """IoU of every class, a column per group: mean and deviation where there are several runs.
+
+    The best is marked if all groups were measured alike.
+    """
     names = class_names(result for group in groups for result in group.results)
     summaries = [summarise([each.metrics for each in group.results]) for group in groups]
     several = any(len(group.results) > 1 for group in groups)
     caption = 'IoU of every class and means, per cent'
     caption += '; mean ± standard deviation over the runs (n − 1)' if several else ''
-    caption += '. The best is bold.' if len(groups) > 1 else '.'
+    unlike = differences(groups)
+    caption += f'. {unlike}.' if unlike else '. The best is bold.' if len(groups) > 1 else '.'
     table = Table(caption, ['class', *(group.group.title for group in groups)])
     for key, name, kind in _keys(names):
         values = [summary.get(key, {}).get('mean') for summary in summaries]
         if any(value is not None for value in values):
             texts = [_spread(summary.get(key, {})) for summary in summaries]
-            table.rows.append(Row(name, marked(texts, values), kind))
+            table.rows.append(Row(name, marked(texts, values, rank=not unlike), kind))
     return table
 
 

@@ -1,5 +1,7 @@
 """Pictures to look at: image, ground truth and prediction side by side, with a legend."""
 
+from collections.abc import Sequence
+
 import mmcv
 import numpy as np
 from mmengine.dist import master_only
@@ -21,12 +23,34 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(f'{get_data_path()}/fonts/ttf/DejaVuSans.ttf', size)
 
 
+def _gray(image: np.ndarray) -> np.ndarray:
+    """Return the luminance of an RGB image ``(H, W, 3)``."""
+    return image @ np.array([0.299, 0.587, 0.114])
+
+
+def _borders(mask: np.ndarray, width: int) -> np.ndarray:
+    """Tell which pixels have another label within ``width`` pixels in their row or column."""
+    found = np.zeros(mask.shape, dtype=bool)
+    for step in range(1, width + 1):
+        for axis in (0, 1):
+            here, there = (
+                [slice(None)] * axis + [part] for part in (slice(None, -step), slice(step, None))
+            )
+            different = mask[tuple(here)] != mask[tuple(there)]
+            found[tuple(here)] |= different
+            found[tuple(there)] |= different
+    return found
+
+
 @VISUALIZERS.register_module()
 class SegComparisonVisualizer(SegLocalVisualizer):
     """Draws panels in a row and the classes under them.
 
     MMSegmentation's ``SegLocalVisualizer`` writes class names into the masks, which hides small
-    structures; here the names stand in a legend.
+    structures; here the names stand in a legend. Under the color of a class the image is gray: the
+    colors of a photo would make other ones of it. Each region has an outline in the full color of
+    its class, and the legend shows the outline and the color as it is over the image. The
+    background, which is a class called so or one whose color is black, is the image itself.
 
     Args:
         name: name of the instance.
@@ -77,7 +101,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
             step: iteration, for the backends.
             kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
         """
-        image = drawable(image)
+        image = self._resized(drawable(image))
         panels = {'image': image}
         for wanted, title, field in (
             (draw_gt, 'ground truth', 'gt_sem_seg'),
@@ -85,7 +109,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         ):
             if wanted and data_sample is not None and field in data_sample:
                 panels[title] = self._overlay(image, data_sample.get(field).cpu().numpy().data)
-        drawn = self._arrange(panels)
+        drawn = self._arrange(panels, int(_gray(image).mean()))
         self.set_image(drawn)
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
@@ -94,40 +118,68 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         else:
             self.add_image(name, drawn, step)
 
+    def _resized(self, image: np.ndarray) -> np.ndarray:
+        """Bring an image to the size of a panel."""
+        height, width = image.shape[:2]
+        scale = self.panel_size / max(height, width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size))
+
+    def _tinted(self) -> np.ndarray:
+        """Tell which classes have a color of their own, ``(classes,)``."""
+        palette = np.asarray(self.dataset_meta['palette'])
+        named = [str(name).strip('_').lower() for name in self.dataset_meta['classes']]
+        return palette.any(axis=1) & np.array([name != 'background' for name in named])
+
     def _overlay(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Blend the classes' colours over the image; pixels of no class stay as they are."""
+        """Color and outline the classes; background and pixels of no class stay as they are."""
         mask = mask.reshape(mask.shape[-2:]).astype(np.int64)  # of one channel there are floats
         if mask.shape != image.shape[:2]:
             mask = mmcv.imresize(mask.astype(np.int32), image.shape[1::-1], interpolation='nearest')
         palette = np.asarray(self.dataset_meta['palette'])
         drawn = image.copy()
         known = mask < len(palette)
-        colours = palette[mask[known]]
-        drawn[known] = (1 - self.alpha) * image[known] + self.alpha * colours
+        known[known] = self._tinted()[mask[known]]
+        ground = _gray(image)[known][:, None]
+        drawn[known] = (1 - self.alpha) * ground + self.alpha * palette[mask[known]]
+        outline = known & _borders(mask, max(1, self.panel_size // 512))
+        drawn[outline] = palette[mask[outline]]
         return drawn
 
-    def _arrange(self, panels: dict[str, np.ndarray]) -> np.ndarray:
-        """Put the panels in a row with a title above each, and the legend below."""
+    def _legend_color(self, color: Sequence[int], ground: int) -> tuple[int, ...]:
+        """Mix the color of a class with the mean gray of the image."""
+        return tuple(int((1 - self.alpha) * ground + self.alpha * value) for value in color)
+
+    def _arrange(self, panels: dict[str, np.ndarray], ground: int) -> np.ndarray:
+        """Put the panels in a row with a title above each, and the legend below.
+
+        Args:
+            panels: the panels, of one size, by their titles.
+            ground: mean gray of the image, with which the legend mixes its colors.
+        """
         font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
         font = _font(font_size)
         line = font_size + 2 * _MARGIN
-        height, width = next(iter(panels.values())).shape[:2]
-        scale = self.panel_size / max(height, width)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
+        size = next(iter(panels.values())).shape[1::-1]
         column = max(size[0], *(round(font.getlength(title)) for title in panels))
-        classes = zip(self.dataset_meta['classes'], self.dataset_meta['palette'], strict=True)
+        meta = self.dataset_meta
+        classes = zip(meta['classes'], meta['palette'], self._tinted().tolist(), strict=True)
+        named = [
+            (text, tuple(color)) if tinted else (f'{text}: no color', None)
+            for text, color, tinted in classes
+        ]
         entries = [
-            (text, tuple(colour), font_size + round(font.getlength(text)) + 4 * _MARGIN)
-            for text, colour in classes
+            (text, color, font_size + round(font.getlength(text)) + 4 * _MARGIN)
+            for text, color in named
         ]
         row_width = len(panels) * (column + _MARGIN) + _MARGIN
         row_width = max(row_width, *(entry_width + _MARGIN for *_, entry_width in entries))
 
         legend, x, y = [], _MARGIN, line + size[1] + _MARGIN
-        for text, colour, entry_width in entries:
+        for text, color, entry_width in entries:
             if legend and x + entry_width > row_width:
                 x, y = _MARGIN, y + line
-            legend.append((x, y, text, colour))
+            legend.append((x, y, text, color))
             x += entry_width
 
         canvas = Image.new('RGB', (row_width, y + line), 'white')
@@ -135,9 +187,13 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         for i, (title, panel) in enumerate(panels.items()):
             left = _MARGIN + i * (column + _MARGIN)
             draw.text((left, _MARGIN), title, 'black', font)
-            canvas.paste(Image.fromarray(panel).resize(size), (left, line))
-        for x, y, text, colour in legend:
+            canvas.paste(Image.fromarray(panel), (left, line))
+        for x, y, text, color in legend:
             box = (x, y, x + font_size, y + font_size)
-            draw.rectangle(box, fill=colour, outline='black')
+            if color is None:
+                draw.rectangle(box, outline='black')
+            else:
+                mixed = self._legend_color(color, ground)
+                draw.rectangle(box, fill=mixed, outline=color, width=max(2, font_size // 7))
             draw.text((x + font_size + _MARGIN, y - 2), text, 'black', font)
         return np.asarray(canvas)

@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.engine import cfg_options
 from mmseg_attn.engine.cfg_options import merge_options, parameters_of, parse_options
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -34,6 +35,7 @@ def config(root) -> Config:
         ('auto_scale_lr.enable=True', 'auto_scale_lr.enable', True),
         ('runner_type=FastRunner', 'runner_type', 'FastRunner'),
         ('load_from=None', 'load_from', None),
+        ('a_key_for_my_own_hook.level=1', 'a_key_for_my_own_hook.level', 1),
         ('custom_hooks.0.schedule.100=(96,96)', 'custom_hooks.0.schedule.100', (96, 96)),
         ('default_hooks.checkpoint.filename_tmpl=e{}.pth', None, 'e{}.pth'),
     ],
@@ -52,7 +54,6 @@ def test_what_fits_is_merged(config, option, key, value):
         ('train_dataloader.batch_sze=3', 'did you mean train_dataloader.batch_size?'),
         ('train_dataloadr.batch_size=3', 'did you mean train_dataloader?'),
         ('param_schedulr=None', 'did you mean param_scheduler?'),
-        ('no_such_thing.at_all=1', 'the config takes no no_such_thing; correct the key'),
         ('model.decode_haed.num_classes=3', 'did you mean model.decode_head?'),
         ('model.decode_head.num_clases=3', 'UNetHead takes no num_clases; did you mean model.'),
         ('model.backbone.channel=[4,8]', 'did you mean model.backbone.channels?'),
@@ -72,6 +73,14 @@ def test_what_does_not_fit_is_named_with_the_right_key(config, option, message):
     with pytest.raises(DataError, match=re.escape(message)):
         merge_options(config, [option])
     assert config.pretty_text == before
+
+
+def test_a_key_that_nobody_knows_is_told(config, monkeypatch):
+    told = []
+    monkeypatch.setattr(cfg_options, 'print_log', lambda text, **how: told.append(text))
+    merge_options(config, ['my_key=1', 'runner_type=FastRunner', 'log_level=INFO'])
+    (text,) = told
+    assert 'my_key: neither the config nor the runner knows my_key' in text
 
 
 @pytest.mark.parametrize(

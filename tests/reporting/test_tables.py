@@ -54,6 +54,52 @@ def test_the_best_of_a_row_is_marked(group):
     assert '±' not in table.caption
 
 
+def bold(table) -> bool:
+    return any(cell.best for row in table.rows for cell in row.cells)
+
+
+def with_images(result, name: str, *firsts: int) -> GroupResult:
+    """A group whose runs were measured on four images each, from the named one on."""
+    group = result(name, *range(1, len(firsts) + 1))
+    for each, first in zip(group.results, firsts, strict=True):
+        each.evaluation = make_evaluation(1, first)
+        each.metrics = each.evaluation.metrics
+    return group
+
+
+def test_seeds_and_folds_are_no_contest(result):
+    seeds, folds = with_images(result, 'seeds', 0, 0), with_images(result, 'folds', 0, 4)
+    folds.results[0].metrics['mIoU'] = 99.0
+    table = tables.compared([seeds, folds])
+    assert table.caption.endswith(
+        '. seeds has 2 runs on one set of images; folds has 2 runs on 2 sets of images: these are '
+        'not the same images or runs, so that no best is marked.'
+    )
+    assert not bold(table)
+
+
+def test_folds_of_the_same_images_are_compared(result):
+    one, other = with_images(result, 'one', 0, 4), with_images(result, 'other', 4, 0)
+    other.results[0].metrics['mIoU'] = 99.0
+    table = tables.compared([one, other])
+    assert table.caption.endswith('The best is bold.')
+    assert bold(table)
+
+
+@pytest.mark.parametrize('firsts', [(0,), (4, 4)], ids=['fewer runs', 'other images'])
+def test_other_numbers_of_runs_and_other_images_are_no_contest(result, firsts):
+    one, other = with_images(result, 'one', 0, 0), with_images(result, 'other', *firsts)
+    other.results[0].metrics['mIoU'] = 99.0
+    assert not bold(tables.compared([one, other]))
+
+
+def test_scores_from_logs_are_compared_where_they_are_of_one_set(group):
+    one, other = group('x', (50.0, 80.0)), group('y', (60.0, 90.0))
+    assert bold(tables.compared([one, other]))
+    other.results[0].source = 'validation at epoch 3, from the log'
+    assert not bold(tables.compared([one, other]))
+
+
 def test_classes_that_are_not_defined(group):
     table = tables.compared([group('x', (None, 80.0)), group('y', (60.0, 70.0), (None, 71.0))])
     assert texts(table)['a'] == [NONE, '60.00']

@@ -80,3 +80,68 @@ def test_text_grows_with_the_panels(visualizer):
 def test_the_backend_receives_the_picture(visualizer, tmp_path):
     visualizer.add_datasample('x', np.zeros((8, 8, 3), np.uint8), sample(0), step=3)
     assert [p.name for p in tmp_path.rglob('*.png')] == ['x_3.png']
+
+
+def drawn_over(visualizer, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The panel with the ground truth."""
+    sample = SegDataSample(gt_sem_seg=PixelData(data=torch.from_numpy(mask)[None]))
+    visualizer.panel_size = max(mask.shape)
+    visualizer.add_datasample('x', image, sample)
+    height, width = mask.shape
+    above = 14 * max(1, height // 512) + 12
+    return visualizer.get_image()[above : above + height, -6 - width : -6]
+
+
+@pytest.fixture
+def halves():
+    """An orange photo of which the right half is a class."""
+    image = np.full((192, 192, 3), (240, 130, 20), np.uint8)
+    mask = np.zeros((192, 192), np.int64)
+    mask[:, 96:] = 1
+    return image, mask
+
+
+@pytest.mark.parametrize(
+    ('name', 'color'), [('background', [10, 20, 30]), ('sky', [0, 0, 0]), ('_background_', [1] * 3)]
+)
+def test_a_color_stays_itself_on_a_photo_and_the_background_is_the_photo(
+    visualizer, halves, name, color
+):
+    visualizer.alpha = 0.5
+    teal = [0, 128, 128]
+    visualizer.dataset_meta = dict(classes=[name, 'cell'], palette=[color, teal])
+    panel = drawn_over(visualizer, *halves)
+    gray = 0.299 * 240 + 0.587 * 130 + 0.114 * 20
+    assert panel[90, 30].tolist() == [240, 130, 20]
+    assert panel[90, 95].tolist() == [240, 130, 20]  # no outline
+    expected = [int(0.5 * gray + 0.5 * value) for value in teal]
+    assert panel[90, 150].tolist() == expected
+    assert panel[90, 96].tolist() == teal  # its outline
+    assert panel[90, 97].tolist() == expected
+
+
+def test_two_classes_have_an_outline_each(visualizer, halves):
+    visualizer.alpha = 0.5
+    panel = drawn_over(visualizer, *halves)
+    assert panel[90, 95].tolist() == PALETTE[0]
+    assert panel[90, 96].tolist() == PALETTE[1]
+
+
+def test_the_legend_shows_the_color_as_it_is_over_the_image(visualizer, halves):
+    visualizer.alpha = 0.5
+    image = np.full((192, 192, 3), 100, np.uint8)
+    visualizer.dataset_meta = dict(classes=['background', 'cell'], palette=[[0] * 3, [0, 200, 0]])
+    panel = drawn_over(visualizer, image, halves[1])
+    legend = visualizer.get_image()[26 + 192 :].reshape(-1, 3).tolist()
+    assert panel[90, 150].tolist() == [50, 150, 50]
+    assert [50, 150, 50] in legend
+    assert [0, 200, 0] in legend
+
+
+def test_outlines_of_large_panels_are_thicker(visualizer):
+    visualizer.alpha = 0.5
+    mask = np.zeros((1024, 1024), np.int64)
+    mask[:, 512:] = 1
+    panel = drawn_over(visualizer, np.full((1024, 1024, 3), 100, np.uint8), mask)
+    columns = [x for x in range(1024) if panel[500, x].tolist() in PALETTE]
+    assert columns == [510, 511, 512, 513]

@@ -55,6 +55,7 @@ from mmseg_attn.datasets.conversion import (
     Pair,
     check_placement,
     class_table,
+    counted,
     dicom_series,
     find_cases,
     fingerprint,
@@ -190,14 +191,16 @@ def main(argv: list[str] | None = None) -> None:
                 write_png(masks / f'{name}.png', np.ascontiguousarray(mask))
         if len(groups) < PARTS:
             raise ConversionError(
-                f'{args.source} holds {len(groups)} {args.split_unit}s, but a split of 8:1:1 needs '
-                f'{PARTS}: see --help for the layout and for --split-unit'
+                f'{args.source} holds {counted(len(groups), args.split_unit)}, but a split of '
+                f'8:1:1 needs {PARTS}: see --help for the layout and for --split-unit'
             )
         if not pixels[1:].any():
             raise ConversionError(
                 f'no mask of {args.source} labels any {CLASSES[1]}: give the masks that do'
             )
-        split = {'fold0': make_folds(groups, folds=PARTS, seed=args.seed)['fold0']}
+        split = {
+            'fold0': make_folds(groups, folds=PARTS, seed=args.seed, unit=args.split_unit)['fold0']
+        }
         write_splits(stage.folder / 'splits', split)
         count = sum(map(len, groups.values()))
         files = [file for pairs in cases.values() for pair in pairs for file in pair[1:]]
@@ -213,14 +216,18 @@ def main(argv: list[str] | None = None) -> None:
             pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
         )
     state = ' (already there, unchanged)' if stage.unchanged else ''
-    print(f'{args.out}: {len(cases)} cases, {count} slices{state}')
+
+    def have(cases: list) -> str:
+        return 'has' if len(cases) == 1 else 'have'
+
+    print(f'{args.out}: {counted(len(cases), "case")}, {counted(count, "slice")}{state}')
     if scaled:
         print(
-            f'{len(scaled)} cases have more than 8 bits: their percentiles {low:g} to {high:g} '
-            'were scaled linearly to 0 to 255'
+            f'{counted(len(scaled), "case")} {have(scaled)} more than 8 bits: their percentiles '
+            f'{low:g} to {high:g} were scaled linearly to 0 to 255'
         )
     if mapped:
-        print(f'{len(mapped)} cases have masks of 0 and 255: 255 became 1')
+        print(f'{counted(len(mapped), "case")} {have(mapped)} masks of 0 and 255: 255 became 1')
     if empty:
         print(f'slices without image content, kept: {", ".join(empty)}')
     if unlabelled:

@@ -28,6 +28,7 @@ from mmseg.registry import DATASETS
 from mmseg_attn.datasets.conversion import (
     ConversionError,
     class_table,
+    counted,
     decode_image,
     make_folds,
     progress,
@@ -102,6 +103,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     out = args.out or args.voc_root / 'ImageSets' / 'SegmentationPooled'
     names = pooled(args.voc_root)
+    if len(names) < PARTS:
+        raise ConversionError(
+            f'{args.voc_root} lists {counted(len(names), "labelled image")}, but a split of 9:1 '
+            f'needs {PARTS}: use the whole release'
+        )
     fold = make_folds({name: [name] for name in names}, folds=PARTS, seed=args.seed)['fold0']
     split = {'train': sorted(fold['train'] + fold['val']), 'test': fold['test']}
     pixels = np.zeros(256, dtype=np.int64)

@@ -15,6 +15,7 @@ val_evaluator = dict(
 )
 test_evaluator = val_evaluator
 # "Dynamic early stopping": when the validation loss has not fallen for 20 epochs (our decision).
+# To the hook, with a min_delta of 0, an equal loss is a better one.
 custom_hooks = [
-    dict(type='EarlyStoppingHook', monitor='mean_loss', rule='less', min_delta=0.0, patience=20),
+    dict(type='EarlyStoppingHook', monitor='mean_loss', rule='less', min_delta=1e-9, patience=20),
 ]

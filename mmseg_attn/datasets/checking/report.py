@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..conversion import counted
 from .findings import Finding
 
 
@@ -74,7 +75,7 @@ def _overview(splits: dict[str, dict]) -> str:
         if 'same_as' in counts:
             lines.append(f'{split}: the same as {counts["same_as"]}')
             continue
-        images = f'{counts["images"]} images'
+        images = counted(counts['images'], 'image')
         if counts['checked'] < counts['images']:
             images += f', {counts["checked"]} of them looked at'
         sizes = list(counts['sizes'])

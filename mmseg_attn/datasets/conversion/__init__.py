@@ -21,6 +21,7 @@ from .report import class_table, split_table
 from .slices import is_dicom, is_nifti, read_slices, stem
 from .splits import make_folds, write_splits
 from .tiff_tags import description, first_tags, is_tiff
+from .words import counted
 
 __all__ = [
     'MAX_UNPACKED_GIB',
@@ -37,6 +38,7 @@ __all__ = [
     'at_least',
     'check_placement',
     'class_table',
+    'counted',
     'ct_window',
     'decode_image',
     'description',

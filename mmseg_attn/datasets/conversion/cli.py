@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, TypeVar
 
 from ...compat.checkpoint import CheckpointError
+from ...compat.warning_filters import leave_out_warnings_of_the_host
 from ..errors import DataError
 
 T = TypeVar('T')
@@ -21,6 +22,7 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
     from ...engine import enable_safe_loading
 
     enable_safe_loading()
+    leave_out_warnings_of_the_host()
     try:
         main()
     except (DataError, CheckpointError, OSError) as error:
@@ -43,11 +45,24 @@ def at_least(minimum: int) -> Callable[[str], int]:
 
 
 def progress(items: Sequence[T], label: str) -> Iterator[T]:
-    """Yield the items and count them on one line of stderr."""
+    """Yield the items and count them on stderr.
+
+    On a terminal it is one line that changes; in a file, a line for every tenth of the items, and
+    one for the item at which an error ends the loop.
+    """
+    total, live = len(items), sys.stderr.isatty()
+    done = told = 0
     try:
         for done, item in enumerate(items, 1):
-            sys.stderr.write(f'\r{label} {done}/{len(items)}')
-            sys.stderr.flush()
+            if live:
+                sys.stderr.write(f'\r{label} {done}/{total}')
+                sys.stderr.flush()
+            elif 10 * done // total > 10 * (done - 1) // total:
+                told = done
+                sys.stderr.write(f'{label} {done}/{total}\n')
             yield item
     finally:
-        sys.stderr.write('\n')
+        if live:
+            sys.stderr.write('\n')
+        elif told < done:
+            sys.stderr.write(f'{label} {done}/{total}\n')

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .errors import ConversionError
+from .words import counted
 
 Split = dict[str, list[str]]
 
 
-def make_folds(groups: Mapping[str, Sequence[str]], *, folds: int, seed: int) -> dict[str, Split]:
+def make_folds(
+    groups: Mapping[str, Sequence[str]], *, folds: int, seed: int, unit: str = 'unit'
+) -> dict[str, Split]:
     """Deal groups of images into parts; fold i tests on part i and validates on part i + 1.
 
     The order depends on the seed and the names alone. It is drawn with ``random.Random.random``,
@@ -19,6 +22,7 @@ def make_folds(groups: Mapping[str, Sequence[str]], *, folds: int, seed: int) ->
         groups: Stems of the images, by the name of the group that must not be torn apart.
         folds: Number of parts, at least 3; their sizes differ by one group at most.
         seed: Seed of the order.
+        unit: What a group is, for messages.
 
     Returns:
         The sorted stems of 'train', 'val' and 'test' of 'fold0', 'fold1', ...
@@ -27,9 +31,11 @@ def make_folds(groups: Mapping[str, Sequence[str]], *, folds: int, seed: int) ->
         ConversionError: If there are fewer groups than folds, or fewer than three folds.
     """
     if not 3 <= folds <= len(groups):
+        remedy = f'choose 3 to {len(groups)} folds' if len(groups) > 3 else 'choose 3 folds'
+        if len(groups) < 3:
+            remedy = f'3 {unit}s are the least, one each to train, validate and test'
         raise ConversionError(
-            f'{len(groups)} units cannot be split into {folds} folds: '
-            'the number of folds must be at least 3 and at most the number of units'
+            f'{counted(len(groups), unit)} cannot be split into {folds} folds: {remedy}'
         )
     generator = random.Random(seed)
     order = [name for _, name in sorted((generator.random(), name) for name in sorted(groups))]

@@ -1,5 +1,6 @@
 import argparse
 import errno
+import sys
 
 import pytest
 
@@ -46,7 +47,9 @@ def test_at_least():
         at_least(3)('three')
 
 
-def test_progress_ends_its_line_before_an_error(capsys):
+def test_progress_ends_its_line_before_an_error(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+
     def fail():
         for item in progress('ab', 'reading'):
             raise ConversionError(item)
@@ -54,3 +57,30 @@ def test_progress_ends_its_line_before_an_error(capsys):
     with pytest.raises(ConversionError, match='a'):
         fail()
     assert capsys.readouterr().err == '\rreading 1/2\n'
+
+
+@pytest.mark.parametrize(
+    ('number', 'told'),
+    [
+        (0, []),
+        (1, [1]),
+        (3, [1, 2, 3]),
+        (10, list(range(1, 11))),
+        (320, list(range(32, 321, 32))),
+        (25, [3, 5, 8, 10, 13, 15, 18, 20, 23, 25]),
+    ],
+)
+def test_progress_in_a_file_is_a_line_for_every_tenth(capsys, number, told):
+    assert list(progress(range(number), 'reading')) == list(range(number))
+    assert capsys.readouterr().err == ''.join(f'reading {i}/{number}\n' for i in told)
+
+
+def test_progress_in_a_file_names_the_item_of_an_error(capsys):
+    def fail():
+        for item in progress(range(320), 'reading'):
+            if item == 40:
+                raise ConversionError('bad')
+
+    with pytest.raises(ConversionError):
+        fail()
+    assert capsys.readouterr().err == 'reading 32/320\nreading 41/320\n'

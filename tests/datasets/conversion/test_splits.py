@@ -51,3 +51,17 @@ def test_files_hold_one_stem_per_line(tmp_path):
     assert (tmp_path / 'fold0' / 'train.txt').read_text() == 'a\nb\n'
     assert (tmp_path / 'fold0' / 'val.txt').read_text() == 'c\n'
     assert (tmp_path / 'fold0' / 'test.txt').read_text() == ''
+
+
+@pytest.mark.parametrize(
+    ('count', 'folds', 'message'),
+    [
+        (1, 5, '1 case cannot be split into 5 folds: 3 cases are the least'),
+        (3, 10, '3 cases cannot be split into 10 folds: choose 3 folds'),
+        (8, 9, '8 cases cannot be split into 9 folds: choose 3 to 8 folds'),
+        (8, 2, '8 cases cannot be split into 2 folds: choose 3 to 8 folds'),
+    ],
+)
+def test_a_refusal_says_what_can_be_done(count, folds, message):
+    with pytest.raises(ConversionError, match=message):
+        make_folds(singles(count), folds=folds, seed=0, unit='case')

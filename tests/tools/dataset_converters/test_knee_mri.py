@@ -203,7 +203,7 @@ def test_slices_may_be_dealt_alone(source, tmp_path):
             path.unlink()
         volume = np.ones((10, 8, 20), np.uint8)
         nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), source / kind / 'v.nii')
-    with pytest.raises(ConversionError, match='holds 1 cases, but a split of 8:1:1 needs 10'):
+    with pytest.raises(ConversionError, match='holds 1 case, but a split of 8:1:1 needs 10'):
         convert(source, tmp_path / 'out')
     split = splits(convert(source, tmp_path / 'out', '--split-unit', 'slice'))
     assert list(map(len, split)) == [16, 2, 2]

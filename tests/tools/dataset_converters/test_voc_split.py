@@ -72,6 +72,7 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-30])
 
 
+NAMED = (4, 'train'), (5, 'val')
 DAMAGES = {
     'no list': (
         lambda r: (r / LISTS / 'val.txt').unlink(),
@@ -84,6 +85,10 @@ DAMAGES = {
     'empty list': (
         lambda r: (r / LISTS / 'train.txt').write_text('\n'),
         r'Segmentation/train\.txt is empty: get the complete release',
+    ),
+    'too few images': (
+        lambda r: [(r / LISTS / f'{part}.txt').write_text(f'2007_00000{i}\n') for i, part in NAMED],
+        r'lists 2 labelled images, but a split of 9:1 needs 10: use the whole release',
     ),
     'image listed twice': (
         lambda r: (r / LISTS / 'train.txt').write_text('2007_000011\n'),
