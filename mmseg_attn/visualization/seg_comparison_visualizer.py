@@ -1,5 +1,7 @@
 """Pictures to look at: image, ground truth and prediction side by side, with a legend."""
 
+from collections.abc import Mapping, Sequence
+
 import mmcv
 import numpy as np
 from mmengine.dist import master_only
@@ -67,16 +69,9 @@ class SegComparisonVisualizer(SegLocalVisualizer):
             step: iteration, for the backends.
             kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
         """
-        size = image.shape[:2]
-        image = np.broadcast_to(image.reshape(*size, -1), (*size, 3))
-        panels = {'image': image}
-        for wanted, title, field in (
-            (draw_gt, 'ground truth', 'gt_sem_seg'),
-            (draw_pred, 'prediction', 'pred_sem_seg'),
-        ):
-            if wanted and data_sample is not None and field in data_sample:
-                panels[title] = self._overlay(image, data_sample.get(field).cpu().numpy().data)
-        drawn = self._arrange(panels)
+        drawn = self.draw(
+            image, data_sample, self.dataset_meta, draw_gt=draw_gt, draw_pred=draw_pred
+        )
         self.set_image(drawn)
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
@@ -85,19 +80,52 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         else:
             self.add_image(name, drawn, step)
 
-    def _overlay(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def draw(
+        self,
+        image: np.ndarray,
+        data_sample: SegDataSample | None,
+        metainfo: Mapping,
+        *,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+    ) -> np.ndarray:
+        """Draw one sample, on any rank; MMEngine tells ``dataset_meta`` to the first one only.
+
+        Args:
+            image: RGB or gray image ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``.
+            data_sample: Holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
+            metainfo: The ``classes`` of the dataset, and its ``palette``, an RGB color for each.
+            draw_gt: Whether to draw the ground truth, where there is one.
+            draw_pred: Whether to draw the prediction, where there is one.
+
+        Returns:
+            RGB panels and the legend ``(height, width, 3)``, uint8.
+        """
+        size = image.shape[:2]
+        image = np.broadcast_to(image.reshape(*size, -1), (*size, 3))
+        panels = {'image': image}
+        for wanted, title, field in (
+            (draw_gt, 'ground truth', 'gt_sem_seg'),
+            (draw_pred, 'prediction', 'pred_sem_seg'),
+        ):
+            if wanted and data_sample is not None and field in data_sample:
+                mask = data_sample.get(field).cpu().numpy().data
+                panels[title] = self._overlay(image, mask, metainfo['palette'])
+        return self._arrange(panels, metainfo)
+
+    def _overlay(self, image: np.ndarray, mask: np.ndarray, palette: Sequence) -> np.ndarray:
         """Blend the classes' colours over the image; pixels of no class stay as they are."""
         mask = mask.reshape(mask.shape[-2:])
         if mask.shape != image.shape[:2]:
             mask = mmcv.imresize(mask.astype(np.uint8), image.shape[1::-1], interpolation='nearest')
-        palette = np.asarray(self.dataset_meta['palette'])
+        palette = np.asarray(palette)
         drawn = image.copy()
         known = mask < len(palette)
         colours = palette[mask[known]]
         drawn[known] = (1 - self.alpha) * image[known] + self.alpha * colours
         return drawn
 
-    def _arrange(self, panels: dict[str, np.ndarray]) -> np.ndarray:
+    def _arrange(self, panels: dict[str, np.ndarray], metainfo: Mapping) -> np.ndarray:
         """Put the panels in a row with a title above each, and the legend below."""
         font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
         font = ImageFont.load_default(font_size)
@@ -106,7 +134,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         scale = self.panel_size / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         column = max(size[0], *(round(font.getlength(title)) for title in panels))
-        classes = zip(self.dataset_meta['classes'], self.dataset_meta['palette'], strict=True)
+        classes = zip(metainfo['classes'], metainfo['palette'], strict=True)
         entries = [
             (text, tuple(colour), font_size + round(font.getlength(text)) + 4 * _MARGIN)
             for text, colour in classes
