@@ -1,6 +1,6 @@
 """Pictures to look at: image, ground truth and prediction side by side, with a legend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mmcv
 import numpy as np
@@ -40,6 +40,13 @@ def _borders(mask: np.ndarray, width: int) -> np.ndarray:
             found[tuple(here)] |= different
             found[tuple(there)] |= different
     return found
+
+
+def _tinted(metainfo: Mapping) -> np.ndarray:
+    """Tell which classes have a color of their own, ``(classes,)``."""
+    named = [str(name).strip('_').lower() for name in metainfo['classes']]
+    is_color = np.asarray(metainfo['palette']).any(axis=1)
+    return is_color & np.array([name != 'background' for name in named])
 
 
 @VISUALIZERS.register_module()
@@ -101,15 +108,9 @@ class SegComparisonVisualizer(SegLocalVisualizer):
             step: iteration, for the backends.
             kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
         """
-        image = self._resized(drawable(image))
-        panels = {'image': image}
-        for wanted, title, field in (
-            (draw_gt, 'ground truth', 'gt_sem_seg'),
-            (draw_pred, 'prediction', 'pred_sem_seg'),
-        ):
-            if wanted and data_sample is not None and field in data_sample:
-                panels[title] = self._overlay(image, data_sample.get(field).cpu().numpy().data)
-        drawn = self._arrange(panels, int(_gray(image).mean()))
+        drawn = self.draw(
+            image, data_sample, self.dataset_meta, draw_gt=draw_gt, draw_pred=draw_pred
+        )
         self.set_image(drawn)
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
@@ -118,6 +119,38 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         else:
             self.add_image(name, drawn, step)
 
+    def draw(
+        self,
+        image: np.ndarray,
+        data_sample: SegDataSample | None,
+        metainfo: Mapping,
+        *,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+    ) -> np.ndarray:
+        """Draw one sample, on any rank; MMEngine tells ``dataset_meta`` to the first one only.
+
+        Args:
+            image: RGB or gray image ``(H, W, 3)`` or ``(H, W)``, or of any channels and type.
+            data_sample: Holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
+            metainfo: The ``classes`` of the dataset, and its ``palette``, an RGB color for each.
+            draw_gt: Whether to draw the ground truth, where there is one.
+            draw_pred: Whether to draw the prediction, where there is one.
+
+        Returns:
+            RGB panels and the legend ``(height, width, 3)``, uint8.
+        """
+        image = self._resized(drawable(image))
+        panels = {'image': image}
+        for wanted, title, field in (
+            (draw_gt, 'ground truth', 'gt_sem_seg'),
+            (draw_pred, 'prediction', 'pred_sem_seg'),
+        ):
+            if wanted and data_sample is not None and field in data_sample:
+                mask = data_sample.get(field).cpu().numpy().data
+                panels[title] = self._overlay(image, mask, metainfo)
+        return self._arrange(panels, metainfo, int(_gray(image).mean()))
+
     def _resized(self, image: np.ndarray) -> np.ndarray:
         """Bring an image to the size of a panel."""
         height, width = image.shape[:2]
@@ -125,21 +158,15 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         size = max(1, round(width * scale)), max(1, round(height * scale))
         return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size))
 
-    def _tinted(self) -> np.ndarray:
-        """Tell which classes have a color of their own, ``(classes,)``."""
-        palette = np.asarray(self.dataset_meta['palette'])
-        named = [str(name).strip('_').lower() for name in self.dataset_meta['classes']]
-        return palette.any(axis=1) & np.array([name != 'background' for name in named])
-
-    def _overlay(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def _overlay(self, image: np.ndarray, mask: np.ndarray, metainfo: Mapping) -> np.ndarray:
         """Color and outline the classes; background and pixels of no class stay as they are."""
         mask = mask.reshape(mask.shape[-2:]).astype(np.int64)  # of one channel there are floats
         if mask.shape != image.shape[:2]:
             mask = mmcv.imresize(mask.astype(np.int32), image.shape[1::-1], interpolation='nearest')
-        palette = np.asarray(self.dataset_meta['palette'])
+        palette = np.asarray(metainfo['palette'])
         drawn = image.copy()
         known = mask < len(palette)
-        known[known] = self._tinted()[mask[known]]
+        known[known] = _tinted(metainfo)[mask[known]]
         ground = _gray(image)[known][:, None]
         drawn[known] = (1 - self.alpha) * ground + self.alpha * palette[mask[known]]
         outline = known & _borders(mask, max(1, self.panel_size // 512))
@@ -150,11 +177,14 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         """Mix the color of a class with the mean gray of the image."""
         return tuple(int((1 - self.alpha) * ground + self.alpha * value) for value in color)
 
-    def _arrange(self, panels: dict[str, np.ndarray], ground: int) -> np.ndarray:
+    def _arrange(
+        self, panels: dict[str, np.ndarray], metainfo: Mapping, ground: int
+    ) -> np.ndarray:
         """Put the panels in a row with a title above each, and the legend below.
 
         Args:
             panels: the panels, of one size, by their titles.
+            metainfo: The ``classes`` and ``palette`` of the dataset.
             ground: mean gray of the image, with which the legend mixes its colors.
         """
         font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
@@ -162,11 +192,10 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         line = font_size + 2 * _MARGIN
         size = next(iter(panels.values())).shape[1::-1]
         column = max(size[0], *(round(font.getlength(title)) for title in panels))
-        meta = self.dataset_meta
-        classes = zip(meta['classes'], meta['palette'], self._tinted().tolist(), strict=True)
+        names, palette = metainfo['classes'], metainfo['palette']
         named = [
             (text, tuple(color)) if tinted else (f'{text}: no color', None)
-            for text, color, tinted in classes
+            for text, color, tinted in zip(names, palette, _tinted(metainfo).tolist(), strict=True)
         ]
         entries = [
             (text, color, font_size + round(font.getlength(text)) + 4 * _MARGIN)

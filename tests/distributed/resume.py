@@ -6,13 +6,13 @@ resume.py CONFIG WORK_DIR LOOP (whole | killed | resumed)
 """
 
 import json
-import os
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from leaving import leave
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
@@ -77,8 +77,7 @@ class Watch(Hook):
         losses = runner.message_hub.get_scalar('train/loss').data[0].tolist()
         result = dict(validated=self.steps, losses=losses)
         Path(runner.work_dir, f'{dist.get_rank()}.json').write_text(json.dumps(result))
-        dist.barrier()
-        os._exit(0)  # taking gloo down in order can deadlock (PyTorch 2.13)
+        leave(runner.log_dir)  # which only this run has
 
 
 def main() -> None:

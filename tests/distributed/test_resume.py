@@ -39,6 +39,8 @@ def killed(train, tmp_path_factory):
             ranks = train(folders[loop], loop, 'killed', ranks=2)
             assert [rank['validated'] for rank in ranks] == [[6, 12]] * 2
         shutil.copytree(folders[loop], work_dir)
+        (checkpoint,) = work_dir.glob('*.pth')
+        (work_dir / 'last_checkpoint').write_text(str(checkpoint))
         return work_dir
 
     return killed
@@ -87,5 +89,6 @@ def test_one_broken_state_keeps_all_ranks_from_restoring_theirs(train, killed, t
         torch.save(content, path)
         outcomes = train(work_dir, LOOPS[0], 'resumed', ranks=2)
         assert [outcome['validated'] for outcome in outcomes] == [[12, 18, 24]] * 2
+        assert 'The random numbers start anew, not as saved' in messages(work_dir)
         losses.append([outcome['losses'] for outcome in outcomes])
     assert losses[0] == losses[1]

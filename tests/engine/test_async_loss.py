@@ -97,8 +97,9 @@ def test_accuracy(labels, expected):
     assert torch.equal(value, mmseg_accuracy(logits, label, ignore_index=255))
 
 
-def test_accuracy_to_the_last_bit_with_equal_logits():
-    logits, label = torch.randint(3, (2, 5, 16, 16)).float(), torch.randint(5, (2, 16, 16))
+@pytest.mark.parametrize('value', range(5))
+def test_accuracy_to_the_last_bit_with_equal_logits(value):
+    logits, label = torch.randint(3, (2, 5, 16, 16)).float(), torch.full((2, 16, 16), value)
     label[0, :3] = 255
     expected = mmseg_accuracy(logits, label, ignore_index=255)
     assert torch.equal(accuracy(logits, label, 255), expected)

@@ -16,7 +16,9 @@ class PortableOptimizerHook(Hook):
 
     PyTorch saves whether an optimizer is fused, and its averages in the order that the weights have
     in memory; who resumes inherits both. A fused optimizer goes by memory alone: where its averages
-    are in another order than the weights, it updates each weight by another one's gradients.
+    are in another order than the weights, it updates each weight by another one's gradients. It
+    counts its steps on the GPU, and one that is not fused on the CPU. MMEngine loads all to the
+    GPU, and would wait for the steps of each weight there.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -28,7 +30,10 @@ class PortableOptimizerHook(Hook):
             index: {name: _ordered(value) for name, value in each.items()}
             for index, each in saved['state'].items()
         }
-        groups = [_fused(group, None) for group in saved['param_groups']]
+        groups = [
+            dict(group, fused=None) if 'fused' in group else group
+            for group in saved['param_groups']
+        ]
         checkpoint['optimizer'] = dict(saved, state=state, param_groups=groups)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -36,19 +41,26 @@ class PortableOptimizerHook(Hook):
         optimizer, saved = _optimizer(runner), checkpoint.get('optimizer')
         if optimizer is None or not isinstance(saved, dict):
             return
-        fused = optimizer.defaults.get('fused')
-        groups = [_fused(group, fused) for group in saved.get('param_groups', [])]
-        checkpoint['optimizer'] = dict(saved, param_groups=groups)
+        if 'fused' in optimizer.defaults:
+            fused = dict(fused=optimizer.defaults['fused'])
+            groups = [dict(group, **fused) for group in saved.get('param_groups', [])]
+            checkpoint['optimizer'] = dict(saved, param_groups=groups)
 
     def before_train(self, runner: Runner) -> None:
-        """Bring the averages of a resumed optimizer into the order of the weights."""
+        """Bring the state of a resumed optimizer to where and how it would be without a resume."""
         optimizer = _optimizer(runner)
         if optimizer is not None:
             match_layout(optimizer)
 
 
 def match_layout(optimizer: Optimizer) -> None:
-    """Lay the state of an optimizer out in memory like the weights."""
+    """Lay the averages of an optimizer out like the weights; put its steps where it counts them."""
+    for group in optimizer.param_groups:
+        on_device = group.get('fused') or group.get('capturable')
+        for weight in group['params']:
+            step = optimizer.state[weight].get('step') if weight in optimizer.state else None
+            if isinstance(step, Tensor):
+                optimizer.state[weight]['step'] = step.to(weight.device if on_device else 'cpu')
     for weight, state in optimizer.state.items():
         for name, value in state.items():
             if (
@@ -67,7 +79,3 @@ def _optimizer(runner: Runner) -> Optimizer | None:
 
 def _ordered(value: Any) -> Any:
     return value.contiguous() if isinstance(value, Tensor) else value
-
-
-def _fused(group: dict, fused: bool | None) -> dict:
-    return dict(group, fused=fused) if 'fused' in group else group

@@ -1,4 +1,4 @@
-"""Pictures of a test, in the folder that the user names."""
+"""Images of a test's predictions, in the folder that the user names."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,21 +13,26 @@ from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 
 from ...datasets.conversion import ConversionError, read_images
+from ...datasets.nested_datasets import nested_datasets
 from ...visualization.drawable import drawable
+from ...visualization.seg_comparison_visualizer import SegComparisonVisualizer
 
 
 @HOOKS.register_module()
 class SegPictureHook(SegVisualizationHook):
-    """MMSegmentation's ``SegVisualizationHook`` for images of any kind, in ``--show-dir`` itself.
+    """Draw like MMSegmentation's ``SegVisualizationHook``, but all images, and into ``--show-dir``.
 
-    In a test with ``--show-dir DIR`` the picture of ``a.jpg`` is ``DIR/a.png``, not
-    ``DIR/vis_data/vis_image/test_a.jpg_0.png``. Images of three and more channels are drawn with
-    the first three as red, green and blue, others in gray; of more than 8 bits, the range of the
-    values is drawn. All else is the same.
+    In a test with ``--show-dir DIR``, what is drawn of the image ``a.jpg`` is ``DIR/a.png``, not
+    ``DIR/vis_data/vis_image/test_a.jpg_0.png``; if the dataset has the image in a folder, that
+    stays: ``DIR/folder/a.png``. With several processes, each draws its images; with another
+    visualizer than ``SegComparisonVisualizer``, only the first process draws.
+
+    Images of three and more channels are drawn with the first three as red, green and blue, others
+    in gray; of more than 8 bits, the range of the values is drawn. All else is the same.
 
     Args:
         draw: Whether to draw; ``--show`` and ``--show-dir`` set it.
-        kwargs: What MMSegmentation's hook takes.
+        kwargs: The other arguments of MMSegmentation's hook.
     """
 
     def __init__(self, draw: bool = False, **kwargs) -> None:
@@ -61,20 +66,30 @@ class SegPictureHook(SegVisualizationHook):
             return
         settings = runner.cfg.get('visualizer')
         folder = settings.get('save_dir') if isinstance(settings, dict) else None
+        if mode == 'test' and folder and not self.show:
+            dataset = runner.test_dataloader.dataset
+            image_folders = _image_folders(dataset)
+            for sample in outputs:
+                path = Path(folder, _relative(sample.img_path, image_folders)).with_suffix('.png')
+                self._write(sample, dataset.metainfo, path)
+            return
         for sample in outputs:
-            image, path = self._image(sample.img_path), Path(sample.img_path)
-            if mode == 'test' and folder and not self.show:
-                out_file = str(Path(folder, f'{path.stem}.png'))
-                self._visualizer.add_datasample(path.stem, image, sample, out_file=out_file)
-            else:
-                self._visualizer.add_datasample(
-                    f'{mode}_{path.name}',
-                    image,
-                    data_sample=sample,
-                    show=self.show,
-                    wait_time=self.wait_time,
-                    step=runner.iter,
-                )
+            self._visualizer.add_datasample(
+                f'{mode}_{Path(sample.img_path).name}',
+                self._image(sample.img_path),
+                data_sample=sample,
+                show=self.show,
+                wait_time=self.wait_time,
+                step=runner.iter,
+            )
+
+    def _write(self, sample: SegDataSample, metainfo: dict, path: Path) -> None:
+        image = self._image(sample.img_path)
+        if isinstance(self._visualizer, SegComparisonVisualizer):
+            drawn = self._visualizer.draw(image, sample, metainfo)
+            mmcv.imwrite(drawn[..., ::-1], str(path))
+        else:
+            self._visualizer.add_datasample(path.stem, image, sample, out_file=str(path))
 
     def _image(self, path: str) -> np.ndarray:
         """Read an image as it can be drawn: (H, W, 3), uint8, in RGB."""
@@ -86,3 +101,17 @@ class SegPictureHook(SegVisualizationHook):
             if loaded is None:
                 raise
             return drawable(loaded, bgr=True)
+
+
+def _image_folders(dataset: Any) -> list[Path]:
+    """List the folders of images of a dataset and of those that it wraps."""
+    prefixes = [getattr(each, 'data_prefix', None) or {} for each in nested_datasets(dataset)]
+    return [Path(prefix['img_path']) for prefix in prefixes if prefix.get('img_path')]
+
+
+def _relative(image: str, folders: list[Path]) -> Path:
+    """Return the path of an image below its folder; its name, if it is in none of them."""
+    for folder in folders:
+        if Path(image).is_relative_to(folder) and '..' not in Path(image).parts:
+            return Path(image).relative_to(folder)
+    return Path(Path(image).name)

@@ -24,7 +24,16 @@ def losses(runner: Runner) -> list:
     """What was logged of the losses."""
     (log,) = Path(runner.work_dir).glob('*/vis_data/scalars.json')
     lines = map(json.loads, log.read_text().splitlines())
-    keys = ('iter', 'step', 'lr', 'loss', 'decode.loss_focal', 'decode.acc_seg', 'mIoU')
+    keys = (
+        'iter',
+        'step',
+        'lr',
+        'grad_norm',
+        'loss',
+        'decode.loss_focal',
+        'decode.acc_seg',
+        'mIoU',
+    )
     return [[line.get(key) for key in keys] for line in lines]
 
 
@@ -48,14 +57,25 @@ def cfg(pseudo_data, monkeypatch, root) -> Config:
     return cfg
 
 
-@pytest.mark.parametrize('by_epoch', [False, True])
-def test_the_log_is_the_same(cfg, tmp_path, by_epoch):
+@pytest.mark.parametrize(
+    ('by_epoch', 'clip', 'norms'),
+    [
+        (False, None, False),
+        (True, dict(max_norm=1.0), True),
+        (False, dict(max_norm=0.5, norm_type='inf'), True),
+        (False, dict(type='value', clip_value=0.1), False),
+    ],
+)
+def test_the_log_is_the_same(cfg, tmp_path, by_epoch, clip, norms):
+    cfg.optim_wrapper.clip_grad = clip
     if by_epoch:
         cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3)
         cfg.train_dataloader.sampler.type = 'DefaultSampler'
         cfg.log_processor.by_epoch = cfg.default_hooks.checkpoint.by_epoch = True
     wanted = losses(trained(cfg, tmp_path, 'RuntimeInfoHook'))
-    assert len([line for line in wanted if line[3] is not None]) >= 2
+    lines = [line for line in wanted if line[4] is not None]
+    assert len(lines) >= 2
+    assert all((line[3] is not None) == norms for line in lines)
     assert losses(trained(cfg, tmp_path, 'DeferredRuntimeInfoHook')) == wanted
 
 

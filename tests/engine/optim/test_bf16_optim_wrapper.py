@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -78,6 +80,17 @@ def test_without_bfloat16_it_says_so_once_and_computes_in_float32(processor, mon
     ]
 
 
+def test_a_gpu_without_bfloat16_is_told_what_to_do(processor, monkeypatch):
+    processor(False)
+    said = []
+    monkeypatch.setattr(bf16_optim_wrapper, 'print_log', lambda text, **options: said.append(text))
+    model = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=torch.device('cuda'))]))
+    with wrapper(nn.Linear(8, 4)).optim_context(model):
+        pass
+    assert said[0].startswith('Training is in float32: this GPU has no instructions for bfloat16')
+    assert said[0].endswith('; --amp trains in float16')
+
+
 def test_gradients_accumulate(processor):
     processor(True)
     model, x = nn.Linear(8, 4), torch.randn(5, 8)
@@ -107,6 +120,31 @@ def test_its_state_is_an_optimizers_without_a_scaler():
 def test_the_processor_is_asked(monkeypatch, capabilities, has):
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities, raising=False)
     assert bf16_optim_wrapper.has_bfloat16(torch.device('cpu')) == has
+
+
+@pytest.mark.parametrize(
+    ('flags', 'has'),
+    [
+        ('flags : fpu avx512f avx512_bf16 amx_tile', True),
+        ('Features : fp asimd bf16 sve', True),
+        ('flags : fpu avx2 avx512f', False),
+        (None, False),
+    ],
+)
+def test_before_pytorch_2_10_linux_is_asked(monkeypatch, tmp_path, flags, has):
+    if flags is not None:
+        (tmp_path / 'cpuinfo').write_text(flags)
+    monkeypatch.delattr(torch.cpu, 'get_capabilities', raising=False)
+    monkeypatch.setattr(bf16_optim_wrapper, 'CPUINFO', tmp_path / 'cpuinfo')
+    assert bf16_optim_wrapper.has_bfloat16(torch.device('cpu')) == has
+
+
+@pytest.mark.parametrize(
+    ('capability', 'has'), [((7, 0), False), ((7, 5), False), ((8, 0), True), ((9, 0), True)]
+)
+def test_gpus_have_it_from_ampere_on(monkeypatch, capability, has):
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: capability)
+    assert bf16_optim_wrapper.has_bfloat16(torch.device('cuda', 1)) == has
 
 
 def test_a_device_that_is_neither_is_not_asked():
