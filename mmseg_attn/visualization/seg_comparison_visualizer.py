@@ -177,9 +177,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         """Mix the color of a class with the mean gray of the image."""
         return tuple(int((1 - self.alpha) * ground + self.alpha * value) for value in color)
 
-    def _arrange(
-        self, panels: dict[str, np.ndarray], metainfo: Mapping, ground: int
-    ) -> np.ndarray:
+    def _arrange(self, panels: dict[str, np.ndarray], metainfo: Mapping, ground: int) -> np.ndarray:
         """Put the panels in a row with a title above each, and the legend below.
 
         Args:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
+from mmengine.utils import digit_version
 from mmseg.registry import OPTIM_WRAPPERS
 from torch import nn
 
@@ -63,10 +64,11 @@ def has_bfloat16(device: torch.device) -> bool:
 
     Args:
         device: The device. PyTorch knows what a CPU can from 2.10 on; before, Linux is asked, and
-            on other systems the answer is no.
+            on other systems the answer is no. PyTorch 2.0 resizes no bfloat16 maps on a GPU.
     """
     if device.type == 'cuda':
-        return torch.cuda.get_device_capability(device) >= (8, 0)
+        resizes = digit_version(torch.__version__) >= digit_version('2.1')
+        return resizes and torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != 'cpu':
         return False
     if hasattr(torch.cpu, 'get_capabilities'):

@@ -143,8 +143,15 @@ def test_before_pytorch_2_10_linux_is_asked(monkeypatch, tmp_path, flags, has):
     ('capability', 'has'), [((7, 0), False), ((7, 5), False), ((8, 0), True), ((9, 0), True)]
 )
 def test_gpus_have_it_from_ampere_on(monkeypatch, capability, has):
+    monkeypatch.setattr(torch, '__version__', '2.1.0')
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: capability)
     assert bf16_optim_wrapper.has_bfloat16(torch.device('cuda', 1)) == has
+
+
+def test_gpus_lack_it_before_pytorch_2_1(monkeypatch):
+    monkeypatch.setattr(torch, '__version__', '2.0.1+cu118')
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (9, 0))
+    assert not bf16_optim_wrapper.has_bfloat16(torch.device('cuda', 0))
 
 
 def test_a_device_that_is_neither_is_not_asked():
