@@ -44,9 +44,9 @@ from prettytable import PrettyTable
 
 import mmseg_attn  # noqa: F401  prepares the stack for configs that inherit from mmseg::
 from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.errors import RunError
 from mmseg_attn.reproduction import (
     BEFORE_TOOL,
-    RunError,
     end_by_signals,
     find_checkpoint,
     find_metrics,

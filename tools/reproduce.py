@@ -71,13 +71,12 @@ from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts and prepares the stack
 from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.errors import RunError, UsageError
 from mmseg_attn.reproduction import (
     Plan,
     Progress,
     Run,
-    RunError,
     Table,
-    UsageError,
     check_data,
     collect,
     end_by_signals,

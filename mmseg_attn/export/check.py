@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..datasets.conversion import ConversionError
+from ..errors import ExportError
 from ..ops.label_rule import LabelRule
 from .program import PixelsToLogits
 
@@ -48,7 +48,7 @@ def compare(module: PixelsToLogits, run: Run) -> Check:
         run: what the file computes of pixels.
 
     Raises:
-        ConversionError: if the logits differ by more than rounding.
+        ExportError: if the logits differ by more than rounding.
     """
     rule = LabelRule.of(module.model)
     generator = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def compare(module: PixelsToLogits, run: Run) -> Check:
         float(difference.max()), rounding, largest, int((~near).sum()), labels, difference.size
     )
     if found.outliers > OUTLIERS * found.pixels:
-        raise ConversionError(
+        raise ExportError(
             f'the exported model computes something else: the logits of {found.outliers} of '
             f'{found.pixels} pixels differ by up to {found.difference:.2g}, where the largest is '
             f'{largest:.2g}; try another version of PyTorch'

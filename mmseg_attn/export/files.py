@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..datasets.conversion import ConversionError
+from ..errors import ExportError
 from .check import Check, Run, compare
 from .program import PixelsToLogits, check_version, export_program, first_line
 
@@ -51,7 +51,7 @@ def write(
         How the file compares with the model; ``None`` without onnxruntime, which runs ONNX files.
 
     Raises:
-        ConversionError: if the model cannot be exported, a package is missing or the file computes
+        ExportError: if the model cannot be exported, a package is missing or the file computes
             something else; nothing is written then.
         OSError: if the file cannot be written.
     """
@@ -60,7 +60,7 @@ def write(
     if kind == 'onnx':
         _check_onnx(module)
     if path.is_dir():
-        raise ConversionError(f'{path} is a folder: name a file')
+        raise ExportError(f'{path} is a folder: name a file')
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f'unfinished-{os.getpid()}-{path.name}')
     unfinished.touch()  # better now than after a minute
@@ -83,20 +83,20 @@ def _compare(
     try:
         run = load(path)
         return run and compare(module, run)
-    except (ConversionError, OSError):
+    except (ExportError, OSError):
         raise
     except Exception as error:  # what runs the files has no common type for what it refuses
-        raise ConversionError(f'the exported model does not run: {first_line(error)}') from error
+        raise ExportError(f'the exported model does not run: {first_line(error)}') from error
 
 
 def _check_onnx(module: nn.Module) -> None:
     if not all(map(find_spec, ('onnx', 'onnxscript'))):
-        raise ConversionError(
+        raise ExportError(
             'an ONNX file needs more packages: pip install onnx onnxscript onnxruntime'
         )
     size = sum(x.numel() * x.element_size() for x in module.state_dict().values())
     if size >= LARGEST:
-        raise ConversionError(
+        raise ExportError(
             f'the model has {size / 2**30:.1f} GiB of weights and an ONNX file holds 2: '
             'export it with --format torch'
         )
@@ -106,7 +106,7 @@ def save_onnx(program: ExportedProgram, path: Path, description: dict[str, str])
     """Write an ONNX file with a description in its metadata.
 
     Raises:
-        ConversionError: if the program has an operator that ONNX lacks.
+        ExportError: if the program has an operator that ONNX lacks.
     """
     try:
         with _quiet():
@@ -123,7 +123,7 @@ def save_onnx(program: ExportedProgram, path: Path, description: dict[str, str])
         reason = first_line(error.__cause__ or error)
         if operator := re.search(r'target=torch\.ops\.([\w.]+)', reason):
             reason = f'PyTorch knows no counterpart of {operator[1]} in ONNX'
-        raise ConversionError(
+        raise ExportError(
             f'the model cannot be an ONNX file: {reason}; export it with --format torch'
         ) from error
     onnx.model.metadata_props.update(description)

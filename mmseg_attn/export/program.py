@@ -10,7 +10,7 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
-from ..datasets.conversion import ConversionError
+from ..errors import ExportError
 from ..ops import crop
 from .pooling import with_exportable_pools
 
@@ -41,7 +41,7 @@ class PixelsToLogits(nn.Module):
         padding: ``size`` or ``size_divisor`` of the padded image, or nothing.
 
     Raises:
-        ConversionError: if the segmentor or its data preprocessor is of another kind.
+        ExportError: if the segmentor or its data preprocessor is of another kind.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class PixelsToLogits(nn.Module):
         preprocessor = model.data_preprocessor
         for part, kind in ((model, EncoderDecoder), (preprocessor, SegDataPreProcessor)):
             if not isinstance(part, kind):
-                raise ConversionError(
+                raise ExportError(
                     f'a {type(part).__name__} cannot be exported, as its steps are its own: use '
                     f'{kind.__name__} or a class made from it'
                 )
@@ -104,10 +104,10 @@ def check_version() -> None:
     """Check that the installed PyTorch can export models.
 
     Raises:
-        ConversionError: If it is too old.
+        ExportError: If it is too old.
     """
     if not hasattr(getattr(torch, 'compiler', None), 'is_exporting'):
-        raise ConversionError(
+        raise ExportError(
             f'PyTorch {torch.__version__} cannot export models of any size: install 2.7 or newer'
         )
 
@@ -119,7 +119,7 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
         module: the segmentor, on the CPU.
 
     Raises:
-        ConversionError: if PyTorch cannot export the model, or is too old.
+        ExportError: if PyTorch cannot export the model, or is too old.
     """
     check_version()
     from torch.export import Dim
@@ -141,7 +141,7 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
                 prefer_deferred_runtime_asserts_over_guards=True,
             )
     except Exception as error:  # PyTorch has no common type for what it cannot export
-        raise ConversionError(
+        raise ExportError(
             'torch.export refuses the model; a step of it is bound to one size or depends on the '
             f'values of the image: {first_line(error)}'
         ) from error

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..datasets.conversion import ConversionError, Window, dicom_series, is_dicom, to_bytes
+from ..datasets.conversion import Window, dicom_series, is_dicom, to_bytes
+from ..errors import DataError
 from .sources import Source, read_source
 
 
@@ -50,7 +51,7 @@ class Intensities:
             The slices, and what was done to them, if anything.
 
         Raises:
-            ConversionError: If nothing says what to do with values of more than 8 bits.
+            DataError: If nothing says what to do with values of more than 8 bits.
         """
         slices = source.slices
         if self.keep or all(each.dtype == np.uint8 for each in slices):
@@ -58,7 +59,7 @@ class Intensities:
         window = self.window or (self._chosen(path, source) if self.choose else None)
         if window is None:
             low, high = min(each.min() for each in slices), max(each.max() for each in slices)
-            raise ConversionError(
+            raise DataError(
                 f'{path} holds {slices[0].dtype} values from {low:g} to {high:g}, but the model '
                 'was trained on 8 bits: give the values that become 0 and 255 with '
                 '--intensity LOW HIGH'
@@ -76,7 +77,7 @@ class Intensities:
             for file in self._files_of(series):
                 try:
                     slices += read_source(file).slices
-                except (ConversionError, OSError):  # reported when its turn comes
+                except (DataError, OSError):  # reported when its turn comes
                     continue
             self._windows[series] = self.choose(_values(slices))
         return self._windows[series]
@@ -87,7 +88,7 @@ class Intensities:
             for file in self.files:
                 try:
                     self._series[dicom_series(file) if is_dicom(file) else ''].append(file)
-                except (ConversionError, OSError):
+                except (DataError, OSError):
                     continue
         return self._series[series]
 

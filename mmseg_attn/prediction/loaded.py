@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..datasets.conversion import UnknownTypeError, UnsupportedError
+from ..errors import UnknownTypeError, UnsupportedError
 from .intensities import Intensities, Mapping
 from .loader import ConfigLoader, channels
 from .sources import Source, read_source
@@ -42,7 +42,7 @@ def load_file(
         taken: Number of channels that the model takes, if known.
 
     Raises:
-        ConversionError: If the file is damaged, not supported or too large, or its values or bands
+        DataError: If the file is damaged, not supported or too large, or its values or bands
             are not those of the model.
         OSError: If it cannot be read.
     """

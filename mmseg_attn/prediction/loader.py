@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 
-from ..datasets.conversion import DecodedImage, UnsupportedError
+from ..datasets.conversion import DecodedImage
+from ..errors import UnsupportedError
 
 # The mean difference, of 255, within which decoders of JPEG and conversions to gray agree
 TOLERANCE = 2.0

@@ -19,9 +19,9 @@ from torch import nn
 
 from ..compat.checkpoint import load_file
 from ..config_types import class_of, is_a
-from ..datasets.conversion import ConversionError, UnsupportedError
 from ..datasets.nested_datasets import nested_datasets
 from ..engine.weights import load_weights
+from ..errors import DataError, UnsupportedError
 from ..models.segmentors import check_tta
 from ..ops.label_rule import LabelRule
 from .loader import ConfigLoader
@@ -59,7 +59,7 @@ class Predictor:
         far: Number of images whose mean is far from that of the preprocessor.
 
     Raises:
-        ConversionError: If the config or the device cannot be used.
+        DataError: If the config or the device cannot be used.
         CheckpointError: If the checkpoint cannot be read or does not fit the model.
     """
 
@@ -182,7 +182,7 @@ class Predictor:
 def _label_type(classes: int) -> type[np.integer]:
     """The smallest type of the labels that image files can have."""
     if classes > np.iinfo(np.uint16).max + 1:
-        raise ConversionError(
+        raise DataError(
             f'the model has {classes} classes, but masks hold at most 65536: merge some of them'
         )
     return np.uint8 if classes <= np.iinfo(np.uint8).max + 1 else np.uint16
@@ -213,7 +213,7 @@ def _usable(device: str) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConversionError(
+        raise DataError(
             f'the device {device!r} cannot be used ({reason}): use --device cpu, or one that this '
             'PyTorch has'
         ) from error
@@ -223,11 +223,11 @@ def _usable(device: str) -> torch.device:
 def _dataset(cfg: Config) -> ConfigDict:
     """The innermost test data set."""
     if 'test_dataloader' not in cfg or 'model' not in cfg:
-        raise ConversionError(
+        raise DataError(
             f'{cfg.filename} has no model or no test_dataloader: name a complete config'
         )
     if is_a(cfg.model, MODELS, BaseTTAModel):
-        raise ConversionError(
+        raise DataError(
             f'{cfg.filename} is what a test with --tta wrote, which replaces model and pipeline: '
             'name the config of the training (WORK_DIR/*/vis_data/config.py has it)'
         )
@@ -238,12 +238,12 @@ def _dataset(cfg: Config) -> ConfigDict:
 def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
     """The steps of the test pipeline without labels."""
     if tta and not (cfg.get('tta_pipeline') and cfg.get('tta_model')):
-        raise ConversionError(
+        raise DataError(
             f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
         )
     steps = _unlabelled(cfg.tta_pipeline if tta else dataset.pipeline)
     if not steps or class_of(steps[0], TRANSFORMS) is not LoadImageFromFile:
-        raise ConversionError(
+        raise DataError(
             f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile: '
             'files can only be given to one that does'
         )
@@ -279,7 +279,7 @@ def _names(saved: Any, dataset: ConfigDict, number: int) -> tuple[list[str], lis
     if _fits(saved, number):
         palette = [[int(value) for value in colour] for colour in saved['palette']]
         return [str(name) for name in saved['classes']], palette
-    raise ConversionError(
+    raise DataError(
         f'neither the checkpoint nor the test data set names the {number} classes of the model: '
         'add metainfo=dict(classes=..., palette=...) to the data set in the config'
     )

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..datasets.conversion import ConversionError
-from ..datasets.errors import DataError
+from ..errors import DataError
 from .inputs import Item
 from .intensities import Intensities, Mapping
 from .loaded import Loaded, load_file
@@ -87,7 +86,7 @@ def predict_files(
                 loaded = load_file(
                     item.path, predictor.loader, intensities, taken=predictor.channels
                 )
-            except ConversionError as error:
+            except DataError as error:
                 fail(item.path, str(error))
                 continue
             except OSError as error:

@@ -8,11 +8,8 @@ import numpy as np
 from PIL import UnidentifiedImageError
 
 from ..datasets.conversion import (
-    ConversionError,
     DecodedImage,
     NiftiHeader,
-    UnknownTypeError,
-    UnsupportedError,
     is_dicom,
     is_nifti,
     is_tiff,
@@ -21,6 +18,7 @@ from ..datasets.conversion import (
     read_images,
 )
 from ..datasets.conversion.slices import PICTURES, SUFFIXES
+from ..errors import DataError, UnknownTypeError, UnsupportedError
 from .spacing import tiff_area
 
 
@@ -58,7 +56,7 @@ def read_source(path: Path) -> Source:
 
     Raises:
         UnknownTypeError: If none of our readers knows its type.
-        ConversionError: If it is damaged, not supported or too large.
+        DataError: If it is damaged, not supported or too large.
         OSError: If it cannot be read.
     """
     if is_nifti(path):
@@ -77,7 +75,7 @@ def read_source(path: Path) -> Source:
     else:
         source = _read_images(path)
     if not source.slices or not all(each.size for each in source.slices):
-        raise ConversionError(f'{path} holds no pixels: get it again')
+        raise DataError(f'{path} holds no pixels: get it again')
     if not all(np.isfinite(each).all() for each in source.slices):
         raise UnsupportedError(f'{path} holds values that are no finite numbers')
     return source
@@ -88,7 +86,7 @@ def _read_images(path: Path) -> Source:
     known = path.name.lower().endswith(PICTURES)
     try:
         images = read_images(data, name=path, formats=('PNG', 'JPEG', 'TIFF') if known else None)
-    except ConversionError as error:
+    except DataError as error:
         if known or not isinstance(error.__cause__, UnidentifiedImageError):
             raise
         raise UnknownTypeError(

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..config_types import type_name
-from ..datasets.conversion import ConversionError
 from ..datasets.nested_datasets import nested_datasets
+from ..errors import DataError
 from .result import GroupResult, Result
 from .run import Run
 
@@ -40,7 +40,7 @@ def _listed(run: Run, split: str) -> Iterable[str]:
     """The data set of a split as its config names it."""
     try:
         dataset = (run.cfg or {}).get(f'{split}_dataloader', {}).get('dataset')
-    except ConversionError:  # the config cannot be read
+    except DataError:  # the config cannot be read
         return
     *_, inner = nested_datasets(dataset)
     if inner:

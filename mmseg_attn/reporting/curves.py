@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..datasets.conversion import ConversionError
+from ..errors import DataError
 from .class_colours import class_colours, on_white
 from .groups import Group
 from .log import PER_CLASS
@@ -114,7 +114,7 @@ def _colours(run: Run, classes: Sequence[str]) -> dict[str, str]:
     """The colours of a run's masks; none where they or the config cannot be used."""
     try:
         return on_white(classes, class_colours(run.cfg)) if run.cfg is not None else {}
-    except ConversionError:  # the config cannot be read, which curves do not need
+    except DataError:  # the config cannot be read, which curves do not need
         return {}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from mmengine.runner import Runner
 
-from ..datasets.conversion import ConversionError
+from ..errors import DataError
 from ..evaluation.confusion import confusion
 from ..prediction import Predictor
 from .run import Run
@@ -101,12 +101,12 @@ def evaluate(
         watch: Iterates over the batches and shows how far it is.
 
     Raises:
-        ConversionError: If the checkpoint, the data or the device cannot be used.
+        DataError: If the checkpoint, the data or the device cannot be used.
     """
     cfg = copy.deepcopy(run.cfg)
     loader_cfg = cfg.get(f'{split}_dataloader')
     if not loader_cfg:
-        raise ConversionError(f'{run.config} has no {split}_dataloader: add one, or choose --split')
+        raise DataError(f'{run.config} has no {split}_dataloader: add one, or choose --split')
     loader_cfg.sampler = dict(type='DefaultSampler', shuffle=False)  # in the order of the data set
     try:
         predictor = Predictor(cfg, run.checkpoint, device=device)
@@ -115,12 +115,12 @@ def evaluate(
             _predicted(sample, index, len(predictor.classes))
             for index, sample in enumerate(_samples(predictor, watch(loader)))
         ]
-    except ConversionError:
+    except DataError:
         raise
     except REFUSALS as error:
-        raise ConversionError(_last_line(error)) from error
+        raise DataError(_last_line(error)) from error
     if not images:
-        raise ConversionError(f'the {split} set of {run.config} holds no image: check its data')
+        raise DataError(f'the {split} set of {run.config} holds no image: check its data')
     return Evaluation(predictor.classes, predictor.palette, loader.dataset, images)
 
 
@@ -132,7 +132,7 @@ def _samples(predictor: Predictor, batches: Iterator[dict]) -> Iterator[Any]:
 
 def _predicted(sample: Any, index: int, classes: int) -> Predicted:
     if 'gt_sem_seg' not in sample:
-        raise ConversionError(
+        raise DataError(
             f'{sample.img_path} comes without labels: add LoadAnnotations to its pipeline'
         )
     truth, labels = (

@@ -41,7 +41,7 @@ def find_groups(folders: Sequence[Path]) -> list[Group]:
     A group is called like its folder, or like its config if the folder's name says nothing.
 
     Raises:
-        ConversionError: If a folder holds no run.
+        DataError: If a folder holds no run.
     """
     given = list({folder.resolve(): folder for folder in folders}.values())
     names = short_names(given)
@@ -68,7 +68,7 @@ def merge(groups: Sequence[Group]) -> list[Group]:
     """Put groups together whose configs differ in seed, folders and number of the fold alone.
 
     Raises:
-        ConversionError: If a config cannot be read.
+        DataError: If a config cannot be read.
     """
     merged: dict[str, list[Group]] = {}
     for group in groups:

@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..datasets.conversion import ConversionError
-from ..reproduction import RunError, find_metrics
+from ..errors import DataError, RunError
+from ..reproduction import find_metrics
 from .evaluation import Evaluation, evaluate
 from .groups import Group
 from .log import PER_CLASS
@@ -67,7 +67,7 @@ def find_result(
         try:
             evaluation = evaluate(run, split, device=device, watch=watch)
             return Result(run, evaluation.metrics, f'{split} set', evaluation)
-        except ConversionError as error:
+        except DataError as error:
             lack = f'no predictions of {run.name}: {error}'
     recorded, source = _recorded(run, split)
     recalls = {f'Recall{k[3:]}': v for k, v in recorded.items() if k.startswith('Acc.')}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..datasets.conversion import ConversionError
-from ..reproduction import RunError, find_checkpoint
+from ..errors import DataError, RunError
+from ..reproduction import find_checkpoint
 from .launch import Launch, find_launches
 from .log import Log, join
 
@@ -51,7 +51,7 @@ class Run:
         """Its config; reading it runs it, as training does.
 
         Raises:
-            ConversionError: If it cannot be read.
+            DataError: If it cannot be read.
         """
         if self.config is None:
             return None
@@ -59,7 +59,7 @@ class Run:
             cfg = Config.fromfile(self.config)
         except Exception as error:  # a config is a program
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-            raise ConversionError(
+            raise DataError(
                 f'{self.config} cannot be read as a config ({reason[:200]}): correct it, or move '
                 'it away and the report does without'
             ) from error
@@ -83,16 +83,16 @@ def find_runs(folder: Path, name: str) -> list[Run]:
         name: What to call it; folds are called like their folders.
 
     Raises:
-        ConversionError: If there is none.
+        DataError: If there is none.
     """
     if not folder.is_dir():
-        raise ConversionError(f'{folder} is no folder: name the work folder of a training')
+        raise DataError(f'{folder} is no folder: name the work folder of a training')
     folds = {path: FOLD.fullmatch(path.name) for path in folder.iterdir()}
     ordered = sorted((int(match[1]), path) for path, match in folds.items() if match)
     found = [_read(path, path.name) for _, path in ordered] or [_read(folder, name)]
     runs = [run for run in found if run]
     if not runs:
-        raise ConversionError(
+        raise DataError(
             f'{folder} holds no log of a training (*/vis_data/scalars.json): name a folder that '
             'tools/train.py or tools/cross_validate.py wrote'
         )

@@ -1,17 +1,9 @@
 """What ``tools/reproduce.py`` and ``tools/cross_validate.py`` are made of."""
 
 from .ending import BEFORE_TOOL, end_by_signals
-from .plan import Plan, UsageError, check_data, plan_row
+from .plan import Plan, check_data, plan_row
 from .plot import plot
-from .process import (
-    RunError,
-    find_checkpoint,
-    find_metrics,
-    read_config,
-    summarise,
-    write_json,
-    write_text,
-)
+from .process import find_checkpoint, find_metrics, read_config, summarise, write_json, write_text
 from .progress import Progress, remaining
 from .report import markdown, to_csv
 from .result import collect
@@ -24,9 +16,7 @@ __all__ = [
     'Progress',
     'Row',
     'Run',
-    'RunError',
     'Table',
-    'UsageError',
     'check_data',
     'collect',
     'end_by_signals',

@@ -9,19 +9,15 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
-from mmseg_attn.datasets.errors import DataError
 from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.evaluation import Complexity, complexity
 
+from ..errors import DataError, UsageError
 from .process import read_config
 from .run import Run
 from .tables import Row, Table
 
 LENGTHS = dict(max_epochs='epochs', max_iters='iterations')
-
-
-class UsageError(ValueError):
-    """What is wrong with the request, as one sentence for the user."""
 
 
 @dataclass

@@ -14,13 +14,10 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..engine.cfg_options import merge_options
+from ..errors import RunError
 from .ending import BEFORE_TOOL
 
 ERROR = re.compile(r'(\w+\.)*\w*(Error|Exception|Interrupt)\b')  # last line of a traceback
-
-
-class RunError(Exception):
-    """Why a training or a test gave no result, in one sentence."""
 
 
 def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:

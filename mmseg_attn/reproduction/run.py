@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..errors import RunError
 from .machine import environment
 from .process import (
-    RunError,
     find_checkpoint,
     find_metrics,
     run_tool,

@@ -8,7 +8,7 @@ from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import ExportError
 from mmseg_attn.export import PixelsToLogits, files, write
 
 needs_onnx = pytest.mark.skipif(
@@ -78,7 +78,7 @@ def test_without_onnxruntime_the_file_is_written_and_not_compared(module, tmp_pa
 
 def test_missing_packages_are_named_before_any_work(module, tmp_path, monkeypatch):
     monkeypatch.setattr(files, 'find_spec', lambda name: None)
-    with pytest.raises(ConversionError, match='pip install onnx onnxscript onnxruntime'):
+    with pytest.raises(ExportError, match='pip install onnx onnxscript onnxruntime'):
         write(module, tmp_path / 'model.onnx', kind='onnx', description={})
     assert list(tmp_path.iterdir()) == []
 
@@ -90,7 +90,7 @@ def test_a_wrong_file_is_not_kept_and_the_one_before_is(kind, module, tmp_path, 
     monkeypatch.setattr(
         files, f'load_{kind}', lambda path: lambda image: np.full((1, 3, 1, 1), math.nan)
     )
-    with pytest.raises(ConversionError, match='computes something else'):
+    with pytest.raises(ExportError, match='computes something else'):
         write(module, path, kind=kind, description={})
     assert path.read_text() == 'before'
     assert list(tmp_path.iterdir()) == [path]
@@ -102,7 +102,7 @@ def test_a_file_that_does_not_run_is_one_sentence(kind, module, tmp_path, monkey
         raise RuntimeError('Mod(s73, 7) is 0\nand more')
 
     monkeypatch.setattr(files, f'load_{kind}', lambda path: refuse)
-    with pytest.raises(ConversionError, match=r'does not run: Mod\(s73, 7\) is 0$'):
+    with pytest.raises(ExportError, match=r'does not run: Mod\(s73, 7\) is 0$'):
         write(module, tmp_path / 'model', kind=kind, description={})
     assert list(tmp_path.iterdir()) == []
 
@@ -110,7 +110,7 @@ def test_a_file_that_does_not_run_is_one_sentence(kind, module, tmp_path, monkey
 @needs_onnx
 def test_weights_beyond_the_size_of_an_onnx_file(module, tmp_path, monkeypatch):
     monkeypatch.setattr(files, 'LARGEST', 1000)
-    with pytest.raises(ConversionError, match='ONNX file holds 2: export it with --format torch'):
+    with pytest.raises(ExportError, match='ONNX file holds 2: export it with --format torch'):
         write(module, tmp_path / 'model.onnx', kind='onnx', description={})
     assert list(tmp_path.iterdir()) == []
 
@@ -119,14 +119,12 @@ def test_weights_beyond_the_size_of_an_onnx_file(module, tmp_path, monkeypatch):
 def test_an_operator_that_onnx_lacks_is_one_sentence(module, tmp_path):
     module.model.decode_head.dropout = nn.FractionalMaxPool2d(2, output_size=(8, 8))
     path = tmp_path / 'model.onnx'
-    with pytest.raises(
-        ConversionError, match=r'ONNX file: .* no counterpart of aten\.frac'
-    ) as caught:
+    with pytest.raises(ExportError, match=r'ONNX file: .* no counterpart of aten\.frac') as caught:
         write(module, path, kind='onnx', description={})
     assert '\n' not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_no_file(module, tmp_path):
-    with pytest.raises(ConversionError, match='is a folder: name a file'):
+    with pytest.raises(ExportError, match='is a folder: name a file'):
         write(module, tmp_path, kind='torch', description={})

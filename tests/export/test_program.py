@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import ExportError
 from mmseg_attn.export import PixelsToLogits, describe, export_program
 
 
@@ -125,14 +125,14 @@ class Specialised(nn.Module):
 def test_what_torch_refuses_is_one_sentence():
     module = build()
     module.model.decode_head.dropout = Specialised()
-    with pytest.raises(ConversionError, match='a step of it is bound to one size or') as caught:
+    with pytest.raises(ExportError, match='a step of it is bound to one size or') as caught:
         export_program(module)
     assert '\n' not in str(caught.value)
 
 
 def test_an_old_torch_is_told(monkeypatch):
     monkeypatch.setattr(torch, 'compiler', SimpleNamespace(), raising=False)  # as in 2.2
-    with pytest.raises(ConversionError, match=r'install 2\.7 or newer'):
+    with pytest.raises(ExportError, match=r'install 2\.7 or newer'):
         export_program(build())
 
 
@@ -141,9 +141,9 @@ class OtherSegmentor(BaseSegmentor):
 
 
 def test_segmentors_and_preprocessors_with_steps_of_their_own_are_refused():
-    with pytest.raises(ConversionError, match='a OtherSegmentor cannot be exported'):
+    with pytest.raises(ExportError, match='a OtherSegmentor cannot be exported'):
         PixelsToLogits(OtherSegmentor(), in_channels=3, color_type='color')
     model = build().model
     model.data_preprocessor = OtherSegmentor().data_preprocessor
-    with pytest.raises(ConversionError, match='a BaseDataPreprocessor cannot be exported'):
+    with pytest.raises(ExportError, match='a BaseDataPreprocessor cannot be exported'):
         PixelsToLogits(model, in_channels=3, color_type='color')

@@ -16,7 +16,7 @@ from mmengine.dataset import pseudo_collate
 from mmseg.apis import MMSegInferencer, init_model
 from mmseg.registry import DATASETS
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from mmseg_attn.prediction import Intensities, Predictor, load_file
 
 tifffile = pytest.importorskip('tifffile', reason='needs tifffile: install mmseg_attn[medical]')
@@ -110,7 +110,7 @@ def of_predictor(cfg: Config, weights: str, path) -> np.ndarray | str:
         loaded = load_file(
             path, predictor.loader, Intensities([path], keep=keep), taken=predictor.channels
         )
-    except ConversionError as error:
+    except DataError as error:
         return str(error)
     ((_, labels),) = predictor([(path, image) for image in loaded.images])
     return str(labels) if isinstance(labels, Exception) else labels

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from mmseg_attn.datasets.conversion import ConversionError, ct_window, percentile_window
+from mmseg_attn.datasets.conversion import ct_window, percentile_window
+from mmseg_attn.errors import DataError
 from mmseg_attn.prediction import Intensities, Source
 
 
@@ -20,7 +21,7 @@ def test_eight_bits_stay_as_they_are(tmp_path):
 def test_more_than_eight_bits_are_refused_without_a_rule(tmp_path):
     for rule in (dict(), dict(choose=ct_window)):
         with pytest.raises(
-            ConversionError,
+            DataError,
             match=r'x\.tif holds float64 values from 0 to 4095, but the model was trained on 8 '
             r'bits: .*--intensity LOW HIGH',
         ):

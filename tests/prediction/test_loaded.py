@@ -6,7 +6,7 @@ import pytest
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError, UnknownTypeError, UnsupportedError
+from mmseg_attn.errors import DataError, UnknownTypeError, UnsupportedError
 from mmseg_attn.prediction import ConfigLoader, Intensities, load_file
 
 GRAY = np.random.default_rng(0).integers(0, 256, (12, 9), dtype=np.uint8)
@@ -72,7 +72,7 @@ def test_planes_of_bands_are_refused_where_the_loader_mixes_them_up(tmp_path):
 def test_deep_colors_need_a_window_for_models_of_8_bits(tmp_path):
     deep = COLOR.astype(np.uint16) * 16
     cv2.imwrite(str(tmp_path / 'x.png'), deep)
-    with pytest.raises(ConversionError, match=r'x\.png holds uint16 values from .*--intensity LOW'):
+    with pytest.raises(DataError, match=r'x\.png holds uint16 values from .*--intensity LOW'):
         load(tmp_path / 'x.png')
     loaded = load(tmp_path / 'x.png', window=(0, 4080))
     np.testing.assert_array_equal(loaded.images[0], COLOR)  # BGR, as it was written

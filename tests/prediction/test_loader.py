@@ -9,7 +9,8 @@ import pytest
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import UnsupportedError, read_images
+from mmseg_attn.datasets.conversion import read_images
+from mmseg_attn.errors import UnsupportedError
 from mmseg_attn.prediction import ConfigLoader
 
 GRAY = np.random.default_rng(0).integers(0, 256, (12, 9), dtype=np.uint8)

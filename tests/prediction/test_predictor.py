@@ -6,8 +6,7 @@ import torch
 from mmengine.config import Config
 from mmseg.apis import init_model
 
-from mmseg_attn.compat.checkpoint import CheckpointError
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import CheckpointError, DataError
 from mmseg_attn.prediction import Predictor
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -293,7 +292,7 @@ def nameless(cfg):
 def test_what_cannot_be_used_is_one_sentence(change, settings, message, config, checkpoint):
     cfg = config()
     change(cfg)
-    with pytest.raises(ConversionError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         Predictor(cfg, checkpoint, **settings)
     assert '\n' not in str(caught.value)
 

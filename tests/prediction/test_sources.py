@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from mmseg_attn.prediction import read_source
 
 
@@ -90,7 +90,7 @@ def damaged(path, grey):
 )
 def test_what_cannot_be_read_is_named(name, make, message, grey, tmp_path):
     make(tmp_path / name, grey)
-    with pytest.raises(ConversionError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         read_source(tmp_path / name)
     assert '\n' not in str(caught.value)
 
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_named(name, make, message, grey, tmp_path):
 def test_a_volume_without_slices_is_refused(tmp_path):
     nibabel = pytest.importorskip('nibabel')
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 3, 0), 'u1'), np.eye(4)), tmp_path / 'x.nii')
-    with pytest.raises(ConversionError, match='holds no pixels'):
+    with pytest.raises(DataError, match='holds no pixels'):
         read_source(tmp_path / 'x.nii')
 
 

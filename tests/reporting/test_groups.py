@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from mmseg_attn.reporting import find_groups, merge
 from mmseg_attn.reporting.describe import commands
 from mmseg_attn.reporting.groups import short_names
@@ -147,16 +147,16 @@ def test_a_last_checkpoint_that_is_gone_is_none(run):
 
 
 def test_folders_without_a_run_are_refused(tmp_path):
-    with pytest.raises(ConversionError, match=r'nothing is no folder: name the work folder'):
+    with pytest.raises(DataError, match=r'nothing is no folder: name the work folder'):
         find_groups([tmp_path / 'nothing'])
-    with pytest.raises(ConversionError, match=r'holds no log of a training \(\*/vis_data/scalars'):
+    with pytest.raises(DataError, match=r'holds no log of a training \(\*/vis_data/scalars'):
         find_groups([tmp_path])
 
 
 def test_a_config_that_is_broken_is_named(run):
     folder = run('a')
     (folder / 'config.py').write_text('x = 1 +')
-    with pytest.raises(ConversionError, match=r'a/config.py cannot be read as a config \(.*Error'):
+    with pytest.raises(DataError, match=r'a/config.py cannot be read as a config \(.*Error'):
         merge(find_groups([folder]))
 
 

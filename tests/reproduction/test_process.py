@@ -3,8 +3,8 @@ import os
 
 import pytest
 
+from mmseg_attn.errors import RunError
 from mmseg_attn.reproduction.process import (
-    RunError,
     find_checkpoint,
     find_metrics,
     run_tool,

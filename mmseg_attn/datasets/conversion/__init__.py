@@ -4,13 +4,6 @@ from .archive import MAX_UNPACKED_GIB, unpack
 from .cli import at_least, progress, run_cli
 from .decoded import DecodedImage
 from .dicom import dicom_series, open_dicom, read_dicom
-from .errors import (
-    ConversionError,
-    DamagedError,
-    TooLargeError,
-    UnknownTypeError,
-    UnsupportedError,
-)
 from .images import decode_image, explain, read_gray8, read_image, read_images, write_png
 from .intensities import Window, ct_window, percentile_window, to_bytes
 from .nifti import NiftiHeader, open_nifti, read_nifti
@@ -25,15 +18,10 @@ from .words import counted
 
 __all__ = [
     'MAX_UNPACKED_GIB',
-    'ConversionError',
-    'DamagedError',
     'DecodedImage',
     'NiftiHeader',
     'Pair',
     'Stage',
-    'TooLargeError',
-    'UnknownTypeError',
-    'UnsupportedError',
     'Window',
     'at_least',
     'check_placement',

@@ -5,9 +5,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, TypeVar
 
-from ...compat.checkpoint import CheckpointError
 from ...compat.warning_filters import leave_out_warnings_of_the_host
-from ..errors import DataError
+from ...errors import MMSegAttnError
 
 T = TypeVar('T')
 
@@ -16,8 +15,8 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
     """Run a tool: one sentence on stderr and exit code 1 instead of a traceback.
 
     Args:
-        main: The tool. ``DataError``, ``CheckpointError`` and ``OSError`` are the user's; all else
-            is a defect and keeps its traceback.
+        main: The tool. Errors of this package and ``OSError`` are the user's; all others are
+            defects and keep their traceback.
     """
     from ...engine import enable_safe_loading
 
@@ -25,7 +24,7 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
     leave_out_warnings_of_the_host()
     try:
         main()
-    except (DataError, CheckpointError, OSError) as error:
+    except (MMSegAttnError, OSError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         sys.exit('error: interrupted')

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .errors import UnsupportedError
+from ...errors import UnsupportedError
 
 CONVERTIBLE = ('CMYK', 'YCbCr', 'HSV')  # Pillow's modes that it turns into RGB
 COLORS = ('RGB', 'LAB', 'PA', *CONVERTIBLE)

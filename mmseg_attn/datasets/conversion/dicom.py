@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import TooLargeError, UnsupportedError, damaged
 from .dicom_header import DicomHeader, number, read_header
-from .errors import TooLargeError, UnsupportedError, damaged
 from .kinds import kind_of
 from .libraries import library
 from .limits import check_size
@@ -96,7 +96,7 @@ def dicom_header(path: Path) -> DicomHeader:
     """Read the header alone.
 
     Raises:
-        ConversionError: As of :func:`open_dicom`.
+        DataError: As of :func:`open_dicom`.
     """
     return read_header(_dataset(path, stop_before_pixels=True), path)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UnsupportedError
+from ...errors import UnsupportedError
 
 
 @dataclass

@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import DataError
+from ...errors import DamagedError, DataError, TooLargeError, UnsupportedError
 from .decoded import DecodedImage
-from .errors import ConversionError, DamagedError, TooLargeError, UnsupportedError
 from .pillow import read_with_pillow
 from .tiff import read_tiff
 from .tiff_tags import first_tags, is_plain, is_tiff
@@ -47,7 +46,7 @@ def read_images(
             failure = error
     try:
         return read_tiff(data, name=name)
-    except ConversionError as error:
+    except DataError as error:
         if isinstance(error.__cause__, ImportError) and not tags:  # it may be damaged
             read_with_pillow(data, name, ('TIFF',))
         raise failure or error from error.__cause__
@@ -59,7 +58,7 @@ def read_image(
     """Decode the content of a file that holds one image; arguments as of :func:`read_images`.
 
     Raises:
-        ConversionError: As of :func:`read_images`, or if there are several pages.
+        DataError: As of :func:`read_images`, or if there are several pages.
     """
     image, *others = read_images(data, name=name, formats=formats)
     if others:
@@ -78,13 +77,13 @@ def decode_image(
         The pixels as they are stored, (H, W) or (H, W, C), and Pillow's name of their mode.
 
     Raises:
-        ConversionError: As of :func:`read_image`, or if 0 is stored for white.
+        DataError: As of :func:`read_image`, or if 0 is stored for white.
     """
     image = read_image(data, name=name, formats=formats)
     return image.labels(name), image.mode
 
 
-def explain(error: Exception, name: str | Path, data: bytes | None = None) -> ConversionError:
+def explain(error: Exception, name: str | Path, data: bytes | None = None) -> DataError:
     """Say in one sentence why a loader that is not ours failed on a file.
 
     Args:
@@ -96,18 +95,18 @@ def explain(error: Exception, name: str | Path, data: bytes | None = None) -> Co
         What is wrong with the file or, if it is sound, with the loader.
     """
     if isinstance(error, DataError):
-        return error if isinstance(error, ConversionError) else ConversionError(str(error))
+        return error if isinstance(error, DataError) else DataError(str(error))
     text = ' '.join(str(error).split())[:300]
     reason = f'{type(error).__name__}: {text}'
     try:
         image, *others = read_images(Path(name).read_bytes() if data is None else data, name=name)
-    except ConversionError as ours:
+    except DataError as ours:
         known = isinstance(error, UnidentifiedImageError | cv2.error | AssertionError)
         if isinstance(ours.__cause__, UnidentifiedImageError) and not known:  # the user's own kind
-            return ConversionError(f'{name} cannot be loaded ({reason})')
+            return DataError(f'{name} cannot be loaded ({reason})')
         return ours
     except OSError as missing:
-        return ConversionError(f'{name} cannot be read: {missing.strerror or missing}')
+        return DataError(f'{name} cannot be read: {missing.strerror or missing}')
     height, width = image.pixels.shape[:2]
     if isinstance(error, Image.DecompressionBombError):
         return TooLargeError(
@@ -134,7 +133,7 @@ def read_gray8(path: Path) -> np.ndarray:
         The gray values, (H, W) and uint8.
 
     Raises:
-        ConversionError: As of :func:`decode_image`, or if the file has more than one channel, or
+        DataError: As of :func:`decode_image`, or if the file has more than one channel, or
             does not have 8 bits.
         OSError: If the file cannot be read.
     """

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import numpy as np
 
-from .errors import UnsupportedError
+from ...errors import UnsupportedError
 
 
 def library(name: str, kind: str) -> ModuleType:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import ConversionError, TooLargeError
+from ...errors import DataError, TooLargeError
 
 MAX_IMAGE_GIB, MAX_IMAGE_VARIABLE = 4.0, 'MMSEG_ATTN_MAX_IMAGE_GIB'
 
@@ -14,13 +14,13 @@ def max_image_bytes() -> int:
     """Return the most bytes that a decoded file may have: 4 GiB, or ``MMSEG_ATTN_MAX_IMAGE_GIB``.
 
     Raises:
-        ConversionError: If the environment variable is no number.
+        DataError: If the environment variable is no number.
     """
     text = os.environ.get(MAX_IMAGE_VARIABLE, '')
     try:
         return int(float(text or MAX_IMAGE_GIB) * 2**30)
     except (ValueError, OverflowError) as error:
-        raise ConversionError(f'{MAX_IMAGE_VARIABLE} is {text!r}: give a number of GiB') from error
+        raise DataError(f'{MAX_IMAGE_VARIABLE} is {text!r}: give a number of GiB') from error
 
 
 def check_size(name: str | Path, sides: Sequence[int], pixel_bytes: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ConversionError, TooLargeError, UnsupportedError, damaged
+from ...errors import DataError, TooLargeError, UnsupportedError, damaged
 from .kinds import kind_of
 from .libraries import library
 from .limits import MAX_IMAGE_VARIABLE, check_size, max_image_bytes
@@ -101,7 +101,7 @@ def nifti_affine(path: Path) -> np.ndarray:
     """Read where the voxels of a NIfTI file lie: from their numbers to millimeters, (4, 4).
 
     Raises:
-        ConversionError: As of :func:`open_nifti`.
+        DataError: As of :func:`open_nifti`.
     """
     library('nibabel', 'NIfTI')
     return _header(_image(path, _content(path))).affine
@@ -124,7 +124,7 @@ def _content(path: Path) -> bytes | bytearray:
     data = path.read_bytes()
     try:
         return _unzip(data, path) if data.startswith(b'\x1f\x8b') else data
-    except ConversionError:
+    except DataError:
         raise
     except Exception as error:
         raise damaged(path, error) from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from .errors import ConversionError
+from ...errors import DataError
 
 try:
     import fcntl
@@ -57,7 +57,7 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
         The workplace to write into.
 
     Raises:
-        ConversionError: If ``out`` holds something that this converter did not write.
+        DataError: If ``out`` holds something that this converter did not write.
         OSError: If the disk is full or the place cannot be written.
     """
     out = Path(out).resolve()
@@ -77,9 +77,9 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
         stage.unchanged = _complete_manifest(out, converter) == manifest
         if not stage.unchanged:
             _swap(stage.folder, out, aside=place / 'old')
-    except ConversionError as error:  # the scratch folder goes: name what came from the archive
+    except DataError as error:  # the scratch folder goes: name what came from the archive
         message = str(error).replace(f'{place / "scratch"}{os.sep}', '')
-        raise ConversionError(message.replace(f'{place / "scratch"}', 'the archive')) from error
+        raise DataError(message.replace(f'{place / "scratch"}', 'the archive')) from error
     finally:
         lock.close()
         _discard(place)
@@ -104,13 +104,13 @@ def _complete_manifest(out: Path, converter: str) -> dict | None:
     except (OSError, ValueError, KeyError, TypeError):
         name, recorded = None, {}
     if name != converter:
-        raise ConversionError(
+        raise DataError(
             f'{out} holds something that this converter did not write: choose another output folder'
         )
     present = _checksums(out)
     for file, checksum in present.items():
         if recorded.get(file) != checksum:
-            raise ConversionError(
+            raise DataError(
                 f'{out / file} was added or changed after the conversion: '
                 'move it away or choose another output folder'
             )

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from ...errors import DataError
 from .dicom import DICOMDIR
-from .errors import ConversionError
 from .slices import stem
 
 MASK_FOLDERS = ('masks', 'annotations', 'labels')
@@ -39,14 +39,14 @@ def find_cases(source: Path) -> dict[str, list[Pair]]:
         The pairs of every case, by its name; a file is a case of one pair.
 
     Raises:
-        ConversionError: If the folder has no known layout, or an image or a mask has no partner.
+        DataError: If the folder has no known layout, or an image or a mask has no partner.
     """
     if not source.is_dir():
-        raise ConversionError(f'{source} is no folder: name the folder of the images and masks')
+        raise DataError(f'{source} is no folder: name the folder of the images and masks')
     if (source / 'images').is_dir():
         folders = [source / name for name in MASK_FOLDERS if (source / name).is_dir()]
         if len(folders) != 1:
-            raise ConversionError(
+            raise DataError(
                 f'{source} has images/ and {len(folders)} of {", ".join(MASK_FOLDERS)} beside it: '
                 'keep one folder of masks'
             )
@@ -65,14 +65,14 @@ def find_cases(source: Path) -> dict[str, list[Pair]]:
 def _files(case: Pair) -> list[Pair]:
     name, image, mask = case
     if image.is_dir() != mask.is_dir():
-        raise ConversionError(
+        raise DataError(
             f'of {image} and {mask} one is a folder: give a file or a folder on both sides'
         )
     if image.is_file():
         return [case]
     pairs = _matched(_entries(image), _entries(mask, masks=True))
     if not pairs:
-        raise ConversionError(f'{image} is empty: add its slices or remove it')
+        raise DataError(f'{image} is empty: add its slices or remove it')
     return [pair._replace(name=f'{name}_{pair.name}') for pair in pairs]
 
 
@@ -81,9 +81,7 @@ def _matched(images: dict[str, Path], masks: dict[str, Path]) -> list[Pair]:
         lonely = sorted(set(mine) - set(others))
         if lonely:
             more = f' (and {len(lonely) - 1} more)' if lonely[1:] else ''
-            raise ConversionError(
-                f'{mine[lonely[0]]}{more} has no {partner}: add it or move this away'
-            )
+            raise DataError(f'{mine[lonely[0]]}{more} has no {partner}: add it or move this away')
     return [Pair(name, images[name], masks[name]) for name in sorted(images)]
 
 
@@ -96,5 +94,5 @@ def _entries(folder: Path, *, masks: bool = False) -> dict[str, Path]:
         name = stem(path) if path.is_file() else path.name
         first = found.setdefault(name.removesuffix('_mask') if masks else name, path)
         if first != path:
-            raise ConversionError(f'{first} and {path} have the same name: remove one')
+            raise DataError(f'{first} and {path} have the same name: remove one')
     return found

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
+from ...errors import DamagedError, DataError, TooLargeError, UnsupportedError, damaged
 from .decoded import DecodedImage
-from .errors import ConversionError, DamagedError, TooLargeError, UnsupportedError, damaged
 from .kinds import kind_of
 from .limits import check_size, max_image_bytes
 
@@ -36,7 +36,7 @@ def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | Non
         formats: Pillow's names of the accepted formats; ``None`` accepts all.
 
     Raises:
-        ConversionError: As of ``read_images``.
+        DataError: As of ``read_images``.
     """
     if data.startswith(JPEG):
         _check_jpeg(data, name)
@@ -138,7 +138,7 @@ def _strict_pillow(name: str | Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
-    except ConversionError:
+    except DataError:
         raise
     except MemoryError as error:
         raise TooLargeError(f'{name} does not fit into the memory: cut it into tiles') from error

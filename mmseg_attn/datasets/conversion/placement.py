@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import UnsupportedError
 from .dicom import dicom_header
-from .errors import UnsupportedError
 from .nifti import axis_directions, nifti_affine
 from .slices import is_dicom, is_nifti
 

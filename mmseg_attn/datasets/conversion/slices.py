@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import UnknownTypeError, UnsupportedError
 from .decoded import upright
 from .dicom import read_dicom, starts_like_dicom
-from .errors import UnknownTypeError, UnsupportedError
 from .images import read_image
 from .nifti import read_nifti
 
@@ -27,7 +27,7 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         The gray values, (slices, H, W) in the type of the file.
 
     Raises:
-        ConversionError: If the file is damaged, too large or of an unknown type, in color, or a
+        DataError: If the file is damaged, too large or of an unknown type, in color, or a
             lossy mask.
         OSError: If the file cannot be read.
     """

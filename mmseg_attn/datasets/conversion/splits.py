@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .errors import ConversionError
+from ...errors import DataError
 from .words import counted
 
 Split = dict[str, list[str]]
@@ -28,13 +28,13 @@ def make_folds(
         The sorted stems of 'train', 'val' and 'test' of 'fold0', 'fold1', ...
 
     Raises:
-        ConversionError: If there are fewer groups than folds, or fewer than three folds.
+        DataError: If there are fewer groups than folds, or fewer than three folds.
     """
     if not 3 <= folds <= len(groups):
         remedy = f'choose 3 to {len(groups)} folds' if len(groups) > 3 else 'choose 3 folds'
         if len(groups) < 3:
             remedy = f'3 {unit}s are the least, one each to train, validate and test'
-        raise ConversionError(
+        raise DataError(
             f'{counted(len(groups), unit)} cannot be split into {folds} folds: {remedy}'
         )
     generator = random.Random(seed)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DataError, TooLargeError, UnsupportedError, damaged
 from .decoded import DecodedImage
-from .errors import ConversionError, TooLargeError, UnsupportedError, damaged
 from .libraries import library, numpy_kept
 from .limits import check_size
 from .tiff_tags import (
@@ -69,7 +69,7 @@ def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
                 _check_segments(part, len(data), name)
                 images += _images(part.asarray(), part.axes, part.keyframe, name)
             return images
-    except ConversionError:
+    except DataError:
         raise
     except MemoryError as error:
         raise TooLargeError(f'{name} does not fit into the memory: cut it into tiles') from error

@@ -7,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS, MODELS
 from torch import nn
 
-from ...datasets.errors import DataError
+from ...errors import DataError
 from ...ops.label_rule import LabelRule
 from .labelled import check_labelled
 

@@ -7,7 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from ...datasets.errors import DataError
+from ...errors import DataError
 from ...ops.label_rule import LabelRule
 
 

@@ -6,7 +6,8 @@ import zipfile
 
 import pytest
 
-from mmseg_attn.datasets.conversion import ConversionError, unpack
+from mmseg_attn.datasets.conversion import unpack
+from mmseg_attn.errors import DataError
 
 FILES = {'top/raw/00.tif': b'a' * 1000, 'top/labels/x.png': bytes(range(256)) * 40}
 
@@ -48,7 +49,7 @@ def contents(folder):
 
 def refused(tmp_path, archive, target, match, **options):
     """The archive is refused by a sentence that names it, and nothing is written."""
-    with pytest.raises(ConversionError, match=f'{archive.name} .*{match}'):
+    with pytest.raises(DataError, match=f'{archive.name} .*{match}'):
         unpack(archive, target, **options)
     assert not any(target.iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([archive.name, 'target'])
@@ -118,7 +119,7 @@ def test_size_that_the_header_belittles_is_refused(tmp_path, target):
     make_zip(tmp_path / 'a.zip', {'zeros': bytes(2**20)})
     data, size = (tmp_path / 'a.zip').read_bytes(), (2**20).to_bytes(4, 'little')
     (tmp_path / 'a.zip').write_bytes(data.replace(size, bytes([9, 0, 0, 0])))
-    with pytest.raises(ConversionError, match=r'a\.zip cannot be unpacked'):
+    with pytest.raises(DataError, match=r'a\.zip cannot be unpacked'):
         unpack(tmp_path / 'a.zip', target, max_bytes=1000)
     assert sum(map(len, contents(target).values())) <= 9
 
@@ -127,7 +128,7 @@ def test_a_member_that_is_shorter_than_its_header_says_is_refused(tmp_path, targ
     make_zip(tmp_path / 'a.zip', {'zeros': bytes(2**20)})
     data, size = (tmp_path / 'a.zip').read_bytes(), (2**20).to_bytes(4, 'little')
     (tmp_path / 'a.zip').write_bytes(data.replace(size, (2**20 + 1).to_bytes(4, 'little')))
-    with pytest.raises(ConversionError, match=r"a\.zip is truncated: 'zeros' is incomplete"):
+    with pytest.raises(DataError, match=r"a\.zip is truncated: 'zeros' is incomplete"):
         unpack(tmp_path / 'a.zip', target)
 
 
@@ -139,7 +140,7 @@ def test_truncated_archives_are_refused(tmp_path, target, name):
     end = len(data.rstrip(b'\0'))  # behind it a tar is padding
     for length in [*range(0, end, end // 9), end - 1]:
         archive.write_bytes(data[:length])
-        with pytest.raises(ConversionError, match=f'{name} (is no|cannot be|is truncated)'):
+        with pytest.raises(DataError, match=f'{name} (is no|cannot be|is truncated)'):
             unpack(archive, target)
 
 
@@ -152,7 +153,7 @@ def test_encrypted_zip_is_refused(tmp_path, target):
             data[at + offset] |= 1
             at = data.find(magic, at + 1)
     (tmp_path / 'a.zip').write_bytes(data)
-    with pytest.raises(ConversionError, match=r'a\.zip cannot be unpacked: .*encrypted'):
+    with pytest.raises(DataError, match=r'a\.zip cannot be unpacked: .*encrypted'):
         unpack(tmp_path / 'a.zip', target)
 
 
@@ -179,7 +180,7 @@ def test_mutated_archives_unpack_inside_or_give_our_error(tmp_path, target, name
         (target / str(i)).mkdir()
         try:
             unpack(archive, target / str(i), max_bytes=2**24)
-        except (ConversionError, OSError):
+        except (DataError, OSError):
             refusals += 1
     assert refusals > 20
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, 'target'])

@@ -4,15 +4,14 @@ import sys
 
 import pytest
 
-from mmseg_attn.compat.checkpoint import CheckpointError
-from mmseg_attn.datasets.conversion import ConversionError, at_least, progress, run_cli
-from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.datasets.conversion import at_least, progress, run_cli
+from mmseg_attn.errors import CheckpointError, DataError
 
 
 @pytest.mark.parametrize(
     ('error', 'message'),
     [
-        (ConversionError('x.png is bad'), 'error: x.png is bad'),
+        (DataError('x.png is bad'), 'error: x.png is bad'),
         (DataError('y.png is bad'), 'error: y.png is bad'),
         (CheckpointError('z.pth is bad'), 'error: z.pth is bad'),
         (OSError(errno.ENOSPC, 'No space left on device', 'x'), 'error: [Errno 28] No space left'),
@@ -52,9 +51,9 @@ def test_progress_ends_its_line_before_an_error(capsys, monkeypatch):
 
     def fail():
         for item in progress('ab', 'reading'):
-            raise ConversionError(item)
+            raise DataError(item)
 
-    with pytest.raises(ConversionError, match='a'):
+    with pytest.raises(DataError, match='a'):
         fail()
     assert capsys.readouterr().err == '\rreading 1/2\n'
 
@@ -79,8 +78,8 @@ def test_progress_in_a_file_names_the_item_of_an_error(capsys):
     def fail():
         for item in progress(range(320), 'reading'):
             if item == 40:
-                raise ConversionError('bad')
+                raise DataError('bad')
 
-    with pytest.raises(ConversionError):
+    with pytest.raises(DataError):
         fail()
     assert capsys.readouterr().err == 'reading 32/320\nreading 41/320\n'

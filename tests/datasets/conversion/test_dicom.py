@@ -4,16 +4,8 @@ import warnings
 import numpy as np
 import pytest
 
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
-    DamagedError,
-    TooLargeError,
-    UnsupportedError,
-    dicom_series,
-    is_dicom,
-    open_dicom,
-    read_dicom,
-)
+from mmseg_attn.datasets.conversion import dicom_series, is_dicom, open_dicom, read_dicom
+from mmseg_attn.errors import DamagedError, DataError, TooLargeError, UnsupportedError
 
 pydicom = pytest.importorskip('pydicom', reason='needs pydicom: install mmseg_attn[medical]')
 
@@ -63,12 +55,12 @@ def test_every_truncation_of_dicom_is_refused(tmp_path, pixels):
 def test_other_dicom_is_refused(tmp_path, pixels):
     path = tmp_path / 'a.dcm'
     dicom.write(path, np.stack([pixels] * 3), NumberOfFrames=3)
-    with pytest.raises(ConversionError, match=r'a\.dcm has values of shape \(3, 6, 5\): give one'):
+    with pytest.raises(DataError, match=r'a\.dcm has values of shape \(3, 6, 5\): give one'):
         read_dicom(path)
     colours = np.zeros((6, 5, 3), np.uint8)
     tags = dict(SamplesPerPixel=3, PhotometricInterpretation='RGB', PlanarConfiguration=0)
     dicom.write(path, colours, **tags)
-    with pytest.raises(ConversionError, match=r'a\.dcm has values of shape \(6, 5, 3\): give one'):
+    with pytest.raises(DataError, match=r'a\.dcm has values of shape \(6, 5, 3\): give one'):
         read_dicom(path)
 
 
@@ -78,7 +70,7 @@ def test_series_of_dicom(tmp_path, pixels):
     dicom.write(tmp_path / 'a.dcm', pixels, SeriesInstanceUID='')
     assert dicom_series(tmp_path / 'a.dcm') == ''
     (tmp_path / 'a.dcm').write_bytes(b'no dicom')
-    with pytest.raises(ConversionError, match=r'a\.dcm is truncated or damaged'):
+    with pytest.raises(DataError, match=r'a\.dcm is truncated or damaged'):
         dicom_series(tmp_path / 'a.dcm')
 
 
@@ -257,5 +249,5 @@ def test_a_missing_library_is_one_sentence(tmp_path, monkeypatch):
 
     (tmp_path / 'a').write_bytes(b'')
     monkeypatch.setattr(importlib, 'import_module', fail)
-    with pytest.raises(ConversionError, match='reading DICOM files needs pydicom: pip install'):
+    with pytest.raises(DataError, match='reading DICOM files needs pydicom: pip install'):
         read_dicom(tmp_path / 'a')

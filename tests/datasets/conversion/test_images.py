@@ -9,10 +9,6 @@ from PIL import Image, ImageFile
 from PIL.PngImagePlugin import PngInfo
 
 from mmseg_attn.datasets.conversion import (
-    ConversionError,
-    DamagedError,
-    TooLargeError,
-    UnsupportedError,
     decode_image,
     explain,
     read_gray8,
@@ -20,6 +16,7 @@ from mmseg_attn.datasets.conversion import (
     read_slices,
     write_png,
 )
+from mmseg_attn.errors import DamagedError, DataError, TooLargeError, UnsupportedError
 
 
 @pytest.fixture
@@ -52,7 +49,7 @@ def test_every_truncation_is_refused(tmp_path, pixels, monkeypatch, name, lenien
     data = path.read_bytes()
     for length in [*range(0, len(data), 7), len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(ConversionError, match=f'{name} is truncated or damaged'):
+        with pytest.raises(DataError, match=f'{name} is truncated or damaged'):
             read_gray8(path)
     assert lenient is ImageFile.LOAD_TRUNCATED_IMAGES  # left as it was
 
@@ -60,14 +57,14 @@ def test_every_truncation_is_refused(tmp_path, pixels, monkeypatch, name, lenien
 @pytest.mark.parametrize('mode', ['1', 'P', 'RGB', 'RGBA', 'LA', 'I;16'])
 def test_other_modes_are_refused(tmp_path, mode):
     Image.new(mode, (4, 4)).save(tmp_path / 'a.png')
-    with pytest.raises(ConversionError, match=f'a.png must have one 8-bit channel.*mode {mode}'):
+    with pytest.raises(DataError, match=f'a.png must have one 8-bit channel.*mode {mode}'):
         read_gray8(tmp_path / 'a.png')
 
 
 def test_several_pages_are_refused(tmp_path, pixels):
     page = Image.fromarray(pixels)
     page.save(tmp_path / 'a.tif', save_all=True, append_images=[page])
-    with pytest.raises(ConversionError, match=r'a\.tif must have one .* but has 2 of mode L'):
+    with pytest.raises(DataError, match=r'a\.tif must have one .* but has 2 of mode L'):
         read_gray8(tmp_path / 'a.tif')
 
 
@@ -84,7 +81,7 @@ def test_a_claim_of_gigabytes_is_refused(tmp_path):
     data = bytearray(path.read_bytes())
     data[20:24] = (40000).to_bytes(4, 'big')  # the height: 1.6 gigapixels in a few bytes
     path.write_bytes(data)
-    with pytest.raises(ConversionError, match=r'a\.png is truncated or damaged'):
+    with pytest.raises(DataError, match=r'a\.png is truncated or damaged'):
         read_gray8(path)
 
 
@@ -139,7 +136,7 @@ def test_the_limit_is_named_with_the_way_to_raise_it(tmp_path, pixels, monkeypat
     monkeypatch.setenv('MMSEG_ATTN_MAX_IMAGE_GIB', str(600 / 2**30))
     assert len(read_images((tmp_path / name).read_bytes(), name=name)) == 1
     monkeypatch.setenv('MMSEG_ATTN_MAX_IMAGE_GIB', 'much')
-    with pytest.raises(ConversionError, match="MMSEG_ATTN_MAX_IMAGE_GIB is 'much': give a number"):
+    with pytest.raises(DataError, match="MMSEG_ATTN_MAX_IMAGE_GIB is 'much': give a number"):
         read_images((tmp_path / name).read_bytes(), name=name)
 
 
@@ -224,7 +221,7 @@ def test_why_a_loader_failed_on_a_file_that_is_not_sound(tmp_path, pixels):
     assert str(found) == f"{path} cannot be loaded (KeyError: 'x')"
     found = explain(KeyError('x'), tmp_path / 'nothing.png')
     assert str(found) == f'{tmp_path}/nothing.png cannot be read: No such file or directory'
-    ours = ConversionError('one sentence')
+    ours = DataError('one sentence')
     assert explain(ours, path) is ours
 
 
@@ -246,7 +243,7 @@ def test_mutated_files_give_pixels_or_our_error(tmp_path, pixels, name):
         path.write_bytes(changed)
         try:
             assert read_gray8(path).dtype == np.uint8
-        except ConversionError:
+        except DataError:
             refused += 1
     assert refused > 20
 
@@ -265,5 +262,5 @@ def test_truncated_jpeg_is_refused(tmp_path, pixels, length):
     Image.fromarray(pixels).save(tmp_path / 'a.jpg')
     data = (tmp_path / 'a.jpg').read_bytes()
     assert decode_image(data, name='a', formats=['JPEG'])[0].shape == pixels.shape
-    with pytest.raises(ConversionError, match='a is truncated or damaged'):
+    with pytest.raises(DataError, match='a is truncated or damaged'):
         decode_image(data[:length], name='a', formats=['JPEG'])

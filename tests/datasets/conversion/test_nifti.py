@@ -5,14 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
-    DamagedError,
-    TooLargeError,
-    UnsupportedError,
-    open_nifti,
-    read_nifti,
-)
+from mmseg_attn.datasets.conversion import open_nifti, read_nifti
+from mmseg_attn.errors import DamagedError, DataError, TooLargeError, UnsupportedError
 
 nibabel = pytest.importorskip('nibabel', reason='needs nibabel: install mmseg_attn[medical]')
 
@@ -63,7 +57,7 @@ def test_a_flipped_bit_in_compressed_nifti_is_refused(tmp_path, volume):
     data = bytearray(path.read_bytes())
     data[-5] ^= 1  # the checksum
     path.write_bytes(data)
-    with pytest.raises(ConversionError, match=r'a\.nii\.gz is truncated or damaged: CRC'):
+    with pytest.raises(DataError, match=r'a\.nii\.gz is truncated or damaged: CRC'):
         read_nifti(path)
 
 
@@ -73,19 +67,19 @@ def test_a_claim_of_terabytes_is_refused(tmp_path, volume):
     data = bytearray(path.read_bytes())
     data[42:48] = np.array([30000, 30000, 30000], dtype='<i2').tobytes()
     path.write_bytes(gzip.compress(data))
-    with pytest.raises(ConversionError, match='54000000000000 bytes of values are announced'):
+    with pytest.raises(DataError, match='54000000000000 bytes of values are announced'):
         read_nifti(path)
 
 
 def test_other_volumes_are_refused(tmp_path, volume):
     path = tmp_path / 'a.nii'
     nibabel.save(nibabel.Nifti1Image(volume[..., None].repeat(2, 3), np.eye(4)), path)
-    with pytest.raises(ConversionError, match=r'a\.nii has 4 axes: give one volume per file'):
+    with pytest.raises(DataError, match=r'a\.nii has 4 axes: give one volume per file'):
         read_nifti(path)
     values = volume.astype(np.float32)
     values[1, 2, 3] = np.nan
     nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
-    with pytest.raises(ConversionError, match=r'a\.nii holds values that are no finite numbers'):
+    with pytest.raises(DataError, match=r'a\.nii holds values that are no finite numbers'):
         read_nifti(path)
 
 
@@ -204,5 +198,5 @@ def test_a_missing_library_is_one_sentence(tmp_path, monkeypatch):
 
     (tmp_path / 'a').write_bytes(b'')
     monkeypatch.setattr(importlib, 'import_module', fail)
-    with pytest.raises(ConversionError, match='reading NIfTI files needs nibabel: pip install'):
+    with pytest.raises(DataError, match='reading NIfTI files needs nibabel: pip install'):
         read_nifti(tmp_path / 'a')

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from mmseg_attn.datasets.conversion import ConversionError, fingerprint, staged_output
+from mmseg_attn.datasets.conversion import fingerprint, staged_output
+from mmseg_attn.errors import DataError
 
 
 def convert(out, text='one', converter='test', at_work=lambda: None):
@@ -63,7 +64,7 @@ def test_an_empty_folder_is_taken(tmp_path):
 
 def refused(tmp_path, match):
     before = tree(tmp_path)
-    with pytest.raises(ConversionError, match=match):
+    with pytest.raises(DataError, match=match):
         convert(tmp_path / 'x', text='two')
     assert tree(tmp_path) == before
     assert [p.name for p in tmp_path.iterdir()] == ['x']
@@ -106,7 +107,7 @@ def test_a_linked_folder_in_the_result_is_refused(tmp_path):
     refused(tmp_path, 'link was added or changed')
 
 
-@pytest.mark.parametrize('error', [ConversionError, OSError, KeyboardInterrupt])
+@pytest.mark.parametrize('error', [DataError, OSError, KeyboardInterrupt])
 def test_an_error_leaves_the_old_result_and_nothing_new(tmp_path, error):
     def fail():
         raise error('bad')
@@ -123,11 +124,11 @@ def test_an_error_leaves_the_old_result_and_nothing_new(tmp_path, error):
 def test_errors_name_members_of_an_archive_and_no_temporary_folder(tmp_path):
     def fail(names):
         with staged_output(tmp_path / 'x', converter='test') as stage:
-            raise ConversionError(names.format(stage.scratch))
+            raise DataError(names.format(stage.scratch))
 
-    with pytest.raises(ConversionError, match=r'^top/a\.png is bad$'):
+    with pytest.raises(DataError, match=r'^top/a\.png is bad$'):
         fail('{}/top/a.png is bad')
-    with pytest.raises(ConversionError, match=r'^the archive holds nothing$'):
+    with pytest.raises(DataError, match=r'^the archive holds nothing$'):
         fail('{} holds nothing')
 
 
@@ -152,7 +153,7 @@ def test_what_appears_during_the_run_is_not_overwritten(tmp_path):
         (tmp_path / 'x').mkdir()
         (tmp_path / 'x' / 'new.txt').write_text('new')
 
-    with pytest.raises(ConversionError, match='holds something'):
+    with pytest.raises(DataError, match='holds something'):
         convert(tmp_path / 'x', at_work=appear)
     assert tree(tmp_path) == {'x/new.txt': b'new'}
 

@@ -1,6 +1,7 @@
 import pytest
 
-from mmseg_attn.datasets.conversion import ConversionError, find_cases
+from mmseg_attn.datasets.conversion import find_cases
+from mmseg_attn.errors import DataError
 
 
 def touch(folder, *names):
@@ -67,10 +68,10 @@ def test_names_with_mask_in_one_folder(tmp_path):
 )
 def test_what_has_no_partner_is_refused(tmp_path, names, message):
     touch(tmp_path, *names)
-    with pytest.raises(ConversionError, match=message):
+    with pytest.raises(DataError, match=message):
         find_cases(tmp_path)
 
 
 def test_no_folder_is_refused(tmp_path):
-    with pytest.raises(ConversionError, match='nothing is no folder: name the folder'):
+    with pytest.raises(DataError, match='nothing is no folder: name the folder'):
         find_cases(tmp_path / 'nothing')

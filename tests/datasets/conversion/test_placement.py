@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mmseg_attn.datasets.conversion import UnsupportedError, check_placement
+from mmseg_attn.datasets.conversion import check_placement
+from mmseg_attn.errors import UnsupportedError
 
 SHAPE = (8, 6, 2)
 IMAGE = np.diag([0.4, 0.4, 3.0, 1.0])

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError, read_slices
+from mmseg_attn.datasets.conversion import read_slices
+from mmseg_attn.errors import DataError
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def test_pictures_keep_their_type(tmp_path, pixels, kind):
 def test_jpeg_is_an_image_and_no_mask(tmp_path, pixels, name):
     Image.fromarray(pixels // 128).save(tmp_path / name, format='JPEG')
     assert read_slices(tmp_path / name).shape == (1, 6, 5)
-    with pytest.raises(ConversionError, match=f'{name} is a JPEG, whose losses change labels'):
+    with pytest.raises(DataError, match=f'{name} is a JPEG, whose losses change labels'):
         read_slices(tmp_path / name, mask=True)
 
 
@@ -31,7 +32,7 @@ def test_grey_in_three_channels_is_grey_for_images_only(tmp_path, pixels):
     path = tmp_path / 'a.png'
     Image.fromarray(pixels).convert('RGB').save(path)
     np.testing.assert_array_equal(read_slices(path), pixels[None])
-    with pytest.raises(ConversionError, match='one channel of labels, but is of mode RGB'):
+    with pytest.raises(DataError, match='one channel of labels, but is of mode RGB'):
         read_slices(path, mask=True)
 
 
@@ -41,14 +42,14 @@ def test_other_images_are_refused(tmp_path, mode):
     if mode == 'RGB':
         image.putpixel((1, 1), (1, 2, 3))
     image.save(tmp_path / 'a.png')
-    with pytest.raises(ConversionError, match=f'channel of grey values, but is of mode {mode}'):
+    with pytest.raises(DataError, match=f'channel of grey values, but is of mode {mode}'):
         read_slices(tmp_path / 'a.png')
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA', 'P'])
 def test_masks_in_colour_are_refused(tmp_path, mode):
     Image.new(mode, (5, 6)).save(tmp_path / 'a.png')
-    with pytest.raises(ConversionError, match=f'channel of labels, but is of mode {mode}'):
+    with pytest.raises(DataError, match=f'channel of labels, but is of mode {mode}'):
         read_slices(tmp_path / 'a.png', mask=True)
 
 
@@ -77,5 +78,5 @@ def test_dicom_by_name_or_mark(tmp_path, pixels, name):
 
 def test_unknown_types_are_refused(tmp_path, pixels):
     (tmp_path / 'Thumbs.db').write_bytes(bytes(200))
-    with pytest.raises(ConversionError, match=r'Thumbs\.db is of no known type \(\.png, .*move it'):
+    with pytest.raises(DataError, match=r'Thumbs\.db is of no known type \(\.png, .*move it'):
         read_slices(tmp_path / 'Thumbs.db')

@@ -1,6 +1,7 @@
 import pytest
 
-from mmseg_attn.datasets.conversion import ConversionError, make_folds, write_splits
+from mmseg_attn.datasets.conversion import make_folds, write_splits
+from mmseg_attn.errors import DataError
 
 
 def singles(count):
@@ -42,7 +43,7 @@ def test_groups_stay_together():
 
 @pytest.mark.parametrize(('count', 'folds'), [(4, 5), (10, 2)])
 def test_impossible_numbers_are_refused(count, folds):
-    with pytest.raises(ConversionError, match=f'{count} units cannot be split into {folds} folds'):
+    with pytest.raises(DataError, match=f'{count} units cannot be split into {folds} folds'):
         make_folds(singles(count), folds=folds, seed=0)
 
 
@@ -63,5 +64,5 @@ def test_files_hold_one_stem_per_line(tmp_path):
     ],
 )
 def test_a_refusal_says_what_can_be_done(count, folds, message):
-    with pytest.raises(ConversionError, match=message):
+    with pytest.raises(DataError, match=message):
         make_folds(singles(count), folds=folds, seed=0, unit='case')

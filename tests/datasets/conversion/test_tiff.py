@@ -7,13 +7,8 @@ import struct
 import numpy as np
 import pytest
 
-from mmseg_attn.datasets.conversion import (
-    DamagedError,
-    TooLargeError,
-    UnsupportedError,
-    decode_image,
-    read_images,
-)
+from mmseg_attn.datasets.conversion import decode_image, read_images
+from mmseg_attn.errors import DamagedError, TooLargeError, UnsupportedError
 
 tifffile = pytest.importorskip('tifffile', reason='needs tifffile: install mmseg_attn[medical]')
 
