@@ -11,7 +11,7 @@ DATA ?=
 INPUTS := setup.py requirements/*.txt requirements/stacks/*.txt mmseg_attn/version.py
 INSTALL := $(VENV)/bin/pip install --disable-pip-version-check -c requirements/constraints.txt
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
-PARTS := models ops compat engine evaluation datasets # what other stacks run
+PARTS := models ops compat engine evaluation datasets io # what other stacks run
 
 .PHONY: quickstart test docs lint smoke clean
 

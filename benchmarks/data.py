@@ -28,7 +28,7 @@ from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from report import MIB, Report, Target, parser
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.datasets.in_memory import Recall
 from mmseg_attn.errors import DataError
 

@@ -28,7 +28,7 @@ from mmseg.registry import MODELS
 from report import Report, parser
 from torch import Tensor
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.errors import DataError
 
 WARM_UP = 2  # steps

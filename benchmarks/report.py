@@ -18,9 +18,9 @@ from harness import Row
 from memory import use
 from mmengine.device import get_device
 
-from mmseg_attn.datasets.conversion import at_least
+from mmseg_attn.apps.cli import at_least
+from mmseg_attn.apps.reproduce.machine import environment
 from mmseg_attn.errors import DataError
-from mmseg_attn.reproduction.machine import environment
 
 MIB = 2**20
 

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from report import Report, parser
 from torch import Tensor, nn
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.errors import DataError
 from mmseg_attn.models import layers
 

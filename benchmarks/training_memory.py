@@ -32,7 +32,7 @@ from report import Report, markdown, parser
 from torch import Tensor, nn
 from tracing import AsOnGPU, LiveMemory
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.engine.hooks.activation_checkpoint_hook import checkpoint_stages, find_stages
 from mmseg_attn.errors import DataError
 from mmseg_attn.evaluation.input_shape import input_shape

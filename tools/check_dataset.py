@@ -53,8 +53,8 @@ if __name__ == '__main__':
 from mmengine.config import Config
 
 import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.datasets.checking import check_config
-from mmseg_attn.datasets.conversion import run_cli
 from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.errors import DataError
 

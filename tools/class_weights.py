@@ -35,8 +35,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.apps.cli import progress, run_cli
 from mmseg_attn.datasets.class_weights import class_weights, count_pixels
-from mmseg_attn.datasets.conversion import progress, run_cli
 from mmseg_attn.errors import DataError
 
 

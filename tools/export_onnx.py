@@ -38,12 +38,12 @@ if __name__ == '__main__':
 from mmengine.config import Config
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
+from mmseg_attn.apps.predict import Predictor
 from mmseg_attn.datasets.nested_datasets import nested_datasets
 from mmseg_attn.errors import ExportError
 from mmseg_attn.evaluation.input_shape import channels
-from mmseg_attn.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
-from mmseg_attn.prediction import Predictor
 
 
 def main(argv: list[str] | None = None) -> None:

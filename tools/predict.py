@@ -85,10 +85,8 @@ if __name__ == '__main__':
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmseg_attn.datasets.conversion import percentile_window, run_cli, staged_output
-from mmseg_attn.datasets.conversion.output import MANIFEST
-from mmseg_attn.errors import DataError
-from mmseg_attn.prediction import (
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.predict import (
     Intensities,
     Predictor,
     Report,
@@ -99,6 +97,9 @@ from mmseg_attn.prediction import (
     predict_files,
     summarise,
 )
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import percentile_window, staged_output
+from mmseg_attn.io.output import MANIFEST
 
 
 def check(args: argparse.Namespace) -> None:

@@ -49,9 +49,9 @@ from mmengine.device import get_device
 from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import progress, run_cli
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.report import GroupResult, find_groups, find_result, merge, render, write_bytes
 from mmseg_attn.errors import DataError
-from mmseg_attn.reporting import GroupResult, find_groups, find_result, merge, render, write_bytes
 
 
 def check(out: Path, device: str) -> None:

@@ -10,7 +10,7 @@ from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 from PIL import UnidentifiedImageError
 
 from ..errors import DataError
-from .conversion import explain, read_image, read_images
+from ..io import explain, read_image, read_images
 from .transforms import LoadStrictAnnotations
 
 

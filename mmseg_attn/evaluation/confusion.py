@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.conversion import decode_image
 from ..errors import DataError
+from ..io import decode_image
 
 
 def confusion(truth: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

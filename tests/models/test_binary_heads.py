@@ -10,9 +10,9 @@ from mmengine.structures import PixelData
 from mmseg.registry import METRICS, MODELS
 from mmseg.structures import SegDataSample
 
+from mmseg_attn.apps.predict import Predictor
 from mmseg_attn.errors import DataError
-from mmseg_attn.ops.label_rule import LabelRule
-from mmseg_attn.prediction import Predictor
+from mmseg_attn.models.label_rule import LabelRule
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.attention_recording import record
 
@@ -123,7 +123,7 @@ def test_every_part_gives_the_same_labels(trained, image, tmp_path, name):
 @pytest.mark.parametrize('name', HEADS)
 def test_an_exported_model_says_how_its_logits_are_read(trained, image, name):
     pytest.importorskip('torch.export')
-    from mmseg_attn.export import PixelsToLogits, describe
+    from mmseg_attn.apps.export import PixelsToLogits, describe
 
     model = trained(name)[2]
     module = PixelsToLogits(model, in_channels=1, color_type='grayscale')

@@ -11,10 +11,10 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+from mmseg_attn.apps.export import files
+from mmseg_attn.apps.predict import Predictor
 from mmseg_attn.errors import CheckpointError, ExportError
-from mmseg_attn.export import files
-from mmseg_attn.prediction import Predictor
-from tests.export.small_models import calibrate
+from tests.apps.export.small_models import calibrate
 from tests.processes import HANG
 from tools import export_onnx
 

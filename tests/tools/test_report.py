@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mmseg_attn.errors import DataError
+from tests.apps.report.html import Page
 from tests.data.work_dirs import write_start
 from tests.processes import HANG
-from tests.reporting.html import Page
 from tools import report
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'

@@ -47,7 +47,7 @@ if __name__ == '__main__':
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 from mmseg_attn.evaluation.input_shape import channels, input_shape
 from mmseg_attn.evaluation.speed import measure

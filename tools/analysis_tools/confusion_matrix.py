@@ -31,7 +31,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.datasets.conversion import progress, run_cli
+from mmseg_attn.apps.cli import progress, run_cli
 from mmseg_attn.engine.cfg_options import merge_options
 from mmseg_attn.errors import DataError
 from mmseg_attn.evaluation.confusion import confusion_of_masks

@@ -34,7 +34,7 @@ if __name__ == '__main__':
 from mmengine.config import Config
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 from mmseg_attn.evaluation import complexity
 from mmseg_attn.evaluation.input_shape import channels, input_shape

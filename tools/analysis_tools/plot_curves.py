@@ -26,9 +26,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.report import draw, find_groups, panels, write_bytes
 from mmseg_attn.errors import DataError
-from mmseg_attn.reporting import draw, find_groups, panels, write_bytes
 
 COLUMNS = 3
 

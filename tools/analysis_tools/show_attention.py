@@ -49,9 +49,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import run_cli
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.predict import Intensities, Predictor, load_file
 from mmseg_attn.errors import DataError
-from mmseg_attn.prediction import Intensities, Predictor, load_file
 from mmseg_attn.visualization.attention_picture import draw_attention
 from mmseg_attn.visualization.attention_recording import METHODS, record
 from mmseg_attn.visualization.drawable import drawable

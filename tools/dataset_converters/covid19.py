@@ -40,24 +40,20 @@ if __name__ == '__main__':
 
 import numpy as np
 
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert import class_table, make_folds, split_table, write_splits
 from mmseg_attn.datasets import COVID19CTDataset
-from mmseg_attn.datasets.conversion import (
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import (
     Window,
     check_placement,
-    class_table,
     ct_window,
     fingerprint,
-    make_folds,
-    progress,
     read_nifti,
-    run_cli,
-    split_table,
     staged_output,
     to_bytes,
     write_png,
-    write_splits,
 )
-from mmseg_attn.errors import DataError
 
 CLASSES = COVID19CTDataset.METAINFO['classes']
 IMAGE, MASK, LUNGS = 'tr_im.nii.gz', 'tr_mask.nii.gz', 'tr_lungmasks_updated.nii.gz'

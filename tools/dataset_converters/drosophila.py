@@ -49,21 +49,11 @@ if __name__ == '__main__':
 
 import numpy as np
 
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert import class_table, make_folds, split_table, write_splits
 from mmseg_attn.datasets import DrosophilaDataset
-from mmseg_attn.datasets.conversion import (
-    class_table,
-    fingerprint,
-    make_folds,
-    progress,
-    read_gray8,
-    run_cli,
-    split_table,
-    staged_output,
-    unpack,
-    write_png,
-    write_splits,
-)
 from mmseg_attn.errors import DataError
+from mmseg_attn.io import fingerprint, read_gray8, staged_output, unpack, write_png
 
 CLASSES = DrosophilaDataset.METAINFO['classes']
 MEMBRANES = (0, 32, 64, 96, 128)  # at 0, 45, 90 and 135 degrees; junctions

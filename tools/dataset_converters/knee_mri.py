@@ -49,29 +49,30 @@ if __name__ == '__main__':
 
 import numpy as np
 
-from mmseg_attn.datasets import KneeMRIDataset
-from mmseg_attn.datasets.conversion import (
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert import (
     Pair,
-    check_placement,
     class_table,
+    find_cases,
+    make_folds,
+    split_table,
+    write_splits,
+)
+from mmseg_attn.datasets import KneeMRIDataset
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import (
+    check_placement,
     counted,
     dicom_series,
-    find_cases,
     fingerprint,
     is_dicom,
     is_nifti,
-    make_folds,
     percentile_window,
-    progress,
     read_slices,
-    run_cli,
-    split_table,
     staged_output,
     to_bytes,
     write_png,
-    write_splits,
 )
-from mmseg_attn.errors import DataError
 
 CLASSES = KneeMRIDataset.METAINFO['classes']
 PARTS = 10  # of which one is for validation and one for testing

@@ -25,16 +25,10 @@ if __name__ == '__main__':
 import numpy as np
 from mmseg.registry import DATASETS
 
-from mmseg_attn.datasets.conversion import (
-    class_table,
-    counted,
-    decode_image,
-    make_folds,
-    progress,
-    run_cli,
-    staged_output,
-)
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert import class_table, make_folds
 from mmseg_attn.errors import DataError
+from mmseg_attn.io import counted, decode_image, staged_output
 
 CLASSES = DATASETS.get('PascalVOCDataset').METAINFO['classes']
 IGNORE = 255

@@ -8,8 +8,8 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ...apps.cli import progress
 from ...errors import DataError
-from ..conversion import progress
 from .findings import Finding
 from .fit import check_classes, check_pipeline, heads_of_config, ignored_label
 from .inspection import Inspection

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine import fileio
 
 from ...errors import DataError, TooLargeError, UnsupportedError
-from ..conversion import DecodedImage, explain
+from ...io import DecodedImage, explain
 from ..transforms import LoadStrictAnnotations
 from .inspection import STRAY, Inspection
 from .pictures import content, read_picture, tally

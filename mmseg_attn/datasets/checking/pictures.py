@@ -6,7 +6,7 @@ import numpy as np
 from PIL import UnidentifiedImageError
 
 from ...errors import DataError
-from ..conversion import DecodedImage, read_image
+from ...io import DecodedImage, read_image
 
 
 def read_picture(data: bytes, *, name: str) -> DecodedImage | None:

@@ -8,8 +8,8 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
 from ...errors import DataError
+from ...io import decode_image
 from .. import remedies
-from ..conversion import decode_image
 
 IGNORE = 255
 

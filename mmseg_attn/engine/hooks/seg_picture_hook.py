@@ -12,9 +12,9 @@ from mmseg.engine.hooks import SegVisualizationHook
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 
-from ...datasets.conversion import read_images
 from ...datasets.nested_datasets import nested_datasets
 from ...errors import DataError
+from ...io import read_images
 from ...visualization.drawable import drawable
 from ...visualization.seg_comparison_visualizer import SegComparisonVisualizer
 

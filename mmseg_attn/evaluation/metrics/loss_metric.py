@@ -8,7 +8,7 @@ from mmseg.registry import METRICS, MODELS
 from torch import nn
 
 from ...errors import DataError
-from ...ops.label_rule import LabelRule
+from ...models.label_rule import LabelRule
 from .labelled import check_labelled
 
 ONE_CHANNEL = (

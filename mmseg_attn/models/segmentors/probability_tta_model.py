@@ -8,7 +8,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from ...errors import DataError
-from ...ops.label_rule import LabelRule
+from ..label_rule import LabelRule
 
 
 @MODELS.register_module()
