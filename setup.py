@@ -14,7 +14,6 @@ EXTRAS = (
     'medical',
     'onnx',
     'tensorboard',
-    'triton',
     'benchmark',
     'tests',
     'docs',

@@ -1,6 +1,6 @@
 """Time and memory of the attention functions, on maps of the sizes that the papers' networks have.
 
-    python benchmarks/attention.py [--quick] [--maps window:64:256 global:128:112] [--json FILE]
+    python -m benchmarks.attention [--quick] [--maps window:64:256 global:128:112] [--json FILE]
 
 Every backend that runs on the device is compared with the formula written out (``reference``), and
 windows (7x7) also with the formula on PyTorch's unfold and fold, with a 3x3 convolution from as
@@ -16,12 +16,12 @@ import itertools
 from collections.abc import Sequence
 
 import torch
-from attention_cases import LAYOUTS, PASSES, WINDOW, Case, Maps
-from attention_contenders import TOLERANCE, convolution, copy, results, same_as, unfold
-from harness import Contender, Row, compare
-from memory import free_bytes
-from report import MIB, Report, Target, parser
 
+from benchmarks.attention_cases import LAYOUTS, PASSES, WINDOW, Case, Maps
+from benchmarks.attention_contenders import TOLERANCE, convolution, copy, results, same_as, unfold
+from benchmarks.harness import Contender, Row, compare
+from benchmarks.memory import free_bytes
+from benchmarks.report import MIB, Report, Target, parser
 from mmseg_attn.apps.cli import at_least, run_cli
 
 MAPS = (
@@ -39,7 +39,8 @@ def backends(kind: str, dtype: torch.dtype, device: str) -> list[str]:
     module = importlib.import_module(f'mmseg_attn.ops.{kind}_attention')
     small = Case(Maps(kind, 16, 16, WINDOW + 1), dtype, 'contiguous', 'forward', 1, device)
     found = []
-    for name in (*module._BACKENDS, 'auto'):
+    experiments = ['triton'] if kind == 'window' else []
+    for name in (*module._BACKENDS, *experiments, 'auto'):
         try:
             small.attend(small.tensors()[:3], name)
         except (ValueError, ImportError) as error:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from benchmarks import window_triton
 from mmseg_attn.ops import global_attention, window_attention
 
 WINDOW = 7
@@ -76,6 +77,8 @@ class Case(NamedTuple):
 
     def attend(self, maps: Sequence[Tensor], backend: str) -> Tensor:
         """Run a backend on query, key and value."""
+        if backend == 'triton':
+            return window_triton.attend(*maps, WINDOW, self.scale)
         if self.windows:
             return window_attention(*maps, WINDOW, self.scale, backend=backend)
         return global_attention(*maps, self.scale, backend=backend)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from harness import Contender
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from benchmarks.harness import Contender
 
 # of the largest value; 16 bits: two units in the last place
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 2**-9, torch.bfloat16: 2**-5}

@@ -1,6 +1,6 @@
 """Time of a training step on a quiet and on a busy machine, by how OpenMP's threads wait.
 
-    python benchmarks/busy.py [--network U-Net] [--spins 1000 2000] [--pin] [--json FILE]
+    python -m benchmarks.busy [--network U-Net] [--spins 1000 2000] [--pin] [--json FILE]
 
 PyTorch's threads on the CPU wait for each other many times in a step. By default they spin: where
 another process has taken the core of one, the others burn theirs until it comes back. Compared are
@@ -14,11 +14,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
-from harness import Contender, Row, compare
-from report import Report, Target, parser
-from training_contenders import OURS
-from workers import Worker, keep_busy
-
+from benchmarks.harness import Contender, Row, compare
+from benchmarks.report import Report, Target, parser
+from benchmarks.training_contenders import OURS
+from benchmarks.workers import Worker, keep_busy
 from mmseg_attn.apps.cli import at_least, run_cli
 
 DEFAULT, ONE = 'default', 'one thread'
@@ -40,7 +39,7 @@ def settings(args: argparse.Namespace) -> dict[str, dict[str, str]]:
 
 def train(connection: Connection, args: argparse.Namespace) -> None:
     """Train in a process of its own; send the loss after each turn of ``args.steps``."""
-    import train_step
+    from benchmarks import train_step
 
     step = train_step.contender(args.network, args.base, args).build()
     while True:

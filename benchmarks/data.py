@@ -1,6 +1,6 @@
 """The share of a training iteration that is spent waiting for data, from files and from memory.
 
-    python benchmarks/data.py [--data data/drosophila] [--workers 2] [--json FILE]
+    python -m benchmarks.data [--data data/drosophila] [--workers 2] [--json FILE]
 
 A U-Net trains for an epoch of the Drosophila crops at a time. ``waiting`` is the share of the epoch
 in which the training stands still for want of a batch, the start of the epoch included. The loaders
@@ -18,16 +18,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import networks
 import torch
-from harness import Contender, Row, compare
-from memory import synchronize
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
-from report import MIB, Report, Target, parser
 
+from benchmarks import networks
+from benchmarks.harness import Contender, Row, compare
+from benchmarks.memory import synchronize
+from benchmarks.report import MIB, Report, Target, parser
 from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.datasets.in_memory import Recall
 from mmseg_attn.errors import DataError

@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memory import Peak, peak_memory, synchronize
-
+from benchmarks.memory import Peak, peak_memory, synchronize
 from mmseg_attn.errors import DataError
 
 

@@ -1,7 +1,7 @@
 """Images per second and peak memory of the networks, and of sliding windows over a large image.
 
-    python benchmarks/inference.py [--networks Hybrid-UNet U-Net] [--size 512 512] [--json FILE]
-    python benchmarks/inference.py --large 3000 4000 [--json FILE]
+    python -m benchmarks.inference [--networks Hybrid-UNet U-Net] [--size 512 512] [--json FILE]
+    python -m benchmarks.inference --large 3000 4000 [--json FILE]
 
 An image is timed from its bytes in memory to its labels. Weights are random: they do not change the
 time. Of a network the scores are compared with those that it gives in float64; of the two ways to
@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from harness import Contender, Row, compare
-from networks import NETWORKS, batch, build, load
-from report import Report, Target, parser
 
+from benchmarks.harness import Contender, Row, compare
+from benchmarks.networks import NETWORKS, batch, build, load
+from benchmarks.report import Report, Target, parser
 from mmseg_attn.apps.cli import at_least, run_cli
 
 UNET = 'U-Net'

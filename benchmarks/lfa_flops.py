@@ -1,6 +1,6 @@
 """FLOPs of LFA-UNet with local attention over the same network with global attention.
 
-    python benchmarks/lfa_flops.py [--size 256] [--window-size 7] [--json FILE]
+    python -m benchmarks.lfa_flops [--size 256] [--window-size 7] [--json FILE]
 
 Counted by PyTorch's FlopCounterMode (a multiply-add is two) on the written-out attention, on the
 meta device, so that nothing is computed. The paper reports a "total computational cost" of 0.0466

@@ -1,6 +1,6 @@
 """Images per second that a U-Net trains on, with one process and with several.
 
-    python benchmarks/processes.py [--processes 1 2] [--json FILE]
+    python -m benchmarks.processes [--processes 1 2] [--json FILE]
 
 Every process has a thread (or ``--threads``) and a batch of its own; gradients are averaged by gloo
 on the CPU and by NCCL on GPUs, one for each process. The numbers of processes take turns. What was
@@ -17,17 +17,17 @@ import tempfile
 import time
 from pathlib import Path
 
-import networks
 import torch
 import torch.distributed as dist
-from memory import synchronize, use
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
-from report import Report, parser
 from torch import Tensor
 
+from benchmarks import networks
+from benchmarks.memory import synchronize, use
+from benchmarks.report import Report, parser
 from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.errors import DataError
 

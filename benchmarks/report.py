@@ -12,12 +12,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import quiet
 import torch
-from harness import Row
-from memory import use
 from mmengine.device import get_device
 
+from benchmarks import quiet
+from benchmarks.harness import Row
+from benchmarks.memory import use
 from mmseg_attn.apps.cli import at_least
 from mmseg_attn.apps.reproduce.machine import environment
 from mmseg_attn.errors import DataError
@@ -92,12 +92,13 @@ class Report:
             torch.set_num_threads(args.threads)
         self.file = args.json
         self.targets: list[Target] = []
+        module = f'benchmarks.{Path(sys.argv[0]).stem}'
         self.content = dict(
             machine=environment(),
             device=args.device,
             threads=torch.get_num_threads(),
             date=datetime.now(timezone.utc).strftime('%Y-%m-%d'),
-            command=shlex.join(['python', *sys.argv]),
+            command=shlex.join(['python', '-m', module, *sys.argv[1:]]),
             tables=[],
         )
         for key in ('command', 'date', 'device', 'threads'):

@@ -1,6 +1,6 @@
 """Time of a training iteration in the default runtime and in the fast one, and of its parts.
 
-    python benchmarks/runtime.py [--base 64] [--compiled] [--json FILE]
+    python -m benchmarks.runtime [--base 64] [--compiled] [--json FILE]
 
 Each contender is a training of a U-Net by MMEngine's loop, with the hooks and the loader of our
 configs, on random images. Each has a process of its own, which stands still while others have their
@@ -14,10 +14,7 @@ import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-import networks
 import torch
-from harness import Contender, Row, compare
-from memory import synchronize, use
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
@@ -25,10 +22,13 @@ from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.registry import DATASETS, HOOKS
 from mmseg.structures import SegDataSample
-from report import MIB, Report, Target, parser
-from training_contenders import mmsegmentation
-from workers import Worker
 
+from benchmarks import networks
+from benchmarks.harness import Contender, Row, compare
+from benchmarks.memory import synchronize, use
+from benchmarks.report import MIB, Report, Target, parser
+from benchmarks.training_contenders import mmsegmentation
+from benchmarks.workers import Worker
 from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.engine.allocation import keep_freed_memory
 

@@ -1,6 +1,6 @@
 """Cost of the attention layers against the number of positions, as a table and a log-log plot.
 
-    python benchmarks/scaling.py [--plot FILE] [--json FILE]
+    python -m benchmarks.scaling [--plot FILE] [--json FILE]
 
 The layers have as many channels each; MSAM also fuses a map twice as fine. Before they are timed,
 each has to give on a small map what it gives in float64. Where attention of everything to
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from attention_contenders import results, same_as
-from harness import Contender, Row, compare
 from matplotlib.figure import Figure
-from report import Report, parser
 from torch import Tensor, nn
 
+from benchmarks.attention_contenders import results, same_as
+from benchmarks.harness import Contender, Row, compare
+from benchmarks.report import Report, parser
 from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.errors import DataError
 from mmseg_attn.models import layers

@@ -1,7 +1,7 @@
 """Images per second and peak memory of a training step: our networks and their peers.
 
     pip install -e ".[benchmark]"
-    python benchmarks/train_step.py [--base 64 16] [--models U-Net LFA-UNet] [--json FILE]
+    python -m benchmarks.train_step [--base 64 16] [--models U-Net LFA-UNet] [--json FILE]
 
 All at the same base width, batch, size and precision, on random images, with the same loss (cross
 entropy) and optimiser (Adam). A step is forward, loss, backward and update. Before it is timed, a
@@ -14,13 +14,22 @@ import argparse
 from collections.abc import Callable, Sequence
 
 import torch
-from harness import Contender, Row, compare
-from networks import CLASSES
-from report import Report, Target, parser
 from torch import Tensor
 from torch.nn import functional as F
-from training_contenders import ATTENTION, BASIC, MMSEG, NAMES, OURS, build, flops, left_out
 
+from benchmarks.harness import Contender, Row, compare
+from benchmarks.networks import CLASSES
+from benchmarks.report import Report, Target, parser
+from benchmarks.training_contenders import (
+    ATTENTION,
+    BASIC,
+    MMSEG,
+    NAMES,
+    OURS,
+    build,
+    flops,
+    left_out,
+)
 from mmseg_attn.apps.cli import at_least, run_cli
 
 UNET, LFA, GATED = 'U-Net', 'LFA-UNet', 'Attention U-Net'

@@ -3,11 +3,12 @@
 import importlib.util
 from collections.abc import Callable
 
-import networks
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import networks
 
 OURS = (
     'U-Net',

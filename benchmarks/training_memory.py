@@ -1,6 +1,6 @@
 """Peak memory of a training step of every config, and the settings that fit a GPU.
 
-    python benchmarks/training_memory.py [CONFIG ...] [--cards 8 12 24 48 80] [--json FILE]
+    python -m benchmarks.training_memory [CONFIG ...] [--cards 8 12 24 48 80] [--json FILE]
 
 Each config is traced at its own batch size and crop on the meta device, in a second or two and
 without a GPU. Counted are weights, gradients, optimizer state and activations (see tracing.py) in
@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import networks
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
@@ -28,10 +27,11 @@ from mmengine.structures import PixelData
 from mmengine.utils import digit_version
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from report import Report, markdown, parser
 from torch import Tensor, nn
-from tracing import AsOnGPU, LiveMemory
 
+from benchmarks import networks
+from benchmarks.report import Report, markdown, parser
+from benchmarks.tracing import AsOnGPU, LiveMemory
 from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.engine.hooks.activation_checkpoint_hook import checkpoint_stages, find_stages
 from mmseg_attn.errors import DataError

@@ -5,7 +5,6 @@ same on the site and on GitHub. The pages have no table of contents of their own
 the navigation.
 """
 
-import importlib.util
 import posixpath
 import re
 import shutil
@@ -64,7 +63,6 @@ nb_execution_mode = 'off'  # the notebooks hold what they printed
 nb_render_markdown_format = 'myst'  # with tables
 
 html_math_renderer = 'mathml'
-autodoc_mock_imports = [name for name in ['triton'] if importlib.util.find_spec(name) is None]
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'

@@ -91,21 +91,9 @@ def _join(parts: list[Tensor], dim: int = 0) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
-def _triton(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """One kernel on the GPU, no copies."""
-    if not hasattr(torch.library, 'custom_op'):
-        raise ValueError(
-            f"backend 'triton' needs PyTorch 2.4 or newer, this is {torch.__version__}: use 'auto'"
-        )
-    from . import window_triton  # an extra
-
-    return window_triton.attend(query, key, value, window, scale)
-
-
 _BACKENDS = {
     'reference': _reference,
     'sdpa': _sdpa,
-    'triton': _triton,
     'strips': WindowStrips.apply,
 }
 
@@ -128,10 +116,8 @@ def window_attention(
         window_size: side of the windows in pixels; may exceed the map.
         scale: factor on the inner products, for example ``Ck ** -0.5``.
         backend: ``reference`` (the formula written out), ``sdpa`` (PyTorch's fused
-            attention, nothing padded), ``strips`` (on the CPU, a part of the windows at a time),
-            ``triton`` (on GPUs, one kernel without copies for windows up to 16, of the extra of
-            that name) or ``auto``: ``strips`` on the CPU, else ``sdpa``. It leaves ``triton`` out,
-            which has not been timed on a GPU yet.
+            attention, nothing padded), ``strips`` (on the CPU, a part of the windows at a time)
+            or ``auto``: ``strips`` on the CPU, else ``sdpa``.
 
     Returns:
         ``(N, Cv, H, W)``.

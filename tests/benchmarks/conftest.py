@@ -1,4 +1,4 @@
-"""The benchmarks are scripts: their folder is on the path only when they run."""
+"""Import a benchmark by its name."""
 
 import importlib
 from types import ModuleType
@@ -6,16 +6,11 @@ from types import ModuleType
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def _on_the_path(root, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(root / 'benchmarks'))
-
-
 @pytest.fixture
 def script():
-    """Import a script by its name."""
+    """Return a function that imports a benchmark by its name."""
 
     def load(name: str) -> ModuleType:
-        return importlib.import_module(name)
+        return importlib.import_module(f'benchmarks.{name}')
 
     return load

@@ -60,7 +60,7 @@ def test_what_is_printed_and_written(report, script, args, capsys):
     assert '| plain | 500 | 400 | 600 | 1.00 | 1.00 | 1.00 | 2.00 |' in printed
     assert '| first, a / b | at most 0.5 | 0.750 | missed |' in printed
     content = json.loads(args.json.read_text())
-    assert content['command'] == 'python benchmarks/x.py --json out.json'
+    assert content['command'] == 'python -m benchmarks.x --json out.json'
     assert {'machine', 'device', 'threads', 'date'} < set(content)
     assert 'torch' in content['machine']['versions']
     first, second = content['tables']

@@ -1,3 +1,4 @@
+import importlib
 import os
 import subprocess
 import sys
@@ -16,10 +17,10 @@ def workers(script):
 
 
 @pytest.fixture
-def jobs(script, monkeypatch):
+def jobs(monkeypatch):
     """What they do; a new process finds it on the path, and knows no package called tests."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    return script('worker_jobs')
+    return importlib.import_module('worker_jobs')
 
 
 @pytest.fixture
@@ -61,14 +62,15 @@ def test_a_process_that_ended_is_named(start, jobs):
 def test_a_busy_process_ends_with_the_one_that_started_it(workers):
     """Also if that is killed and can do nothing about it."""
     code = (
-        "import workers; worker = workers.Worker('busy', workers.keep_busy, True); worker.ask(); "
+        'from benchmarks import workers; '
+        "worker = workers.Worker('busy', workers.keep_busy, True); worker.ask(); "
         'print(worker.process.pid, flush=True); input()'
     )
     parent = subprocess.Popen(
         [sys.executable, '-c', code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(workers.__file__).parent,
+        cwd=Path(workers.__file__).parents[1],
     )
     pid = int(parent.stdout.readline())
     assert running(pid)

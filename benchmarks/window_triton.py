@@ -84,23 +84,16 @@ window_attention.register_autograd(_differentiate, setup_context=_save)
 def _check(maps: tuple[Tensor, ...], window: int) -> None:
     device, dtype = maps[0].device, maps[0].dtype
     if not HAS_TRITON:
-        raise ValueError(
-            "backend 'triton' needs the package triton: pip install 'mmseg_attn[triton]', "
-            "or use 'auto'"
-        )
+        raise ValueError('the kernels need the package triton: pip install triton')
     if not _runs_on(device):
-        raise ValueError(
-            f"backend 'triton' runs on a GPU (NVIDIA: Ampere or newer), not on {device}: use 'auto'"
-        )
+        raise ValueError(f'the kernels run on a GPU (NVIDIA: Ampere or newer), not on {device}')
     if any((x.device, x.dtype) != (device, dtype) for x in maps) or dtype not in TYPES:
         raise ValueError(
             "backend 'triton' takes query, key and value on one device and of one type of 16 or 32 "
-            f"bits, got {', '.join(f'{x.dtype} on {x.device}' for x in maps)}: use 'auto'"
+            f'bits, got {", ".join(f"{x.dtype} on {x.device}" for x in maps)}'
         )
     if window > MAX_WINDOW:
-        raise ValueError(
-            f"backend 'triton' takes windows up to {MAX_WINDOW}, got {window}: use 'auto'"
-        )
+        raise ValueError(f'the kernels take windows up to {MAX_WINDOW}, got {window}')
 
 
 def _runs_on(device: torch.device) -> bool:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmseg_attn.models.layers import LocalFeatureAggregation
-from mmseg_attn.ops import window_attention, window_triton
+from benchmarks import window_triton
+from mmseg_attn.ops import window_attention
 from tests.ops.test_attention import attend_written_out
 
 INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
@@ -41,7 +41,7 @@ def assert_close(actual: list[Tensor], expected: list[Tensor], tolerance: float)
 
 def check(inputs: list[Tensor], window: int, tolerance: float) -> list[Tensor]:
     """Compare with the formula in float64; return what was computed."""
-    actual = with_gradients(window_attention(*inputs, window, 0.3, backend='triton'), inputs)
+    actual = with_gradients(window_triton.attend(*inputs, window, 0.3), inputs)
     exact = [x.detach().double().requires_grad_() for x in inputs]
     expected = window_attention(*exact, window, 0.3, backend='reference')
     assert_close(actual, with_gradients(expected, exact), tolerance)
@@ -61,7 +61,7 @@ def check(inputs: list[Tensor], window: int, tolerance: float) -> list[Tensor]:
 )
 def test_formula_and_reference(channels, height, width, window):
     inputs = maps(channels, height, width, batch=2 if window == 3 else 1)
-    actual = window_attention(*inputs, window, 0.7, backend='triton')
+    actual = window_triton.attend(*inputs, window, 0.7)
     assert actual.dtype == torch.float32
     exact = [x.detach().double().requires_grad_() for x in inputs]
     expected = attend_written_out(*exact, 0.7, window)
@@ -84,9 +84,9 @@ def test_16_bits_are_attended_in_32(window, height, width, dtype):
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_autocast_changes_nothing(dtype):
     inputs = [x.detach().to(dtype) for x in maps((3, 5), 4, 4, 1)]
-    expected = window_attention(*inputs, 3, backend='triton')
+    expected = window_triton.attend(*inputs, 3, 1.0)
     with torch.autocast(DEVICE, torch.bfloat16):
-        actual = window_attention(*inputs, 3, backend='triton')
+        actual = window_triton.attend(*inputs, 3, 1.0)
     assert actual.dtype == dtype
     assert torch.equal(actual, expected)
 
@@ -116,8 +116,8 @@ def test_any_strides(layout):
 def test_an_upstream_gradient_without_strides():
     inputs = maps((3, 5), 3, 4)
     actual, expected = (
-        torch.autograd.grad(window_attention(*inputs, 3, backend=name).sum(), inputs)
-        for name in ('triton', 'reference')
+        torch.autograd.grad(attend(*inputs, 3, 1.0).sum(), inputs)
+        for attend in (window_triton.attend, window_attention)
     )
     assert_close(actual, expected, 1e-5)
 
@@ -125,10 +125,10 @@ def test_an_upstream_gradient_without_strides():
 @pytest.mark.parametrize('moved', [10.0, torch.nan])
 def test_a_window_sees_nothing_outside(moved):
     inputs = [x.detach() for x in maps((3, 3), 7, 7, 1)]
-    before = window_attention(*inputs, 3, backend='triton')
+    before = window_triton.attend(*inputs, 3, 1.0)
     for x in inputs:
         x[:, :, 4, 4] += moved  # in the window of rows and columns 3 to 5
-    changed = (window_attention(*inputs, 3, backend='triton') != before).any(dim=1)
+    changed = (window_triton.attend(*inputs, 3, 1.0) != before).any(dim=1)
     assert changed[:, 3:6, 3:6].all()
     changed[:, 3:6, 3:6] = False
     assert not changed.any()
@@ -136,13 +136,13 @@ def test_a_window_sees_nothing_outside(moved):
 
 def test_the_border_receives_no_weight_from_outside():
     ones = torch.ones(1, 2, 5, 5, device=DEVICE)
-    torch.testing.assert_close(window_attention(ones, ones, ones, 3, backend='triton'), ones)
+    torch.testing.assert_close(window_triton.attend(ones, ones, ones, 3, 1.0), ones)
 
 
 @pytest.mark.parametrize('window', [3, 11])
 def test_a_mean_of_the_values_however_large_the_scores_are(window):
     inputs = [(1e4 * x.detach()).requires_grad_() for x in maps((3, 3), 4, 11, 1)]
-    out = window_attention(*inputs, window, backend='triton')
+    out = window_triton.attend(*inputs, window, 1.0)
     low, high = inputs[2].amin(dim=(2, 3), keepdim=True), inputs[2].amax(dim=(2, 3), keepdim=True)
     assert (low * (1 + 1e-6) <= out).all()
     assert (out <= high * (1 + 1e-6)).all()
@@ -150,12 +150,10 @@ def test_a_mean_of_the_values_however_large_the_scores_are(window):
 
 
 def test_compiled_without_a_break_in_the_graph():
-    layer = LocalFeatureAggregation(3, window_size=3, backend='triton').to(DEVICE)
-    skip, up = (x.detach() for x in maps((3, 3), 4, 4, 1)[:2])
-    expected = with_gradients(layer(skip, up), list(layer.parameters()))
-    compiled = torch.compile(layer, backend='aot_eager', fullgraph=True)
-    actual = with_gradients(compiled(skip, up), list(layer.parameters()))
-    assert_close(actual, expected, 1e-6)
+    inputs = maps((3, 3), 4, 4, 1)
+    expected = with_gradients(window_triton.attend(*inputs, 3, 0.3), inputs)
+    compiled = torch.compile(window_triton.attend, backend='aot_eager', fullgraph=True)
+    assert_close(with_gradients(compiled(*inputs, 3, 0.3), inputs), expected, 1e-6)
 
 
 def test_operators_are_what_they_say_to_pytorch():

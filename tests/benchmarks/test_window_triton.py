@@ -8,16 +8,14 @@ from importlib.metadata import version
 import pytest
 import torch
 
-from mmseg_attn.ops import window_attention
-
 if not hasattr(torch.library, 'custom_op'):
     pytest.skip('needs PyTorch 2.4 or newer', allow_module_level=True)
 
-from mmseg_attn.ops import window_triton
-from tests.ops import triton_cases
+from benchmarks import window_triton
+from tests.benchmarks import triton_cases
 
 needs_triton = pytest.mark.skipif(
-    not window_triton.HAS_TRITON, reason="needs triton: pip install 'mmseg_attn[triton]'"
+    not window_triton.HAS_TRITON, reason='needs triton: pip install triton'
 )
 
 
@@ -49,8 +47,8 @@ def test_refused_where_it_does_not_run(monkeypatch):
     monkeypatch.setattr(window_triton, 'HAS_TRITON', True)
     for device in ('cpu', 'meta'):
         x = torch.zeros(1, 2, 4, 4, device=device)
-        with pytest.raises(ValueError, match=rf"runs on a GPU .*, not on {device}: use 'auto'"):
-            window_attention(x, x, x, 3, backend='triton')
+        with pytest.raises(ValueError, match=rf'run on a GPU .*, not on {device}'):
+            window_triton.attend(x, x, x, 3, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +56,7 @@ def test_refused_where_it_does_not_run(monkeypatch):
     [
         ([torch.float64] * 3, 3, 'of one type of 16 or 32 bits, got torch.float64 on cpu'),
         ([torch.float32, torch.float32, torch.float16], 3, 'torch.float16 on cpu'),
-        ([torch.float32] * 3, 17, "windows up to 16, got 17: use 'auto'"),
+        ([torch.float32] * 3, 17, 'windows up to 16, got 17'),
     ],
 )
 def test_what_the_kernels_do_not_know_is_named(types, window, message, monkeypatch):
@@ -66,17 +64,14 @@ def test_what_the_kernels_do_not_know_is_named(types, window, message, monkeypat
     monkeypatch.setattr(window_triton, 'INTERPRETED', True)
     maps = [torch.zeros(1, 2, 4, 4, dtype=dtype) for dtype in types]
     with pytest.raises(ValueError, match=message):
-        window_attention(*maps, window, backend='triton')
+        window_triton.attend(*maps, window, 1.0)
 
 
-def test_without_triton_a_request_says_how_to_install_it_and_auto_runs(monkeypatch):
+def test_without_triton_a_request_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(window_triton, 'HAS_TRITON', False)
     x = torch.ones(1, 2, 4, 4)
-    with pytest.raises(ValueError, match=r"pip install 'mmseg_attn\[triton\]', or use 'auto'"):
-        window_attention(x, x, x, 3, backend='triton')
-    for device in ('cpu', 'meta'):
-        out = window_attention(x.to(device), x.to(device), x.to(device), 3)
-        assert out.shape == x.shape
+    with pytest.raises(ValueError, match='pip install triton'):
+        window_triton.attend(x, x, x, 3, 1.0)
 
 
 @needs_triton
@@ -91,7 +86,7 @@ def test_kernels_compile_without_a_gpu(kernel, window, monkeypatch, tmp_path):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from mmseg_attn.ops import window_kernels
+    from benchmarks import window_kernels
 
     monkeypatch.setenv('TRITON_CACHE_DIR', str(tmp_path))
     function = getattr(window_kernels, kernel)

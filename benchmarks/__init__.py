@@ -1,0 +1,1 @@
+"""Time and memory of this package beside the reference and the alternatives."""
