@@ -1,7 +1,7 @@
 # make quickstart              small LFA-UNet: data, training, test, pictures (synthetic stack)
 # make quickstart DATA=PATH    the same on the real ssTEM stack (folder or zip)
 # make test                    the tests
-# make lint                    style
+# make lint                    ruff and mypy
 # make docs                    the site of the docs, in docs/_build/html
 # make wheel                   sdist and wheel, in dist
 # make smoke PYTHON=python     smoke test on an environment of your own
@@ -29,6 +29,7 @@ docs: $(VENV)/.installed-docs
 lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 wheel: $(VENV)/.installed
 	$(INSTALL) build

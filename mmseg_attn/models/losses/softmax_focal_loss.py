@@ -4,6 +4,8 @@ MMSegmentation's ``FocalLoss`` is the sigmoid form. With ``gamma=0`` this is cro
 class weights, as PyTorch defines its mean.
 """
 
+from typing import Any
+
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -21,7 +23,7 @@ class SoftmaxFocalLoss(PixelLoss):
             labels' classes.
     """
 
-    def __init__(self, *, gamma: float = 2.0, loss_name: str = 'loss_focal', **kwargs):
+    def __init__(self, *, gamma: float = 2.0, loss_name: str = 'loss_focal', **kwargs: Any):
         super().__init__(loss_name=loss_name, **kwargs)
         self.gamma = gamma
 
