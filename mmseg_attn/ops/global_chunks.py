@@ -27,6 +27,7 @@ class GlobalChunks(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Attend a chunk of the queries at a time."""
         samples, queries, _ = query.shape
         keys = key.shape[1]
         step = min(max(1, CHUNK // keys), queries)
@@ -49,6 +50,7 @@ class GlobalChunks(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Compute the gradients tile by tile, from attention weights that are computed again."""
         query, key, value, out, normaliser = ctx.saved_tensors
         dq = torch.zeros_like(query)
         dk, dv = (torch.zeros_like(x.mT).contiguous() for x in (key, value))  # (N, C, S)

@@ -25,6 +25,7 @@ class WindowStrips(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, window: int, scale: float
     ) -> Tensor:
+        """Attend a strip of windows at a time."""
         ctx.window, ctx.scale, ctx.shared = window, scale, key is value
         out = torch.empty_like(value)
         kept = []
@@ -42,6 +43,7 @@ class WindowStrips(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Compute the gradients strip by strip, from the attention weights that were kept."""
         query, key, value, *kept = ctx.saved_tensors
         grads = [torch.empty_like(x) for x in (query, key, value)[: 3 - ctx.shared]]
         with torch.autocast('cpu', enabled=False):

@@ -106,6 +106,7 @@ class BilinearUpsample(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, 2H, 2W)``."""
         return F.interpolate(self.conv(x), scale_factor=2, mode='bilinear', align_corners=False)
 
 

@@ -158,6 +158,7 @@ class OverlapLoss(PixelLoss):
     def compute(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Compute one minus the overlap of each class, and the weights of the classes, ``(C,)``."""
         p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
         y = class_masks(label, p)
         labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
@@ -169,6 +170,7 @@ class OverlapLoss(PixelLoss):
     def per_pixel(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
+        """Compute each pixel's part of the loss, ``(N, H, W)``."""
         weight = pixel_weight.unsqueeze(1)
         p = logits.softmax(dim=1)  # (N, C, H, W)
         y = class_masks(label, logits).to(p.dtype)

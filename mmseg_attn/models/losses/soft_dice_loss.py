@@ -25,4 +25,5 @@ class SoftDiceLoss(OverlapLoss):
         super().__init__(loss_name=loss_name, **kwargs)
 
     def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``2 sum(p y)`` and ``sum(p + y)``, ``(C,)``."""
         return 2 * both, predicted + labelled

@@ -25,4 +25,5 @@ class SoftIoULoss(OverlapLoss):
         super().__init__(loss_name=loss_name, **kwargs)
 
     def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``sum(p y)`` and ``sum(p + y - p y)``, ``(C,)``."""
         return both, predicted + labelled - both

@@ -30,6 +30,7 @@ class SoftmaxFocalLoss(PixelLoss):
     def compute(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Compute the focal terms and their weights, ``(N, H, W)``."""
         log_p = logits.log_softmax(dim=1).gather(1, label.unsqueeze(1)).squeeze(1)  # (N, H, W)
         # the clamp keeps the gradient finite at p = 1 for gamma < 1
         focal = -((-log_p.expm1()).clamp(min=1e-12) ** self.gamma) * log_p
@@ -38,5 +39,6 @@ class SoftmaxFocalLoss(PixelLoss):
     def per_pixel(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
+        """Compute the weighted focal terms, ``(N, H, W)``."""
         values, weights = self.compute(logits, label, pixel_weight, class_weight)
         return values * weights
