@@ -5,7 +5,7 @@
 # make docs                    the site of the docs, in docs/_build/html
 # make wheel                   sdist and wheel, in dist
 # make smoke PYTHON=python     smoke test on an environment of your own
-# make stack-NAME              smoke test on another stack: onedl, torch-2.1, oldest
+# make stack-NAME              smoke test and tests on another stack: onedl, torch-2.1, oldest
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
@@ -14,6 +14,7 @@ INPUTS := setup.py requirements/*.txt requirements/stacks/*.txt mmseg_attn/versi
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
+PARTS := models ops compat engine evaluation datasets io # what other stacks run
 
 .PHONY: quickstart test docs lint wheel smoke clean
 
@@ -42,6 +43,7 @@ smoke:
 # Another stack is an environment of its own, without a copy of this package.
 stack-%: .venv-%/.installed
 	.venv-$*/bin/python -W ignore .ci/smoke.py $*
+	env -u MMSEG_ATTN_TEST_DATA OMP_NUM_THREADS=1 .venv-$*/bin/python $(PYTEST) $(PARTS:%=tests/%)
 
 .venv-%/.installed: requirements/stacks/%.txt $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv --clear .venv-$*

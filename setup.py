@@ -115,7 +115,7 @@ setup(
         'Typing :: Typed',
     ],
     packages=find_packages(include=['mmseg_attn', 'mmseg_attn.*']),
-    package_data={'mmseg_attn': ['py.typed'], 'mmseg_attn.reporting': ['page.html', 'page.css']},
+    package_data={'mmseg_attn': ['py.typed'], 'mmseg_attn.apps.report': ['page.html', 'page.css']},
     install_requires=requirements('runtime'),
     extras_require={name: requirements(name) for name in EXTRAS},
     cmdclass={'build_py': BuildWithMim},

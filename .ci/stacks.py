@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-PART = 'smoke test'
+PART = 'smoke test; tests of models, ops, compat, engine, evaluation, datasets, io'
 VERSIONS = """
 import json, platform
 from importlib import metadata

@@ -22,7 +22,7 @@ from harness import Contender, Row, compare
 from memory import free_bytes
 from report import MIB, Report, Target, parser
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 
 MAPS = (
     *('window:64:256', 'window:128:128', 'window:256:64', 'window:512:32'),  # LFA-UNet, 256x256

@@ -19,7 +19,7 @@ from report import Report, Target, parser
 from training_contenders import OURS
 from workers import Worker, keep_busy
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 
 DEFAULT, ONE = 'default', 'one thread'
 TOOLS = 'GOMP_SPINCOUNT=2000'  # what our tools set

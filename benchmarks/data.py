@@ -28,8 +28,9 @@ from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from report import MIB, Report, Target, parser
 
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.datasets.in_memory import Recall
+from mmseg_attn.errors import DataError
 
 
 class Counter:
@@ -140,7 +141,7 @@ class Epochs:
 def load(args: argparse.Namespace) -> Config:
     """Load the config, its data set cut to ``--images``."""
     if not (args.data / 'splits').is_dir():
-        raise ConversionError(
+        raise DataError(
             f'{args.data} is not the converted Drosophila set: name its folder with --data, or '
             'make it with tools/dataset_converters/drosophila.py (and synthetic_sstem.py)'
         )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from memory import Peak, peak_memory, synchronize
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def compare(
         calls_before: Calls that are watched and not timed; the first makes what is made once.
 
     Raises:
-        ConversionError: if a contender returns something wrong; nothing was timed then.
+        DataError: if a contender returns something wrong; nothing was timed then.
     """
     runs = {
         each.name: _prepare(each, device, least, memory, calls_before)
@@ -126,7 +126,7 @@ def _prepare(
     try:
         contender.check(result)
     except ValueError as error:
-        raise ConversionError(f'{contender.name} is wrong and is not timed: {error}') from error
+        raise DataError(f'{contender.name} is wrong and is not timed: {error}') from error
     del result
     if seconds < 10 * least:  # being watched takes time, too
         seconds = _seconds(call, 1, device)

@@ -19,7 +19,7 @@ from harness import Contender, Row, compare
 from networks import NETWORKS, batch, build, load
 from report import Report, Target, parser
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 
 UNET = 'U-Net'
 THEIRS, OURS = 'EncoderDecoder', 'LargeImageEncoderDecoder'

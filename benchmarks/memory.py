@@ -8,21 +8,21 @@ from collections.abc import Iterator
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 
 
 def use(device: str) -> None:
     """Make a GPU the current one: what names no GPU, such as MMEngine's runner, takes that.
 
     Raises:
-        ConversionError: if there is no such GPU.
+        DataError: if there is no such GPU.
     """
     if not device.startswith('cuda'):
         return
     index, count = torch.device(device).index or 0, torch.cuda.device_count()
     if index >= count:
         names = ', '.join(f'cuda:{i}' for i in range(count))
-        raise ConversionError(f'--device {device}: there is no GPU {index}; use {names or "cpu"}')
+        raise DataError(f'--device {device}: there is no GPU {index}; use {names or "cpu"}')
     torch.cuda.set_device(index)
 
 

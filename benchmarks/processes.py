@@ -28,7 +28,8 @@ from mmseg.registry import MODELS
 from report import Report, parser
 from torch import Tensor
 
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.errors import DataError
 
 WARM_UP = 2  # steps
 
@@ -81,7 +82,7 @@ def launch(number: int, args: argparse.Namespace) -> float:
     """Run a number of processes; return the median seconds of a step.
 
     Raises:
-        ConversionError: if they fail or disagree.
+        DataError: if they fail or disagree.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'result.json'
@@ -92,10 +93,10 @@ def launch(number: int, args: argparse.Namespace) -> float:
         environment = os.environ | dict(OMP_NUM_THREADS=str(args.threads))
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if not out.exists():
-            raise ConversionError(f'{number} processes failed:\n{done.stderr}')
+            raise DataError(f'{number} processes failed:\n{done.stderr}')
         result = json.loads(out.read_text())
     if not result['same']:
-        raise ConversionError(f'{number} processes ended with different weights')
+        raise DataError(f'{number} processes ended with different weights')
     return statistics.median(result['seconds'])
 
 

@@ -18,8 +18,9 @@ from harness import Row
 from memory import use
 from mmengine.device import get_device
 
-from mmseg_attn.datasets.conversion import ConversionError, at_least
-from mmseg_attn.reproduction.machine import environment
+from mmseg_attn.apps.cli import at_least
+from mmseg_attn.apps.reproduce.machine import environment
+from mmseg_attn.errors import DataError
 
 MIB = 2**20
 
@@ -73,7 +74,7 @@ class Report:
         timed: Whether something is timed; then it warns where other processes use the cores.
 
     Raises:
-        ConversionError: if the device or the folder for a file is missing.
+        DataError: if the device or the folder for a file is missing.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Report:
         use(args.device)
         for file in filter(None, (args.json, *outputs)):
             if not file.resolve().parent.is_dir():
-                raise ConversionError(f'cannot write {file}: its folder is missing; make it first')
+                raise DataError(f'cannot write {file}: its folder is missing; make it first')
         if args.threads:
             torch.set_num_threads(args.threads)
         self.file = args.json

@@ -29,7 +29,7 @@ from report import MIB, Report, Target, parser
 from training_contenders import mmsegmentation
 from workers import Worker
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.engine.allocation import keep_freed_memory
 
 DEFAULT, FAST, STOCK = 'default runtime', 'fast runtime', 'MMSegmentation UNet, default runtime'

@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from report import Report, parser
 from torch import Tensor, nn
 
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.errors import DataError
 from mmseg_attn.models import layers
 
 SIDES = (64, 96, 128, 192, 256, 384, 512)
@@ -69,7 +70,7 @@ def verify(name: str, channels: int) -> None:
     """Compare a layer on a small map with itself in float64.
 
     Raises:
-        ConversionError: if the two differ.
+        DataError: if the two differ.
     """
     layer = LAYERS[name]
     module = seeded(layer, channels)
@@ -80,7 +81,7 @@ def verify(name: str, channels: int) -> None:
     try:
         same_as([x.float() for x in double], 1e-3)(single)
     except ValueError as error:
-        raise ConversionError(f'{name} is wrong and is not timed: {error}') from error
+        raise DataError(f'{name} is wrong and is not timed: {error}') from error
 
 
 def seeded(layer: Layer, channels: int) -> nn.Module:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from training_contenders import ATTENTION, BASIC, MMSEG, NAMES, OURS, build, flops, left_out
 
-from mmseg_attn.datasets.conversion import at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 
 UNET, LFA, GATED = 'U-Net', 'LFA-UNet', 'Attention U-Net'
 PRECISIONS = {'float32': torch.float32, 'bfloat16': torch.bfloat16}

@@ -32,8 +32,9 @@ from report import Report, markdown, parser
 from torch import Tensor, nn
 from tracing import AsOnGPU, LiveMemory
 
-from mmseg_attn.datasets.conversion import ConversionError, at_least, run_cli
+from mmseg_attn.apps.cli import at_least, run_cli
 from mmseg_attn.engine.hooks.activation_checkpoint_hook import checkpoint_stages, find_stages
+from mmseg_attn.errors import DataError
 from mmseg_attn.evaluation.input_shape import input_shape
 
 GIB = 2**30
@@ -88,12 +89,12 @@ class Job(NamedTuple):
         """Read a config.
 
         Raises:
-            ConversionError: if the size is missing from its name.
+            DataError: if the size is missing from its name.
         """
         cfg = Config.fromfile(file)
         shape = input_shape(cfg)
         if shape is None:
-            raise ConversionError(
+            raise DataError(
                 f'{file.name} does not end in the size of the crops: rename it, for example to '
                 f'{file.stem}-512x512.py'
             )
@@ -224,12 +225,12 @@ def write_tables(page: Path, text: str) -> None:
     """Replace what stands between the two marks of a page.
 
     Raises:
-        ConversionError: if a mark is missing.
+        DataError: if a mark is missing.
     """
     before, begin, rest = page.read_text(encoding='utf-8').partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not end:
-        raise ConversionError(f'{page} lacks the lines {MARKS[0]} and {MARKS[1]}: add them')
+        raise DataError(f'{page} lacks the lines {MARKS[0]} and {MARKS[1]}: add them')
     page.write_text(f'{before}{begin}\n\n{text}\n\n{end}{after}', encoding='utf-8')
 
 
@@ -251,7 +252,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if digit_version(torch.__version__) < digit_version('2.1'):
-        raise ConversionError(
+        raise DataError(
             f'PyTorch {torch.__version__} has no cross entropy on the meta device: trace with '
             'PyTorch 2.1 or newer; the figures hold for older ones, too'
         )

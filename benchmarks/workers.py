@@ -52,7 +52,7 @@ class Worker:
         """Wait for what it sends.
 
         Raises:
-            ConversionError: if it has ended.
+            DataError: if it has ended.
         """
         try:
             return self.connection.recv()
@@ -66,9 +66,9 @@ class Worker:
         self.connection.close()
 
     def _ended(self) -> Exception:
-        from mmseg_attn.datasets.conversion import ConversionError  # a worker needs no PyTorch
+        from mmseg_attn.errors import DataError  # a worker needs no PyTorch
 
-        return ConversionError(f'{self.name}: its process ended, see above')
+        return DataError(f'{self.name}: its process ended, see above')
 
 
 def _run(target: Callable, connection: Connection, args: tuple) -> None:

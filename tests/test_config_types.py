@@ -10,10 +10,10 @@ from mmengine.config import Config
 from mmseg.datasets.transforms import LoadAnnotations as MMSegAnnotations
 from mmseg.registry import MODELS, TRANSFORMS
 
+from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.apps.report.describe import TOPICS
 from mmseg_attn.config_types import class_of, is_a, type_name
 from mmseg_attn.datasets.checking import check_config
-from mmseg_attn.prediction import Predictor
-from mmseg_attn.reporting.describe import TOPICS
 
 WAYS = [
     LoadImageFromFile,
@@ -121,7 +121,7 @@ def test_predictions_of_a_pure_python_config(lazy, tmp_path, tta):
 
 def test_an_exported_pure_python_config_names_its_steps(lazy):
     pytest.importorskip('torch.export')
-    from mmseg_attn.export import PixelsToLogits, describe, loader_of
+    from mmseg_attn.apps.export import PixelsToLogits, describe, loader_of
 
     cfg = Config.fromfile(lazy)
     pipeline = cfg.test_dataloader.dataset.pipeline

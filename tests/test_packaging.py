@@ -51,9 +51,9 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         'mmseg_attn/.mim/configs/lfa_unet/lfa-unet_1xb8-1500e_drosophila-256x256.py',
         'mmseg_attn/py.typed',
         'mmseg_attn/ops/window_attention.py',
-        'mmseg_attn/datasets/conversion/output.py',
-        'mmseg_attn/reporting/page.html',
-        'mmseg_attn/reporting/page.css',
+        'mmseg_attn/io/output.py',
+        'mmseg_attn/apps/report/page.html',
+        'mmseg_attn/apps/report/page.css',
     ):
         assert name in names
     assert index['Import']

@@ -35,14 +35,15 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
+from mmseg_attn.apps.cli import progress, run_cli
 from mmseg_attn.datasets.class_weights import class_weights, count_pixels
-from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
+from mmseg_attn.errors import DataError
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if not args.config.is_file():
-        raise ConversionError(f'{args.config} is missing: name a config file')
+        raise DataError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     try:
@@ -51,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         classes = dataset.metainfo['classes']
         found = class_weights(pixels, classes=classes)
     except (ValueError, AssertionError) as error:  # what data sets and loaders raise
-        raise ConversionError(str(error)) from error
+        raise DataError(str(error)) from error
     out = args.out or Path('work_dirs/class_weights') / args.config.stem
     out.mkdir(parents=True, exist_ok=True)
     print(f'{len(pixels)} training images')

@@ -43,10 +43,9 @@ if __name__ == '__main__':
 from prettytable import PrettyTable
 
 import mmseg_attn  # noqa: F401  prepares the stack for configs that inherit from mmseg::
-from mmseg_attn.datasets.conversion import run_cli
-from mmseg_attn.reproduction import (
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.reproduce import (
     BEFORE_TOOL,
-    RunError,
     end_by_signals,
     find_checkpoint,
     find_metrics,
@@ -54,6 +53,7 @@ from mmseg_attn.reproduction import (
     summarise,
     write_json,
 )
+from mmseg_attn.errors import RunError
 
 TOOLS = Path(__file__).resolve().parent
 

@@ -38,11 +38,12 @@ if __name__ == '__main__':
 from mmengine.config import Config
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
+from mmseg_attn.apps.predict import Predictor
 from mmseg_attn.datasets.nested_datasets import nested_datasets
+from mmseg_attn.errors import ExportError
 from mmseg_attn.evaluation.input_shape import channels
-from mmseg_attn.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
-from mmseg_attn.prediction import Predictor
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -50,11 +51,11 @@ def main(argv: list[str] | None = None) -> None:
     suffix = SUFFIXES[args.format]
     out = args.out or args.checkpoint.with_suffix(suffix)
     if out.suffix != suffix:
-        raise ConversionError(
+        raise ExportError(
             f'--out {out} does not end in {suffix}: name it so, or choose another --format'
         )
     if not args.config.is_file():
-        raise ConversionError(f'{args.config} is missing: name a config file')
+        raise ExportError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
     predictor = Predictor(cfg, args.checkpoint)
     *_, dataset = nested_datasets(cfg.test_dataloader.dataset)

@@ -85,14 +85,8 @@ if __name__ == '__main__':
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
-    percentile_window,
-    run_cli,
-    staged_output,
-)
-from mmseg_attn.datasets.conversion.output import MANIFEST
-from mmseg_attn.prediction import (
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.predict import (
     Intensities,
     Predictor,
     Report,
@@ -103,23 +97,26 @@ from mmseg_attn.prediction import (
     predict_files,
     summarise,
 )
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import percentile_window, staged_output
+from mmseg_attn.io.output import MANIFEST
 
 
 def check(args: argparse.Namespace) -> None:
     """Stop before the model is loaded where it would be for nothing."""
     for path, what in ((args.config, 'a config file'), (args.checkpoint, 'a file of weights')):
         if not path.is_file():
-            raise ConversionError(f'{path} is missing: name {what}')
+            raise DataError(f'{path} is missing: name {what}')
     missing = [path for path in args.inputs if not path.exists()]
     if missing:
         more = f' and {len(missing) - 1} more are' if missing[1:] else ' is'
-        raise ConversionError(f'{missing[0]}{more} missing: name images or folders that hold some')
+        raise DataError(f'{missing[0]}{more} missing: name images or folders that hold some')
     for name in ('intensity', 'percentiles'):
         low, high = getattr(args, name) or (0, 1)
         outside = name == 'percentiles' and not 0 <= low <= high <= 100
         if outside or not low < high or not math.isfinite(high - low):
             limits = ', both from 0 to 100' if name == 'percentiles' else ''
-            raise ConversionError(f'--{name} is {low:g} {high:g}: give LOW below HIGH{limits}')
+            raise DataError(f'--{name} is {low:g} {high:g}: give LOW below HIGH{limits}')
 
 
 def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list) -> Intensities:
@@ -147,7 +144,7 @@ def check_earlier(out: Path, files: list[Path]) -> None:
         return  # no earlier result, or no such: staged_output decides
     lost = sorted(old - {str(path) for path in files})
     if lost:
-        raise ConversionError(
+        raise DataError(
             f'{out} holds results of {counted(len(lost), "other file")} ({lost[0]}), which would '
             'be lost: choose another output folder, or remove this one'
         )
@@ -160,7 +157,7 @@ def main(argv: list[str] | None = None) -> None:
     for folder in empty:
         print(f'{folder} holds no images', file=sys.stderr)
     if not items:
-        raise ConversionError('there is nothing to do: name images or folders that hold some')
+        raise DataError('there is nothing to do: name images or folders that hold some')
     files = [item.path for item in items]
     check_earlier(args.out, files)
     option = '--intensity' if args.intensity else '--percentiles' if args.percentiles else None
@@ -182,7 +179,7 @@ def main(argv: list[str] | None = None) -> None:
             batch_size=args.batch_size,
         )
         if not report.done:
-            raise ConversionError('none of the files could be predicted: see above')
+            raise DataError('none of the files could be predicted: see above')
         warnings = doubts(report, results, predictor, option=option)
         stage.manifest.update(manifest(args, report), warnings=warnings)
     print(summarise(args.out, report, results, option=option), flush=True)

@@ -49,27 +49,28 @@ from mmengine.device import get_device
 from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
-from mmseg_attn.reporting import GroupResult, find_groups, find_result, merge, render, write_bytes
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.report import GroupResult, find_groups, find_result, merge, render, write_bytes
+from mmseg_attn.errors import DataError
 
 
 def check(out: Path, device: str) -> None:
     """Stop before minutes of predictions that would be for nothing."""
     if out.is_dir():
-        raise ConversionError(f'--out {out} is a folder: give the name of a file')
+        raise DataError(f'--out {out} is a folder: give the name of a file')
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out.parent):
             pass
     except OSError as error:
-        raise ConversionError(
+        raise DataError(
             f'{out.parent} cannot be written ({error.strerror}): choose another place with --out'
         ) from error
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConversionError(f'--device {device} cannot be used: {reason}') from error
+        raise DataError(f'--device {device} cannot be used: {reason}') from error
 
 
 def main(argv: list[str] | None = None) -> None:

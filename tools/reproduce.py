@@ -70,14 +70,12 @@ if __name__ == '__main__':
 from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts and prepares the stack
-from mmseg_attn.datasets.conversion import run_cli
-from mmseg_attn.reproduction import (
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.reproduce import (
     Plan,
     Progress,
     Run,
-    RunError,
     Table,
-    UsageError,
     check_data,
     collect,
     end_by_signals,
@@ -89,6 +87,7 @@ from mmseg_attn.reproduction import (
     to_csv,
     write_text,
 )
+from mmseg_attn.errors import RunError, UsageError
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -30,16 +30,13 @@ import torch
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import digit_version
 
+from ..errors import CheckpointError
 from .stand_ins import RefusedError, resolve
 from .unpickler import Reader
 
 # What torch says of files that it did not write
 FOREIGN = re.compile(r'Unsupported operand|legacy|magic number|unpickling stack|pickle data was')
 FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # torch.load then takes no reader but its own
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be read, or that asks for more than data."""
 
 
 def load_file(file: str | Path | BinaryIO, map_location: Any = None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from mmengine import fileio
 from mmseg.datasets import BaseSegDataset
 
-from .errors import DataError
+from ..errors import DataError
 from .loading import find_fault
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from mmcv.transforms import LoadAnnotations
 from mmseg.datasets import BaseSegDataset
 
-from .errors import DataError
+from ..errors import DataError
 from .loading import apply_loaders
 from .nested_datasets import nested_datasets
 

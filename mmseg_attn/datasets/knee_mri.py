@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from mmseg.registry import DATASETS
 
+from ..io import percentile_window
 from .base import PreparedSegDataset
-from .conversion import percentile_window
 
 
 @DATASETS.register_module()

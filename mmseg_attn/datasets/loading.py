@@ -9,8 +9,8 @@ from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 from PIL import UnidentifiedImageError
 
-from .conversion import ConversionError, explain, read_image, read_images
-from .errors import DataError
+from ..errors import DataError
+from ..io import explain, read_image, read_images
 from .transforms import LoadStrictAnnotations
 
 
@@ -55,7 +55,7 @@ def check_width(load: Callable[[dict], dict], path: str | None) -> None:
         return
     try:
         labels = read_image(Path(path).read_bytes(), name=path, formats=None).pixels
-    except ConversionError:  # the host has read it, in its way
+    except DataError:  # the host has read it, in its way
         return
     if labels.dtype in (bool, np.uint8):
         return
@@ -68,7 +68,7 @@ def check_width(load: Callable[[dict], dict], path: str | None) -> None:
         )
 
 
-def find_fault(info: dict, backend_args: dict | None = None) -> ConversionError | None:
+def find_fault(info: dict, backend_args: dict | None = None) -> DataError | None:
     """Look for the file that a pipeline has failed on.
 
     Args:
@@ -82,7 +82,7 @@ def find_fault(info: dict, backend_args: dict | None = None) -> ConversionError 
     for path in filter(None, (info.get('img_path'), info.get('seg_map_path'))):
         try:
             read_images(fileio.get(path, backend_args=backend_args), name=Path(path))
-        except ConversionError as error:
+        except DataError as error:
             if not isinstance(error.__cause__, UnidentifiedImageError) or _is_image(path):
                 return error
         except OSError:

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from ..config_types import type_name
-from ..datasets.errors import DataError
+from ..errors import DataError
 from .cfg_options import merge_options
 from .training_record import dumped_config
 

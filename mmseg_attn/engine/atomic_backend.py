@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from ..compat.checkpoint import CheckpointError
+from ..errors import CheckpointError
 
 SUFFIX = '.unfinished'
 

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ..config_types import class_of
-from ..datasets.errors import DataError
+from ..errors import DataError
 
 ALIKE = 0.85  # of two keys, from which on one is a misspelled other
 # what MMSegmentation's tools, its inferencer and FastRunner read of a config beside the runner

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from ..compat.checkpoint import CheckpointError
+from ..errors import CheckpointError
 from .resume import newest_checkpoint, resumable
 from .weights import load_weights, some
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.runner import CheckpointLoader
 
-from ..compat.checkpoint import CheckpointError
+from ..errors import CheckpointError
 
 
 def newest_checkpoint(work_dir: Path, folder: Path, template: str) -> tuple[Path | None, list[str]]:

@@ -9,7 +9,7 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
 from ..compat import checkpoint
-from ..compat.checkpoint import CheckpointError
+from ..errors import CheckpointError
 from .weights import load_weights
 
 

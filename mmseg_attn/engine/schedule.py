@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.runner import Runner
 
-from ..compat.checkpoint import CheckpointError
+from ..errors import CheckpointError
 
 PROGRESS = ('last_step', '_global_step', '_last_value', 'verbose')  # of a scheduler; else settings
 # how an optimizer works, and what schedulers set

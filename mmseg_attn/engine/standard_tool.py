@@ -9,16 +9,14 @@ from pathlib import Path
 import mmengine
 import mmseg
 
-from ..compat.checkpoint import CheckpointError
 from ..compat.warning_filters import leave_out_warnings_of_the_host
-from ..datasets.errors import DataError
+from ..errors import MMSegAttnError
 from .arguments import Request, read_request
-from .hooks.divergence_hook import DivergenceError
 from .host_errors import sentence
 from .safe_loading import enable_safe_loading
 from .training_record import training_record_kept
 
-USERS = (CheckpointError, DataError, DivergenceError)
+USERS = (MMSegAttnError,)
 FILES = (FileNotFoundError, PermissionError)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # What these packages say of a file names it.

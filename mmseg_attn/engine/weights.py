@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import Tensor, nn
 
-from ..compat.checkpoint import CheckpointError
+from ..errors import CheckpointError
 
 SHOWN = 3
 

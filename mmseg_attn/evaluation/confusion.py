@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.conversion import ConversionError, decode_image
+from ..errors import DataError
+from ..io import decode_image
 
 
 def confusion(truth: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -36,7 +37,7 @@ def confusion_of_masks(
         watch: Iterates over the indices and shows how far it is.
 
     Raises:
-        ConversionError: If a mask is missing, of another size, or holds what is no class.
+        DataError: If a mask is missing, of another size, or holds what is no class.
     """
     classes = len(dataset.metainfo['classes'])
     total = np.zeros((classes, classes), dtype=np.int64)
@@ -45,14 +46,14 @@ def confusion_of_masks(
         truth = sample.gt_sem_seg.data.squeeze().numpy()
         mask = folder / f'{Path(sample.img_path).stem}.png'
         if not mask.is_file():
-            raise ConversionError(
+            raise DataError(
                 f'{mask}, the prediction for {sample.img_path}, is missing: write it with '
                 'python tools/test.py CONFIG CHECKPOINT --out DIR'
             )
         labels = decode_image(mask.read_bytes(), name=mask)[0].astype(np.int64)
         labels -= bool(dataset.reduce_zero_label)  # IoUMetric adds it when it writes
         if labels.shape != truth.shape or not 0 <= labels.min() <= labels.max() < classes:
-            raise ConversionError(
+            raise DataError(
                 f'{mask} has the shape {labels.shape} and labels from {labels.min()} to '
                 f'{labels.max()}, but the labels of its image have {truth.shape} and 0 to '
                 f'{classes - 1}: take the predictions for this config'

@@ -17,7 +17,7 @@ import torch
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
-from ..ops.label_rule import LabelRule
+from ..models.label_rule import LabelRule
 
 METHODS = ('attention_map', 'spatial_weights', 'channel_weights')
 

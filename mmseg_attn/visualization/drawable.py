@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 
-from ..datasets.conversion.intensities import to_bytes
 from ..datasets.nested_datasets import nested_datasets
+from ..io.intensities import to_bytes
 
 
 def drawable(image: np.ndarray, *, bgr: bool = False) -> np.ndarray:

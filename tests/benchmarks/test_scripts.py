@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmseg.registry import MODELS, TRANSFORMS
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from mmseg_attn.models.segmentors import LargeImageEncoderDecoder
 
 COMMON = ['--device', 'cpu', '--repeats', '1']
@@ -74,7 +74,7 @@ def test_a_backend_that_is_wrong_is_not_timed(run, monkeypatch):
     module = importlib.import_module('mmseg_attn.ops.window_attention')
     right = module._BACKENDS['strips']
     monkeypatch.setitem(module._BACKENDS, 'strips', lambda *maps: 1.01 * right(*maps))
-    with pytest.raises(ConversionError, match='strips is wrong and is not timed: result 0 is off'):
+    with pytest.raises(DataError, match='strips is wrong and is not timed: result 0 is off'):
         run('attention', '--quick', '--maps', 'window:4:9')
 
 
@@ -149,7 +149,7 @@ def test_sliding_over_a_large_image(run, monkeypatch, wrong):
     monkeypatch.setattr(
         LargeImageEncoderDecoder, '_labels', lambda self, logits: labels(self, -logits)
     )
-    with pytest.raises(ConversionError, match=r'EncoderDecoder is wrong .* labels differ'):
+    with pytest.raises(DataError, match=r'EncoderDecoder is wrong .* labels differ'):
         run('inference', *arguments)
 
 
@@ -212,9 +212,7 @@ def test_a_runtime_with_another_loss_is_not_timed(script, monkeypatch):
             return lambda: self.losses[0]
 
     monkeypatch.setattr(runtime, 'Training', Pretended)
-    with pytest.raises(
-        ConversionError, match=r'fast runtime is wrong .* loss is 2\.1 instead of 2'
-    ):
+    with pytest.raises(DataError, match=r'fast runtime is wrong .* loss is 2\.1 instead of 2'):
         runtime.main([*COMMON, '--contenders', 'fast runtime'])
 
 
@@ -267,7 +265,7 @@ def test_processes_want_a_gpu_each(script, monkeypatch, capsys):
     assert '--device cuda:1: each process takes a GPU of its own' in capsys.readouterr().err
     monkeypatch.setattr('torch.cuda.device_count', lambda: 1)
     monkeypatch.setattr('torch.cuda.set_device', lambda index: None)
-    with pytest.raises(ConversionError, match='there is no GPU 1; use cuda:0'):
+    with pytest.raises(DataError, match='there is no GPU 1; use cuda:0'):
         processes.main(['--device', 'cuda'])
 
 
@@ -315,5 +313,5 @@ def test_wrong_arguments_are_refused_in_a_sentence(script, capsys, name, argumen
 
 
 def test_a_missing_data_set_is_named(script, tmp_path):
-    with pytest.raises(ConversionError, match='is not the converted Drosophila set'):
+    with pytest.raises(DataError, match='is not the converted Drosophila set'):
         script('data').main([*COMMON, '--data', str(Path(tmp_path) / 'x')])

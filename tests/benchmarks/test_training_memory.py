@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.utils import digit_version
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tests.docs.pages import ROOT
 
 CONFIGS = sorted(p for p in ROOT.glob('configs/*/*.py') if p.parent.name != '_base_')
@@ -112,13 +112,13 @@ def test_the_script(memory, tmp_path, capsys):
 def test_what_is_refused(memory, tmp_path, monkeypatch):
     page = tmp_path / 'page.md'
     page.write_text(memory.MARKS[0])
-    with pytest.raises(ConversionError, match=r'page.md lacks the lines <!-- begin of the tables'):
+    with pytest.raises(DataError, match=r'page.md lacks the lines <!-- begin of the tables'):
         memory.write_tables(page, 'x')
     Config.fromfile(ROOT / SMALL).dump(tmp_path / 'mine.py')
-    with pytest.raises(ConversionError, match=r'mine.py does not end in the size of the crops'):
+    with pytest.raises(DataError, match=r'mine.py does not end in the size of the crops'):
         memory.main([str(tmp_path / 'mine.py')])
     monkeypatch.setattr(torch, '__version__', '2.0.1+cu117')
-    with pytest.raises(ConversionError, match=r'PyTorch 2\.0\.1\+cu117 has no cross entropy on'):
+    with pytest.raises(DataError, match=r'PyTorch 2\.0\.1\+cu117 has no cross entropy on'):
         memory.main([str(ROOT / SMALL)])
 
 

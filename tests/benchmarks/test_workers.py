@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tests.processes import HANG
 
 
@@ -53,7 +53,7 @@ def test_turns_in_an_environment_of_its_own(start, jobs, monkeypatch):
 def test_a_process_that_ended_is_named(start, jobs):
     worker = start(jobs.die)
     for _ in range(2):
-        with pytest.raises(ConversionError, match='a worker: its process ended, see above'):
+        with pytest.raises(DataError, match='a worker: its process ended, see above'):
             worker.turn()
 
 

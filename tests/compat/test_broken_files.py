@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from mmseg_attn.compat.checkpoint import load_file
+from mmseg_attn.errors import CheckpointError
 from tests.hostile import claim, cut, zip_in_zip
 
 LIMIT = 2 * 2**30  # more than a refusal may take

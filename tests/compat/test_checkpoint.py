@@ -15,7 +15,8 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from mmseg_attn.compat.checkpoint import load_file
+from mmseg_attn.errors import CheckpointError
 from tests.hostile import Call, make_folder
 
 

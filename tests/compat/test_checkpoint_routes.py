@@ -18,8 +18,9 @@ from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 
-from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from mmseg_attn.compat.checkpoint import load_file
 from mmseg_attn.compat.unpickler import Reader
+from mmseg_attn.errors import CheckpointError
 from tests.hostile import make_folder
 
 pytestmark = pytest.mark.usefixtures('safe_loading')

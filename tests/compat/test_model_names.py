@@ -12,8 +12,8 @@ from mmseg.apis import MMSegInferencer, init_model
 from PIL import Image
 
 import mmseg_attn
+from mmseg_attn.apps.predict import Predictor
 from mmseg_attn.compat import model_names
-from mmseg_attn.prediction import Predictor
 from tests.processes import HANG
 
 NAME = 'lfa-unet-b16_1xb4-600i_drosophila-128x128'

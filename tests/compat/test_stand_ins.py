@@ -12,7 +12,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
-from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from mmseg_attn.compat.checkpoint import load_file
+from mmseg_attn.errors import CheckpointError
 from tests.hostile import PROGRAMS, Call, get
 
 

@@ -10,7 +10,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.errors import DataError
 
 CITYSCAPES = 'CITYSCAPES_ROOT and run csCreateTrainIdLabelImgs'
 REMEDIES = {  # what the message of each config's data set says

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmseg_attn.datasets.synthetic_sstem import MEMBRANES, MIN_SIZE, synthetic_slice
+from mmseg_attn.apps.convert.synthetic_sstem import MEMBRANES, MIN_SIZE, synthetic_slice
 
 OTHERS = (159, 191, 223, 255)
 

@@ -3,9 +3,9 @@
 import pytest
 from mmengine.config import Config
 
-from mmseg_attn.datasets.errors import DataError
 from mmseg_attn.engine import arguments
 from mmseg_attn.engine.arguments import read_request
+from mmseg_attn.errors import DataError
 
 TEXT = """
 model = dict(type='EncoderDecoder')

@@ -8,9 +8,9 @@ import signal
 import pytest
 from mmengine.fileio import get_file_backend
 
-from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.engine import atomic_backend
 from mmseg_attn.engine.atomic_backend import SUFFIX, AtomicLocalBackend
+from mmseg_attn.errors import CheckpointError
 
 
 def backend() -> AtomicLocalBackend:

@@ -5,9 +5,9 @@ import re
 import pytest
 from mmengine.config import Config
 
-from mmseg_attn.datasets.errors import DataError
 from mmseg_attn.engine import cfg_options
 from mmseg_attn.engine.cfg_options import merge_options, parameters_of, parse_options
+from mmseg_attn.errors import DataError
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
 

@@ -6,8 +6,8 @@ import re
 import pytest
 import torch
 
-from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.engine.resume import newest_checkpoint, resumable
+from mmseg_attn.errors import CheckpointError
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner.checkpoint import load_from_local
 
-from mmseg_attn.compat.checkpoint import CheckpointError
-from mmseg_attn.datasets.errors import DataError
-from mmseg_attn.engine.hooks.divergence_hook import DivergenceError
 from mmseg_attn.engine.standard_tool import run_standard_tool
+from mmseg_attn.errors import CheckpointError, DataError, DivergenceError
 
 WORKER = 'Caught DataError in worker process 0.\nTraceback:\n  File "x"\nDataError: a.png is bad\n'
 

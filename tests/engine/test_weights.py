@@ -7,8 +7,8 @@ from mmseg.apis import MMSegInferencer, init_model
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_attn.compat.checkpoint import CheckpointError
 from mmseg_attn.engine.weights import load_weights
+from mmseg_attn.errors import CheckpointError
 
 
 class Segmentor(nn.Module):

@@ -10,9 +10,9 @@ from mmengine.structures import PixelData
 from mmseg.registry import METRICS, MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_attn.datasets.errors import DataError
-from mmseg_attn.ops.label_rule import LabelRule
-from mmseg_attn.prediction import Predictor
+from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.errors import DataError
+from mmseg_attn.models.label_rule import LabelRule
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.attention_recording import record
 
@@ -115,14 +115,15 @@ def test_every_part_gives_the_same_labels(trained, image, tmp_path, name):
     np.testing.assert_array_equal(sample.pred_sem_seg.data[0], expected)
     visualizer = SegComparisonVisualizer(alpha=1.0)
     visualizer.dataset_meta = dict(classes=predictor.classes, palette=predictor.palette)
-    drawn = visualizer._overlay(np.full((*image.shape, 3), 128), sample.pred_sem_seg.numpy().data)
+    gray, labels = np.full((*image.shape, 3), 128), sample.pred_sem_seg.numpy().data
+    drawn = visualizer._overlay(gray, labels, visualizer.dataset_meta)
     np.testing.assert_array_equal(drawn[..., 2], np.where(expected, 199, 128))  # black: no tint
 
 
 @pytest.mark.parametrize('name', HEADS)
 def test_an_exported_model_says_how_its_logits_are_read(trained, image, name):
     pytest.importorskip('torch.export')
-    from mmseg_attn.export import PixelsToLogits, describe
+    from mmseg_attn.apps.export import PixelsToLogits, describe
 
     model = trained(name)[2]
     module = PixelsToLogits(model, in_channels=1, color_type='grayscale')

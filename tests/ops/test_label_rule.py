@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmseg_attn.ops.label_rule import LabelRule, class_count, class_logits
+from mmseg_attn.models.label_rule import LabelRule, class_count, class_logits
 
 
 def head(channels: int, threshold: float | None = 0.3) -> SimpleNamespace:

@@ -41,7 +41,7 @@ for _name in ('tests', 'tools'):  # whatever other packages have these names
 import torch  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
-from mmseg_attn.datasets.conversion import progress  # noqa: E402
+from mmseg_attn.apps.cli import progress  # noqa: E402
 from tests.processes import HANG  # noqa: E402
 from tests.reliability.mutations import mutate  # noqa: E402
 from tests.reliability.targets import Target, make_targets  # noqa: E402

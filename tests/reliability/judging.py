@@ -13,9 +13,10 @@ import torch
 from mmengine.config import Config
 from mmseg.apis import init_model
 
+from mmseg_attn.apps.predict import Intensities, Item, Predictor, Results, predict_files
 from mmseg_attn.datasets.checking.pictures import read_picture
-from mmseg_attn.datasets.conversion import ConversionError, read_slices
-from mmseg_attn.prediction import Intensities, Item, Predictor, Results, predict_files
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import read_slices
 from tests.reliability.unusual import WINDOW, Unusual, in_bgr, in_gray, in_window
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -149,6 +150,6 @@ def _refusals_elsewhere(path: Path) -> list[str]:
     ):
         try:
             read()
-        except ConversionError as error:
+        except DataError as error:
             texts.append(str(error))
     return texts

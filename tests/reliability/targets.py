@@ -14,11 +14,10 @@ from mmengine.logging import HistoryBuffer
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from mmseg_attn.compat.checkpoint import CheckpointError, load_file
-from mmseg_attn.datasets.conversion import ConversionError
-from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.compat.checkpoint import load_file
 from mmseg_attn.engine.resume import resumable
 from mmseg_attn.engine.weights import load_weights
+from mmseg_attn.errors import CheckpointError, DataError
 from tests.data import cityscapes, covid19, dicom, drosophila, floodnet, knee_mri, voc
 from tools.dataset_converters import covid19 as convert_covid19
 from tools.dataset_converters import drosophila as convert_drosophila
@@ -50,7 +49,7 @@ def converter(name: str, source: Path, module: ModuleType, *options: str) -> Tar
     def run(copy: Path, out: Path) -> None:
         module.main([str(copy), '--out', str(out / 'new'), *options])
 
-    return Target(f'converter {name}', source, run, (ConversionError, OSError))
+    return Target(f'converter {name}', source, run, (DataError, OSError))
 
 
 def data_set(name: str, source: Path, config: str, variable: str) -> Target:

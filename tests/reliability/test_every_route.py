@@ -15,9 +15,9 @@ from mmengine.config import Config
 from mmseg.apis import MMSegInferencer, RSInferencer, init_model
 from PIL import Image
 
-from mmseg_attn.compat.checkpoint import CheckpointError, load_file
-from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.compat.checkpoint import load_file
 from mmseg_attn.engine.standard_tool import run_standard_tool
+from mmseg_attn.errors import CheckpointError, DataError
 from tests import hostile
 from tools import export_onnx, predict, report
 from tools.analysis_tools import show_attention

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tools import class_weights
 
 # Pixels of the five classes in three masks; the last mask is no training image.
@@ -126,7 +126,7 @@ DAMAGES = {
 def test_wrong_input_is_an_error_and_writes_nothing(data, name):
     damage, message = DAMAGES[name]
     damage(data)
-    with pytest.raises((ConversionError, OSError), match=message):
+    with pytest.raises((DataError, OSError), match=message):
         run(data)
     assert not (data / 'out').exists()
 
@@ -134,7 +134,7 @@ def test_wrong_input_is_an_error_and_writes_nothing(data, name):
 def test_a_pipeline_without_annotations_is_refused(data):
     path = config(data)
     path.write_text(path.read_text().replace("dict(type='LoadAnnotations'),", ''))
-    with pytest.raises(ConversionError, match='DrosophilaDataset loads no annotations: add Load'):
+    with pytest.raises(DataError, match='DrosophilaDataset loads no annotations: add Load'):
         class_weights.main([str(path)])
 
 
@@ -171,14 +171,12 @@ def test_weights_in_the_covid19_config(root, real_data, tmp_path, monkeypatch):
 
 def test_masks_that_cannot_be_loaded_are_named(data, monkeypatch):
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 5)
-    with pytest.raises(
-        ConversionError, match=r'0\.png has 20 pixels, more than the 10 that Pillow'
-    ):
+    with pytest.raises(DataError, match=r'0\.png has 20 pixels, more than the 10 that Pillow'):
         run(data)
     monkeypatch.undo()
     mask = data / 'annotations/1.png'
     mask.write_bytes(mask.read_bytes()[:-30])
-    with pytest.raises(ConversionError, match=r'annotations/1\.png is truncated or damaged'):
+    with pytest.raises(DataError, match=r'annotations/1\.png is truncated or damaged'):
         run(data)
 
 
@@ -190,5 +188,5 @@ def test_labels_beyond_8_bits_are_no_others(data):
         assert found[kind] == pytest.approx(values, rel=1e-4)
     labels[0, 0] = 256
     Image.fromarray(labels).save(data / 'annotations/1.png')
-    with pytest.raises(ConversionError, match=r'1\.png holds the label 256, of which'):
+    with pytest.raises(DataError, match=r'1\.png holds the label 256, of which'):
         run(data)

@@ -11,11 +11,10 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmseg_attn.compat.checkpoint import CheckpointError
-from mmseg_attn.datasets.conversion import ConversionError
-from mmseg_attn.export import files
-from mmseg_attn.prediction import Predictor
-from tests.export.small_models import calibrate
+from mmseg_attn.apps.export import files
+from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.errors import CheckpointError, ExportError
+from tests.apps.export.small_models import calibrate
 from tests.processes import HANG
 from tools import export_onnx
 
@@ -143,7 +142,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(change, arguments, message,
     words = make(GREY)
     words[change[0]] = change[1]
     before = sorted(tmp_path.iterdir())
-    with pytest.raises((ConversionError, CheckpointError, OSError), match=message):
+    with pytest.raises((ExportError, CheckpointError, OSError), match=message):
         export_onnx.main([*words, *arguments])
     assert sorted(tmp_path.iterdir()) == before
 

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tests.data.work_dirs import write_start
 from tools.analysis_tools import plot_curves
 
@@ -60,7 +60,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(work_dir, tmp_path, folder,
     work_dir('a')
     work_dir('empty', losses={}, scores={2: {'aAcc': 1.0}})
     before = set(tmp_path.rglob('*'))
-    with pytest.raises(ConversionError, match=message):
+    with pytest.raises(DataError, match=message):
         plot_curves.main([str(tmp_path / folder), '--out', str(tmp_path / out)])
     assert set(tmp_path.rglob('*')) == before
 

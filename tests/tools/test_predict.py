@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tools import predict
 
 CONFIG = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -74,7 +74,7 @@ def test_what_is_skipped_is_counted(place, tmp_path, capsys):
 )
 def test_mistakes_are_told_before_the_model_is_loaded(place, words, message, tmp_path, monkeypatch):
     monkeypatch.delattr(predict, 'Predictor')
-    with pytest.raises(ConversionError, match=message):
+    with pytest.raises(DataError, match=message):
         predict.main([word.format(config=place) for word in words] + ['--out', 'out'])
     assert not (tmp_path / 'out').exists()
 

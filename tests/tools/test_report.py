@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
+from tests.apps.report.html import Page
 from tests.data.work_dirs import write_start
 from tests.processes import HANG
-from tests.reporting.html import Page
 from tools import report
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -190,7 +190,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(tmp_path, monkeypatch, argu
     write_start(tmp_path / 'small/1', losses={1: 1.0})
     (tmp_path / 'file').touch()
     before = set(tmp_path.rglob('*'))
-    with pytest.raises(ConversionError, match=message) as error:
+    with pytest.raises(DataError, match=message) as error:
         report.main(arguments)
     assert '\n' not in str(error.value)
     assert set(tmp_path.rglob('*')) == before

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tools.analysis_tools import show_attention
 
 LFA = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -51,9 +51,9 @@ def test_one_slice_of_several(run, tmp_path):
     slices = [Image.new('L', (32, 32), value) for value in (10, 20)]
     slices[0].save(stack, save_all=True, append_images=slices[1:])
     out = ['--out', str(tmp_path / 'x.png')]
-    with pytest.raises(ConversionError, match='2 slices: choose one with --slice'):
+    with pytest.raises(DataError, match='2 slices: choose one with --slice'):
         run(*out, image=stack)
-    with pytest.raises(ConversionError, match='choose --slice from 0 to 1'):
+    with pytest.raises(DataError, match='choose --slice from 0 to 1'):
         run(*out, '--slice', '2', image=stack)
     run(*out, '--slice', '1', image=stack)
 
@@ -71,6 +71,6 @@ def test_one_slice_of_several(run, tmp_path):
 )
 def test_mistakes_are_one_sentence_and_write_nothing(run, tmp_path, arguments, options, message):
     out = tmp_path / 'x.png'
-    with pytest.raises((ConversionError, OSError), match=message):
+    with pytest.raises((DataError, OSError), match=message):
         run('--out', str(out), *arguments, **options)
     assert not out.exists()

@@ -47,7 +47,8 @@ if __name__ == '__main__':
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmseg_attn.datasets.conversion import ConversionError, run_cli
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.errors import DataError
 from mmseg_attn.evaluation.input_shape import channels, input_shape
 from mmseg_attn.evaluation.speed import measure
 
@@ -55,11 +56,11 @@ from mmseg_attn.evaluation.speed import measure
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if not args.config.is_file():
-        raise ConversionError(f'{args.config} is missing: name a config file')
+        raise DataError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
     shape = (channels(cfg), *args.shape) if args.shape else input_shape(cfg)
     if not shape:
-        raise ConversionError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
+        raise DataError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
     speed = measure(
         cfg,
         shape,

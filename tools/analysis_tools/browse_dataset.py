@@ -40,8 +40,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.datasets.conversion import ConversionError, progress, run_cli
+from mmseg_attn.apps.cli import progress, run_cli
 from mmseg_attn.engine.cfg_options import merge_options
+from mmseg_attn.errors import DataError
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.drawable import drawable, loads_bgr
 
@@ -49,7 +50,7 @@ from mmseg_attn.visualization.drawable import drawable, loads_bgr
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if not args.config.is_file():
-        raise ConversionError(f'{args.config} is missing: name a config file')
+        raise DataError(f'{args.config} is missing: name a config file')
     cfg = Config.fromfile(args.config)
     merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))

@@ -26,8 +26,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmseg_attn.datasets.conversion import ConversionError, run_cli
-from mmseg_attn.reporting import draw, find_groups, panels, write_bytes
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.report import draw, find_groups, panels, write_bytes
+from mmseg_attn.errors import DataError
 
 COLUMNS = 3
 
@@ -35,14 +36,12 @@ COLUMNS = 3
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.out.suffix.lower() != '.png':
-        raise ConversionError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
+        raise DataError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
     groups = find_groups(args.work_dirs)
     wanted = panels(groups)
     if not wanted:
         names = ', '.join(map(str, args.work_dirs))
-        raise ConversionError(
-            f'the logs of {names} hold no loss and no IoU yet: wait for the first'
-        )
+        raise DataError(f'the logs of {names} hold no loss and no IoU yet: wait for the first')
     picture = io.BytesIO()
     columns = 2 if len(wanted) in (2, 4) else COLUMNS
     draw(wanted, columns=columns, title=groups[0].title if len(groups) == 1 else '').savefig(

@@ -49,8 +49,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.datasets.conversion import ConversionError, run_cli
-from mmseg_attn.prediction import Intensities, Predictor, load_file
+from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.predict import Intensities, Predictor, load_file
+from mmseg_attn.errors import DataError
 from mmseg_attn.visualization.attention_picture import draw_attention
 from mmseg_attn.visualization.attention_recording import METHODS, record
 from mmseg_attn.visualization.drawable import drawable
@@ -64,10 +65,10 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
     loaded = load_file(args.image, predictor.loader, intensities, taken=predictor.channels)
     slices = loaded.images
     if args.slice is None and len(slices) > 1:
-        raise ConversionError(f'{args.image} has {len(slices)} slices: choose one with --slice')
+        raise DataError(f'{args.image} has {len(slices)} slices: choose one with --slice')
     index = args.slice or 0
     if index >= len(slices):
-        raise ConversionError(
+        raise DataError(
             f'{args.image} has {len(slices)} slices: choose --slice from 0 to {len(slices) - 1}'
         )
     return slices[index]
@@ -79,7 +80,7 @@ def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tu
     points = points or [[width // 2, height // 2]]
     for x, y in points:
         if not (0 <= x < width and 0 <= y < height):
-            raise ConversionError(
+            raise DataError(
                 f'--point {x:g} {y:g} lies outside of the picture, which has {width} x {height} '
                 'pixels: choose x and y below these'
             )
@@ -89,9 +90,9 @@ def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tu
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.out.suffix.lower() != '.png':
-        raise ConversionError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
+        raise DataError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
     if not args.config.is_file():
-        raise ConversionError(f'{args.config} is missing: name a config file')
+        raise DataError(f'{args.config} is missing: name a config file')
     predictor = Predictor(Config.fromfile(args.config), args.checkpoint, device=args.device)
     image = read(args, predictor)
     points = check_points(args.point, image)
@@ -104,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
         resized=data['data_samples'][0].img_shape,
     )
     if not recording.calls:
-        raise ConversionError(
+        raise DataError(
             f'{args.config} has no attention to show: its model has no layer with one of '
             f'{", ".join(METHODS)}'
         )

@@ -40,23 +40,19 @@ if __name__ == '__main__':
 
 import numpy as np
 
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert import class_table, make_folds, split_table, write_splits
 from mmseg_attn.datasets import COVID19CTDataset
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import (
     Window,
     check_placement,
-    class_table,
     ct_window,
     fingerprint,
-    make_folds,
-    progress,
     read_nifti,
-    run_cli,
-    split_table,
     staged_output,
     to_bytes,
     write_png,
-    write_splits,
 )
 
 CLASSES = COVID19CTDataset.METAINFO['classes']
@@ -68,7 +64,7 @@ def read_labels(path: Path, known: int) -> np.ndarray:
     """Read a mask whose values are 0 to ``known``: (X, Y, slices), uint8.
 
     Raises:
-        ConversionError: If the file is damaged or holds another value.
+        DataError: If the file is damaged or holds another value.
     """
     volume = read_nifti(path)
     values, counts = np.unique(volume, return_counts=True)
@@ -78,7 +74,7 @@ def read_labels(path: Path, known: int) -> np.ndarray:
             f'{value:g} ({count} px)'
             for value, count in zip(values[unknown][:5], counts[unknown][:5], strict=True)
         )
-        raise ConversionError(
+        raise DataError(
             f'{path} holds label values that the set does not have: {found}; '
             f'known are 0 to {known}: use the original file'
         )
@@ -97,11 +93,11 @@ def choose_window(path: Path, image: np.ndarray) -> Window:
     """The default window of the intensities of a file.
 
     Raises:
-        ConversionError: If the values look like nothing known.
+        DataError: If the values look like nothing known.
     """
     window = ct_window(image)
     if window is None:
-        raise ConversionError(
+        raise DataError(
             f'{path} has values from {image.min():g} to {image.max():g}, neither Hounsfield units '
             'nor 8 bits: give --window LOW HIGH'
         )
@@ -113,9 +109,7 @@ def main(argv: list[str] | None = None) -> None:
     files = [args.source / name for name in (IMAGE, MASK, LUNGS)]
     missing = [path.name for path in files if not path.is_file()]
     if missing:
-        raise ConversionError(
-            f'{args.source} lacks {", ".join(missing)}: get all three files of the set'
-        )
+        raise DataError(f'{args.source} lacks {", ".join(missing)}: get all three files of the set')
     with staged_output(args.out, converter='covid19') as stage:
         image, mask, lungs = (
             read_nifti(files[0]),
@@ -124,16 +118,14 @@ def main(argv: list[str] | None = None) -> None:
         )
         for path, volume in zip(files[1:], (mask, lungs), strict=True):
             if volume.shape != image.shape:
-                raise ConversionError(
+                raise DataError(
                     f'{path} has the shape {volume.shape}, but {files[0]} {image.shape}: '
                     'use the files of one release'
                 )
             check_placement(files[0], path, image.shape)
         low, high = args.window or choose_window(files[0], image)
         if not low < high:
-            raise ConversionError(
-                f'the window {low:g} to {high:g} is empty: LOW must be below HIGH'
-            )
+            raise DataError(f'the window {low:g} to {high:g} is empty: LOW must be below HIGH')
         depth = image.shape[2]
         digits = max(3, len(str(depth - 1)))
         stems = [f'{k:0{digits}d}' for k in range(depth)]

@@ -49,21 +49,11 @@ if __name__ == '__main__':
 
 import numpy as np
 
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert import class_table, make_folds, split_table, write_splits
 from mmseg_attn.datasets import DrosophilaDataset
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
-    class_table,
-    fingerprint,
-    make_folds,
-    progress,
-    read_gray8,
-    run_cli,
-    split_table,
-    staged_output,
-    unpack,
-    write_png,
-    write_splits,
-)
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import fingerprint, read_gray8, staged_output, unpack, write_png
 
 CLASSES = DrosophilaDataset.METAINFO['classes']
 MEMBRANES = (0, 32, 64, 96, 128)  # at 0, 45, 90 and 135 degrees; junctions
@@ -86,7 +76,7 @@ def find_stack(root: Path) -> Path:
     if root not in stacks:
         stacks = [path for path in stacks if path.name == 'stack1'] or stacks
         if len(stacks) != 1:
-            raise ConversionError(
+            raise DataError(
                 f'{root} holds {len(stacks)} stacks (folders with raw/ and labels/), not one: '
                 'name the folder of the stack'
             )
@@ -101,7 +91,7 @@ def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
         if match:
             first = files.setdefault(int(match[1]), path)
             if first != path:
-                raise ConversionError(f'{first} and {path} have the same number: remove one')
+                raise DataError(f'{first} and {path} have the same number: remove one')
     return files
 
 
@@ -109,7 +99,7 @@ def pair_slices(stack: Path) -> list[tuple[Path, Path]]:
     """Image and labels of every slice.
 
     Raises:
-        ConversionError: If a slice is missing on either side, gaps in the numbering included.
+        DataError: If a slice is missing on either side, gaps in the numbering included.
     """
     images = numbered_files(stack / 'raw', r'(\d+)\.tif')
     labels = numbered_files(stack / 'labels', r'labels(\d+)\.png')
@@ -117,7 +107,7 @@ def pair_slices(stack: Path) -> list[tuple[Path, Path]]:
     missing = [f'raw/{i:02d}.tif' for i in numbers if i not in images]
     missing += [f'labels/labels{i:08d}.png' for i in numbers if i not in labels]
     if missing:
-        raise ConversionError(f'{stack} lacks {", ".join(missing)}: get the complete stack')
+        raise DataError(f'{stack} lacks {", ".join(missing)}: get the complete stack')
     return [(images[i], labels[i]) for i in numbers]
 
 
@@ -128,20 +118,20 @@ def load_slice(image_path: Path, label_path: Path, crop: int) -> tuple[np.ndarra
         The image and its class indices, both (H, W) and uint8.
 
     Raises:
-        ConversionError: If a file is damaged or not grayscale, if the sizes differ or are no
+        DataError: If a file is damaged or not grayscale, if the sizes differ or are no
             multiple of ``crop``, or if a label value is unknown.
     """
     image, labels = read_gray8(image_path), read_gray8(label_path)
     height, width = image.shape
     if labels.shape != image.shape:
-        raise ConversionError(
+        raise DataError(
             f'{label_path} is {labels.shape[1]}x{labels.shape[0]}, '
             f'but its image {image_path} is {width}x{height}'
         )
     if height % crop or width % crop:
         common = math.gcd(height, width)
         best = max(size for size in range(1, min(crop, common) + 1) if common % size == 0)
-        raise ConversionError(
+        raise DataError(
             f'{image_path} is {width}x{height}, which crops of {crop} do not fill: '
             f'use --crop-size {best}'
         )
@@ -149,7 +139,7 @@ def load_slice(image_path: Path, label_path: Path, crop: int) -> tuple[np.ndarra
     values, counts = np.unique(labels[mask == UNKNOWN], return_counts=True)
     if len(values):
         found = ', '.join(f'{v} ({n} px)' for v, n in zip(values, counts, strict=True))
-        raise ConversionError(
+        raise DataError(
             f'{label_path} holds label values that the stack does not have: {found}; '
             f'known are {", ".join(map(str, OFFICIAL))}'
         )

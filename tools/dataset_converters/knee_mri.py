@@ -49,28 +49,29 @@ if __name__ == '__main__':
 
 import numpy as np
 
-from mmseg_attn.datasets import KneeMRIDataset
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert import (
     Pair,
-    check_placement,
     class_table,
+    find_cases,
+    make_folds,
+    split_table,
+    write_splits,
+)
+from mmseg_attn.datasets import KneeMRIDataset
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import (
+    check_placement,
     counted,
     dicom_series,
-    find_cases,
     fingerprint,
     is_dicom,
     is_nifti,
-    make_folds,
     percentile_window,
-    progress,
     read_slices,
-    run_cli,
-    split_table,
     staged_output,
     to_bytes,
     write_png,
-    write_splits,
 )
 
 CLASSES = KneeMRIDataset.METAINFO['classes']
@@ -93,12 +94,12 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
         Grey values and class indices, both (slices, H, W), and whether the mask was 0 and 255.
 
     Raises:
-        ConversionError: If a file is damaged, sizes, orientations or places differ, or the mask
+        DataError: If a file is damaged, sizes, orientations or places differ, or the mask
             holds other values.
     """
     image, mask = read_slices(pair.image), read_slices(pair.mask, mask=True)
     if mask.shape != image.shape:
-        raise ConversionError(
+        raise DataError(
             f'{pair.mask} is {describe(mask)}, but its image {pair.image} is {describe(image)}: '
             'give each image the mask that was drawn on it'
         )
@@ -106,11 +107,11 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
     volume = (width, height, depth) if is_nifti(pair.image) else (width, height)
     check_placement(pair.image, pair.mask, volume)
     if image.dtype.kind == 'f' and not np.isfinite(image).all():
-        raise ConversionError(f'{pair.image} holds values that are no finite numbers')
+        raise DataError(f'{pair.image} holds values that are no finite numbers')
     values = np.unique(mask)
     if not (np.isin(values, (0, 1)).all() or np.isin(values, (0, 255)).all()):
         found = ', '.join(f'{value:g}' for value in values[:6].astype(float))
-        raise ConversionError(
+        raise DataError(
             f'{pair.mask} holds {found}{", ..." if len(values) > 6 else ""}: '
             'a mask must hold 0 and 1, or 0 and 255'
         )
@@ -140,13 +141,13 @@ def read_case(
         done to the case: 'scaled', 'mapped'.
 
     Raises:
-        ConversionError: If a file is wrong or the slices have several sizes.
+        DataError: If a file is wrong or the slices have several sizes.
     """
     read = [read_pair(pair) for pair in pairs]
     images = [image for image, _, _ in read]
     for pair, image in zip(pairs, images, strict=True):
         if image.shape[1:] != images[0].shape[1:]:
-            raise ConversionError(
+            raise DataError(
                 f'{pair.image} is {describe(image)}, but {pairs[0].image} of the same series is '
                 f'{describe(images[0])}: separate them'
             )
@@ -165,7 +166,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     low, high = args.percentiles
     if not 0 <= low < high <= 100:
-        raise ConversionError(f'--percentiles is {low:g} {high:g}: give 0 <= LOW < HIGH <= 100')
+        raise DataError(f'--percentiles is {low:g} {high:g}: give 0 <= LOW < HIGH <= 100')
     cases = merge_series(find_cases(args.source))
     with staged_output(args.out, converter='knee_mri') as stage:
         images, masks = stage.folder / 'images', stage.folder / 'annotations'
@@ -180,7 +181,7 @@ def main(argv: list[str] | None = None) -> None:
             mapped += [case] if 'mapped' in done else []
             for name, image, mask in slices:
                 if (images / f'{name}.png').exists():
-                    raise ConversionError(f'two slices would be called {name}: rename {case}')
+                    raise DataError(f'two slices would be called {name}: rename {case}')
                 groups.setdefault(case if args.split_unit == 'case' else name, []).append(name)
                 pixels += np.bincount(mask.ravel(), minlength=len(CLASSES))
                 if image.min() == image.max():
@@ -190,12 +191,12 @@ def main(argv: list[str] | None = None) -> None:
                 write_png(images / f'{name}.png', np.ascontiguousarray(image))
                 write_png(masks / f'{name}.png', np.ascontiguousarray(mask))
         if len(groups) < PARTS:
-            raise ConversionError(
+            raise DataError(
                 f'{args.source} holds {counted(len(groups), args.split_unit)}, but a split of '
                 f'8:1:1 needs {PARTS}: see --help for the layout and for --split-unit'
             )
         if not pixels[1:].any():
-            raise ConversionError(
+            raise DataError(
                 f'no mask of {args.source} labels any {CLASSES[1]}: give the masks that do'
             )
         split = {

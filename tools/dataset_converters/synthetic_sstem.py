@@ -30,8 +30,9 @@ if __name__ == '__main__':
 
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import progress, run_cli, staged_output, write_png
-from mmseg_attn.datasets.synthetic_sstem import synthetic_slice
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert.synthetic_sstem import synthetic_slice
+from mmseg_attn.io import staged_output, write_png
 
 
 def main(argv: list[str] | None = None) -> None:

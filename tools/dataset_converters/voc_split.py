@@ -25,16 +25,10 @@ if __name__ == '__main__':
 import numpy as np
 from mmseg.registry import DATASETS
 
-from mmseg_attn.datasets.conversion import (
-    ConversionError,
-    class_table,
-    counted,
-    decode_image,
-    make_folds,
-    progress,
-    run_cli,
-    staged_output,
-)
+from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.convert import class_table, make_folds
+from mmseg_attn.errors import DataError
+from mmseg_attn.io import counted, decode_image, staged_output
 
 CLASSES = DATASETS.get('PascalVOCDataset').METAINFO['classes']
 IGNORE = 255
@@ -46,23 +40,23 @@ def pooled(root: Path) -> list[str]:
     """The names in train.txt and val.txt.
 
     Raises:
-        ConversionError: If a list is missing, empty or no text, or names an image twice.
+        DataError: If a list is missing, empty or no text, or names an image twice.
     """
     names: list[str] = []
     for part in ('train', 'val'):
         path = root / LISTS / f'{part}.txt'
         if not path.is_file():
-            raise ConversionError(f'{path} is missing: name the folder VOC2012 of the release')
+            raise DataError(f'{path} is missing: name the folder VOC2012 of the release')
         try:
             listed = path.read_text(encoding='utf-8').split()
         except UnicodeDecodeError as error:
-            raise ConversionError(f'{path} is no text: get the complete release') from error
+            raise DataError(f'{path} is no text: get the complete release') from error
         if not listed:
-            raise ConversionError(f'{path} is empty: get the complete release')
+            raise DataError(f'{path} is empty: get the complete release')
         names += listed
     twice = [name for name in set(names) if names.count(name) > 1]
     if twice:
-        raise ConversionError(f'{root / LISTS} names {min(twice)} twice: use the original lists')
+        raise DataError(f'{root / LISTS} names {min(twice)} twice: use the original lists')
     return sorted(names)
 
 
@@ -73,26 +67,26 @@ def read_mask(root: Path, name: str) -> np.ndarray:
         The class indices and 255, (H, W).
 
     Raises:
-        ConversionError: If a file is missing or damaged, or the mask does not fit.
+        DataError: If a file is missing or damaged, or the mask does not fit.
     """
     paths = root / 'JPEGImages' / f'{name}.jpg', root / 'SegmentationClass' / f'{name}.png'
     for path in paths:
         if not path.is_file():
-            raise ConversionError(f'{path} is missing: get the complete release')
+            raise DataError(f'{path} is missing: get the complete release')
     image, _ = decode_image(paths[0].read_bytes(), name=paths[0], formats=['JPEG'])
     mask, mode = decode_image(paths[1].read_bytes(), name=paths[1])
     if mode not in ('P', 'L'):
-        raise ConversionError(
+        raise DataError(
             f'{paths[1]} is of mode {mode}, no mask of labels: use the original SegmentationClass'
         )
     if mask.shape != image.shape[:2]:
-        raise ConversionError(
+        raise DataError(
             f'{paths[1]} is {mask.shape[1]}x{mask.shape[0]}, '
             f'but its image {paths[0]} is {image.shape[1]}x{image.shape[0]}'
         )
     unknown = np.unique(mask[(mask >= len(CLASSES)) & (mask != IGNORE)])
     if unknown.size:
-        raise ConversionError(
+        raise DataError(
             f'{paths[1]} holds {", ".join(map(str, unknown[:5]))}: '
             f'labels are 0 to {len(CLASSES) - 1} and {IGNORE}'
         )
@@ -104,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
     out = args.out or args.voc_root / 'ImageSets' / 'SegmentationPooled'
     names = pooled(args.voc_root)
     if len(names) < PARTS:
-        raise ConversionError(
+        raise DataError(
             f'{args.voc_root} lists {counted(len(names), "labelled image")}, but a split of 9:1 '
             f'needs {PARTS}: use the whole release'
         )

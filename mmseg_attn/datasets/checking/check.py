@@ -8,7 +8,8 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ..conversion import ConversionError, progress
+from ...apps.cli import progress
+from ...errors import DataError
 from .findings import Finding
 from .fit import check_classes, check_pipeline, heads_of_config, ignored_label
 from .inspection import Inspection
@@ -32,12 +33,12 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
         workers: Processes that open images.
 
     Raises:
-        ConversionError: If the config has no data set, or a worker dies.
+        DataError: If the config has no data set, or a worker dies.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     sources, same = read_sources(cfg)
     if not sources:
-        raise ConversionError('the config has no data set: name a config with a train_dataloader')
+        raise DataError('the config has no data set: name a config with a train_dataloader')
     ignore_index = ignored_label(cfg)
     findings: list[Finding] = []
     names: dict[str, list[str]] = {}
@@ -95,7 +96,7 @@ def _inspect(
         for _, result in zip(progress(infos, label), results, strict=True):
             yield result
     except BrokenProcessPool as error:
-        raise ConversionError(
+        raise DataError(
             'a process that opened images died, for want of memory perhaps: lower --workers; '
             'with --workers 1 the progress shows at which image'
         ) from error

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from torch import nn
 
 from ...config_types import type_name
-from ...ops.label_rule import class_count
+from ...models.label_rule import class_count
 from .findings import Finding, finding
 from .sources import Source
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from mmengine import fileio
 
-from ..conversion import ConversionError, DecodedImage, TooLargeError, UnsupportedError, explain
+from ...errors import DataError, TooLargeError, UnsupportedError
+from ...io import DecodedImage, explain
 from ..transforms import LoadStrictAnnotations
 from .inspection import STRAY, Inspection
 from .pictures import content, read_picture, tally
@@ -65,7 +66,7 @@ class Inspector:
             return True, read_picture(data, name=path)
         except FileNotFoundError:  # noted with the list
             pass
-        except (ConversionError, OSError) as error:
+        except (DataError, OSError) as error:
             self._add_failure(error, path, found)
         return False, None
 

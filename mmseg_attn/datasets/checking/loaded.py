@@ -8,8 +8,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.model import BaseDataPreprocessor
 from torch import nn
 
+from ...errors import DataError
 from .. import remedies
-from ..errors import DataError
 from .fit import channel_conflicts, check_classes, heads_of_model
 from .repeats import find_repeats
 from .report import Report

@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 from PIL import UnidentifiedImageError
 
-from ..conversion import ConversionError, DecodedImage, read_image
+from ...errors import DataError
+from ...io import DecodedImage, read_image
 
 
 def read_picture(data: bytes, *, name: str) -> DecodedImage | None:
@@ -19,11 +20,11 @@ def read_picture(data: bytes, *, name: str) -> DecodedImage | None:
         What it holds; ``None`` if none of our readers can tell what it is.
 
     Raises:
-        ConversionError: If the file is damaged, not supported or too large.
+        DataError: If the file is damaged, not supported or too large.
     """
     try:
         return read_image(data, name=name, formats=None)
-    except ConversionError as error:
+    except DataError as error:
         if isinstance(error.__cause__, UnidentifiedImageError):
             return None
         raise

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..conversion import counted
+from ...io import counted
 from .findings import Finding
 
 

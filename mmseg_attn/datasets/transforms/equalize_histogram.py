@@ -5,7 +5,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from ..errors import DataError
+from ...errors import DataError
 
 
 @TRANSFORMS.register_module()

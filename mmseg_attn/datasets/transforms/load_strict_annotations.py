@@ -7,9 +7,9 @@ from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
+from ...errors import DataError
+from ...io import decode_image
 from .. import remedies
-from ..conversion import decode_image
-from ..errors import DataError
 
 IGNORE = 255
 

@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmseg.registry import TRANSFORMS
 
-from ..errors import DataError
+from ...errors import DataError
 
 
 @TRANSFORMS.register_module()

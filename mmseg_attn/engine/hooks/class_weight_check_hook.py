@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ...datasets.class_weights import class_weights, count_pixels
-from ...datasets.errors import DataError
+from ...errors import DataError
 
 
 @HOOKS.register_module()

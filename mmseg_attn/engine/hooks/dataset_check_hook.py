@@ -18,11 +18,11 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 from ...datasets.checking.loaded import check_channels, check_lists, check_mask, check_size
-from ...datasets.conversion import explain
-from ...datasets.errors import DataError
 from ...datasets.loading import check_width
 from ...datasets.nested_datasets import nested_datasets
 from ...datasets.remedies import ONLY_0_255
+from ...errors import DataError
+from ...io import explain
 from ...models.segmentors import check_tta
 
 

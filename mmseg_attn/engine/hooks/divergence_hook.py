@@ -14,9 +14,7 @@ from mmengine.runner.base_loop import BaseLoop
 from mmseg.registry import HOOKS
 from torch import nn
 
-
-class DivergenceError(FloatingPointError):
-    """Training that has diverged: one sentence with the remedy."""
+from ...errors import DivergenceError
 
 
 @HOOKS.register_module()

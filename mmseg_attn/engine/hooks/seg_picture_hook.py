@@ -12,8 +12,9 @@ from mmseg.engine.hooks import SegVisualizationHook
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 
-from ...datasets.conversion import ConversionError, read_images
 from ...datasets.nested_datasets import nested_datasets
+from ...errors import DataError
+from ...io import read_images
 from ...visualization.drawable import drawable
 from ...visualization.seg_comparison_visualizer import SegComparisonVisualizer
 
@@ -96,7 +97,7 @@ class SegPictureHook(SegVisualizationHook):
         data = fileio.get(path, backend_args=self.backend_args)
         try:
             return drawable(read_images(data, name=path)[0].visible(path))
-        except ConversionError:
+        except DataError:
             loaded = mmcv.imfrombytes(data, flag='unchanged')
             if loaded is None:
                 raise

@@ -8,8 +8,8 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS, MODELS
 from torch import nn
 
-from ...datasets.errors import DataError
-from ...ops.label_rule import LabelRule
+from ...errors import DataError
+from ...models.label_rule import LabelRule
 from .labelled import check_labelled
 
 ONE_CHANNEL = (

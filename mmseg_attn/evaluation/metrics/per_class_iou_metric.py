@@ -8,7 +8,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from ...datasets.errors import DataError
+from ...errors import DataError
 from .labelled import check_labelled
 
 MOST = 256  # classes of a mask of 8 bits

@@ -8,7 +8,7 @@ import torch
 from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
-from ...ops.label_rule import class_logits
+from ..label_rule import class_logits
 
 REDUCTIONS = (None, 'none', 'mean', 'sum')
 

@@ -9,7 +9,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from ...ops.label_rule import LabelRule
+from ..label_rule import LabelRule
 
 
 @MODELS.register_module()

@@ -7,8 +7,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from ...datasets.errors import DataError
-from ...ops.label_rule import LabelRule
+from ...errors import DataError
+from ..label_rule import LabelRule
 
 
 @MODELS.register_module()

@@ -6,7 +6,7 @@ from mmseg.registry import TRANSFORMS
 from PIL import Image
 
 from mmseg_attn.datasets.checking import KINDS
-from mmseg_attn.datasets.errors import DataError
+from mmseg_attn.errors import DataError
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from mmengine.model import BaseModel
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from mmseg_attn.compat.checkpoint import CheckpointError, load_file
+from mmseg_attn.compat.checkpoint import load_file
 from mmseg_attn.engine import atomic_backend
 from mmseg_attn.engine.atomic_backend import SUFFIX, AtomicLocalBackend
 from mmseg_attn.engine.hooks import AtomicCheckpointHook
+from mmseg_attn.errors import CheckpointError
 
 
 class Numbers(torch.utils.data.Dataset):

@@ -12,9 +12,8 @@ from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS
 from PIL import Image
 from torch import nn
 
-from mmseg_attn.datasets.conversion import DamagedError, TooLargeError, UnsupportedError
-from mmseg_attn.datasets.errors import DataError
 from mmseg_attn.engine.hooks import dataset_check_hook
+from mmseg_attn.errors import DamagedError, DataError, TooLargeError, UnsupportedError
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 FLIP = dict(type='RandomFlip', prob=0.5)

@@ -9,7 +9,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 
-from mmseg_attn.compat.checkpoint import CheckpointError
+from mmseg_attn.errors import CheckpointError
 
 LENGTH = 3  # iterations of an epoch
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tools.dataset_converters import covid19
 
 nibabel = pytest.importorskip('nibabel', reason='needs nibabel: install mmseg_attn[medical]')
@@ -206,7 +206,7 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(source, tmp_path, name):
     damage, message = DAMAGES[name]
     damage(source)
     before = tree(tmp_path)
-    with pytest.raises(ConversionError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         convert(source, tmp_path / 'new' / 'out')
     assert '\n' not in str(caught.value)
     assert tree(tmp_path) == before
@@ -221,7 +221,7 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(source, tmp_path, name):
     ],
 )
 def test_wrong_settings_are_one_sentence_and_write_nothing(source, tmp_path, args, message):
-    with pytest.raises(ConversionError, match=message):
+    with pytest.raises(DataError, match=message):
         convert(source, tmp_path / 'out', *args)
     assert [path.name for path in tmp_path.iterdir()] == ['source']
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tools.dataset_converters import drosophila
 
 CLASS_OF = {0: 0, 32: 0, 64: 0, 96: 0, 128: 0, 191: 1, 223: 2, 159: 3, 255: 4}
@@ -213,7 +213,7 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(stack, tmp_path, name):
     damage, message = DAMAGES[name]
     damage(stack)
     before = tree(tmp_path)
-    with pytest.raises(ConversionError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         convert(stack.parent, tmp_path / 'new' / 'out')
     assert '\n' not in str(caught.value)
     assert tree(tmp_path) == before
@@ -229,7 +229,7 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(stack, tmp_path, name):
     ],
 )
 def test_wrong_settings_are_one_sentence_and_write_nothing(stack, tmp_path, args, message):
-    with pytest.raises(ConversionError, match=message):
+    with pytest.raises(DataError, match=message):
         convert(stack, tmp_path / 'out', *args)
     assert [path.name for path in tmp_path.iterdir()] == ['repo']
 
@@ -245,14 +245,14 @@ def test_wrong_arguments_are_refused_at_once(args, capsys):
 def test_output_folder_with_something_else_is_untouched(stack, tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'mine.txt').write_text('mine')
-    with pytest.raises(ConversionError, match='out holds something that this converter did not'):
+    with pytest.raises(DataError, match='out holds something that this converter did not'):
         convert(stack, tmp_path / 'out')
     assert tree(tmp_path / 'out') == {'mine.txt': b'mine'}
 
 
 def test_the_source_as_output_folder_is_untouched(stack):
     before = tree(stack)
-    with pytest.raises(ConversionError, match='stack1 holds something'):
+    with pytest.raises(DataError, match='stack1 holds something'):
         convert(stack, stack)
     assert tree(stack) == before
 
@@ -264,7 +264,7 @@ def test_hostile_zip_writes_nothing(tmp_path, name):
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / 'evil.zip', 'w') as archive:
         archive.writestr(info, '/etc/passwd')
-    with pytest.raises(ConversionError, match=r'evil\.zip holds'):
+    with pytest.raises(DataError, match=r'evil\.zip holds'):
         convert(tmp_path / 'evil.zip', tmp_path / 'a' / 'b' / 'out')
     assert [path.name for path in tmp_path.iterdir()] == ['evil.zip']
 
@@ -275,9 +275,9 @@ def test_zip_bomb_needs_an_override(tmp_path):
     data = (tmp_path / 'bomb.zip').read_bytes()  # let the directory claim three GiB
     claim = data.replace((2**20).to_bytes(4, 'little'), (3 * 2**30).to_bytes(4, 'little'))
     (tmp_path / 'bomb.zip').write_bytes(claim)
-    with pytest.raises(ConversionError, match='more than 1 GiB: raise --max-unpacked-size'):
+    with pytest.raises(DataError, match='more than 1 GiB: raise --max-unpacked-size'):
         convert(tmp_path / 'bomb.zip', tmp_path / 'out', '--max-unpacked-size', '1')
-    with pytest.raises(ConversionError, match=r'bomb\.zip is truncated'):
+    with pytest.raises(DataError, match=r'bomb\.zip is truncated'):
         convert(tmp_path / 'bomb.zip', tmp_path / 'out')
 
 

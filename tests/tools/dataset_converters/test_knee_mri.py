@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tools.dataset_converters import knee_mri
 
 
@@ -177,7 +177,7 @@ def test_a_mirrored_nifti_mask_is_refused(source, tmp_path):
     convert(source, tmp_path / 'out')
     mirrored = nibabel.Nifti1Image(np.ones((10, 8), np.uint8), affine @ np.diag([-1, 1, 1, 1]))
     nibabel.save(mirrored, source / 'masks/a.nii')
-    with pytest.raises(ConversionError, match=r'masks/a\.nii point to LAS, .*images/a\.nii to RAS'):
+    with pytest.raises(DataError, match=r'masks/a\.nii point to LAS, .*images/a\.nii to RAS'):
         convert(source, tmp_path / 'other')
     assert not (tmp_path / 'other').exists()
 
@@ -191,7 +191,7 @@ def test_masks_without_a_ligament_are_named_and_refused_when_all_are(source, tmp
     assert f'slices without patellar ligament, kept: {stems}' in capsys.readouterr().out
     for mask in masks:
         save(mask, np.zeros_like(read(mask)), np.uint8)
-    with pytest.raises(ConversionError, match=r'no mask of .* labels any patellar ligament'):
+    with pytest.raises(DataError, match=r'no mask of .* labels any patellar ligament'):
         convert(source, tmp_path / 'other')
     assert not (tmp_path / 'other').exists()
 
@@ -203,7 +203,7 @@ def test_slices_may_be_dealt_alone(source, tmp_path):
             path.unlink()
         volume = np.ones((10, 8, 20), np.uint8)
         nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), source / kind / 'v.nii')
-    with pytest.raises(ConversionError, match='holds 1 case, but a split of 8:1:1 needs 10'):
+    with pytest.raises(DataError, match='holds 1 case, but a split of 8:1:1 needs 10'):
         convert(source, tmp_path / 'out')
     split = splits(convert(source, tmp_path / 'out', '--split-unit', 'slice'))
     assert list(map(len, split)) == [16, 2, 2]
@@ -299,7 +299,7 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(source, tmp_path, name):
     damage, message = DAMAGES[name]
     damage(source)
     before = tree(tmp_path)
-    with pytest.raises(ConversionError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         convert(source, tmp_path / 'new' / 'out')
     assert '\n' not in str(caught.value)
     assert tree(tmp_path) == before
@@ -321,7 +321,7 @@ def test_a_series_of_mixed_sizes_is_refused(source, tmp_path, uids, folder):
         save(source / 'masks' / f'{stem}.png', np.ones(size), np.uint8)
     if uids[0] == uids[1] or folder:
         match = r'1\.dcm is 10x6, but .*0\.dcm of the same series is 10x8: separate them'
-        with pytest.raises(ConversionError, match=match):
+        with pytest.raises(DataError, match=match):
             convert(source, tmp_path / 'out')
         assert [path.name for path in tmp_path.iterdir()] == ['source']
     else:  # independent images may differ
@@ -343,14 +343,14 @@ def test_truncated_volumes_are_refused(source, tmp_path, kind):
         nibabel.save(nibabel.Nifti1Image(pixels.T, np.eye(4)), path)
     assert 'images/a.png' in convert(source, tmp_path / 'out')
     truncate(path)
-    with pytest.raises(ConversionError, match=rf'a\.{kind} is truncated'):
+    with pytest.raises(DataError, match=rf'a\.{kind} is truncated'):
         convert(source, tmp_path / 'other')
     assert not (tmp_path / 'other').exists()
 
 
 @pytest.mark.parametrize('values', [('-1', '50'), ('50', '50'), ('50', '101')])
 def test_wrong_percentiles_are_refused(source, tmp_path, values):
-    with pytest.raises(ConversionError, match='give 0 <= LOW < HIGH <= 100'):
+    with pytest.raises(DataError, match='give 0 <= LOW < HIGH <= 100'):
         convert(source, tmp_path / 'out', '--percentiles', *values)
 
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tools.dataset_converters import drosophila, synthetic_sstem
 
 
@@ -45,7 +45,7 @@ def test_the_converter_takes_it(tmp_path, capsys):
 
 def test_output_folder_with_something_else_is_untouched(tmp_path):
     (tmp_path / 'mine.txt').write_text('mine')
-    with pytest.raises(ConversionError, match='holds something that this converter did not write'):
+    with pytest.raises(DataError, match='holds something that this converter did not write'):
         synthetic_sstem.main([str(tmp_path), '--slices', '1', '--size', '128'])
     assert tree(tmp_path) == {'mine.txt': b'mine'}
 

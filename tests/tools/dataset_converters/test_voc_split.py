@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_attn.datasets.conversion import ConversionError
+from mmseg_attn.errors import DataError
 from tests.data import voc
 from tools.dataset_converters import voc_split
 
@@ -117,7 +117,7 @@ DAMAGES = {
 def test_wrong_input_is_one_sentence_and_writes_nothing(root, tmp_path, name):
     damage, message = DAMAGES[name]
     damage(root)
-    with pytest.raises(ConversionError, match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         voc_split.main([str(root), '--out', str(tmp_path / 'new' / 'out')])
     assert '\n' not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ['VOC2012']

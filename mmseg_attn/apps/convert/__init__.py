@@ -1,0 +1,7 @@
+"""Conversion of released datasets into the layout of this package."""
+
+from .pairs import Pair, find_cases
+from .report import class_table, split_table
+from .splits import make_folds, write_splits
+
+__all__ = ['Pair', 'class_table', 'find_cases', 'make_folds', 'split_table', 'write_splits']

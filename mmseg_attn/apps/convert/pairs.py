@@ -1,0 +1,98 @@
+"""Find the pairs of images and masks in a folder."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import DataError
+from ...io.dicom import DICOMDIR
+from ...io.slices import stem
+
+MASK_FOLDERS = ('masks', 'annotations', 'labels')
+
+
+class Pair(NamedTuple):
+    """An image file and its mask.
+
+    Attributes:
+        name: The names of the case, if it is a folder, and of the file, without type.
+        image: The file of the image.
+        mask: The file of the mask.
+    """
+
+    name: str
+    image: Path
+    mask: Path
+
+
+def find_cases(source: Path) -> dict[str, list[Pair]]:
+    """Find images and masks of the same name.
+
+    The folder has ``images/`` and one of ``MASK_FOLDERS``, or the pairs ``<name>.<type>`` and
+    ``<name>_mask.<type>``. In the first layout a subfolder on both sides is one case of several
+    files. Hidden files and the index of a
+    DICOM folder do not count.
+
+    Args:
+        source: The folder.
+
+    Returns:
+        The pairs of every case, by its name; a file is a case of one pair.
+
+    Raises:
+        DataError: If the folder has no known layout, or an image or a mask has no partner.
+    """
+    if not source.is_dir():
+        raise DataError(f'{source} is no folder: name the folder of the images and masks')
+    if (source / 'images').is_dir():
+        folders = [source / name for name in MASK_FOLDERS if (source / name).is_dir()]
+        if len(folders) != 1:
+            raise DataError(
+                f'{source} has images/ and {len(folders)} of {", ".join(MASK_FOLDERS)} beside it: '
+                'keep one folder of masks'
+            )
+        images, masks = _entries(source / 'images'), _entries(folders[0], masks=True)
+    else:
+        files = {name: path for name, path in _entries(source).items() if path.is_file()}
+        images = {name: path for name, path in files.items() if not name.endswith('_mask')}
+        masks = {
+            name.removesuffix('_mask'): path
+            for name, path in files.items()
+            if name.endswith('_mask')
+        }
+    return {pair.name: _files(pair) for pair in _matched(images, masks)}
+
+
+def _files(case: Pair) -> list[Pair]:
+    name, image, mask = case
+    if image.is_dir() != mask.is_dir():
+        raise DataError(
+            f'of {image} and {mask} one is a folder: give a file or a folder on both sides'
+        )
+    if image.is_file():
+        return [case]
+    pairs = _matched(_entries(image), _entries(mask, masks=True))
+    if not pairs:
+        raise DataError(f'{image} is empty: add its slices or remove it')
+    return [pair._replace(name=f'{name}_{pair.name}') for pair in pairs]
+
+
+def _matched(images: dict[str, Path], masks: dict[str, Path]) -> list[Pair]:
+    for mine, others, partner in ((images, masks, 'mask'), (masks, images, 'image')):
+        lonely = sorted(set(mine) - set(others))
+        if lonely:
+            more = f' (and {len(lonely) - 1} more)' if lonely[1:] else ''
+            raise DataError(f'{mine[lonely[0]]}{more} has no {partner}: add it or move this away')
+    return [Pair(name, images[name], masks[name]) for name in sorted(images)]
+
+
+def _entries(folder: Path, *, masks: bool = False) -> dict[str, Path]:
+    """The visible files and folders, by their name without type."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith('.') or path.name.upper() == DICOMDIR:
+            continue
+        name = stem(path) if path.is_file() else path.name
+        first = found.setdefault(name.removesuffix('_mask') if masks else name, path)
+        if first != path:
+            raise DataError(f'{first} and {path} have the same name: remove one')
+    return found

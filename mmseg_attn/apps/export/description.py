@@ -1,0 +1,102 @@
+"""What an exported model does not say by itself: its classes, and how a picture becomes its input.
+
+The values are texts, as ONNX files hold them; all but three are JSON.
+"""
+
+import json
+from collections.abc import Sequence
+
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmseg.datasets.transforms import PackSegInputs
+from mmseg.registry import TRANSFORMS
+from torch import Tensor
+
+from ...config_types import is_a, type_name
+from ...models.label_rule import LabelRule
+from ...version import __version__
+from .loader import Loader
+from .program import PixelsToLogits
+
+READS_OR_PACKS = (LoadImageFromFile, LoadAnnotations, PackSegInputs)
+
+
+def describe(
+    module: PixelsToLogits,
+    *,
+    config: str,
+    steps: Sequence[dict],
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]],
+    loader: Loader | None = None,
+) -> dict[str, str]:
+    """Describe a model for someone who has the exported file alone.
+
+    Args:
+        module: the segmentor.
+        config: name of its config.
+        steps: the test pipeline.
+        classes: names, in the order of the labels, which is that of the logits; two for one logit.
+        palette: colours of the classes, RGB.
+        loader: how the config loads images, if known.
+
+    Returns:
+        In words ``input``, ``output`` and ``config``; in JSON ``classes``, ``palette``, ``loader``
+        (how a file becomes an array, or null), ``preprocessing`` (what to do with a picture before
+        the model gets it), ``done_by_model`` (what not to do), ``window`` (side and stride of the
+        windows that the config slides, or null), ``threshold`` (of the sigmoid of a single logit,
+        or null) and ``mmseg_attn``, the version.
+    """
+    rule, preprocessor = LabelRule.of(module.model), module.model.data_preprocessor
+    test = module.model.test_cfg or {}
+    channels = _channels(module)
+    values = 'as stored' if module.color_type == 'unchanged' else 'from 0 to 255'
+    texts = dict(
+        input=f'image: float32 (batch, channels, height, width), {channels}, values {values}, '
+        'after the steps in "preprocessing"; "done_by_model" is not to be done',
+        output=f'logits: float32 (batch, {rule.channels}, height, width); the label is '
+        + ('the largest' if rule.channels > 1 else '1 where the sigmoid exceeds "threshold"'),
+        config=config,
+    )
+    values = dict(
+        classes=list(classes),
+        palette=[list(colour) for colour in palette],
+        loader=loader and loader._asdict(),
+        preprocessing=dict(
+            channels=channels,
+            steps=[
+                dict(step, type=type_name(step))
+                for step in steps
+                if not is_a(step, TRANSFORMS, *READS_OR_PACKS)
+            ],
+        ),
+        done_by_model=dict(
+            mean=_numbers(preprocessor.mean, module.order) if module.normalised else None,
+            std=_numbers(preprocessor.std, module.order) if module.normalised else None,
+            pad_size=module.padding.get('size'),
+            pad_divisor=module.padding.get('size_divisor'),
+            pad_value=preprocessor.pad_val,
+        ),
+        window=dict(crop_size=test.crop_size, stride=test.stride)
+        if test.get('mode') == 'slide'
+        else None,
+        threshold=rule.threshold,
+        mmseg_attn=__version__,
+    )
+    return texts | {name: json.dumps(value, default=str) for name, value in values.items()}
+
+
+def _channels(module: PixelsToLogits) -> str:
+    """Name the channels of the input in their order."""
+    if module.color_type.startswith('gray'):
+        return 'grey'
+    if not module.bgr or module.in_channels < 3:
+        return 'as stored'
+    return 'RGB' if module.in_channels == 3 else 'RGB, then the others as stored'
+
+
+def _numbers(x: Tensor, order: Sequence[int]) -> list[float]:
+    """Return one number per channel, in the order of the exported model's input."""
+    numbers = [float(f'{value:.7g}') for value in x.flatten().tolist()]  # what float32 holds
+    if len(numbers) != len(order):  # one for all channels
+        return numbers
+    return [numbers[order.index(channel)] for channel in range(len(order))]

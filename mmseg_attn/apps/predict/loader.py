@@ -1,0 +1,120 @@
+"""Load files with the loader of a config, so that they are read as in training and testing."""
+
+import copy
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+
+from ...errors import UnsupportedError
+from ...io import DecodedImage
+
+# The mean difference, of 255, within which decoders of JPEG and conversions to gray agree
+TOLERANCE = 2.0
+BRIGHT = 0.98  # of the pixels, whose gray value lies between the values of the three colors
+
+
+class ConfigLoader:
+    """The loader of a config, and what it would give of images that it cannot read itself.
+
+    Args:
+        transform: MMSegmentation's ``LoadImageFromFile`` or a class made from it.
+
+    Attributes:
+        color_type: 'grayscale', 'color' or 'unchanged', which is what ``tifffile`` does.
+        bgr: Whether colors come as BGR; ``tifffile`` gives them as they are stored.
+    """
+
+    def __init__(self, transform: LoadImageFromFile) -> None:
+        self.transform = copy.copy(transform)
+        self.transform.to_float32 = False  # the pipeline does it; it would hide lost bits here
+        self.backend = transform.imdecode_backend or 'cv2'
+        self.bgr = self.backend != 'tifffile'
+        color_type = transform.color_type.removesuffix('_ignore_orientation')
+        self.color_type = color_type if self.bgr else 'unchanged'
+
+    def __str__(self) -> str:
+        return f'imdecode_backend={self.backend!r}, color_type={self.transform.color_type!r}'
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """Give an image the channels that the loader would.
+
+        Args:
+            image: (H, W), (H, W, 3) in RGB, or (H, W, C).
+
+        Returns:
+            (H, W), or (H, W, C) whose first three channels are in BGR if ``bgr``.
+        """
+        if not self.bgr:
+            return image
+        count = channels(image)
+        if self.color_type == 'grayscale' and count == 3:
+            same = (image == image[..., :1]).all()
+            return image[..., 0] if same else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        if self.color_type == 'color' and count == 1:
+            return np.stack([image] * 3, axis=-1)
+        if count < 3:
+            return image
+        return image[..., [2, 1, 0, *range(3, count)]]
+
+    def load(self, path: Path, image: DecodedImage | None) -> np.ndarray | None:
+        """Load a file that holds one image.
+
+        Args:
+            path: The file.
+            image: What our own reader found in it; ``None`` if it does not know the type.
+
+        Returns:
+            What the loader gives, (H, W) or (H, W, C); ``None`` if it cannot read the file.
+
+        Raises:
+            UnsupportedError: If it gives something else than the file holds.
+        """
+        try:
+            loaded = self.transform(dict(img_path=str(path)))['img']
+        except Exception:  # decoders raise nearly anything
+            return None
+        loaded = loaded.astype(loaded.dtype.newbyteorder('='), copy=False)
+        if image is None or self._agrees(loaded, image, path):
+            return loaded
+        raise UnsupportedError(
+            f'{path} holds {image.mode} of {image.bits} bits, of which the loader of the config '
+            f'({self}) makes {channels(loaded)} channels of {loaded.dtype} with other values: '
+            'convert the file to what the model was trained on'
+        )
+
+    def _agrees(self, loaded: np.ndarray, image: DecodedImage, path: Path) -> bool:
+        """Whether the pixels are those of the file, as stored or as a viewer shows them."""
+        for pixels in (image.pixels, image.visible(path)):
+            expected = self.prepare(pixels)
+            sizes = loaded.shape[:2], loaded.dtype.itemsize
+            if image.alpha and sizes == (expected.shape[:2], expected.dtype.itemsize):
+                return True  # loaders blend or drop it, each in its way
+            if loaded.shape == expected.shape and _same(loaded, expected):
+                return True
+            if self.color_type == 'grayscale' and channels(pixels) == 3 and loaded.ndim == 2:
+                return loaded.dtype == pixels.dtype == np.uint8 and _is_brightness(loaded, pixels)
+        return False
+
+
+def channels(image: np.ndarray) -> int:
+    """Number of channels of an image (H, W) or (H, W, C)."""
+    return 1 if image.ndim == 2 else image.shape[2]
+
+
+def _is_brightness(gray: np.ndarray, color: np.ndarray) -> bool:
+    """Whether gray values are brightnesses of colors, by whatever weights and gamma."""
+    if gray.shape != color.shape[:2]:
+        return False
+    inside = (gray >= color.min(axis=2) - TOLERANCE) & (gray <= color.max(axis=2) + TOLERANCE)
+    return bool(inside.mean() >= BRIGHT)
+
+
+def _same(loaded: np.ndarray, expected: np.ndarray) -> bool:
+    if expected.dtype != np.uint8:
+        return np.array_equal(loaded, expected)
+    if loaded.dtype != np.uint8:
+        return False
+    difference = cv2.absdiff(np.ascontiguousarray(loaded), np.ascontiguousarray(expected))
+    return bool(difference.mean() <= TOLERANCE)

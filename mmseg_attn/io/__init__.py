@@ -1,0 +1,47 @@
+"""Reading and writing of files: images, TIFF, DICOM, NIfTI, archives, staged output."""
+
+from .archive import MAX_UNPACKED_GIB, unpack
+from .decoded import DecodedImage
+from .dicom import dicom_series, open_dicom, read_dicom
+from .images import decode_image, explain, read_gray8, read_image, read_images, write_png
+from .intensities import Window, ct_window, percentile_window, to_bytes
+from .nifti import NiftiHeader, open_nifti, read_nifti
+from .output import Stage, fingerprint, staged_output
+from .placement import check_placement
+from .slices import is_dicom, is_nifti, read_slices, stem
+from .tiff_tags import description, first_tags, is_tiff
+from .words import counted
+
+__all__ = [
+    'MAX_UNPACKED_GIB',
+    'DecodedImage',
+    'NiftiHeader',
+    'Stage',
+    'Window',
+    'check_placement',
+    'counted',
+    'ct_window',
+    'decode_image',
+    'description',
+    'dicom_series',
+    'explain',
+    'fingerprint',
+    'first_tags',
+    'is_dicom',
+    'is_nifti',
+    'is_tiff',
+    'open_dicom',
+    'open_nifti',
+    'percentile_window',
+    'read_dicom',
+    'read_gray8',
+    'read_image',
+    'read_images',
+    'read_nifti',
+    'read_slices',
+    'staged_output',
+    'stem',
+    'to_bytes',
+    'unpack',
+    'write_png',
+]

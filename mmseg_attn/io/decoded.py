@@ -1,0 +1,105 @@
+"""What the decoder of an image file returns."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..errors import UnsupportedError
+
+CONVERTIBLE = ('CMYK', 'YCbCr', 'HSV')  # Pillow's modes that it turns into RGB
+COLORS = ('RGB', 'LAB', 'PA', *CONVERTIBLE)
+
+
+@dataclass
+class DecodedImage:
+    """The image of a file, or one page of several.
+
+    Attributes:
+        pixels: As stored, (H, W) or (H, W, C): the numbers of a palette, bool for one bit.
+        mode: Pillow's name of the kind of pixels, or what they are in words.
+        bits: Bits per channel in the file.
+        palette: The colors of the numbers, (N, 3) and uint8, if there is a palette.
+        white_is_zero: Whether the lowest value is white.
+        alpha: Whether the last channel is transparency.
+        orientation: Of EXIF: 1 is upright, 5 to 8 exchange height and width.
+    """
+
+    pixels: np.ndarray
+    mode: str
+    bits: int = 8
+    palette: np.ndarray | None = None
+    white_is_zero: bool = False
+    alpha: bool = False
+    orientation: int = 1
+
+    @property
+    def channels(self) -> int:
+        """Number of channels; colors count as three, also in a palette."""
+        if self.palette is not None:
+            return 3
+        return 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
+
+    @property
+    def bands(self) -> int:
+        """Number of bands that are neither gray nor a color; 0 if all are."""
+        known = self.mode.startswith(COLORS) or self.pixels.ndim == 2 or self.mode.startswith('LA')
+        return 0 if known else self.pixels.shape[2]
+
+    def labels(self, name: str | Path) -> np.ndarray:
+        """Return the values as they are stored, (H, W) or (H, W, C).
+
+        Raises:
+            UnsupportedError: If 0 is stored for white, so that labels may be meant either way.
+        """
+        if self.white_is_zero:
+            raise UnsupportedError(
+                f'{name} is stored with 0 as white (MINISWHITE): save it with 0 as black'
+            )
+        return self.pixels
+
+    def visible(self, name: str | Path) -> np.ndarray:
+        """Return what a viewer shows: upright, in the colors of the palette, without alpha.
+
+        Further channels of a color image, such as near infrared, are left out too.
+
+        Args:
+            name: The file, for messages.
+
+        Returns:
+            (H, W) or (H, W, C) in the type of the file, in RGB if the image is in color.
+
+        Raises:
+            UnsupportedError: If readers do not agree on the meaning of the values.
+        """
+        pixels = self.pixels
+        if self.palette is not None:
+            pixels = self.palette[np.minimum(pixels, len(self.palette) - 1)]
+        elif self.mode in CONVERTIBLE:
+            pixels = np.array(Image.fromarray(pixels, mode=self.mode).convert('RGB'))
+        elif self.mode == 'LAB':
+            raise UnsupportedError(f'{name} is in CIELAB colors: save it in RGB')
+        if self.alpha:
+            pixels = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :-1]
+        if self.mode.startswith('RGB'):
+            pixels = pixels[..., :3]
+        if self.white_is_zero:
+            if pixels.dtype not in (bool, np.uint8):
+                raise UnsupportedError(
+                    f'{name} holds {pixels.dtype} values of which 0 is white (MINISWHITE), which '
+                    'readers treat in different ways: invert it and save it with 0 as black'
+                )
+            pixels = ~pixels
+        if pixels.dtype == bool:
+            pixels = pixels * np.uint8(255)
+        return upright(pixels, self.orientation)
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn an image (H, W) or (H, W, C) as its EXIF orientation says."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels[:, ::-1] if orientation in (2, 3, 6, 7) else pixels

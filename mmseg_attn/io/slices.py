@@ -1,0 +1,81 @@
+"""Read gray slices from any of the usual files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UnknownTypeError, UnsupportedError
+from .decoded import upright
+from .dicom import read_dicom, starts_like_dicom
+from .images import read_image
+from .nifti import read_nifti
+
+JPEG, NIFTI, DICOM = ('.jpg', '.jpeg'), ('.nii.gz', '.nii'), ('.dcm', '.dicom')
+PICTURES = ('.png', '.tif', '.tiff', *JPEG)
+SUFFIXES = (*PICTURES, *DICOM, *NIFTI)
+
+
+def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
+    """Read a PNG, JPEG, TIFF, DICOM or NIfTI file.
+
+    Args:
+        path: The file.
+        mask: Whether it holds labels, which lossy compression would change.
+
+    Returns:
+        The gray values, (slices, H, W) in the type of the file.
+
+    Raises:
+        DataError: If the file is damaged, too large or of an unknown type, in color, or a
+            lossy mask.
+        OSError: If the file cannot be read.
+    """
+    name = path.name.lower()
+    if is_nifti(path):
+        return read_nifti(path).T  # slice k is volume[:, :, k].T
+    if name.endswith(PICTURES):
+        if mask and name.endswith(JPEG):
+            raise UnsupportedError(
+                f'{path} is a JPEG, whose losses change labels: give the original mask'
+            )
+        formats = ('JPEG',) if name.endswith(JPEG) else ('PNG', 'TIFF')
+        image = read_image(path.read_bytes(), name=path, formats=formats)
+        pixels = image.pixels
+        colors = image.mode.startswith('RGB') and image.channels == 3
+        if colors and not mask and (pixels == pixels[..., :1]).all():  # gray saved as color
+            image = replace(image, pixels=pixels[..., 0], mode='L')
+        mode = image.mode
+        if image.pixels.ndim != 2 or mode == 'P' or (mode == '1' and not mask):
+            raise UnsupportedError(
+                f'{path} must have one channel of {"labels" if mask else "grey values"}, '
+                f'but is of mode {mode}: convert it'
+            )
+        values = upright(image.labels(path), image.orientation) if mask else image.visible(path)
+        return values[None]
+    if is_dicom(path):
+        return read_dicom(path)[None]
+    raise UnknownTypeError(f'{path} is of no known type ({", ".join(SUFFIXES)}): move it away')
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file is called NIfTI."""
+    return path.name.lower().endswith(NIFTI)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is called DICOM or, where its name says nothing, begins like it."""
+    name = path.name.lower()
+    if name.endswith(DICOM):
+        return True
+    if name.endswith((*PICTURES, *NIFTI)):
+        return False
+    return starts_like_dicom(path)
+
+
+def stem(path: Path) -> str:
+    """The name of a file without its type, where that is one of ``SUFFIXES``."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.name

@@ -1,0 +1,217 @@
+"""Read TIFF files with tifffile: by their series, axes, sample format, photometric and planar tags.
+
+The extra ``medical`` brings tifffile. Plain files, which need no more than Pillow, are read without
+it (see ``tiff_tags.py``), so that a plain install changes nothing in an environment.
+"""
+
+import contextlib
+import io
+import logging
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, TooLargeError, UnsupportedError, damaged
+from .decoded import DecodedImage
+from .libraries import library, numpy_kept
+from .limits import check_size
+from .tiff_tags import (
+    CMYK,
+    GRAY,
+    ORIENTATION,
+    PALETTE,
+    RGB,
+    WHITE_IS_ZERO,
+    YCBCR,
+    first_tags,
+    is_stack,
+)
+
+NAMES = {4: 'a mask', 8: 'CIELAB', 9: 'ICCLAB', 10: 'ITULAB', 32803: 'raw sensor data (CFA)'}
+ALPHA = (1, 2)  # values of EXTRA
+JPEG = (6, 7, 33007, 34892)
+SLICES = 'ZTIQRM'  # tifffile's axes along which images follow each other
+GENERIC = ('generic', 'uniform')  # tifffile's kinds of series of files that no program has marked
+SLIDES = ('svs', 'ndpi', 'scn', 'bif', 'qpi', 'philips', 'indica', 'avs', 'sis', 'lsm', 'eer')
+MODES = {'u1': 'L', 'b1': '1', 'u2': 'I;16', 'i4': 'I', 'f4': 'F'}
+NOT_DECODED = re.compile(r'support|implement|cannot decode|unknown|not a (valid|known)', re.I)
+
+
+def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
+    """Read the images of a TIFF file with tifffile.
+
+    Args:
+        data: The bytes of the file.
+        name: The file, for messages.
+
+    Returns:
+        The pages, or the planes of stacks that other programs keep in fewer pages; of pyramids and
+        whole slides the full resolution; without previews and transparency masks.
+
+    Raises:
+        DamagedError: If the decoder met bytes that cannot be right.
+        UnsupportedError: If the file has a property that is not read, or tifffile is missing.
+        TooLargeError: If the file is beyond the limit.
+    """
+    tifffile = library('tifffile', 'such TIFF')
+    try:
+        with _quiet(), tifffile.TiffFile(io.BytesIO(data)) as file:
+            parts = _parts(file, data, name)
+            total = sum(math.prod(part.shape) * part.dtype.itemsize for part in parts)
+            check_size(name, (total,), 1)
+            images = []
+            for part in parts:
+                _check_segments(part, len(data), name)
+                images += _images(part.asarray(), part.axes, part.keyframe, name)
+            return images
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise TooLargeError(f'{name} does not fit into the memory: cut it into tiles') from error
+    except Exception as error:  # on damaged input tifffile raises nearly anything
+        text = ' '.join(str(error).split())
+        if 'imagecodecs' in text:
+            raise UnsupportedError(
+                f'{name} is compressed in a way that needs imagecodecs ({text}): pip install '
+                f'imagecodecs {numpy_kept()}'
+            ) from error
+        if isinstance(error, NotImplementedError) or NOT_DECODED.search(text):
+            raise UnsupportedError(
+                f'{name} is a TIFF file that tifffile cannot decode ({text}): save it without '
+                'compression'
+            ) from error
+        raise damaged(name, error) from error
+
+
+def _parts(file: Any, data: bytes, name: str | Path) -> list[Any]:
+    """Return tifffile's pages or series that are images, in the order of the file."""
+    try:
+        kind = file.series[0].kind.lower()
+    except Exception:  # the description is not what its beginning promises
+        kind = GENERIC[0]
+    if kind in GENERIC:
+        parts = list(type(file)(io.BytesIO(data)).pages)  # finding series may have merged some
+        if len(parts) == 1 and is_stack(first_tags(data)[0]):
+            raise UnsupportedError(
+                f'{name} holds one image, but its description names several: save it again'
+            )
+    else:
+        parts = list(file.series[:1] if kind in SLIDES else file.series)
+    parts = [part for part in parts if not (part.keyframe.is_reduced or part.keyframe.is_mask)]
+    if not parts:
+        raise UnsupportedError(f'{name} holds overviews or masks alone: give the image itself')
+    if kind == 'ome' and len(parts) > 1:
+        raise UnsupportedError(f'{name} holds {len(parts)} OME images: save one per file')
+    for part in parts:
+        if part.dtype is None:
+            key = part.keyframe
+            raise UnsupportedError(
+                f'{name} has {key.bitspersample} bits of sample format {int(key.sampleformat)}: '
+                'save it as 8 or 16-bit integers or 32-bit floats'
+            )
+    return parts
+
+
+def _check_segments(part: Any, length: int, name: str | Path) -> None:
+    """Refuse what tifffile would fill up: strips and tiles that are not there."""
+    if getattr(part, 'dataoffset', None) is not None:  # one block, which is read completely
+        return
+    for page in part.pages if hasattr(part, 'levels') else [part]:
+        if page is None:
+            raise UnsupportedError(f'{name} lacks planes, which lie in other files: join them')
+        if not page.keyframe.is_contiguous:
+            if len(page.dataoffsets) < math.prod(page.keyframe.chunked):
+                raise damaged(name, 'strips or tiles are missing')
+            ends = zip(page.dataoffsets, page.databytecounts, strict=False)
+            if any(offset + count > length for offset, count in ends):
+                raise damaged(name, 'its end is missing')
+
+
+def _images(pixels: np.ndarray, axes: str, key: Any, name: str | Path) -> Iterator[DecodedImage]:
+    """Yield the slices of what tifffile has read, with the meaning of their values."""
+    photometric, bits = int(key.photometric), key.bitspersample
+    if photometric == YCBCR and int(key.compression) in JPEG:
+        photometric = RGB  # the decoder has converted it
+    slices = _slices(pixels, axes, name)
+    samples = slices.shape[3] if slices.ndim == 4 else 1
+    if photometric == CMYK and (samples, bits) != (4, 8):
+        raise UnsupportedError(f'{name} has {samples} inks of {bits} bits: save it in RGB')
+    if photometric not in (WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK):
+        what = NAMES.get(photometric) or f'photometric interpretation {photometric}'
+        raise UnsupportedError(f'{name} is stored as {what}: save it in gray or RGB')
+    if slices.dtype.kind not in 'uifb' or (1 < bits < 8 and photometric != PALETTE):
+        raise UnsupportedError(
+            f'{name} holds {bits}-bit {slices.dtype} values: save it with 8, 16 or 32 bits'
+        )
+    if slices.dtype == np.float16:
+        slices = slices.astype(np.float32)
+    slices = slices.astype(slices.dtype.newbyteorder('='), copy=False)
+    palette = None
+    if photometric == PALETTE:
+        colors = np.asarray(key.colormap).T  # some writers use 8 of the 16 bits
+        palette = (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
+    alpha = samples > 1 and bool(key.extrasamples) and int(key.extrasamples[-1]) in ALPHA
+    for image in slices:
+        yield DecodedImage(
+            np.ascontiguousarray(image),
+            _mode(image, photometric, alpha=alpha),
+            bits,
+            palette,
+            photometric == WHITE_IS_ZERO,
+            alpha,
+            key.tags.valueof(ORIENTATION, 1) or 1,
+        )
+
+
+def _slices(pixels: np.ndarray, axes: str, name: str | Path) -> np.ndarray:
+    """Order axes as (slices, H, W) or (slices, H, W, samples)."""
+    single = [i for i, axis in enumerate(axes) if axis not in 'YX' and pixels.shape[i] == 1]
+    pixels = pixels.squeeze(tuple(single))
+    axes = ''.join(axis for i, axis in enumerate(axes) if i not in single)
+    for axis, count in zip(axes, pixels.shape, strict=True):
+        if axis not in f'YXS{SLICES}':
+            what = f'{count} channels' if axis == 'C' else f'an axis {axis} of {count} images'
+            raise UnsupportedError(
+                f'{name} holds {what} as separate planes ({axes}): save each as a file of its own, '
+                'or all of them as the bands of one image'
+            )
+    order = [axes.index(axis) for axis in 'YXS' if axis in axes]
+    if len(order) < 2:
+        raise UnsupportedError(f'{name} has the axes {axes} and is no image')
+    others = [i for i in range(len(axes)) if i not in order]
+    pixels = pixels.transpose(*others, *order)
+    return pixels.reshape(-1, *pixels.shape[len(others) :])
+
+
+def _mode(image: np.ndarray, photometric: int, *, alpha: bool) -> str:
+    """Return Pillow's name of a kind of pixels or, where it has none, a description."""
+    kind = image.dtype.str[1:]
+    if image.ndim == 2:
+        return 'P' if photometric == PALETTE else MODES.get(kind, str(image.dtype))
+    bands = image.shape[2]
+    if photometric == CMYK:
+        return 'CMYK'
+    if photometric == RGB and bands >= 3:
+        name = {3: 'RGB', 4: 'RGBA' if alpha else 'RGB+1'}.get(bands, f'RGB+{bands - 3}')
+    else:
+        name = 'LA' if bands == 2 and alpha else f'{bands} bands'
+    return name if kind == 'u1' else f'{name} of {image.dtype}'
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what tifffile logs of tags that do not matter here."""
+    logger = logging.getLogger('tifffile')
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logger.setLevel(level)

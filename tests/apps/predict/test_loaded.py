@@ -1,0 +1,109 @@
+"""What a model gets of a file, and which reader gives it."""
+
+import cv2
+import numpy as np
+import pytest
+from mmcv.transforms import LoadImageFromFile
+from PIL import Image
+
+from mmseg_attn.apps.predict import ConfigLoader, Intensities, load_file
+from mmseg_attn.errors import DataError, UnknownTypeError, UnsupportedError
+
+GRAY = np.random.default_rng(0).integers(0, 256, (12, 9), dtype=np.uint8)
+COLOR = np.random.default_rng(1).integers(0, 256, (12, 9, 3), dtype=np.uint8)
+
+
+def load(path, *, taken=None, window=None, **settings):
+    loader = ConfigLoader(LoadImageFromFile(**settings))
+    keep = loader.color_type == 'unchanged'
+    return load_file(path, loader, Intensities([path], window=window, keep=keep), taken=taken)
+
+
+def test_pages_have_the_channels_of_the_loader(tmp_path):
+    pages = [Image.fromarray(COLOR), Image.fromarray(COLOR[::-1].copy())]
+    pages[0].save(tmp_path / 'x.tif', save_all=True, append_images=pages[1:])
+    pytest.importorskip('tifffile')
+    for color_type, expected in (
+        ('color', COLOR[..., ::-1]),
+        ('unchanged', COLOR[..., ::-1]),
+        ('grayscale', cv2.cvtColor(COLOR, cv2.COLOR_RGB2GRAY)),
+    ):
+        loaded = load(tmp_path / 'x.tif', color_type=color_type)
+        assert len(loaded.images) == 2
+        np.testing.assert_array_equal(loaded.images[0], expected)
+        np.testing.assert_array_equal(loaded.images[1], expected[::-1])
+    loaded = load(tmp_path / 'x.tif', imdecode_backend='tifffile', taken=3)
+    np.testing.assert_array_equal(loaded.images[1], COLOR[::-1])
+
+
+def test_the_first_page_is_not_taken_for_all(tmp_path):
+    """OpenCV and Pillow read the first page, tifffile the first pages of one size."""
+    tifffile = pytest.importorskip('tifffile')
+    with tifffile.TiffWriter(tmp_path / 'x.tif') as writer:
+        for page in (GRAY, GRAY[:5]):
+            writer.write(page, metadata=None)
+    for backend in ('cv2', 'pillow', 'tifffile'):
+        loaded = load(tmp_path / 'x.tif', imdecode_backend=backend, color_type='unchanged', taken=1)
+        assert [image.shape for image in loaded.images] == [(12, 9), (5, 9)]
+
+
+def test_bands_that_lie_on_the_last_axis_of_pages(tmp_path):
+    """What tifffile writes of (H, W, 5) without further words, and reads as it was."""
+    tifffile = pytest.importorskip('tifffile')
+    bands = np.random.default_rng(0).integers(0, 256, (12, 9, 5), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / 'x.tif', bands)
+    (image,) = load(tmp_path / 'x.tif', imdecode_backend='tifffile', taken=5).images
+    np.testing.assert_array_equal(image, bands)
+
+
+def test_planes_of_bands_are_refused_where_the_loader_mixes_them_up(tmp_path):
+    tifffile = pytest.importorskip('tifffile')
+    planes = np.random.default_rng(0).integers(0, 256, (4, 12, 9), dtype=np.uint8)
+    options = dict(photometric='minisblack', planarconfig='separate', compression='zlib')
+    tifffile.imwrite(tmp_path / 'x.tif', planes, **options)
+    for backend in ('cv2', 'pillow', 'tifffile'):
+        with pytest.raises(UnsupportedError, match='holds 4 bands of 8 bits, of which the loader'):
+            load(tmp_path / 'x.tif', imdecode_backend=backend, color_type='unchanged', taken=4)
+        if backend != 'tifffile':
+            with pytest.raises(UnsupportedError, match='holds 4 bands, which are no colors, but'):
+                load(tmp_path / 'x.tif', imdecode_backend=backend, color_type='grayscale', taken=1)
+
+
+def test_deep_colors_need_a_window_for_models_of_8_bits(tmp_path):
+    deep = COLOR.astype(np.uint16) * 16
+    cv2.imwrite(str(tmp_path / 'x.png'), deep)
+    with pytest.raises(DataError, match=r'x\.png holds uint16 values from .*--intensity LOW'):
+        load(tmp_path / 'x.png')
+    loaded = load(tmp_path / 'x.png', window=(0, 4080))
+    np.testing.assert_array_equal(loaded.images[0], COLOR)  # BGR, as it was written
+    assert loaded.mapping == ((0, 4080), 0)
+    np.testing.assert_array_equal(load(tmp_path / 'x.png', color_type='unchanged').images[0], deep)
+
+
+def test_what_the_loader_cannot_decode_our_reader_may(tmp_path):
+    tifffile = pytest.importorskip('tifffile')
+    pytest.importorskip('imagecodecs')
+    tifffile.imwrite(tmp_path / 'x.tif', GRAY, compression='zstd')
+    loaded = load(tmp_path / 'x.tif', color_type='grayscale')
+    np.testing.assert_array_equal(loaded.images[0], GRAY)
+
+
+def test_types_that_only_the_loader_knows(tmp_path):
+    class LoadNumbers(LoadImageFromFile):
+        def transform(self, results):
+            return dict(img=np.load(results['img_path']))
+
+    np.save(tmp_path / 'x.npy', GRAY)
+    loader = ConfigLoader(LoadNumbers(color_type='grayscale'))
+    loaded = load_file(tmp_path / 'x.npy', loader, Intensities([]))
+    np.testing.assert_array_equal(loaded.images[0], GRAY)
+    with pytest.raises(UnknownTypeError, match=r'x\.npy is of no known type \(\.png, .*convert it'):
+        load(tmp_path / 'x.npy')
+
+
+@pytest.mark.parametrize('kind', ['bmp', 'webp', 'ppm', 'jp2'])
+def test_other_formats_that_the_loader_reads(tmp_path, kind):
+    options = dict(webp=dict(lossless=True), jp2=dict(irreversible=False)).get(kind, {})
+    Image.fromarray(COLOR).save(tmp_path / f'x.{kind}', **options)
+    (image,) = load(tmp_path / f'x.{kind}').images
+    np.testing.assert_array_equal(image, COLOR[..., ::-1])

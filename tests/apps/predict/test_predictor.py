@@ -1,0 +1,304 @@
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.apis import init_model
+
+from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.errors import CheckpointError, DataError
+
+CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
+SMALL = dict(backbone=dict(channels=[2, 3, 4]), decode_head=dict(in_channels=[2, 3, 4]))
+
+
+@pytest.fixture
+def config(root):
+    """Make the config of a small U-Net of one channel and five classes."""
+
+    def config(**changes) -> Config:
+        cfg = Config.fromfile(root / CONFIG)
+        cfg.merge_from_dict(dict(model=SMALL))
+        cfg.merge_from_dict(changes)
+        return cfg
+
+    return config
+
+
+@pytest.fixture
+def checkpoint(config, tmp_path):
+    model = init_model(config(), device='cpu')
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.4)  # so that several classes occur
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'weights.pth')
+    return tmp_path / 'weights.pth'
+
+
+@pytest.fixture
+def grey():
+    return np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8)
+
+
+def only(results) -> np.ndarray:
+    ((key, labels),) = results
+    assert key == 'x'
+    assert isinstance(labels, np.ndarray), labels
+    assert labels.dtype == np.uint8
+    return labels
+
+
+def test_labels_are_those_of_the_network(config, checkpoint, grey):
+    predictor = Predictor(config(), checkpoint)
+    labels = only(predictor([('x', grey)]))
+    normalised = (torch.from_numpy(grey).float() - 128.6) / 54.7
+    with torch.no_grad():
+        logits = predictor.model(normalised[None, None])
+    np.testing.assert_array_equal(labels, logits[0].argmax(0).numpy())
+    assert len(np.unique(labels)) > 2
+
+
+def test_names_come_from_the_data_set_or_the_checkpoint(config, checkpoint):
+    predictor = Predictor(config(), checkpoint)
+    assert predictor.classes[2] == 'synapse'
+    assert predictor.palette[2] == [220, 30, 60]
+    assert predictor.dataset.__name__ == 'DrosophilaDataset'
+    content = torch.load(checkpoint)
+    meta = dict(classes=list('abcde'), palette=[[i, 0, 0] for i in range(5)])
+    torch.save(dict(content, meta=dict(dataset_meta=meta)), checkpoint)
+    assert Predictor(config(), checkpoint).classes == list('abcde')
+    torch.save(dict(content, meta=dict(dataset_meta=dict(classes=['a'], palette=7))), checkpoint)
+    assert Predictor(config(), checkpoint).classes[2] == 'synapse'
+
+
+def test_batches_give_the_same_and_keep_the_order(config, checkpoint, grey):
+    predictor = Predictor(config(), checkpoint)
+    pictures = [grey, grey[::-1], grey[:20], grey[5:25], grey[:, :11], grey, grey[:, ::-1]]
+    batches = []
+    step = predictor.model.test_step
+    predictor.model.test_step = lambda batch: batches.append(len(batch['inputs'])) or step(batch)
+    alone = [only(predictor([('x', picture)])) for picture in pictures]
+    assert batches == [1] * 7
+    batches.clear()
+    together = list(predictor(enumerate(pictures), batch_size=2))
+    assert batches == [2, 2, 1, 2]
+    assert [key for key, _ in together] == list(range(7))
+    for (_, labels), expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(labels, expected)
+
+
+def test_pictures_are_read_as_they_are_needed(config, checkpoint, grey):
+    taken = []
+    pictures = ((taken.append(i) or i, grey) for i in range(9))
+    next(Predictor(config(), checkpoint)(pictures, batch_size=2))
+    assert taken == [0, 1, 2]
+
+
+def test_a_window_slides_over_the_picture(config, checkpoint, grey):
+    predictor = Predictor(config(), checkpoint, window=(16, 32))
+    assert predictor.model.test_cfg.mode == 'slide'
+    assert predictor.model.test_cfg.stride == [12, 24]
+    labels = only(predictor([('x', grey)]))
+    assert labels.shape == grey.shape
+    # the corner is seen by one window alone
+    whole = Predictor(config(), checkpoint)
+    corner = only(whole([('x', grey[:16, :32])]))
+    np.testing.assert_array_equal(labels[:12, :21], corner[:12, :21])
+    assert only(predictor([('x', grey[:5, :3])])).shape == (5, 3)  # smaller than a window
+
+
+def test_test_time_augmentation_averages_probabilities(config, checkpoint, grey):
+    predictor = Predictor(config(), checkpoint, tta=True)
+    labels = only(predictor([('x', grey)]))
+    normalised = (torch.from_numpy(grey).float()[None, None] - 128.6) / 54.7
+    plain = Predictor(config(), checkpoint).model
+    with torch.no_grad():
+        mean = sum(plain(normalised.flip(axes)).softmax(1).flip(axes) for axes in ([], [-1], [-2]))
+    np.testing.assert_array_equal(labels, mean[0].argmax(0).numpy())
+    batch = list(predictor([(0, grey), (1, grey[::-1])], batch_size=2))
+    np.testing.assert_array_equal(batch[0][1], labels)
+    np.testing.assert_array_equal(batch[1][1], only(predictor([('x', grey[::-1])])))
+
+
+def test_mixed_precision(config, checkpoint, grey):
+    predictor = Predictor(config(), checkpoint, amp=True)
+    seen = []
+    predictor.model.backbone.register_forward_hook(lambda *a: seen.append(a[2][0].dtype))
+    labels = only(predictor([('x', grey)]))
+    assert seen == [torch.bfloat16]
+    assert np.mean(labels == only(Predictor(config(), checkpoint)([('x', grey)]))) > 0.9
+
+
+def test_pipelines_that_resize_give_labels_of_the_picture(config, checkpoint, grey):
+    pipeline = [
+        dict(type='LoadImageFromFile', color_type='grayscale'),
+        dict(type='Resize', scale=(24, 16), keep_ratio=False),
+        dict(type='LoadAnnotations'),
+        dict(type='PackSegInputs'),
+    ]
+    cfg = config()
+    cfg.test_dataloader.dataset.pipeline = pipeline
+    assert only(Predictor(cfg, checkpoint)([('x', grey)])).shape == grey.shape
+
+
+def test_wrapped_data_sets_are_looked_into(config, checkpoint, grey):
+    cfg = config()
+    cfg.test_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=cfg.test_dataloader.dataset
+    )
+    assert only(Predictor(cfg, checkpoint)([('x', grey)])).shape == grey.shape
+
+
+def test_what_the_pipeline_refuses_does_not_stop_the_others(config, checkpoint, grey):
+    cfg = config()
+    cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='EqualizeHistogram'))  # 8 bits only
+    predictor = Predictor(cfg, checkpoint)
+    results = dict(predictor([(0, grey), (1, grey.astype(float)), (2, grey)], batch_size=3))
+    assert isinstance(results[1], ValueError)
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_a_picture_that_spoils_its_batch_is_found(config, checkpoint, grey):
+    predictor = Predictor(config(), checkpoint)
+    step = predictor.model.test_step
+
+    def limited(batch):
+        if sum(each.double().mean() for each in batch['inputs']) > 250:
+            raise RuntimeError('out of memory')
+        return step(batch)
+
+    predictor.model.test_step = limited
+    white = np.full_like(grey, 255)
+    results = dict(predictor([(0, grey), (1, white), (2, grey)], batch_size=3))
+    assert isinstance(results[1], RuntimeError)
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_a_retry_begins_when_what_failed_is_gone(config, checkpoint, grey):
+    """Else the memory that was too little for the batch would lack for its images, too."""
+    predictor = Predictor(config(), checkpoint)
+    step, alive = predictor.model.test_step, []
+
+    class Activations:
+        """Stands for what the network had computed."""
+
+    def limited(batch):
+        assert not any(reference() for reference in alive)
+        activations = Activations()
+        alive.append(weakref.ref(activations))
+        if len(batch['inputs']) > 1:
+            raise RuntimeError('out of memory')
+        return step(batch)
+
+    predictor.model.test_step = limited
+    results = dict(predictor([(0, grey), (1, grey), (2, grey)], batch_size=3))
+    assert len(alive) == 4
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_a_failure_keeps_nothing_alive(config, checkpoint, grey):
+    predictor = Predictor(config(), checkpoint)
+
+    def fails(batch):
+        try:
+            raise KeyError('inner')
+        except KeyError:
+            raise RuntimeError('out of memory')  # noqa: B904
+
+    predictor.model.test_step = fails
+    ((_, failure),) = predictor([(0, grey)])
+    assert str(failure) == 'out of memory'
+    assert failure.__traceback__ is failure.__context__ is failure.__cause__ is None
+
+
+@pytest.mark.parametrize(('classes', 'kind'), [(256, np.uint8), (257, np.uint16), (300, np.uint16)])
+def test_more_than_256_classes_are_wider(config, classes, kind, grey, tmp_path):
+    names = [f'c{i}' for i in range(classes)]
+    cfg = config(model=dict(decode_head=dict(num_classes=classes)))
+    cfg.test_dataloader.dataset.update(type='BaseSegDataset', img_suffix='.png')
+    cfg.test_dataloader.dataset.metainfo = dict(classes=names, palette=[[0, 0, 0]] * classes)
+    model = init_model(cfg, device='cpu')
+    torch.nn.init.zeros_(model.decode_head.conv_seg.weight)
+    model.decode_head.conv_seg.bias.data[-1] = 1000.0
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'weights.pth')
+    ((_, labels),) = Predictor(cfg, tmp_path / 'weights.pth')([(0, grey)])
+    assert labels.dtype == kind
+    assert (labels == classes - 1).all()
+
+
+def test_channels_that_the_model_does_not_take_are_one_sentence(config, checkpoint, grey):
+    cfg = config()
+    cfg.test_dataloader.dataset.pipeline[0] = dict(type='LoadImageFromFile')
+    ((_, error),) = Predictor(cfg, checkpoint)([(0, np.dstack([grey] * 4))])
+    assert str(error) == (
+        'comes out of the pipeline of the config with 4 channels '
+        "(imdecode_backend='cv2', color_type='color'), but the model takes 1: give images like "
+        'those that it was trained on'
+    )
+
+
+@pytest.mark.parametrize(('value', 'far'), [(0, 0), (255, 0), (600, 0), (700, 1), (60000, 1)])
+def test_values_far_from_those_of_the_training_are_counted(config, checkpoint, value, far):
+    """Mean 128.6 and standard deviation 54.7."""
+    predictor = Predictor(config(), checkpoint)
+    only(predictor([('x', np.full((9, 9), value, np.float32))]))
+    assert predictor.far == far
+
+
+def test_a_window_that_the_pipeline_leaves_without_effect_is_counted(config, checkpoint, grey):
+    def resized(size, window):
+        cfg = config()
+        if size:
+            resize = dict(type='Resize', scale=size, keep_ratio=False)
+            cfg.test_dataloader.dataset.pipeline.insert(1, resize)
+        predictor = Predictor(cfg, checkpoint, window=window)
+        only(predictor([('x', grey)]))  # 37x53
+        return predictor.shrunk
+
+    assert resized((32, 32), (32, 32)) == 1
+    assert resized((64, 64), (32, 32)) == 0  # windows slide
+    assert resized(None, (32, 32)) == 0
+    assert resized((32, 32), (64, 64)) == 0  # a window is larger than the image in any case
+    assert resized((32, 32), None) == 0
+
+
+def without(key):
+    def change(cfg):
+        cfg.pop(key)
+
+    return change
+
+
+def other_loader(cfg):
+    cfg.test_dataloader.dataset.pipeline[0] = dict(type='LoadImageFromNDArray')
+
+
+def nameless(cfg):
+    cfg.test_dataloader.dataset.metainfo = dict(classes=('membrane', 'synapse'))
+
+
+@pytest.mark.parametrize(
+    ('change', 'settings', 'message'),
+    [
+        (without('test_dataloader'), dict(), 'has no model or no test_dataloader'),
+        (without('tta_pipeline'), dict(tta=True), 'has no tta_pipeline .* leave out --tta'),
+        (other_loader, dict(), 'does not begin with LoadImageFromFile'),
+        (nameless, dict(), 'names the 5 classes of the model: add metainfo'),
+        (lambda cfg: None, dict(device='cuda:99'), "device 'cuda:99' cannot be used"),
+        (lambda cfg: None, dict(device='abacus'), "device 'abacus' cannot be used"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(change, settings, message, config, checkpoint):
+    cfg = config()
+    change(cfg)
+    with pytest.raises(DataError, match=message) as caught:
+        Predictor(cfg, checkpoint, **settings)
+    assert '\n' not in str(caught.value)
+
+
+def test_weights_of_another_model_are_refused(config, checkpoint, capfd):
+    other = dict(backbone=dict(channels=[3, 4, 5]), decode_head=dict(in_channels=[3, 4, 5]))
+    with pytest.raises(CheckpointError, match=r'weights\.pth does not fit the model'):
+        Predictor(config(model=other), checkpoint)
+    assert 'size mismatch' not in ''.join(capfd.readouterr())

@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from mmseg_attn.apps.predict import read_source
+from mmseg_attn.errors import DataError
+
+
+@pytest.fixture
+def grey():
+    return np.random.default_rng(0).integers(0, 256, (5, 7), dtype=np.uint8)
+
+
+@pytest.fixture
+def colour():
+    return np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+
+
+def test_pictures_of_one_channel(grey, tmp_path):
+    for kind, dtype in (('png', np.uint8), ('png', np.uint16), ('tif', np.uint16), ('tif', 'f4')):
+        values = grey.astype(dtype) * (1 if dtype == np.uint8 else 7)
+        Image.fromarray(values).save(tmp_path / f'x.{kind}')
+        (found,) = read_source(tmp_path / f'x.{kind}').slices
+        assert found.dtype == values.dtype
+        np.testing.assert_array_equal(found, values)
+
+
+def test_other_modes_become_grey_or_colour(grey, colour, tmp_path):
+    for image in (Image.fromarray(colour), Image.fromarray(colour).convert('RGBA')):
+        image.save(tmp_path / 'x.png')
+        np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], colour)
+    Image.fromarray(colour).quantize(16).save(tmp_path / 'x.png')
+    assert read_source(tmp_path / 'x.png').slices[0].shape == (5, 7, 3)
+    Image.fromarray(grey).convert('LA').save(tmp_path / 'x.png')
+    np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], grey)
+    Image.fromarray(grey > 99).save(tmp_path / 'x.png')
+    np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], 255 * (grey > 99))
+    Image.fromarray(colour).convert('CMYK').save(tmp_path / 'x.jpg')
+    assert read_source(tmp_path / 'x.jpg').slices[0].shape == (5, 7, 3)
+
+
+@pytest.mark.parametrize('kind', ['jpg', 'png', 'tif'])
+def test_pictures_are_turned_as_their_tag_says(kind, colour, tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6  # upright after a quarter turn clockwise
+    Image.fromarray(colour).save(tmp_path / f'x.{kind}', exif=exif, quality=100, subsampling=0)
+    (found,) = read_source(tmp_path / f'x.{kind}').slices
+    expected = np.rot90(colour, -1).astype(int)
+    assert found.shape == (7, 5, 3)
+    assert abs(found - expected).max() <= (60 if kind == 'jpg' else 0)
+
+
+def test_pages_are_slices_and_may_differ_in_size(grey, tmp_path):
+    pages = [grey, grey[:3], grey[::-1]]
+    images = [Image.fromarray(page) for page in pages]
+    images[0].save(tmp_path / 'x.tif', save_all=True, append_images=images[1:])
+    for found, page in zip(read_source(tmp_path / 'x.tif').slices, pages, strict=True):
+        np.testing.assert_array_equal(found, page)
+
+
+def test_nifti_slices_lie_on_the_third_axis(tmp_path):
+    nibabel = pytest.importorskip('nibabel')
+    volume = np.random.default_rng(0).integers(-9, 9, (4, 3, 2)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / 'x.nii')
+    source = read_source(tmp_path / 'x.nii')
+    assert source.nifti.shape == (4, 3, 2)
+    for k, found in enumerate(source.slices):
+        np.testing.assert_array_equal(found, volume[:, :, k].T)
+
+
+def damaged(path, grey):
+    Image.fromarray(grey).save(path)
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    ('name', 'make', 'message'),
+    [
+        ('x.png', damaged, r'x\.png is truncated or damaged'),
+        ('x.tif', damaged, r'x\.tif is truncated or damaged'),
+        ('x.jpg', lambda path, _: path.write_text('text'), r'x\.jpg is truncated or damaged'),
+        ('x.txt', lambda path, _: path.write_text('text'), r'x\.txt is of no known type'),
+        (
+            'x.tif',
+            lambda path, g: Image.fromarray(np.where(g, np.nan, 0).astype('f4')).save(path),
+            'no finite numbers',
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(name, make, message, grey, tmp_path):
+    make(tmp_path / name, grey)
+    with pytest.raises(DataError, match=message) as caught:
+        read_source(tmp_path / name)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_volume_without_slices_is_refused(tmp_path):
+    nibabel = pytest.importorskip('nibabel')
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 3, 0), 'u1'), np.eye(4)), tmp_path / 'x.nii')
+    with pytest.raises(DataError, match='holds no pixels'):
+        read_source(tmp_path / 'x.nii')
+
+
+@pytest.mark.parametrize(
+    ('spacing', 'area'),
+    [
+        (dict(PixelSpacing=[0.5, 0.25]), 0.125),
+        (dict(), None),
+        (dict(PixelSpacing=[0, 1]), None),
+        (dict(PixelSpacing=None), None),
+        (dict(ImagerPixelSpacing=[0.5, 0.25]), None),  # at the detector, not in the body
+    ],
+)
+def test_the_area_of_dicom_pixels(spacing, area, grey, tmp_path):
+    dicom = pytest.importorskip('tests.data.dicom')
+    dicom.write(tmp_path / 'x.dcm', grey, **spacing)
+    source = read_source(tmp_path / 'x.dcm')
+    assert source.pixel_area == area
+    np.testing.assert_array_equal(source.slices[0], grey)
+
+
+@pytest.mark.parametrize(
+    ('unit', 'area'), [('mm', 1.5), ('micron', 1.5e-6), ('meter', 1.5e6), ('unknown', 1.5)]
+)
+def test_the_area_of_nifti_pixels(unit, area, tmp_path):
+    nibabel = pytest.importorskip('nibabel')
+    image = nibabel.Nifti1Image(np.zeros((4, 3, 2), 'u1'), np.diag([-0.5, 3, 9, 1]))
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / 'x.nii')
+    assert read_source(tmp_path / 'x.nii').pixel_area == (area and pytest.approx(area))
+
+
+OME = '<OME><Pixels PhysicalSizeX="0.5" PhysicalSizeY="250"{}/></OME>'
+
+
+@pytest.mark.parametrize(
+    ('description', 'resolution', 'unit', 'area'),
+    [
+        ('', 1000, 3, 1e-4),  # 1000 per centimetre
+        ('', 300, 2, None),  # per inch: a print resolution
+        ('', 1000, 1, None),
+        ('ImageJ=1.53\nunit=micron\n', 2, 1, 0.25e-6),
+        ('ImageJ=1.53\nunit=\\u00B5m\n', 2, 1, 0.25e-6),
+        ('ImageJ=1.53\nunit=nm\n', 0.25, 1, 16e-12),
+        ('ImageJ=1.53\nunit=pixel\n', 2, 1, None),
+        ('ImageJ=1.53\n', 2, 1, None),
+        (OME.format(''), 300, 2, 125e-6),
+        (OME.format(' PhysicalSizeXUnit="mm" PhysicalSizeYUnit="nm"'), 300, 2, 125e-6),
+        (OME.format(' PhysicalSizeXUnit="pixel"'), 300, 2, None),
+        ('<OME><Pixels/></OME>', 300, 2, None),
+        ('<OME><Pixels PhysicalSizeX="wide" PhysicalSizeY="1"/></OME>', 300, 2, None),
+    ],
+)
+def test_the_area_of_tiff_pixels(description, resolution, unit, area, grey, tmp_path):
+    tags = ImageFileDirectory_v2()
+    tags[270], tags[282], tags[283], tags[296] = description, resolution, resolution, unit
+    Image.fromarray(grey).save(tmp_path / 'x.tif', tiffinfo=tags)
+    assert read_source(tmp_path / 'x.tif').pixel_area == (area and pytest.approx(area))
+
+
+def test_dots_per_inch_are_no_spacing(grey, tmp_path):
+    for kind in ('png', 'jpg', 'tif'):
+        Image.fromarray(grey).save(tmp_path / f'x.{kind}', dpi=(72, 72))
+        assert read_source(tmp_path / f'x.{kind}').pixel_area is None

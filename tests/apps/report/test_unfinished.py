@@ -1,0 +1,116 @@
+import pytest
+from mmengine.config import Config
+
+from mmseg_attn.apps.report import Run
+from mmseg_attn.apps.report.launch import find_launches
+from mmseg_attn.apps.report.unfinished import unfinished
+from tests.data.work_dirs import write_start
+
+WAITED = 'mmengine - INFO - the monitored metric did not improve in the last 5 records. best score'
+INTERRUPTED = '(interrupted, or still running)'
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Make a run of a plan from what its starts have logged, and lines of the last one's text."""
+
+    def run(plan: dict, *starts: dict, text: str = '') -> Run:
+        for number, content in enumerate(starts):
+            folder = write_start(tmp_path / str(number), **dict(content, log=False))
+            resumed = content.get('resumed')
+            said = '' if resumed is None else f'resumed epoch: 0, iter: {resumed}\n'
+            (folder / 'x.log').write_text(f'begin\n{said}{text}')
+        made = Run(tmp_path, 'x', find_launches(tmp_path), None, None)
+        made.cfg = Config(dict(train_cfg=plan))
+        return made
+
+    return run
+
+
+def losses(*steps: int) -> dict[int, float]:
+    return dict.fromkeys(steps, 1.0)
+
+
+def scores(*steps: int) -> dict[int, dict]:
+    return {step: {'mIoU': 5.0} for step in steps}
+
+
+ITERATIONS, EPOCHS = dict(max_iters=600), dict(type='EpochBasedTrainLoop', max_epochs=3)
+
+
+@pytest.mark.parametrize(
+    ('plan', 'start', 'text', 'said'),
+    [
+        (ITERATIONS, dict(losses=losses(300, 350)), '', f'350 of 600 iterations {INTERRUPTED}'),
+        (ITERATIONS, dict(losses=losses(550, 600)), '', ''),
+        # The last validation and the last checkpoint tell of iterations that were not logged.
+        (dict(max_iters=620), dict(losses=losses(600), scores=scores(400, 620)), '', ''),
+        (dict(max_iters=620), dict(losses=losses(600)), 'Saving checkpoint at 620 iterations', ''),
+        (
+            dict(max_iters=620),
+            dict(losses=losses(550, 600), scores=scores(400)),
+            '',
+            f'600 of 620 iterations {INTERRUPTED}',
+        ),
+        # Without them nothing tells.
+        (dict(max_iters=620), dict(losses=losses(550, 600)), '', ''),
+        (
+            ITERATIONS,
+            dict(losses=losses(400), scores=scores(200, 400)),
+            WAITED,
+            '400 of 600 iterations by early stopping',
+        ),
+        (dict(), dict(losses=losses(5)), '', ''),
+    ],
+    ids=[
+        *['interrupted', 'complete', 'last validation', 'last checkpoint', 'just before the end'],
+        *['nothing tells', 'early stopping', 'no plan'],
+    ],
+)
+def test_iterations(run, plan, start, text, said):
+    assert unfinished(run(plan, start, text=text)) == (said and f'ended after {said}')
+
+
+@pytest.mark.parametrize(
+    ('validated', 'epochs', 'text', 'said'),
+    [
+        ([1, 2], 3, '', f'2 of 3 epochs {INTERRUPTED}'),  # the third had begun
+        ([1, 2, 3], 3, '', ''),
+        ([], 3, 'Saving checkpoint at 3 epochs', ''),
+        ([], 3, 'Saving checkpoint at 1 epochs', f'2 of 3 epochs {INTERRUPTED}'),
+        ([], 3, '', ''),  # nothing tells
+        ([], 2, '', f'2 of 3 epochs {INTERRUPTED}'),
+    ],
+)
+def test_epochs(run, validated, epochs, text, said):
+    content = dict(losses=losses(10, 20, 30)) if epochs == 3 else dict(losses=losses(10, 20))
+    content['epochs'] = {10 * epoch: epoch for epoch in range(1, epochs + 1)}
+    found = unfinished(run(EPOCHS, dict(content, scores=scores(*validated)), text=text))
+    assert found == (said and f'ended after {said}')
+
+
+def test_what_was_resumed_counts_from_where_it_went_on(run):
+    first = dict(losses=losses(200, 350), scores=scores(200))
+    complete = dict(losses=losses(350, 600), scores=scores(400, 600), resumed=300)
+    assert unfinished(run(ITERATIONS, first, complete)) == ''
+
+
+def test_what_was_resumed_and_interrupted_again(run):
+    first = dict(losses=losses(300, 400, 500), scores=scores(200, 400))
+    second = dict(losses=losses(350), resumed=300)  # from an older checkpoint
+    found = unfinished(run(ITERATIONS, first, second))
+    assert found == f'ended after 350 of 600 iterations {INTERRUPTED}'
+
+
+def test_what_an_earlier_start_has_saved_does_not_count(run, tmp_path):
+    made = run(ITERATIONS, dict(losses=losses(600)), dict(losses=losses(300, 350)))
+    first, _ = (launch.folder / 'x.log' for launch in made.launches)
+    first.write_text('Saving checkpoint at 600 iterations')
+    assert unfinished(made) == f'ended after 350 of 600 iterations {INTERRUPTED}'
+
+
+def test_without_config_or_log_nothing_is_said(run, tmp_path):
+    made = run(ITERATIONS, dict(losses=losses(5)))
+    assert unfinished(Run(tmp_path, 'x', made.launches, None, None)) == ''
+    made.launches = []
+    assert unfinished(made) == ''

@@ -1,0 +1,85 @@
+import argparse
+import errno
+import sys
+
+import pytest
+
+from mmseg_attn.apps.cli import at_least, progress, run_cli
+from mmseg_attn.errors import CheckpointError, DataError
+
+
+@pytest.mark.parametrize(
+    ('error', 'message'),
+    [
+        (DataError('x.png is bad'), 'error: x.png is bad'),
+        (DataError('y.png is bad'), 'error: y.png is bad'),
+        (CheckpointError('z.pth is bad'), 'error: z.pth is bad'),
+        (OSError(errno.ENOSPC, 'No space left on device', 'x'), 'error: [Errno 28] No space left'),
+        (KeyboardInterrupt(), 'error: interrupted'),
+    ],
+)
+def test_user_errors_become_one_sentence(error, message):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run_cli(main)
+    assert str(caught.value).startswith(message)  # a text as exit code: printed, and exit code 1
+
+
+def test_defects_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_cli(lambda: 1 / 0)
+
+
+def test_success_is_exit_code_0():
+    with pytest.raises(SystemExit) as caught:
+        run_cli(lambda: None)
+    assert caught.value.code == 0
+
+
+def test_at_least():
+    assert at_least(3)('3') == 3
+    with pytest.raises(argparse.ArgumentTypeError, match='2 is below 3'):
+        at_least(3)('2')
+    with pytest.raises(ValueError, match='invalid literal'):
+        at_least(3)('three')
+
+
+def test_progress_ends_its_line_before_an_error(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+
+    def fail():
+        for item in progress('ab', 'reading'):
+            raise DataError(item)
+
+    with pytest.raises(DataError, match='a'):
+        fail()
+    assert capsys.readouterr().err == '\rreading 1/2\n'
+
+
+@pytest.mark.parametrize(
+    ('number', 'told'),
+    [
+        (0, []),
+        (1, [1]),
+        (3, [1, 2, 3]),
+        (10, list(range(1, 11))),
+        (320, list(range(32, 321, 32))),
+        (25, [3, 5, 8, 10, 13, 15, 18, 20, 23, 25]),
+    ],
+)
+def test_progress_in_a_file_is_a_line_for_every_tenth(capsys, number, told):
+    assert list(progress(range(number), 'reading')) == list(range(number))
+    assert capsys.readouterr().err == ''.join(f'reading {i}/{number}\n' for i in told)
+
+
+def test_progress_in_a_file_names_the_item_of_an_error(capsys):
+    def fail():
+        for item in progress(range(320), 'reading'):
+            if item == 40:
+                raise DataError('bad')
+
+    with pytest.raises(DataError):
+        fail()
+    assert capsys.readouterr().err == 'reading 32/320\nreading 41/320\n'
