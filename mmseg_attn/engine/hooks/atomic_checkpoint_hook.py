@@ -36,6 +36,8 @@ class AtomicCheckpointHook(CheckpointHook):
     Remote storage (``out_dir`` as a URI) and an explicit ``backend_args`` are used as they are.
     """
 
+    backend_args: dict | None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._remote = '://' in str(self.out_dir or '')
