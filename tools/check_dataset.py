@@ -50,21 +50,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmengine.config import Config
-
 import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.cli import load_config, run_cli
 from mmseg_attn.datasets.checking import check_config
-from mmseg_attn.engine.cfg_options import merge_options
-from mmseg_attn.errors import DataError
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if not args.config.is_file():
-        raise DataError(f'{args.config} is missing: name a config file')
-    cfg = Config.fromfile(args.config)
-    merge_options(cfg, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     report = check_config(cfg, sample=args.sample, workers=args.workers)
     print(report)
     if args.json:

@@ -24,27 +24,31 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, help='folder of the files; default: work_dirs/class_weights/<config>'
     )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config',
+    )
     return parser.parse_args(argv)
 
 
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.datasets.class_weights import class_weights, count_pixels
 from mmseg_attn.errors import DataError
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if not args.config.is_file():
-        raise DataError(f'{args.config} is missing: name a config file')
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     try:
         dataset = DATASETS.build(cfg.train_dataloader.dataset)

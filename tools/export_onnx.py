@@ -24,25 +24,30 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', type=Path, help='a config')
-    parser.add_argument('checkpoint', type=Path, help='the weights')
+    parser.add_argument('checkpoint', type=Path, help='a checkpoint')
     parser.add_argument(
         '--out', type=Path, help='the file; default: beside the checkpoint, with .onnx or .pt2'
     )
     parser.add_argument('--format', choices=('onnx', 'torch'), default='onnx')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config',
+    )
     return parser.parse_args(argv)
 
 
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmengine.config import Config
-
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.cli import check_file, load_config, run_cli
 from mmseg_attn.apps.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
 from mmseg_attn.apps.predict import Predictor
 from mmseg_attn.datasets.nested_datasets import nested_datasets
-from mmseg_attn.errors import ExportError
+from mmseg_attn.errors import UsageError
 from mmseg_attn.evaluation.input_shape import channels
 
 
@@ -51,12 +56,11 @@ def main(argv: list[str] | None = None) -> None:
     suffix = SUFFIXES[args.format]
     out = args.out or args.checkpoint.with_suffix(suffix)
     if out.suffix != suffix:
-        raise ExportError(
+        raise UsageError(
             f'--out {out} does not end in {suffix}: name it so, or choose another --format'
         )
-    if not args.config.is_file():
-        raise ExportError(f'{args.config} is missing: name a config file')
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config, args.cfg_options)
+    check_file(args.checkpoint, 'a checkpoint')
     predictor = Predictor(cfg, args.checkpoint)
     *_, dataset = nested_datasets(cfg.test_dataloader.dataset)
     loader = loader_of(dataset.pipeline)

@@ -42,7 +42,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', type=Path, help='a config')
-    parser.add_argument('checkpoint', type=Path, help='the weights')
+    parser.add_argument('checkpoint', type=Path, help='a checkpoint')
     parser.add_argument(
         'inputs', type=Path, nargs='+', metavar='input', help='a file, or a folder of files'
     )
@@ -58,6 +58,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', help='default: the GPU, if there is one')
     parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
     parser.add_argument('--tta', action='store_true', help='average over flips, as in the config')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config',
+    )
     grey = parser.add_mutually_exclusive_group()
     grey.add_argument(
         '--intensity',
@@ -82,10 +89,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmengine.config import Config
-from mmengine.device import get_device
-
-from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
 from mmseg_attn.apps.predict import (
     Intensities,
     Predictor,
@@ -104,9 +108,7 @@ from mmseg_attn.io.output import MANIFEST
 
 def check(args: argparse.Namespace) -> None:
     """Stop before the model is loaded where it would be for nothing."""
-    for path, what in ((args.config, 'a config file'), (args.checkpoint, 'a file of weights')):
-        if not path.is_file():
-            raise DataError(f'{path} is missing: name {what}')
+    check_file(args.checkpoint, 'a checkpoint')
     missing = [path for path in args.inputs if not path.exists()]
     if missing:
         more = f' and {len(missing) - 1} more are' if missing[1:] else ' is'
@@ -152,7 +154,9 @@ def check_earlier(out: Path, files: list[Path]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    cfg = load_config(args.config, args.cfg_options)
     check(args)
+    device = usable_device(args.device)
     items, empty = find_items(args.inputs, exclude=args.out)
     for folder in empty:
         print(f'{folder} holds no images', file=sys.stderr)
@@ -163,9 +167,9 @@ def main(argv: list[str] | None = None) -> None:
     option = '--intensity' if args.intensity else '--percentiles' if args.percentiles else None
     with staged_output(args.out, converter='predict') as stage:
         predictor = Predictor(
-            Config.fromfile(args.config),
+            cfg,
             args.checkpoint,
-            device=args.device or get_device(),
+            device=device,
             window=args.window,
             tta=args.tta,
             amp=args.amp,
@@ -193,7 +197,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def manifest(args: argparse.Namespace, report: Report) -> Settings:
     """What the folder records about itself."""
-    settings = ('window', 'tta', 'amp', 'intensity', 'percentiles')
+    settings = ('window', 'tta', 'amp', 'intensity', 'percentiles', 'cfg_options')
     return dict(
         config=str(args.config),
         checkpoint=str(args.checkpoint),

@@ -44,17 +44,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-import torch
-from mmengine.device import get_device
 from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.apps.cli import progress, run_cli
+from mmseg_attn.apps.cli import progress, run_cli, usable_device
 from mmseg_attn.apps.report import GroupResult, find_groups, find_result, merge, render, write_bytes
 from mmseg_attn.errors import DataError
 
 
-def check(out: Path, device: str) -> None:
+def check(out: Path) -> None:
     """Stop before minutes of predictions that would be for nothing."""
     if out.is_dir():
         raise DataError(f'--out {out} is a folder: give the name of a file')
@@ -66,11 +64,6 @@ def check(out: Path, device: str) -> None:
         raise DataError(
             f'{out.parent} cannot be written ({error.strerror}): choose another place with --out'
         ) from error
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f'--device {device} cannot be used: {reason}') from error
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -79,8 +72,8 @@ def main(argv: list[str] | None = None) -> None:
     folder = args.work_dirs[0] if len(args.work_dirs) == 1 else Path()
     out = args.out or folder / 'report.html'
     groups = merge(find_groups(args.work_dirs))
-    device = args.device or get_device()
-    check(out, device)
+    device = usable_device(args.device)
+    check(out)
     results = [
         GroupResult(
             group,

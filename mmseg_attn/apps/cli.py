@@ -1,12 +1,19 @@
-"""The command line side of a converter: exit codes, argument types, progress."""
+"""The command line of the tools: configs, devices, progress, errors."""
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+
 from ..compat.warning_filters import leave_out_warnings_of_the_host
-from ..errors import MMSegAttnError
+from ..engine.cfg_options import merge_options
+from ..engine.safe_loading import enable_safe_loading
+from ..errors import MMSegAttnError, UsageError
 
 T = TypeVar('T')
 
@@ -18,8 +25,6 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
         main: The tool. Errors of this package and ``OSError`` are the user's; all others are
             defects and keep their traceback.
     """
-    from ..engine import enable_safe_loading
-
     enable_safe_loading()
     leave_out_warnings_of_the_host()
     try:
@@ -29,6 +34,58 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit('error: interrupted')
     sys.exit(0)
+
+
+def load_config(file: Path, options: Sequence[str] = ()) -> Config:
+    """Load a config and apply ``--cfg-options`` to it.
+
+    Args:
+        file: The config.
+        options: Texts ``KEY=VALUE``.
+
+    Raises:
+        UsageError: If the file is missing or is no config.
+        DataError: If an option does not fit the config.
+    """
+    check_file(file, 'a config file')
+    try:
+        cfg = Config.fromfile(file)
+    except MMSegAttnError:
+        raise
+    except Exception as error:  # a config is a program
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+        raise UsageError(f'{file} cannot be read as a config ({reason}): correct it') from error
+    merge_options(cfg, options)
+    return cfg
+
+
+def check_file(file: Path, kind: str) -> None:
+    """Check that a file exists.
+
+    Args:
+        file: The file.
+        kind: What the user has to name, such as 'a config file'.
+
+    Raises:
+        UsageError: If it is missing, or is a folder.
+    """
+    if not file.is_file():
+        raise UsageError(f'{file} is missing: name {kind}')
+
+
+def usable_device(name: str | None) -> str:
+    """Return the device of ``--device``, or else the GPU if there is one.
+
+    Raises:
+        UsageError: If PyTorch cannot use it.
+    """
+    device = name or get_device()
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f'--device {device} cannot be used: {reason}') from error
+    return device
 
 
 def at_least(minimum: int) -> Callable[[str], int]:

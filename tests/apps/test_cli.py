@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from mmseg_attn.apps.cli import at_least, progress, run_cli
-from mmseg_attn.errors import CheckpointError, DataError
+from mmseg_attn.apps import cli
+from mmseg_attn.apps.cli import at_least, load_config, progress, run_cli, usable_device
+from mmseg_attn.errors import CheckpointError, DataError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,33 @@ def test_progress_in_a_file_names_the_item_of_an_error(capsys):
     with pytest.raises(DataError):
         fail()
     assert capsys.readouterr().err == 'reading 32/320\nreading 41/320\n'
+
+
+def test_a_config_is_loaded_with_its_options(tmp_path):
+    file = tmp_path / 'config.py'
+    file.write_text("model = dict(type='EncoderDecoder')\n")
+    assert load_config(file, ['model.type=CascadeEncoderDecoder']).model.type.startswith('Cascade')
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (None, r'config\.py is missing: name a config file$'),
+        ('x = 1 +', r'config\.py cannot be read as a config \(.*\): correct it$'),
+        ('x = 1 / 0', r'cannot be read as a config \(ZeroDivisionError: division by zero\)'),
+    ],
+)
+def test_what_is_no_config_is_named(tmp_path, text, message):
+    file = tmp_path / 'config.py'
+    if text:
+        file.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_config(file)
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch):
+    assert usable_device('cpu') == 'cpu'
+    monkeypatch.setattr(cli, 'get_device', lambda: 'meta')
+    assert usable_device(None) == 'meta'
+    with pytest.raises(UsageError, match='--device no-such cannot be used'):
+        usable_device('no-such')

@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 
 from mmseg_attn.apps.export import files
 from mmseg_attn.apps.predict import Predictor
-from mmseg_attn.errors import CheckpointError, ExportError
+from mmseg_attn.errors import CheckpointError, UsageError
 from tests.apps.export.small_models import calibrate
 from tests.processes import HANG
 from tools import export_onnx
@@ -142,7 +142,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(change, arguments, message,
     words = make(GREY)
     words[change[0]] = change[1]
     before = sorted(tmp_path.iterdir())
-    with pytest.raises((ExportError, CheckpointError, OSError), match=message):
+    with pytest.raises((UsageError, CheckpointError), match=message):
         export_onnx.main([*words, *arguments])
     assert sorted(tmp_path.iterdir()) == before
 

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_attn.errors import DataError
+from mmseg_attn.errors import MMSegAttnError
 from tools import predict
 
 CONFIG = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -61,7 +61,7 @@ def test_what_is_skipped_is_counted(place, tmp_path, capsys):
     ('words', 'message'),
     [
         (['no.py', 'x.pth', 'a.png'], r'no\.py is missing: name a config file'),
-        (['{config}', 'no.pth', 'a.png'], r'no\.pth is missing: name a file of weights'),
+        (['{config}', 'no.pth', 'a.png'], r'no\.pth is missing: name a checkpoint'),
         (['{config}', 'x.pth', 'a.png', 'no.png'], r'no\.png is missing: name images'),
         (['{config}', 'x.pth', 'b.png', 'c.png'], r'b\.png and 1 more are missing'),
         (['{config}', 'x.pth', 'empty'], 'there is nothing to do'),
@@ -74,7 +74,7 @@ def test_what_is_skipped_is_counted(place, tmp_path, capsys):
 )
 def test_mistakes_are_told_before_the_model_is_loaded(place, words, message, tmp_path, monkeypatch):
     monkeypatch.delattr(predict, 'Predictor')
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(MMSegAttnError, match=message):
         predict.main([word.format(config=place) for word in words] + ['--out', 'out'])
     assert not (tmp_path / 'out').exists()
 

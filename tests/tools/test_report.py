@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mmseg_attn.errors import DataError
+from mmseg_attn.errors import MMSegAttnError
 from tests.apps.report.html import Page
 from tests.data.work_dirs import write_start
 from tests.processes import HANG
@@ -190,7 +190,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(tmp_path, monkeypatch, argu
     write_start(tmp_path / 'small/1', losses={1: 1.0})
     (tmp_path / 'file').touch()
     before = set(tmp_path.rglob('*'))
-    with pytest.raises(DataError, match=message) as error:
+    with pytest.raises(MMSegAttnError, match=message) as error:
         report.main(arguments)
     assert '\n' not in str(error.value)
     assert set(tmp_path.rglob('*')) == before

@@ -18,7 +18,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path)
+    parser.add_argument('config', type=Path, help='a config')
     parser.add_argument(
         '--shape',
         type=int,
@@ -30,6 +30,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--repeats', type=int, default=20, help='default: %(default)s')
     parser.add_argument('--device', help='default: the GPU, if there is one')
     parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config',
+    )
     args = parser.parse_args(argv)
     for name, value, least in (
         ('shape', min(args.shape or [1]), 1),
@@ -44,29 +51,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmengine.config import Config
-from mmengine.device import get_device
-
-from mmseg_attn.apps.cli import run_cli
-from mmseg_attn.errors import DataError
+from mmseg_attn.apps.cli import load_config, run_cli, usable_device
+from mmseg_attn.errors import UsageError
 from mmseg_attn.evaluation.input_shape import channels, input_shape
 from mmseg_attn.evaluation.speed import measure
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if not args.config.is_file():
-        raise DataError(f'{args.config} is missing: name a config file')
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config, args.cfg_options)
     shape = (channels(cfg), *args.shape) if args.shape else input_shape(cfg)
     if not shape:
-        raise DataError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
+        raise UsageError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
     speed = measure(
         cfg,
         shape,
         batch_size=args.batch_size,
         repeats=args.repeats,
-        device=args.device or get_device(),
+        device=usable_device(args.device),
         amp=args.amp,
     )
     size = ' x '.join(map(str, (args.batch_size, *shape)))

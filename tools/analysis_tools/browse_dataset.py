@@ -15,8 +15,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path)
-    parser.add_argument('out', type=Path, help='the folder of the pictures')
+    parser.add_argument('config', type=Path, help='a config')
+    parser.add_argument('--out', type=Path, required=True, help='the folder of the drawn images')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
     parser.add_argument(
         '--number',
@@ -24,7 +24,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=20,
         help='draw so many, spread over the set; default: %(default)s',
     )
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config',
+    )
     args = parser.parse_args(argv)
     if args.number < 1:
         parser.error(f'argument --number: {args.number} is below 1')
@@ -35,24 +41,18 @@ if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
 import numpy as np
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.apps.cli import progress, run_cli
-from mmseg_attn.engine.cfg_options import merge_options
-from mmseg_attn.errors import DataError
+from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.drawable import drawable, loads_bgr
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if not args.config.is_file():
-        raise DataError(f'{args.config} is missing: name a config file')
-    cfg = Config.fromfile(args.config)
-    merge_options(cfg, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')

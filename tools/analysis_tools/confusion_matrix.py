@@ -16,34 +16,34 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path)
+    parser.add_argument('config', type=Path, help='a config')
     parser.add_argument('masks', type=Path, help='a PNG per image, of the same name')
-    parser.add_argument('out', type=Path, help='the folder of the results')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    parser.add_argument('--out', type=Path, required=True, help='the folder of the results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config',
+    )
     return parser.parse_args(argv)
 
 
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the data sets
-from mmseg_attn.apps.cli import progress, run_cli
-from mmseg_attn.engine.cfg_options import merge_options
-from mmseg_attn.errors import DataError
+from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.evaluation.confusion import confusion_of_masks
 from mmseg_attn.visualization.confusion_plot import plot_confusion
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if not args.config.is_file():
-        raise DataError(f'{args.config} is missing: name a config file')
-    cfg = Config.fromfile(args.config)
-    merge_options(cfg, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     counts = confusion_of_masks(

@@ -14,13 +14,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path)
+    parser.add_argument('config', type=Path, help='a config')
     parser.add_argument(
         '--shape',
         type=int,
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
         help="default: the size in the config's name",
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config',
     )
     args = parser.parse_args(argv)
     if args.shape and min(args.shape) < 1:
@@ -31,23 +38,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmengine.config import Config
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.apps.cli import run_cli
-from mmseg_attn.errors import DataError
+from mmseg_attn.apps.cli import load_config, run_cli
+from mmseg_attn.errors import UsageError
 from mmseg_attn.evaluation import complexity
 from mmseg_attn.evaluation.input_shape import channels, input_shape
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if not args.config.is_file():
-        raise DataError(f'{args.config} is missing: name a config file')
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config, args.cfg_options)
     shape = (channels(cfg), *args.shape) if args.shape else input_shape(cfg)
     if not shape:
-        raise DataError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
+        raise UsageError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
     cost = complexity(cfg.model, shape)
     print(f'input       {shape[0]} x {shape[1]} x {shape[2]}')
     print(f'parameters  {cost.parameters} ({cost.parameters / 1e6:.2f} M)')

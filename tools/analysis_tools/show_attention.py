@@ -21,7 +21,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', type=Path, help='a config')
-    parser.add_argument('checkpoint', type=Path, help='the weights')
+    parser.add_argument('checkpoint', type=Path, help='a checkpoint')
     parser.add_argument('image', type=Path, help='PNG, JPEG, TIFF, DICOM or NIfTI')
     parser.add_argument(
         '--point',
@@ -34,7 +34,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--slice', type=int, help='which one of a volume, from 0 on')
     parser.add_argument('--out', type=Path, required=True, help='the PNG file to write')
-    parser.add_argument('--device', default='cpu', help='cpu (the default), cuda:0, ...')
+    parser.add_argument('--device', help='default: the GPU, if there is one')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change settings of the config',
+    )
     args = parser.parse_args(argv)
     if args.slice is not None and args.slice < 0:
         parser.error(f'argument --slice: {args.slice} is below 0')
@@ -45,11 +52,10 @@ if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
 import numpy as np
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
 from mmseg_attn.apps.predict import Intensities, Predictor, load_file
 from mmseg_attn.errors import DataError
 from mmseg_attn.visualization.attention_picture import draw_attention
@@ -91,9 +97,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.out.suffix.lower() != '.png':
         raise DataError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
-    if not args.config.is_file():
-        raise DataError(f'{args.config} is missing: name a config file')
-    predictor = Predictor(Config.fromfile(args.config), args.checkpoint, device=args.device)
+    cfg = load_config(args.config, args.cfg_options)
+    check_file(args.checkpoint, 'a checkpoint')
+    predictor = Predictor(cfg, args.checkpoint, device=usable_device(args.device))
     image = read(args, predictor)
     points = check_points(args.point, image)
     data = pseudo_collate([predictor.pipeline(dict(img=np.ascontiguousarray(image)))])
