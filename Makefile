@@ -1,7 +1,9 @@
 # make quickstart              small LFA-UNet: data, training, test, pictures (synthetic stack)
 # make quickstart DATA=PATH    the same on the real ssTEM stack (folder or zip)
 # make test                    the tests
+# make lint                    ruff and mypy
 # make docs                    the site of the docs, in docs/_build/html
+# make wheel                   sdist and wheel, in dist
 # make smoke PYTHON=python     smoke test on an environment of your own
 # make stack-NAME              smoke test and tests on another stack: onedl, torch-2.1, oldest
 PYTHON ?= python3
@@ -9,24 +11,30 @@ VENV ?= .venv
 DATA ?=
 
 INPUTS := setup.py requirements/*.txt requirements/stacks/*.txt mmseg_attn/version.py
-INSTALL := $(VENV)/bin/pip install --disable-pip-version-check -c requirements/constraints.txt
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 PARTS := models ops compat engine evaluation datasets io # what other stacks run
 
-.PHONY: quickstart test docs lint smoke clean
+.PHONY: quickstart test docs lint wheel smoke clean
 
 quickstart: $(VENV)/.installed
-	$(VENV)/bin/python tools/quickstart.py $(if $(DATA),--data "$(DATA)")
+	$(BIN)/python tools/quickstart.py $(if $(DATA),--data "$(DATA)")
 
 test: $(VENV)/.installed-tests
-	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 
 docs: $(VENV)/.installed-docs
-	$(VENV)/bin/python -m sphinx -c docs -d docs/_build/doctrees -W --keep-going . docs/_build/html
+	$(BIN)/python -m sphinx -c docs -d docs/_build/doctrees -W --keep-going . docs/_build/html
 
 lint: $(VENV)/.installed-tests
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: $(VENV)/.installed
+	$(INSTALL) build
+	$(BIN)/python -m build
 
 # The environment of PYTHON.
 smoke:
@@ -60,4 +68,4 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-onedl .venv-torch-2.1 .venv-oldest build docs/_build docs/_api *.egg-info mmseg_attn/.mim
+	rm -rf $(VENV) .venv-onedl .venv-torch-2.1 .venv-oldest build dist docs/_build docs/_api *.egg-info mmseg_attn/.mim

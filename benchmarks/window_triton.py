@@ -10,6 +10,7 @@ so that ``torch.compile`` neither looks inside nor breaks the graph.
 import importlib.util
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,16 +65,18 @@ def _(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> T
 
 
 @window_attention_backward.register_fake
-def _(query: Tensor, key: Tensor, value: Tensor, grad: Tensor, window: int, scale: float):
+def _(
+    query: Tensor, key: Tensor, value: Tensor, grad: Tensor, window: int, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
 
 
-def _save(ctx, inputs: tuple, output: Tensor) -> None:
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     *maps, ctx.window, ctx.scale = inputs
     ctx.save_for_backward(*maps)
 
 
-def _differentiate(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     grads = window_attention_backward(*ctx.saved_tensors, grad, ctx.window, ctx.scale)
     return *grads, None, None
 

@@ -25,7 +25,13 @@ html_title = f'{project} {version}'
 copyright = 'the authors of mmseg_attn, Apache-2.0'
 
 root_doc = 'README'
-include_patterns = ['README.md', 'docs/**', 'configs/*/README.md']
+PROJECT = ['CONTRIBUTING', 'CHANGELOG', 'CODE_OF_CONDUCT']
+include_patterns = [
+    'README.md',
+    *(f'{name}.md' for name in PROJECT),
+    'docs/**',
+    'configs/*/README.md',
+]
 exclude_patterns = [
     '.*',
     'mmseg_attn',
@@ -90,6 +96,7 @@ CONTENTS = {
             'api',
         ],
         'Evidence': ['reproduce', 'performance', 'reliability'],
+        'Project': [f'../{name}' for name in PROJECT],
     },
     'docs/reproduce': {'Results': [f'results/{p.stem}' for p in DOCS.glob('results/*.md')]},
     'docs/models/baselines': {'Configs': [f'../configs/{name}/README' for name in BASELINES]},

@@ -49,6 +49,7 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         'mmseg_attn/.mim/tools/analysis_tools/get_flops.py',
         'mmseg_attn/.mim/configs/_base_/default_runtime.py',
         'mmseg_attn/.mim/configs/lfa_unet/lfa-unet_1xb8-1500e_drosophila-256x256.py',
+        'mmseg_attn/py.typed',
         'mmseg_attn/ops/window_attention.py',
         'mmseg_attn/io/output.py',
         'mmseg_attn/apps/report/page.html',
@@ -59,6 +60,10 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
     assert {f'mmseg_attn/.mim/{name}' for name in index['Import']} <= set(names)
     assert {n.split('/')[0] for n in names} == {'mmseg_attn', metadata.split('/')[0]}
     assert meta['Version'] == mmseg_attn.__version__
+    assert meta['Author'] == 'mmseg_attn contributors'
+    assert 'Typing :: Typed' in meta.get_all('Classifier')
+    assert len(meta.get_all('Project-URL')) >= 3
+    assert 'semantic segmentation' in meta['Keywords']
     assert set(meta.get_all('Provides-Extra')) >= {
         'lite',
         'full',
@@ -91,13 +96,38 @@ def test_the_core_requirements_never_replace_the_users_stack(root):
     ]
 
 
-def test_an_editable_install_links_to_the_sources(source, tmp_path):
+def install_editable(source, wheels, before=''):
+    """Build an editable install's tree in ``source``, after other code, and return the output."""
     code = (
-        'import sys; sys.argv = ["setup.py", "-q", "editable_wheel", "--dist-dir", sys.argv[1]];'
+        f'import os, sys; {before}\n'
+        'sys.argv = ["setup.py", "editable_wheel", "--dist-dir", sys.argv[1]]\n'
         'exec(open("setup.py").read(), {"__file__": "setup.py", "__name__": "__main__"})'
     )
-    subprocess.run([sys.executable, '-c', code, tmp_path], cwd=source, check=True, timeout=HANG)
+    done = subprocess.run(
+        [sys.executable, '-c', code, wheels],
+        cwd=source,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=HANG,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_an_editable_install_links_to_the_sources(source, tmp_path):
+    install_editable(source, tmp_path)
     mim = source / 'mmseg_attn/.mim'
     for name in ('configs', 'tools', 'model-index.yml'):
         assert (mim / name).is_symlink()
         assert (mim / name).resolve() == (source / name).resolve()
+
+
+def test_an_editable_install_copies_where_links_are_refused(source, tmp_path):
+    """Windows refuses them to users who are not in developer mode."""
+    refuse = 'os.symlink = lambda *_, **__: os.stat("no privilege to link")  # an OSError'
+    assert 'no privilege to link' in install_editable(source, tmp_path, refuse)
+    mim = source / 'mmseg_attn/.mim'
+    for name in ('configs/_base_/default_runtime.py', 'tools/train.py', 'model-index.yml'):
+        assert not (mim / name.partition('/')[0]).is_symlink()
+        assert (mim / name).read_bytes() == (source / name).read_bytes()

@@ -220,6 +220,7 @@ class Reporter:
                 self.say(line.split(' - ')[-1].split('  ')[0].strip())
 
     def say(self, what: str) -> None:
+        """Print a line on the run, and wait before the next."""
         print(f'== {self.label}: {what}. {self.progress}', flush=True)
         self.next = time.monotonic() + QUIET
 

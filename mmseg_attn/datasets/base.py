@@ -20,7 +20,7 @@ class PreparedSegDataset(BaseSegDataset):
 
     PREPARATION: str = ''  # what the user does to get the data, in the imperative
 
-    def __init__(self, *, img_suffix: str = '.png', **kwargs) -> None:
+    def __init__(self, *, img_suffix: str = '.png', **kwargs: Any) -> None:
         super().__init__(img_suffix=img_suffix, **kwargs)
 
     def load_data_list(self) -> list[dict]:

@@ -1,6 +1,6 @@
 """Cityscapes with a clear word when files are not there."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
@@ -17,7 +17,7 @@ class CheckedCityscapesDataset(PreparedSegDataset, CityscapesDataset):
         'csCreateTrainIdLabelImgs of cityscapesscripts on it'
     )
 
-    def __init__(self, *, img_suffix: str = '_leftImg8bit.png', **kwargs) -> None:
+    def __init__(self, *, img_suffix: str = '_leftImg8bit.png', **kwargs: Any) -> None:
         super().__init__(img_suffix=img_suffix, **kwargs)
 
 

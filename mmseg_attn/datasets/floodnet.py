@@ -1,6 +1,6 @@
 """FloodNet-Supervised_v1.0: aerial pictures after a hurricane, in the official layout."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmseg.registry import DATASETS
 
@@ -44,6 +44,6 @@ class FloodNetDataset(PreparedSegDataset):
     PREPARATION = 'get the complete FloodNet-Supervised_v1.0 and name its folder in FLOODNET_ROOT'
 
     def __init__(
-        self, *, img_suffix: str = '.jpg', seg_map_suffix: str = '_lab.png', **kwargs
+        self, *, img_suffix: str = '.jpg', seg_map_suffix: str = '_lab.png', **kwargs: Any
     ) -> None:
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)

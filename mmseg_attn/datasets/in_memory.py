@@ -74,7 +74,7 @@ class Recall(LoadAnnotations):
     def transform(self, results: dict) -> dict:
         """Return a copy of what was kept; later transforms may change it."""
         index = results['sample_idx']
-        return pickle.loads(self.content[self.ends[index] : self.ends[index + 1]])
+        return pickle.loads(self.content[self.ends[index] : self.ends[index + 1]].data)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.loaders})'

@@ -1,6 +1,6 @@
 """PASCAL VOC 2012 with a clear word when files are not there."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmseg.datasets import PascalVOCDataset
 from mmseg.registry import DATASETS
@@ -18,5 +18,5 @@ class CheckedVOCDataset(PreparedSegDataset):
         'python tools/dataset_converters/voc_split.py on it'
     )
 
-    def __init__(self, *, img_suffix: str = '.jpg', **kwargs) -> None:
+    def __init__(self, *, img_suffix: str = '.jpg', **kwargs: Any) -> None:
         super().__init__(img_suffix=img_suffix, **kwargs)

@@ -1,6 +1,7 @@
 """Several metrics in the place of one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.evaluator import Evaluator
 from mmseg.registry import EVALUATOR
@@ -17,6 +18,6 @@ class SegEvaluator(Evaluator):
         kwargs: settings of the first metric that its config does not hold.
     """
 
-    def __init__(self, metrics: Sequence[dict], **kwargs):
+    def __init__(self, metrics: Sequence[dict], **kwargs: Any):
         first, *others = metrics
         super().__init__([kwargs | first, *others])

@@ -24,7 +24,9 @@ class AsyncSegDataPreProcessor(SegDataPreProcessor):
         kwargs: The other arguments of ``SegDataPreProcessor``.
     """
 
-    def __init__(self, *, bgr_to_rgb: bool = False, rgb_to_bgr: bool = False, **kwargs) -> None:
+    def __init__(
+        self, *, bgr_to_rgb: bool = False, rgb_to_bgr: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._non_blocking = True
         self._reverse = bgr_to_rgb or rgb_to_bgr

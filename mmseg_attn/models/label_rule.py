@@ -8,7 +8,7 @@ sigmoid of the logit is the probability of class 1, and the label is 1 where it 
 takes them from here.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ class LabelRule(NamedTuple):
     @classmethod
     def of(cls, segmentor: nn.Module) -> 'LabelRule':
         """Read the rule of a segmentor, from the last head of a cascade."""
-        head = segmentor.decode_head
+        head: Any = segmentor.decode_head
         head = head[-1] if isinstance(head, nn.ModuleList) else head
         return cls(head.out_channels, head.threshold if head.out_channels == 1 else None)
 
@@ -52,6 +52,7 @@ class LabelRule(NamedTuple):
 
     def above(self, probability: Tensor) -> Tensor:
         """Label each pixel by the probability of class 1, where there is one channel."""
+        assert self.threshold is not None  # there is one channel
         return (probability > self.threshold).long()
 
 

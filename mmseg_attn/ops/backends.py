@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +12,15 @@ from ..compat.tracing import is_compiling
 
 CPU_ONLY = ('chunks', 'strips')
 LAUNCHES = 65535  # what CUDA allows a grid's second and third dimension, where kernels put batches
-FLASH_CHANNELS = 256 if torch.__version__ >= (2, 2) else 128  # the most that its kernel takes
-HAS_SCALE = torch.__version__ >= (2, 1)  # before, queries are scaled by one over the root of Ck
+FLASH_CHANNELS = 256 if torch.__version__ >= '2.2' else 128  # the most that its kernel takes
+HAS_SCALE = torch.__version__ >= '2.1'  # before, queries are scaled by one over the root of Ck
+
+T = TypeVar('T')
 
 
-def select(backends: Mapping[str, Callable], name: str, x: Tensor) -> Callable:
+def select(
+    backends: Mapping[str, Callable[..., Tensor]], name: str, x: Tensor
+) -> Callable[..., Tensor]:
     """Return the backend called ``name``.
 
     ``auto`` is the last entry on the CPU, and ``sdpa`` elsewhere and where the model is traced.
@@ -58,7 +63,7 @@ def written_out(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """
 
     @functools.wraps(formula)
-    def run(query: Tensor, key: Tensor, value: Tensor, *args) -> Tensor:
+    def run(query: Tensor, key: Tensor, value: Tensor, *args: float) -> Tensor:
         wide = torch.promote_types(value.dtype, torch.float32)
         with without_autocast(value):
             return formula(query.to(wide), key.to(wide), value.to(wide), *args).to(value.dtype)
@@ -72,7 +77,9 @@ def without_autocast(x: Tensor) -> torch.autocast:
     return torch.autocast(device, enabled=False)
 
 
-def once(change: Callable[[Tensor], Tensor], query: Tensor, key: Tensor, value: Tensor) -> tuple:
+def once(
+    change: Callable[[Tensor], T], query: Tensor, key: Tensor, value: Tensor
+) -> tuple[T, T, T]:
     """Apply a function to query, key and value; only once where key and value are one tensor."""
     changed = change(value)
     return change(query), changed if key is value else change(key), changed

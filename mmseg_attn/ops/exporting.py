@@ -1,12 +1,14 @@
 """Operations of exported models, where sizes are variables and no branch may depend on them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..compat.tracing import is_exporting
 
 
-def crop(x: Tensor, size: tuple[int, int]) -> Tensor:
+def crop(x: Tensor, size: Sequence[int]) -> Tensor:
     """Drop rows at the bottom and columns at the right: ``(N, C, H, W)`` to ``(N, C, *size)``.
 
     In an exported model by indices: the size of the result is then ``size`` by its name, and what

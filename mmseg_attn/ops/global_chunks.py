@@ -8,6 +8,7 @@ bits.
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ CHUNK = 1 << 21  # values of the attention map, forward
 TILE = 1024  # queries and keys, backward
 
 _onednn = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
-if torch.__version__ < (2, 1):  # where it fuses an activation or nothing works
+if torch.__version__ < '2.1':  # where it fuses an activation or nothing works
     _onednn = None
 
 
@@ -25,7 +26,8 @@ class GlobalChunks(torch.autograd.Function):
     """``softmax(scale * Q K^T) V`` for ``(N, L, Ck)``, ``(N, S, Ck)`` and ``(N, S, Cv)``."""
 
     @staticmethod
-    def forward(ctx, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Attend a chunk of the queries at a time."""
         samples, queries, _ = query.shape
         keys = key.shape[1]
         step = min(max(1, CHUNK // keys), queries)
@@ -47,7 +49,8 @@ class GlobalChunks(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Compute the gradients tile by tile, from attention weights that are computed again."""
         query, key, value, out, normaliser = ctx.saved_tensors
         dq = torch.zeros_like(query)
         dk, dv = (torch.zeros_like(x.mT).contiguous() for x in (key, value))  # (N, C, S)

@@ -7,6 +7,7 @@ values for each position. 16-bit maps are attended in 32 bits.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,8 +23,9 @@ class WindowStrips(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, query: Tensor, key: Tensor, value: Tensor, window: int, scale: float
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, window: int, scale: float
     ) -> Tensor:
+        """Attend a strip of windows at a time."""
         ctx.window, ctx.scale, ctx.shared = window, scale, key is value
         out = torch.empty_like(value)
         kept = []
@@ -40,7 +42,8 @@ class WindowStrips(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Compute the gradients strip by strip, from the attention weights that were kept."""
         query, key, value, *kept = ctx.saved_tensors
         grads = [torch.empty_like(x) for x in (query, key, value)[: 3 - ctx.shared]]
         with torch.autocast('cpu', enabled=False):
@@ -57,9 +60,7 @@ class WindowStrips(torch.autograd.Function):
                     tokens.append(torch.bmm(weights.mT, g))
                 for x, t in zip(grads, tokens, strict=True):
                     _put(x, area, ctx.window, t)
-        if ctx.shared:
-            grads.append(None)
-        return *grads, None, None
+        return *grads, *[None] * (2 + ctx.shared)
 
 
 def _scaled(scores: Tensor, scale: float) -> Tensor:

@@ -10,7 +10,7 @@ tensors that multiply with its maps:
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ class LayerCall(NamedTuple):
     """What an attention layer was given, and what it returned, ``(N, C, H, W)``."""
 
     name: str
-    layer: nn.Module
+    layer: Any  # a module with one of METHODS
     inputs: tuple
     output: Tensor
 
@@ -145,4 +145,5 @@ def record(
         logits, size=inputs.shape[2:], mode='bilinear', align_corners=model.align_corners
     )
     labels = LabelRule.of(model).labels(logits)[0, 0, : resized[0], : resized[1]].cpu().numpy()
-    return Recording(image, resized, tuple(inputs.shape[2:]), list(calls.values()), labels)
+    height, width = inputs.shape[2:]
+    return Recording(image, resized, (height, width), list(calls.values()), labels)

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -25,7 +26,7 @@ LUMINANCE = 0.299, 0.587, 0.114
 CHARACTERS = 13  # of a legend that fit into an inch
 LAYERS = dict(LocalFeatureAggregation='LFA')  # known by another name than their class's
 
-RING = dict(
+RING: dict[str, Any] = dict(
     marker='o',
     ms=12,
     mfc='none',
@@ -78,7 +79,9 @@ def say(ax: Axes, heading: str, caption: str, name: str = '') -> None:
     """Write above a panel what it is and, small, the layer's name; below it what it shows."""
     ax.set_title(heading, fontsize=10.5, fontweight='bold', pad=16)
     ax.set_xlabel(caption, fontsize=9.5)
-    place = dict(xycoords='axes fraction', textcoords='offset points', ha='center', va='bottom')
+    place: dict[str, Any] = dict(
+        xycoords='axes fraction', textcoords='offset points', ha='center', va='bottom'
+    )
     ax.annotate(name, (0.5, 1), xytext=(0, 4), color='0.45', fontsize=8, **place)
 
 
@@ -119,7 +122,7 @@ def mark(ax: Axes, point: tuple[float, float]) -> None:
 
 def frame(ax: Axes, box: Box, colour: str) -> None:
     """Draw a frame that is seen on any ground."""
-    edge = dict(
+    edge: dict[str, Any] = dict(
         fill=False, ec=colour, lw=2.2, path_effects=[withStroke(linewidth=4.5, foreground='black')]
     )
     ax.add_patch(Rectangle(*_corner_and_sides(box), **edge))
@@ -144,8 +147,9 @@ def add_legend(fig: Figure, entries: Sequence[tuple[str, str]]) -> None:
         entries: 'point', 'heat' or 'window', and what it means.
     """
     characters = int(CHARACTERS * fig.get_figwidth()) - 10
+    handles: list[Any] = [_handle(kind) for kind, _ in entries]  # a tuple is drawn as one
     fig.legend(
-        [_handle(kind) for kind, _ in entries],
+        handles,
         [textwrap.fill(text, characters) for _, text in entries],
         loc='outside lower left',
         handler_map={tuple: HandlerTuple(ndivide=None, pad=0)},

@@ -1,6 +1,7 @@
 """Pictures to look at: image, ground truth and prediction side by side, with a legend."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -67,13 +68,13 @@ class SegComparisonVisualizer(SegLocalVisualizer):
     """
 
     def __init__(
-        self, name: str = 'visualizer', *, alpha: float = 0.5, panel_size: int = 512, **kwargs
+        self, name: str = 'visualizer', *, alpha: float = 0.5, panel_size: int = 512, **kwargs: Any
     ):
         super().__init__(name, alpha=alpha, **kwargs)
         self.panel_size = panel_size
 
     @classmethod
-    def get_instance(cls, name: str, **kwargs) -> 'SegComparisonVisualizer':
+    def get_instance(cls, name: str, **kwargs: Any) -> 'SegComparisonVisualizer':
         """Return the instance of a name, also to MMSegmentation 1.1, which asks its own class."""
         instance = super().get_instance(name, **kwargs)
         SegLocalVisualizer._instance_dict[name] = instance
@@ -91,7 +92,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         wait_time: float = 0,
         out_file: str | None = None,
         step: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         """Draw one sample and show it, write it to ``out_file`` or hand it to the backends.
 
@@ -202,7 +203,8 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         row_width = len(panels) * (column + _MARGIN) + _MARGIN
         row_width = max(row_width, *(entry_width + _MARGIN for *_, entry_width in entries))
 
-        legend, x, y = [], _MARGIN, line + size[1] + _MARGIN
+        legend: list[Any] = []
+        x, y = _MARGIN, line + size[1] + _MARGIN
         for text, color, entry_width in entries:
             if legend and x + entry_width > row_width:
                 x, y = _MARGIN, y + line

@@ -36,7 +36,9 @@ class AtomicCheckpointHook(CheckpointHook):
     Remote storage (``out_dir`` as a URI) and an explicit ``backend_args`` are used as they are.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    backend_args: dict | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._remote = '://' in str(self.out_dir or '')
         if not self._remote and self.backend_args is None and self.file_client_args is None:

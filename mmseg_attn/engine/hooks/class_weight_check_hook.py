@@ -1,6 +1,6 @@
 """Class weights that a config holds as numbers are right for one training split alone."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class ClassWeightCheckHook(Hook):
         dataset = runner.train_loop.dataloader.dataset
         pixels = count_pixels(dataset)
         right = class_weights(pixels, classes=dataset.metainfo['classes'])[self.kind]
-        given = [getattr(each, 'class_weight', None) for each in runner.model.modules()]
+        given: list[Any] = [getattr(each, 'class_weight', None) for each in runner.model.modules()]
         given = [torch.as_tensor(each).tolist() for each in given if each is not None]
         given = [[float(f'{weight:.5g}') for weight in each] for each in given]
         wrong = [each for each in given or [None] if not _close(each, right)]

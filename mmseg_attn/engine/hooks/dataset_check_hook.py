@@ -138,7 +138,7 @@ def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> d
         kind, files = type(transform).__name__, ' with '.join(filter(None, names))
         if kind.startswith('Load') and files:
             labels = isinstance(transform, LoadAnnotations) and names[1]
-            raise explain(error, labels or names[0]) from error
+            raise explain(error, labels or names[0] or files) from error
         reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
         raise ValueError(f'{kind} stops at {files} ({reason}): correct the pipeline') from error
 

@@ -31,7 +31,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         if getattr(wrapper, 'clip_func', None) is nn.utils.clip_grad_norm_:
             wrapper.clip_func = self._clip
 
-    def _clip(self, *args, **kwargs) -> None:
+    def _clip(self, *args: Any, **kwargs: Any) -> None:
         self._norms = dict(grad_norm=nn.utils.clip_grad_norm_(*args, **kwargs))
 
     def after_train_iter(

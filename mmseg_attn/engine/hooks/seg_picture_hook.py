@@ -36,7 +36,7 @@ class SegPictureHook(SegVisualizationHook):
         kwargs: The other arguments of MMSegmentation's hook.
     """
 
-    def __init__(self, draw: bool = False, **kwargs) -> None:
+    def __init__(self, draw: bool = False, **kwargs: Any) -> None:
         super().__init__(draw=True, **kwargs)  # it warns of the usual, which is not to draw
         self.draw = draw
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -31,7 +32,7 @@ class BF16OptimWrapper(OptimWrapper):
         kwargs: what ``OptimWrapper`` takes.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._enabled: bool | None = None
 

@@ -1,6 +1,7 @@
 """The loss on the validation and test sets; "loss rate", eq. 3 of the CSAM-ResUNet paper."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -40,7 +41,9 @@ class LossMetric(BaseMetric):
 
     default_prefix = ''  # names have none; MMEngine warns of None
 
-    def __init__(self, *, loss_decode: dict | Sequence[dict], ignore_index: int = 255, **kwargs):
+    def __init__(
+        self, *, loss_decode: dict | Sequence[dict], ignore_index: int = 255, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         configs = [loss_decode] if isinstance(loss_decode, dict) else loss_decode
         losses = [MODELS.build(config) for config in configs]

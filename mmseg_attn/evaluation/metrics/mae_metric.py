@@ -1,7 +1,7 @@
 """Mean absolute error, eq. 4 of the CSAM-ResUNet paper, for any number of classes."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -35,7 +35,7 @@ class MAEMetric(BaseMetric):
         *,
         on: Literal['labels', 'probabilities'] = 'labels',
         ignore_index: int = 255,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if on not in ('labels', 'probabilities'):

@@ -2,6 +2,7 @@
 
 import math
 from statistics import mean
+from typing import Any
 
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
@@ -35,7 +36,7 @@ class PerClassIoUMetric(IoUMetric):
 
     default_prefix = ''  # names have none; MMEngine warns of None
 
-    def __init__(self, *, background: str | None = None, **kwargs):
+    def __init__(self, *, background: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.background = background
 
@@ -98,16 +99,17 @@ class PerClassIoUMetric(IoUMetric):
         check_labelled(self, results, sum(int(labelled.sum()) for *_, labelled in results))
         means = super().compute_metrics(results)
         metrics = {name: value for name, value in means.items() if math.isfinite(value)}
-        if self.background not in (None, *self.dataset_meta['classes']):
+        meta: Any = self.dataset_meta
+        if self.background not in (None, *meta['classes']):
             raise ValueError(
                 f'background={self.background!r} is none of the classes: choose one of '
-                f'{list(self.dataset_meta["classes"])}'
+                f'{list(meta["classes"])}'
             )
         areas = [sum(areas) for areas in zip(*results, strict=True)]
         values = self.total_area_to_metrics(*areas, self.metrics, self.nan_to_num, self.beta)
         values.pop('aAcc')
         for metric, per_class in values.items():
-            names = self.dataset_meta['classes']
+            names = meta['classes']
             percents = {
                 name: 100 * value
                 for name, value in zip(names, per_class.tolist(), strict=True)

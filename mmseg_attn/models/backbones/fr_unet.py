@@ -24,6 +24,7 @@ Deviations: sides that do not halve are padded with a row or column of zeros bef
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
@@ -165,6 +166,9 @@ class FRUNet(BaseModule):
             ValueError: in training with normalisation, if a map has one value per channel.
         """
         finest, inputs = [], [[x]]
+        column: Any  # these three are ModuleLists
+        downs: Any
+        ups: Any
         for column, downs, ups in zip(self.columns, self.downs, self.ups, strict=True):
             maps = [node(_side_by_side(near)) for node, near in zip(column, inputs, strict=True)]
             finest.append(maps[0])

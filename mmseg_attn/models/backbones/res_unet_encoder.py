@@ -56,5 +56,6 @@ class ResUNetEncoder(UNetEncoder):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Encode images ``(N, in_channels, H, W)`` into one feature map per level, finest first."""
         *skips, deepest = super().forward(x)
         return (*skips, self.bottleneck(deepest))

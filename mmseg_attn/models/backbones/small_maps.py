@@ -2,16 +2,19 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
 
 
-def explain_small_maps(forward: Callable) -> Callable:
+def explain_small_maps(forward: Callable[..., Any]) -> Callable[..., Any]:
     """Add the remedy to PyTorch's error at one value per channel, a bottleneck of 1x1 pixels.
 
     Batch normalisation would divide by a standard deviation of zero there; PyTorch refuses.
     """
 
     @functools.wraps(forward)
-    def explained(self, x):
+    def explained(self: nn.Module, x: Tensor) -> Any:
         try:
             return forward(self, x)
         except ValueError as error:

@@ -1,6 +1,7 @@
 """One classifier per map, and the mean of their logits, as in FR-UNet (Liu et al., 2022)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
@@ -29,7 +30,7 @@ class AveragingHead(BaseDecodeHead):
         in_index: Sequence[int] | None = None,
         dropout_ratio: float = 0.0,
         init_cfg: dict | list[dict] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(
             in_channels,

@@ -5,6 +5,7 @@ Deviation: the authors sample the weights of VGG16's own layers; here they are l
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
@@ -39,7 +40,7 @@ class LargeFOVHead(BaseDecodeHead):
         act_cfg: dict | None = None,
         dropout_ratio: float = 0.5,
         init_cfg: dict | list[dict] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(
             in_channels,

@@ -6,7 +6,7 @@ in training until the softmax picks a single position of each window and learns 
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from mmseg.registry import MODELS
 
@@ -38,7 +38,7 @@ class LFAHead(UNetHead):
         backend: str = 'auto',
         upsample: dict | None = None,
         norm_cfg: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         fusion = dict(
             type='LocalFeatureAggregation',

@@ -4,6 +4,7 @@ Decision where the paper is brief: normalisation and ReLU follow every convoluti
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.registry import MODELS
 
@@ -22,7 +23,7 @@ class MSANetHead(UnpoolingHead):
         kwargs: what else :class:`UnpoolingHead` takes, except ``levels`` and ``skips``.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), **kwargs):
+    def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), **kwargs: Any):
         levels = [[(2 * width, 3), (width, 1)] for width in in_channels]
         for level, finer in zip(levels[1:], in_channels, strict=False):
             level.append((finer, 3))

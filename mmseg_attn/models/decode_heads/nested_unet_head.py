@@ -22,6 +22,7 @@ Decisions:
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,7 @@ class NestedUNetHead(AveragingHead):
         block: dict | None = None,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         if len(in_channels) < 2:
             raise ValueError(
@@ -89,6 +90,7 @@ class NestedUNetHead(AveragingHead):
     def maps(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Compute the nodes, and return those of the finest level that are classified."""
         rows = [[x] for x in self._transform_inputs(inputs)]  # rows[i][j] is X[i, j]
+        column: Any  # a ModuleList
         for j, column in enumerate(self.columns, start=1):
             for i, node in enumerate(column):
                 up = F.interpolate(

@@ -1,6 +1,7 @@
 """The expanding path of the U-Net (Ronneberger et al., 2015) as a decode head."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
@@ -53,7 +54,7 @@ class UNetHead(BaseDecodeHead):
         act_cfg: dict | None = None,
         dropout_ratio: float = 0.0,
         init_cfg: dict | list[dict] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         if len(in_channels) < 2:
             raise ValueError(f'UNetHead needs at least two maps, got in_channels={in_channels}')

@@ -4,6 +4,7 @@ With SegNet's convolutions, mirrored from VGG16, this is its decoder. MSANet's s
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -48,7 +49,7 @@ class UnpoolingHead(BaseDecodeHead):
         act_cfg: dict | None = None,
         dropout_ratio: float = 0.0,
         init_cfg: dict | list[dict] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         if len(levels) != len(in_channels):
             raise ValueError(
@@ -69,9 +70,9 @@ class UnpoolingHead(BaseDecodeHead):
         self.blocks = nn.ModuleList()
         for level, convs in enumerate(levels):
             width = in_channels[level] * (2 if level in self.skips else 1)
-            self.blocks.append(nn.Sequential())
+            block = nn.Sequential()
             for channels, kernel_size in convs:
-                self.blocks[level].append(
+                block.append(
                     ConvLayer(
                         width,
                         channels,
@@ -82,6 +83,7 @@ class UnpoolingHead(BaseDecodeHead):
                     )
                 )
                 width = channels
+            self.blocks.append(block)
         self.conv_seg = nn.Conv2d(in_channels[0], self.out_channels, 3, padding=1)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:

@@ -52,6 +52,7 @@ class AttentionGate(nn.Module):
         return self.psi((self.w_g(up) + self.w_x(skip)).relu()).sigmoid()
 
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        """Fuse two maps ``(N, C, H, W)`` into one of ``(N, 2C, H, W)``."""
         return torch.cat([skip * self.spatial_weights(skip, up), up], dim=1)  # (N, 2C, H, W)
 
 

@@ -37,4 +37,5 @@ class ChannelAttentionConcatenation(nn.Module):
         return self.channel(up)
 
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        """Fuse two maps ``(N, C, H, W)`` into one of ``(N, 2C, H, W)``."""
         return torch.cat([skip, up * self.channel_weights(skip, up)], dim=1)  # (N, 2C, H, W)

@@ -3,12 +3,12 @@
 Each module returns the weights alone, so that they can be looked at; the attention layers multiply.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-_POOLS = {'mean': torch.mean, 'max': torch.amax}
+_POOLS: dict[str, Callable[..., Tensor]] = {'mean': torch.mean, 'max': torch.amax}
 
 
 class ChannelWeights(nn.Module):

@@ -21,4 +21,5 @@ class Concatenation(nn.Module):
         self.out_channels = 2 * channels
 
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        """Concatenate two maps ``(N, C, H, W)`` to ``(N, 2C, H, W)``."""
         return torch.cat([skip, up], dim=1)  # (N, 2C, H, W)

@@ -6,6 +6,7 @@ size, count less: small classes are then learned hundreds of iterations later.
 """
 
 import warnings
+from typing import Any
 
 from mmcv.cnn import ConvModule
 
@@ -13,7 +14,7 @@ from mmcv.cnn import ConvModule
 class ConvLayer(ConvModule):
     """``ConvModule`` that leaves PyTorch's initialisation as it is; ``init_cfg`` can change it."""
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():  # that of papers which count the biases is meant
             warnings.filterwarnings('ignore', 'Unnecessary conv bias')
             super().__init__(*args, **kwargs)

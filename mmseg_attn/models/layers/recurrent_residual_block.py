@@ -44,6 +44,7 @@ class RecurrentConv(nn.Sequential):
         self.t = t
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer ``t + 1`` times to ``x``, ``(N, C, H, W)``."""
         h = super().forward(x)
         for _ in range(self.t):
             h = super().forward(x + h)
@@ -82,5 +83,6 @@ class RecurrentResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         x = self.project(x)
         return x + self.recurrent(x)

@@ -58,4 +58,5 @@ class ResidualBlock(nn.Module):
         self.activation = build_activation_layer(act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         return self.activation(self.convs(x) + self.shortcut(x))

@@ -54,10 +54,11 @@ class _ConvTranspose2d(nn.ConvTranspose2d):
     That is with 2x2 kernels, which do not overlap, in bfloat16 on the CPU.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        plain = self.kernel_size == (2, 2) and x.dtype == torch.bfloat16
-        if not plain or x.device.type != 'cpu' or is_compiling():
-            return nn.ConvTranspose2d.forward(self, x)  # super() fails in PyTorch 2.1 when compiled
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        x, plain = input, self.kernel_size == (2, 2) and output_size is None
+        if not plain or x.dtype != torch.bfloat16 or x.device.type != 'cpu' or is_compiling():
+            # super() fails in PyTorch 2.1 when compiled
+            return nn.ConvTranspose2d.forward(self, x, output_size)
         n, _, height, width = x.shape
         kernel = self.weight.permute(0, 2, 3, 1).flatten(1)  # (Cin, 2 * 2 * Cout)
         bias = None if self.bias is None else self.bias.repeat(4)
@@ -105,6 +106,7 @@ class BilinearUpsample(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, 2H, 2W)``."""
         return F.interpolate(self.conv(x), scale_factor=2, mode='bilinear', align_corners=False)
 
 

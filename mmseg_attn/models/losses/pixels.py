@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmseg.models.losses.utils import get_class_weight
@@ -25,6 +26,8 @@ class PixelLoss(nn.Module):
         loss_name: name in the log; it takes part in training if it starts with ``loss_``.
     """
 
+    class_weight: Tensor | None
+
     def __init__(
         self,
         *,
@@ -47,7 +50,7 @@ class PixelLoss(nn.Module):
         avg_factor: float | None = None,
         reduction_override: str | None = None,
         ignore_index: int = 255,
-        **kwargs,
+        **kwargs: Any,
     ) -> Tensor:
         """Compute the loss in at least float32; the arguments are those of MMSegmentation's losses.
 
@@ -92,11 +95,11 @@ class PixelLoss(nn.Module):
             )
         else:
             class_weight = self.class_weight.to(logits)
-        compute = self.per_pixel if reduction_override == 'none' else self.compute
-        found = compute(logits, label.where(valid, 0), pixel_weight, class_weight)
-        if reduction_override != 'none':
-            found = reduce_terms(*found, reduction_override, avg_factor)
-        return self.loss_weight * found
+        inputs = (logits, label.where(valid, 0), pixel_weight, class_weight)
+        if reduction_override == 'none':
+            return self.loss_weight * self.per_pixel(*inputs)
+        terms = self.compute(*inputs)
+        return self.loss_weight * reduce_terms(*terms, reduction_override, avg_factor)
 
     @abstractmethod
     def compute(
@@ -154,7 +157,8 @@ class OverlapLoss(PixelLoss):
 
     def compute(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
+        """Compute one minus the overlap of each class, and the weights of the classes, ``(C,)``."""
         p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
         y = class_masks(label, p)
         labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
@@ -166,6 +170,7 @@ class OverlapLoss(PixelLoss):
     def per_pixel(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
+        """Compute each pixel's part of the loss, ``(N, H, W)``."""
         weight = pixel_weight.unsqueeze(1)
         p = logits.softmax(dim=1)  # (N, C, H, W)
         y = class_masks(label, logits).to(p.dtype)

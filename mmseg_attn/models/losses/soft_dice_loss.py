@@ -4,6 +4,8 @@ The sums in the denominator are plain, not of squares. MMSegmentation's ``DiceLo
 ``ignore_index`` for a class to drop; here it is a label of pixels, as in its other losses.
 """
 
+from typing import Any
+
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -19,8 +21,9 @@ class SoftDiceLoss(OverlapLoss):
         kwargs: what :class:`OverlapLoss` takes.
     """
 
-    def __init__(self, *, loss_name: str = 'loss_dice', **kwargs):
+    def __init__(self, *, loss_name: str = 'loss_dice', **kwargs: Any):
         super().__init__(loss_name=loss_name, **kwargs)
 
     def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``2 sum(p y)`` and ``sum(p + y)``, ``(C,)``."""
         return 2 * both, predicted + labelled

@@ -4,6 +4,8 @@ The LFA-UNet paper cites the IoU loss for boxes (Zhou et al., 2019); for pixels 
 of probabilities p and labels y: ``sum(p y) / sum(p + y - p y)``.
 """
 
+from typing import Any
+
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -19,8 +21,9 @@ class SoftIoULoss(OverlapLoss):
         kwargs: what :class:`OverlapLoss` takes.
     """
 
-    def __init__(self, *, loss_name: str = 'loss_iou', **kwargs):
+    def __init__(self, *, loss_name: str = 'loss_iou', **kwargs: Any):
         super().__init__(loss_name=loss_name, **kwargs)
 
     def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``sum(p y)`` and ``sum(p + y - p y)``, ``(C,)``."""
         return both, predicted + labelled - both

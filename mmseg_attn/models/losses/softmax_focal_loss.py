@@ -4,6 +4,8 @@ MMSegmentation's ``FocalLoss`` is the sigmoid form. With ``gamma=0`` this is cro
 class weights, as PyTorch defines its mean.
 """
 
+from typing import Any
+
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -21,13 +23,14 @@ class SoftmaxFocalLoss(PixelLoss):
             labels' classes.
     """
 
-    def __init__(self, *, gamma: float = 2.0, loss_name: str = 'loss_focal', **kwargs):
+    def __init__(self, *, gamma: float = 2.0, loss_name: str = 'loss_focal', **kwargs: Any):
         super().__init__(loss_name=loss_name, **kwargs)
         self.gamma = gamma
 
     def compute(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Compute the focal terms and their weights, ``(N, H, W)``."""
         log_p = logits.log_softmax(dim=1).gather(1, label.unsqueeze(1)).squeeze(1)  # (N, H, W)
         # the clamp keeps the gradient finite at p = 1 for gamma < 1
         focal = -((-log_p.expm1()).clamp(min=1e-12) ** self.gamma) * log_p
@@ -36,5 +39,6 @@ class SoftmaxFocalLoss(PixelLoss):
     def per_pixel(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
+        """Compute the weighted focal terms, ``(N, H, W)``."""
         values, weights = self.compute(logits, label, pixel_weight, class_weight)
         return values * weights

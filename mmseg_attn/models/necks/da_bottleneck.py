@@ -1,5 +1,7 @@
 """Neck of DA-UNet: a DA block on one of the backbone's features."""
 
+from typing import Any
+
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -28,7 +30,7 @@ class DABottleneck(FeatureNeck):
         *,
         level: int = -1,
         init_cfg: dict | list[dict] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(init_cfg)
         self.channels = channels

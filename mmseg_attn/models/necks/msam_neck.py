@@ -1,6 +1,7 @@
 """Neck of MSANet: two multi-level spatial attention modules between encoder and decoder."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -45,7 +46,7 @@ class MSAMNeck(FeatureNeck):
                 'let the backbone return three or more'
             )
         self.in_channels = tuple(in_channels)
-        options = dict(attention=attention, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        options: dict[str, Any] = dict(attention=attention, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.two_level = MSAM(self.in_channels[:2], **options)
         self.three_level = MSAM(self.in_channels[:3], **options)
 

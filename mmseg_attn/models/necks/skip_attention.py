@@ -1,6 +1,7 @@
 """Necks of CSAM-ResUNet and Hybrid-UNet: a self-gating attention layer on each skip."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmseg.registry import MODELS
@@ -32,7 +33,7 @@ class SkipAttention(FeatureNeck):
         *,
         levels: Sequence[int] | None = None,
         init_cfg: dict | list[dict] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(init_cfg)
         count = len(in_channels)
@@ -90,7 +91,7 @@ class HybridAttentionSkip(SkipAttention):
 
     layer = HybridAttention
 
-    def __init__(self, in_channels: Sequence[int], *, multi_scale: bool = False, **kwargs):
+    def __init__(self, in_channels: Sequence[int], *, multi_scale: bool = False, **kwargs: Any):
         super().__init__(in_channels, **kwargs)
         self.multi_scale = multi_scale
         if multi_scale:

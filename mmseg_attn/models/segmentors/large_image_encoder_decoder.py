@@ -116,7 +116,7 @@ def _windows(size: int, crop: int, stride: int) -> list[slice]:
     return [slice(max(end - crop, 0), end) for end in ends]
 
 
-def _is_plain(meta: dict, size: tuple[int, int]) -> bool:
+def _is_plain(meta: dict, size: tuple[int, ...]) -> bool:
     """Whether the labels of the network's input are those of the file."""
     padding = meta.get('img_padding_size', meta.get('padding_size', [0] * 4))
     original = tuple(meta.get('ori_shape', size))[:2]

@@ -42,7 +42,7 @@ def check_tta(model: nn.Module) -> None:
     Raises:
         DataError: If the model is MMSegmentation's ``SegTTAModel`` with one output channel.
     """
-    if type(model) is SegTTAModel and LabelRule.of(model.module).channels == 1:
+    if type(model) is SegTTAModel and LabelRule.of(model.get_submodule('module')).channels == 1:
         raise DataError(
             'SegTTAModel takes the sigmoid of a head with one output channel twice, so that its '
             "labels are wrong: set tta_model=dict(type='ProbabilityTTAModel') in the config"
