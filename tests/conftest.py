@@ -46,7 +46,7 @@ def safe_loading(monkeypatch) -> None:
         ('mmseg.apis.mmseg_inferencer', '_load_checkpoint_to_model'),
         ('mmengine.infer.infer', 'BaseInferencer._init_model'),
     ):
-        if importlib.util.find_spec(owner) is None:  # came after MMSegmentation 1.1.0
+        if importlib.util.find_spec(owner) is None:  # MMSegmentation 1.1.0
             continue
         kept = importlib.import_module(owner)
         *outer, name = name.split('.')

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-OLDEST = dict(torch='2.0', mmengine='0.8', mmseg='1.0')  # what this package runs with
+OLDEST = dict(torch='2.0', mmengine='0.8', mmseg='1.1')  # what this package runs with
 NAMES = dict(torch='PyTorch', mmengine='MMEngine', mmseg='MMSegmentation')
 DISTRIBUTIONS = dict(
     torch=('torch',),

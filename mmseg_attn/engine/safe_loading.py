@@ -29,7 +29,7 @@ def enable_safe_loading() -> None:
 
     checkpoint.enable()
     inference.load_checkpoint = _from_file
-    with contextlib.suppress(ImportError):  # came after MMSegmentation 1.1.0
+    with contextlib.suppress(ImportError):  # MMSegmentation 1.1.0 has none
         from mmseg.apis import remote_sense_inferencer
 
         remote_sense_inferencer.load_checkpoint = _from_file
