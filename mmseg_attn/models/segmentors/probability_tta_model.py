@@ -13,12 +13,13 @@ from ..label_rule import LabelRule
 
 @MODELS.register_module()
 class ProbabilityTTAModel(SegTTAModel):
-    """MMSegmentation's ``SegTTAModel``, which is right for a single output channel as well.
+    """Average the probabilities of augmented versions, for heads of one output channel as well.
 
     Of a head with one output channel, MMSegmentation's ``predict`` returns the probability of class
     1 where it returns logits otherwise, and ``SegTTAModel`` takes the sigmoid of it again: all that
     results lies between 0.5 and 0.73, so that every pixel exceeds a threshold below 0.5. Here the
-    probabilities themselves are averaged. For more channels the two classes are the same.
+    probabilities themselves are averaged. For more channels the two classes give the same labels;
+    MMSegmentation 1.1.0's needs a ground truth for that.
     """
 
     def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
@@ -28,11 +29,19 @@ class ProbabilityTTAModel(SegTTAModel):
             data_samples_list: For each image the predictions of its versions.
         """
         rule = LabelRule.of(self.module)
-        merged = super().merge_preds(data_samples_list)
-        if rule.channels == 1:
-            for sample, versions in zip(merged, data_samples_list, strict=True):
-                mean = torch.stack([each.seg_logits.data for each in versions]).mean(dim=0)
-                sample.set_data(dict(pred_sem_seg=PixelData(data=rule.above(mean))))
+        merged = []
+        for versions in data_samples_list:
+            logits = torch.stack([version.seg_logits.data for version in versions])
+            if rule.channels == 1:
+                labels = rule.above(logits.mean(dim=0))
+            else:
+                labels = logits.softmax(dim=1).mean(dim=0).argmax(dim=0)
+            sample = versions[-1]
+            sample.set_data(dict(pred_sem_seg=PixelData(data=labels)))
+            if 'gt_sem_seg' in versions[0]:
+                sample.set_data(dict(gt_sem_seg=versions[0].gt_sem_seg))
+            sample.set_metainfo(dict(img_path=versions[0].img_path))
+            merged.append(sample)
         return merged
 
 
