@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..datasets.conversion import ConversionError
 from ..ops import crop
-from .pooling import with_exportable_pools
+from .replacements import with_exportable_layers
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram  # PyTorch 2.0 has none
@@ -133,7 +133,7 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
     try:
         with torch.no_grad():
             program = torch.export.export(
-                with_exportable_pools(module),
+                with_exportable_layers(module),
                 (torch.zeros(batch, module.in_channels, height, width),),
                 dynamic_shapes=dict(image=dims),
                 strict=False,

@@ -21,7 +21,7 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
     Nothing depends on whether the windows divide the map, so that exported models run this.
     """
     size, channels = query.shape[2:], value.shape[1]
-    rows, columns = ((side + window - 1) // window for side in size)
+    rows, columns = ((side + window - 1) // window + int(is_exporting()) for side in size)
     missing = (0, columns * window - size[1], 0, rows * window - size[0])
 
     def windows(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, rows, columns, m*m, C)
