@@ -19,7 +19,8 @@ def with_exportable_layers(model: nn.Module) -> nn.Module:
         model = copy.deepcopy(model)
         for name in names:
             layer = model.get_submodule(name)
-            model.set_submodule(name, _replacement(layer)(layer))
+            parent, _, child = name.rpartition('.')
+            setattr(model.get_submodule(parent), child, _replacement(layer)(layer))
     return model
 
 

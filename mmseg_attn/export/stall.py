@@ -31,7 +31,7 @@ def stopped_if_stalled(model: nn.Module) -> Iterator[None]:
         yield
         return
     names = {layer: name for name, layer in model.named_modules()}
-    last = [model]
+    last = [model]  # layer that began
 
     def note(layer: nn.Module, inputs: tuple) -> None:
         last[:] = [layer]
@@ -39,10 +39,11 @@ def stopped_if_stalled(model: nn.Module) -> Iterator[None]:
 
     def stop(*_) -> None:
         kind = type(last[0])
-        raise Stalled(f'{names[last[0]]} ({kind.__module__}.{kind.__qualname__})')
+        raise Stalled(f'{names[last[0]]} ({kind.__module__}.{kind.__qualname__})'.strip())
 
     hooks = [layer.register_forward_pre_hook(note) for layer in names]
     before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT)
     try:
         yield
     finally:
