@@ -13,7 +13,7 @@ from mmseg_attn.export.sizes import sample, smallest_side
         ([nn.MaxPool2d(64, stride=64, ceil_mode=True)], 65),
         ([nn.Conv2d(1, 1, 40)], 65),  # larger than 33
         ([nn.AvgPool2d(64)], 129),
-        ([nn.AdaptiveAvgPool2d(1), nn.Conv2d(1, 1, 1)], 33),  # one of any size
+        ([nn.Conv2d(1, 1, 32, stride=32), nn.AdaptiveAvgPool2d(1), nn.Conv2d(1, 1, 1)], 65),
         ([nn.AdaptiveAvgPool2d(3), nn.Conv2d(1, 1, 3)], 33),  # always makes one of several
     ],
 )
