@@ -21,7 +21,8 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
     Nothing depends on whether the windows divide the map, so that exported models run this.
     """
     size, channels = query.shape[2:], value.shape[1]
-    rows, columns = ((side + window - 1) // window for side in size)
+    more = 1 if is_exporting() else 0  # then two or more: one would bind the program to one
+    rows, columns = ((side + window - 1) // window + more for side in size)
     missing = (0, columns * window - size[1], 0, rows * window - size[0])
 
     def windows(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, rows, columns, m*m, C)

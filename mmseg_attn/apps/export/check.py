@@ -11,7 +11,7 @@ from ...errors import ExportError
 from ...models.label_rule import LabelRule
 from .program import PixelsToLogits
 
-SIZES = ((2, 64, 96), (1, 75, 101))  # batch, height, width
+SIZES = ((2, 31, 63), (1, 42, 68))  # batch; height and width beyond the smallest side
 TOLERANCE = 1e-4  # of the largest logit, or of 1
 TIMES = 10  # as much as the model's own rounding is accepted, too
 OUTLIERS = 0.005  # of the pixels; a wrong row or column at a border is more
@@ -54,8 +54,8 @@ def compare(module: PixelsToLogits, run: Run) -> Check:
     generator = np.random.default_rng(0)
     differences, labels, largest = [], 0, 0.0
     with torch.no_grad():
-        for batch, height, width in SIZES:
-            shape = batch, module.in_channels, height, width
+        for batch, *beyond in SIZES:
+            shape = batch, module.in_channels, *(module.smallest + more for more in beyond)
             image = generator.uniform(0, 255, shape).astype(np.float32)
             expected, logits = module(torch.from_numpy(image)).numpy(), run(image)
             differences.append(abs(logits - expected).max(axis=1).ravel())

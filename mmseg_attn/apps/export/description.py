@@ -48,10 +48,11 @@ def describe(
     """
     rule, preprocessor = LabelRule.of(module.model), module.model.data_preprocessor
     test = module.model.test_cfg or {}
-    channels = _channels(module)
+    channels, smallest = _channels(module), module.smallest
     values = 'as stored' if module.color_type == 'unchanged' else 'from 0 to 255'
     texts = dict(
         input=f'image: float32 (batch, channels, height, width), {channels}, values {values}, '
+        f'sides of {smallest} pixels or more, '
         'after the steps in "preprocessing"; "done_by_model" is not to be done',
         output=f'logits: float32 (batch, {rule.channels}, height, width); the label is '
         + ('the largest' if rule.channels > 1 else '1 where the sigmoid exceeds "threshold"'),

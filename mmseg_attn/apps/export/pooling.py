@@ -4,8 +4,6 @@ ONNX has no adaptive pooling, and PyTorch's way into it loops over the parts of 
 the borders of the parts are arithmetic on the size, and the averages are two matrix products.
 """
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +20,11 @@ class PartAverages(nn.Module):
     def __init__(self, parts: tuple[int, int]):
         super().__init__()
         self.parts = parts
+
+    @classmethod
+    def of(cls, layer: nn.AdaptiveAvgPool2d) -> 'PartAverages':
+        """Make the replacement of a layer."""
+        return cls(_pair(layer.output_size))
 
     def forward(self, x: Tensor) -> Tensor:
         """Average ``x``, ``(N, C, H, W)``, over its parts: ``(N, C, *parts)``."""
@@ -40,20 +43,12 @@ def _weights(side: int, parts: int, like: Tensor) -> Tensor:
     return inside.to(like.dtype) / (stop - start)
 
 
-def with_exportable_pools(model: nn.Module) -> nn.Module:
-    """Return the model, or a copy of it with ``PartAverages`` where it averages over parts."""
-    found = {
-        name: parts
-        for name, layer in model.named_modules()
-        if isinstance(layer, nn.AdaptiveAvgPool2d)
-        and None not in (parts := _pair(layer.output_size))
-        and parts != (1, 1)
-    }
-    if found:
-        model = copy.deepcopy(model)
-        for name, parts in found.items():
-            model.set_submodule(name, PartAverages(parts))
-    return model
+def averages_parts(layer: nn.Module) -> bool:
+    """Tell whether a layer averages over parts whose number is fixed, and over more than one."""
+    if not isinstance(layer, nn.AdaptiveAvgPool2d):
+        return False
+    parts = _pair(layer.output_size)
+    return None not in parts and parts != (1, 1)
 
 
 def _pair(size: int | tuple[int | None, int | None] | None) -> tuple[int | None, int | None]:

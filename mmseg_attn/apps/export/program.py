@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,13 +14,12 @@ from torch import Tensor, nn
 
 from ...errors import ExportError
 from ...ops import crop
-from .pooling import with_exportable_pools
+from .replacements import with_exportable_layers
+from .sizes import sample, smallest_side
+from .stall import Stalled, stopped_if_stalled
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram  # PyTorch 2.0 has none
-
-SMALLEST = 33  # pixels of a side: the coarsest map of the deepest model then has two
-SAMPLE = (2, 107, 93)  # batch, height, width: numbers that no stride divides
 
 
 class PixelsToLogits(nn.Module):
@@ -69,6 +70,11 @@ class PixelsToLogits(nn.Module):
         self.padding = preprocessor.test_cfg or {}
         self.eval()
 
+    @functools.cached_property
+    def smallest(self) -> int:
+        """The shortest side, in pixels, of images that it is exported for."""
+        return smallest_side(self, self.in_channels)
+
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits.
 
@@ -113,7 +119,7 @@ def check_version() -> None:
 
 
 def export_program(module: PixelsToLogits) -> ExportedProgram:
-    """Export with ``torch.export``, for any batch and any size from ``SMALLEST`` on.
+    """Export with ``torch.export``, for any batch and any size from ``module.smallest`` on.
 
     Args:
         module: the segmentor, on the CPU.
@@ -124,22 +130,28 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
     check_version()
     from torch.export import Dim
 
-    batch, height, width = SAMPLE
+    batch, height, width = sample(module.smallest)
     dims = {
         0: Dim('batch'),
-        2: Dim('height', min=SMALLEST),
-        3: Dim('width', min=SMALLEST),
+        2: Dim('height', min=module.smallest),
+        3: Dim('width', min=module.smallest),
     }
+    exportable = with_exportable_layers(module)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _sides_of_one_are_nothing_special(), stopped_if_stalled(exportable):
             program = torch.export.export(
-                with_exportable_pools(module),
+                exportable,
                 (torch.zeros(batch, module.in_channels, height, width),),
                 dynamic_shapes=dict(image=dims),
                 strict=False,
                 # What the sample shows to be true and cannot be proven is checked at run time.
                 prefer_deferred_runtime_asserts_over_guards=True,
             )
+    except Stalled as stalled:
+        raise ExportError(
+            f'torch.export does not get beyond the layer {stalled}, as it computes with the size '
+            'of the image in a way that PyTorch cannot follow: use another backbone, neck or head'
+        ) from None
     except Exception as error:  # PyTorch has no common type for what it cannot export
         raise ExportError(
             'torch.export refuses the model; a step of it is bound to one size or depends on the '
@@ -148,6 +160,15 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
     for node in program.graph.nodes:
         node.meta.pop('stack_trace', None)  # names files of this machine
     return program
+
+
+def _sides_of_one_are_nothing_special() -> contextlib.AbstractContextManager:
+    """Let PyTorch not bind a program to a sample whose batch or sides are not one."""
+    from torch.fx.experimental import _config
+
+    if not hasattr(_config, 'backed_size_oblivious'):
+        return contextlib.nullcontext()
+    return _config.patch(backed_size_oblivious=True)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmseg_attn.apps.export.pooling import PartAverages, with_exportable_pools
+from mmseg_attn.apps.export.pooling import PartAverages, averages_parts
 
 
 @pytest.mark.parametrize('parts', [(1, 1), (2, 3), (6, 6), (7, 5)])
@@ -12,17 +12,9 @@ def test_averages_are_those_of_adaptive_pooling(parts, size):
     torch.testing.assert_close(PartAverages(parts)(x), nn.AdaptiveAvgPool2d(parts)(x))
 
 
-def test_pools_are_exchanged_in_a_copy_and_means_are_not():
-    model = nn.Sequential(
-        nn.AdaptiveAvgPool2d(1), nn.Sequential(nn.AdaptiveAvgPool2d(3), nn.Conv2d(2, 2, 1))
-    )
-    copy = with_exportable_pools(model)
-    assert isinstance(copy[0], nn.AdaptiveAvgPool2d)
-    assert copy[1][0].parts == (3, 3)
-    assert isinstance(model[1][0], nn.AdaptiveAvgPool2d)
-    assert with_exportable_pools(model[:1])[0] is model[0]
-
-
-def test_a_side_that_keeps_its_size_is_left_alone():
-    model = nn.Sequential(nn.AdaptiveAvgPool2d((None, 3)))
-    assert with_exportable_pools(model) is model
+@pytest.mark.parametrize(
+    ('size', 'several'),
+    [(1, False), ((1, 1), False), (3, True), ((1, 2), True), ((None, 3), False)],
+)
+def test_means_and_sides_that_keep_their_size_are_left_alone(size, several):
+    assert averages_parts(nn.AdaptiveAvgPool2d(size)) == several

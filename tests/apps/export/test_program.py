@@ -14,6 +14,10 @@ from torch import nn
 from mmseg_attn.apps.export import PixelsToLogits, describe, export_program
 from mmseg_attn.errors import ExportError
 
+needs_export = pytest.mark.skipif(
+    not hasattr(getattr(torch, 'compiler', None), 'is_exporting'), reason='needs PyTorch 2.7'
+)
+
 
 def build(color_type: str = 'color', **preprocessor) -> PixelsToLogits:
     cfg = ConfigDict(
@@ -89,6 +93,7 @@ def test_values_are_left_alone_without_mean_and_std():
         torch.testing.assert_close(module(image), module.model(image), rtol=0, atol=0)
 
 
+@needs_export
 @pytest.mark.parametrize('padding', [dict(size=(40, 60)), dict(size_divisor=16)])
 def test_padding_is_part_of_the_program(padding):
     module = build(mean=[9, 20, 35], std=[4, 5, 6], pad_val=2, test_cfg=padding)
@@ -99,6 +104,7 @@ def test_padding_is_part_of_the_program(padding):
             torch.testing.assert_close(program.module()(image), module(image))
 
 
+@needs_export
 @pytest.mark.parametrize('backend', ['strips', 'sdpa'])
 def test_a_backend_in_the_config_does_not_bind_the_program_to_a_size(backend):
     module = build()
@@ -110,6 +116,7 @@ def test_a_backend_in_the_config_does_not_bind_the_program_to_a_size(backend):
         torch.testing.assert_close(program.module()(image), module(image))
 
 
+@needs_export
 def test_programs_name_no_files_of_the_machine():
     program = export_program(build())
     assert not [node for node in program.graph.nodes if 'stack_trace' in node.meta]
@@ -122,6 +129,7 @@ class Specialised(nn.Module):
         return x * len(range(x.shape[2]))
 
 
+@needs_export
 def test_what_torch_refuses_is_one_sentence():
     module = build()
     module.model.decode_head.dropout = Specialised()

@@ -1,0 +1,53 @@
+"""The sizes of images that a model is exported for, from the strides and kernels of its layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+SIDES = range(33, 258, 32)  # candidates for the smallest side; strides are powers of two
+SHRINK = nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d
+
+
+def smallest_side(module: nn.Module, in_channels: int) -> int:
+    """Find the side from which on no layer makes one row or column of several.
+
+    A side of 1 is a special case for PyTorch, which broadcasts it: a program traced with a longer
+    side does not hold for it.
+
+    Args:
+        module: What takes ``(N, in_channels, H, W)``.
+        in_channels: Channels of the images.
+
+    Returns:
+        Pixels; the smallest candidate, if a layer always does, as after pooling to a fixed size.
+    """
+    for side in SIDES:
+        if _keeps_sides(module, torch.zeros(1, in_channels, side, side)):
+            return side
+    return SIDES[0]
+
+
+def sample(smallest: int) -> tuple[int, int, int]:
+    """Return batch, height and width of the image to trace with: odd, so that no stride divides."""
+    return 2, smallest + 74, smallest + 60
+
+
+def _keeps_sides(module: nn.Module, image: Tensor) -> bool:
+    collapsed: list[nn.Module] = []
+
+    def note(layer: nn.Module, inputs: tuple, output: Tensor) -> None:
+        sides = zip(inputs[0].shape[2:], output.shape[2:], strict=True)
+        if any(before > 1 and after == 1 for before, after in sides):
+            collapsed.append(layer)
+
+    hooks = [x.register_forward_hook(note) for x in module.modules() if isinstance(x, SHRINK)]
+    try:
+        with torch.no_grad():
+            module(image)
+    except RuntimeError:  # a kernel is larger than its map
+        return False
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return not collapsed
