@@ -36,7 +36,8 @@ def sample(smallest: int) -> tuple[int, int, int]:
 def _keeps_sides(module: nn.Module, image: Tensor) -> bool:
     collapsed: list[nn.Module] = []
 
-    def note(layer: nn.Module, inputs: tuple, output: Tensor) -> None:
+    def note(layer: nn.Module, inputs: tuple, output: Tensor | tuple[Tensor, Tensor]) -> None:
+        output = output[0] if isinstance(output, tuple) else output  # a pool's indices come second
         sides = zip(inputs[0].shape[2:], output.shape[2:], strict=True)
         if any(before > 1 and after == 1 for before, after in sides):
             collapsed.append(layer)

@@ -24,24 +24,28 @@ def stopped_if_stalled(model: nn.Module) -> Iterator[None]:
     """Watch a trace of ``model``, in the main thread and where the system has timers.
 
     Raises:
-        Stalled: If more than ``LIMIT`` passes without another layer; its text names the last one.
+        Stalled: If more than ``LIMIT`` passes without another layer; its text names the innermost.
     """
     here = threading.current_thread() is threading.main_thread()
     if not here or not hasattr(signal, 'setitimer'):
         yield
         return
     names = {layer: name for name, layer in model.named_modules()}
-    last = [model]  # layer that began
+    running = [model]  # outermost first
 
     def note(layer: nn.Module, inputs: tuple) -> None:
-        last[:] = [layer]
+        running.append(layer)
         signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT)
 
     def stop(*_) -> None:
-        kind = type(last[0])
-        raise Stalled(f'{names[last[0]]} ({kind.__module__}.{kind.__qualname__})'.strip())
+        kind = type(running[-1])
+        raise Stalled(f'{names[running[-1]]} ({kind.__module__}.{kind.__qualname__})'.strip())
+
+    def end(*_) -> None:
+        running.pop()
 
     hooks = [layer.register_forward_pre_hook(note) for layer in names]
+    hooks += [layer.register_forward_hook(end) for layer in names]
     before = signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT)
     try:

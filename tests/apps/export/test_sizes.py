@@ -11,6 +11,7 @@ from mmseg_attn.apps.export.sizes import sample, smallest_side
         ([nn.Conv2d(1, 1, 3, stride=32, padding=1)], 33),  # 33 -> 2
         ([nn.Conv2d(1, 1, 32, stride=32)], 65),  # 33 -> 1, 65 -> 2
         ([nn.MaxPool2d(64, stride=64, ceil_mode=True)], 65),
+        ([nn.MaxPool2d(64, ceil_mode=True, return_indices=True)], 65),
         ([nn.Conv2d(1, 1, 40)], 65),  # larger than 33
         ([nn.AvgPool2d(64)], 129),
         ([nn.Conv2d(1, 1, 32, stride=32), nn.AdaptiveAvgPool2d(1), nn.Conv2d(1, 1, 1)], 65),
