@@ -62,7 +62,7 @@ class Epochs:
     Args:
         cfg: the config.
         args: the options.
-        in_memory: whether the data set is kept in memory.
+        in_memory: whether the dataset is kept in memory.
         train: whether a network trains, or the batches are only taken.
         counter: what counts the decoded files.
     """
@@ -101,7 +101,7 @@ class Epochs:
         return lambda batch: model.train_step(batch, optim_wrapper)
 
     def epoch(self, step: Callable[[dict], Any]) -> dict[str, int]:
-        """Run an epoch; return the sum of the grey levels of each image."""
+        """Run an epoch; return the sum of the gray levels of each image."""
         sums, waited = {}, 0.0
         begin = now = time.perf_counter()
         for batch in self.loader:
@@ -139,7 +139,7 @@ class Epochs:
 
 
 def load(args: argparse.Namespace) -> Config:
-    """Load the config, its data set cut to ``--images``."""
+    """Load the config, its dataset cut to ``--images``."""
     if not (args.data / 'splits').is_dir():
         raise DataError(
             f'{args.data} is not the converted Drosophila set: name its folder with --data, or '

@@ -23,7 +23,7 @@ class Contender:
 
     Attributes:
         name: Its name in the table.
-        build: Makes what it owns (weights, optimiser), and returns the call to be timed.
+        build: Makes what it owns (weights, optimizer), and returns the call to be timed.
         check: Gets what a call returned and raises ``ValueError`` where that is wrong.
         left_out: Why it is not run here; empty: it is.
     """

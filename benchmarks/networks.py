@@ -14,7 +14,7 @@ from torch import nn
 import mmseg_attn  # noqa: F401  registers the parts
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
-NETWORKS = {  # beginnings of configs' names; which data set a config is for makes no difference
+NETWORKS = {  # beginnings of configs' names; which dataset a config is for makes no difference
     'U-Net': 'unet/unet_',
     'Attention U-Net': 'attention_unet/attention-unet_',
     'LFA-UNet': 'lfa_unet/lfa-unet_',
@@ -37,13 +37,13 @@ warnings.filterwarnings('ignore', module='mmseg')  # of names that will go
 init_default_scope('mmseg')
 
 
-def config_file(name: str, data_set: str = '') -> Path:
+def config_file(name: str, dataset: str = '') -> Path:
     """Find a config of a network."""
-    return min(CONFIGS.glob(f'{NETWORKS[name]}*{data_set}.py'))
+    return min(CONFIGS.glob(f'{NETWORKS[name]}*{dataset}.py'))
 
 
 def load(name: str, width: int | None = None) -> Config:
-    """Load a network's config, for colour images and ten classes.
+    """Load a network's config, for color images and ten classes.
 
     Args:
         name: one of ``NETWORKS``.

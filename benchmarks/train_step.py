@@ -4,7 +4,7 @@
     python -m benchmarks.train_step [--base 64 16] [--models U-Net LFA-UNet] [--json FILE]
 
 All at the same base width, batch, size and precision, on random images, with the same loss (cross
-entropy) and optimiser (Adam). A step is forward, loss, backward and update. Before it is timed, a
+entropy) and optimizer (Adam). A step is forward, loss, backward and update. Before it is timed, a
 network must give one score for each class and pixel and a finite gradient for every weight. With
 ``--runtime fast`` our networks train as FastRunner's do (channels-last, bfloat16, fused Adam) and
 their peers as before.

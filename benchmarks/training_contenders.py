@@ -34,7 +34,7 @@ def left_out(name: str) -> str:
 
 
 def build(name: str, base: int) -> tuple[nn.Module, Network]:
-    """Build a network for training, for colour images, with the same weights in every run.
+    """Build a network for training, for color images, with the same weights in every run.
 
     Args:
         name: one of ``NAMES``.

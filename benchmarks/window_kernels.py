@@ -3,7 +3,7 @@
 A tile is ``[channels, tokens]``: the tokens of a window by rows, counted up to a power of two. What
 lies outside of the window, of the map or of the channels is masked: neither read nor written.
 Threads go along the tokens of contiguous maps and, as the compiler sees from a stride of one, along
-the channels of channels-last maps. Neighbouring programs share the cache lines of their windows'
+the channels of channels-last maps. Neighboring programs share the cache lines of their windows'
 edges. Offsets inside of a window fit into 32 bits, those to a window or a channel may not.
 
 The scores of a block of queries with all keys of the window are in registers, in float32, so that
@@ -44,7 +44,7 @@ def forward(
 
 @triton.jit
 def backward_queries(
-    query, key, value, grad, query_grad, key_grad, value_grad, normaliser, expected,
+    query, key, value, grad, query_grad, key_grad, value_grad, normalizer, expected,
     query_strides, key_strides, value_strides, grad_strides,
     query_grad_strides, key_grad_strides, value_grad_strides,
     height, width, channels, value_channels, scale,
@@ -76,7 +76,7 @@ def backward_queries(
     scores = (weights * (scores - mean[:, None]) * scale).to(value.dtype.element_ty)
     if ROWS != TOKENS:
         at = window * TOKENS + start + tl.arange(0, ROWS)
-        tl.store(normaliser + at, log_sum)
+        tl.store(normalizer + at, log_sum)
         tl.store(expected + at, mean)
     for first in range(0, channels, CHANNELS):
         span = first + tl.arange(0, CHANNELS)
@@ -90,7 +90,7 @@ def backward_queries(
 
 @triton.jit
 def backward_keys(
-    query, key, value, grad, key_grad, value_grad, normaliser, expected,
+    query, key, value, grad, key_grad, value_grad, normalizer, expected,
     query_strides, key_strides, value_strides, grad_strides,
     key_grad_strides, value_grad_strides,
     height, width, channels, value_channels, scale,
@@ -110,7 +110,7 @@ def backward_keys(
         k = _load(key, key_strides, place, keys, span, channels)
         q = _load(query, query_strides, place, queries, span, channels)
         scores = _dot_add(k.T, q, scores)
-    exponents = scores * scale - tl.load(normaliser + at)[None, :]
+    exponents = scores * scale - tl.load(normalizer + at)[None, :]
     weights = tl.exp(tl.minimum(exponents, 0.0))  # large scores may be summed in another order
     rounded = weights.to(value.dtype.element_ty)
     scores = tl.zeros([ROWS, TOKENS], tl.float32)

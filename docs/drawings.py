@@ -21,9 +21,9 @@ import mmseg_attn  # noqa: F401  registers the parts
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / 'docs/images/models'
 
-BLUE, GREEN, GREY, ORANGE, INK = '#dbe9f6', '#dff0d8', '#f2f2f2', '#ffb84d', '#333333'
+BLUE, GREEN, GRAY, ORANGE, INK = '#dbe9f6', '#dff0d8', '#f2f2f2', '#ffb84d', '#333333'
 ROW, HEIGHT = 1.5, 0.84  # distance of the levels; height of a box
-ENCODER, MIDDLE, FUSION, DECODER = 0.0, 3.5, 7.0, 9.0  # centres of the columns
+ENCODER, MIDDLE, FUSION, DECODER = 0.0, 3.5, 7.0, 9.0  # centers of the columns
 WIDTH, NARROW = 2.1, 1.9  # of a box; of a fusion, which touches its decoder box
 
 
@@ -67,8 +67,8 @@ class Drawing:
             self.arrow((ENCODER, level, 'bottom'), (ENCODER, level + 1, 'top'))
             self.box(DECODER, level, f'{(decoder or channels)[level]} channels', GREEN)
             if level in self.skips:
-                colour = ORANGE if fusion == part else GREY
-                self.box(FUSION, level, fusion, colour, width=NARROW)
+                color = ORANGE if fusion == part else GRAY
+                self.box(FUSION, level, fusion, color, width=NARROW)
             self.climb(level)
         self.text(ENCODER - 0.12, 0.5, 'max pooling', align='right')
         self.text(self.entry(0) - 0.12, 0.5, up, align='right')
@@ -76,12 +76,12 @@ class Drawing:
         if part:
             self.legend(part)
 
-    def box(self, x: float, level: float, text: str, colour: str, *, width: float = WIDTH) -> None:
+    def box(self, x: float, level: float, text: str, color: str, *, width: float = WIDTH) -> None:
         """A box with a text in it."""
         corner = x - width / 2, -level * ROW - HEIGHT / 2
         style = 'round,pad=0,rounding_size=0.12'
         self.axes.add_patch(
-            FancyBboxPatch(corner, width, HEIGHT, boxstyle=style, fc=colour, ec=INK, lw=1)
+            FancyBboxPatch(corner, width, HEIGHT, boxstyle=style, fc=color, ec=INK, lw=1)
         )
         self.text(x, level, text)
 

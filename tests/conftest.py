@@ -21,7 +21,7 @@ def root() -> Path:
 
 @pytest.fixture(scope='session')
 def pseudo_data(tmp_path_factory) -> dict[str, str]:
-    """Environment that points the configs to small pseudo data sets."""
+    """Environment that points the configs to small pseudo datasets."""
     folder = tmp_path_factory.mktemp('data')
     makers = dict(
         CITYSCAPES_ROOT=cityscapes,
@@ -79,4 +79,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # MMEngine collects garbage with every data set: not among all that is imported
+    gc.freeze()  # MMEngine collects garbage with every dataset: not among all that is imported

@@ -132,7 +132,7 @@ def test_deeplabv1_from_scratch_starts_with_hes_weights_and_small_logits(monkeyp
 
 
 def test_no_training_batch_is_a_single_image_where_a_map_is_pooled_to_one_pixel():
-    """Batch normalisation cannot train on one value per channel."""
+    """Batch normalization cannot train on one value per channel."""
     images = {HYBRID: 2975, CITYSCAPES20: 2975, VOC: 2621}
     seen = 0
     for _, protocol, row in ROWS:

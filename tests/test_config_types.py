@@ -135,12 +135,12 @@ def test_an_exported_pure_python_config_names_its_steps(lazy):
 
 def test_a_report_names_the_parts_of_a_pure_python_config(lazy):
     cfg = Config.fromfile(lazy)
-    told = {topic: TOPICS[topic](cfg) for topic in ('model', 'losses', 'augmentation', 'optimiser')}
+    told = {topic: TOPICS[topic](cfg) for topic in ('model', 'losses', 'augmentation', 'optimizer')}
     assert told == dict(
         model='UNetEncoder, UNetHead, STDCHead',
         losses='CrossEntropyLoss',
         augmentation='none',
-        optimiser='SGD, learning rate 0.01',
+        optimizer='SGD, learning rate 0.01',
     )
     assert TOPICS['data'](cfg) == 'BaseSegDataset, data'
 

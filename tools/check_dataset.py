@@ -1,4 +1,4 @@
-"""Find everything in the data sets of a config that would spoil a run, in one pass.
+"""Find everything in the datasets of a config that would spoil a run, in one pass.
 
     python tools/check_dataset.py CONFIG [--json FILE] [--sample N] [--workers N]
 
@@ -24,7 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--sample',
         type=int,
         metavar='N',
-        help='open N images of each data set only, spread over it; default: all',
+        help='open N images of each dataset only, spread over it; default: all',
     )
     parser.add_argument(
         '--workers',
@@ -50,7 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-import mmseg_attn  # noqa: F401  registers the data sets
+import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, run_cli
 from mmseg_attn.datasets.checking import check_config
 

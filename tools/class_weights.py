@@ -40,7 +40,7 @@ if __name__ == '__main__':
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-import mmseg_attn  # noqa: F401  registers the data sets
+import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.datasets.class_weights import class_weights, count_pixels
 from mmseg_attn.errors import DataError
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
         pixels = count_pixels(dataset, watch=lambda images: progress(images, 'counting image'))
         classes = dataset.metainfo['classes']
         found = class_weights(pixels, classes=classes)
-    except (ValueError, AssertionError) as error:  # what data sets and loaders raise
+    except (ValueError, AssertionError) as error:  # what datasets and loaders raise
         raise DataError(str(error)) from error
     out = args.out or Path('work_dirs/class_weights') / args.config.stem
     out.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ from mmseg_attn.apps.reproduce import (
     find_checkpoint,
     find_metrics,
     read_config,
-    summarise,
+    summarize,
     write_json,
 )
 from mmseg_attn.errors import RunError
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
             folds.append(run_fold(args.config, args.cfg_options, fold, work_dir / f'fold{fold}'))
     except RunError as error:
         sys.exit(str(error))
-    summary = summarise(folds)
+    summary = summarize(folds)
     write_json(work_dir / 'cross_validation.json', summary)
     table = write_csv(work_dir / 'cross_validation.csv', summary)
     print(

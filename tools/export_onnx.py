@@ -3,8 +3,8 @@
     python tools/export_onnx.py CONFIG CHECKPOINT [--out FILE] [--format onnx|torch]
 
 The model in the file takes 'image', float32 (batch, channels, height, width): pixels from 0 to 255,
-colours as RGB, of any batch and size from 33 pixels on; some backbones need 65, and the metadata
-has the number. It normalises and pads them itself and returns 'logits' (batch, classes, height,
+colors as RGB, of any batch and size from 33 pixels on; some backbones need 65, and the metadata
+has the number. It normalizes and pads them itself and returns 'logits' (batch, classes, height,
 width), whose largest is the label. The file's metadata names the classes and says what has to
 happen to a picture before. The file is compared with the model before it is kept; for ONNX that
 needs onnxruntime. --format torch writes a program of torch.export (.pt2) instead.

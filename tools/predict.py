@@ -8,7 +8,7 @@ every class, and their area where the file knows the size of a pixel. It is writ
 done and replaces the untouched result of an earlier run on the same files. A file that cannot be
 read is named and skipped; the exit code is then 1.
 
-Models are trained on 8 bits. Files of more are converted as in training where the data set of the
+Models are trained on 8 bits. Files of more are converted as in training where the dataset of the
 config says how (CT: Hounsfield units -1500 to 500 become 0 to 255); else say it with --intensity.
 """
 
@@ -65,15 +65,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='change settings of the config',
     )
-    grey = parser.add_mutually_exclusive_group()
-    grey.add_argument(
+    gray = parser.add_mutually_exclusive_group()
+    gray.add_argument(
         '--intensity',
         type=float,
         nargs=2,
         metavar=('LOW', 'HIGH'),
         help='in files of more than 8 bits, the values that become 0 and 255',
     )
-    grey.add_argument(
+    gray.add_argument(
         '--percentiles',
         type=float,
         nargs=2,
@@ -99,7 +99,7 @@ from mmseg_attn.apps.predict import (
     doubts,
     find_items,
     predict_files,
-    summarise,
+    summarize,
 )
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import percentile_window, staged_output
@@ -186,7 +186,7 @@ def main(argv: list[str] | None = None) -> None:
             raise DataError('none of the files could be predicted: see above')
         warnings = doubts(report, results, predictor, option=option)
         stage.manifest.update(manifest(args, report), warnings=warnings)
-    print(summarise(args.out, report, results, option=option), flush=True)
+    print(summarize(args.out, report, results, option=option), flush=True)
     for warning in warnings:
         print(f'warning: {warning}', file=sys.stderr)
     if report.failed:

@@ -1,4 +1,4 @@
-"""Data sets, and their transforms."""
+"""Datasets, and their transforms."""
 
 from . import transforms
 from .cityscapes import CheckedCityscapesDataset, Cityscapes20Dataset

@@ -1,4 +1,4 @@
-"""What the data sets of this package share: a clear word when their files are not there."""
+"""What the datasets of this package share: a clear word when their files are not there."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class PreparedSegDataset(BaseSegDataset):
         """List the images of the split.
 
         Returns:
-            One dict per image, as MMSegmentation's own data sets give it.
+            One dict per image, as MMSegmentation's own datasets give it.
 
         Raises:
             FileNotFoundError: If the split file, a folder, an image or a label is missing; without
@@ -40,7 +40,7 @@ class PreparedSegDataset(BaseSegDataset):
 
         split, prefix = Path(self.ann_file), self.data_prefix
         kinds = [('image', 'img_path', self.img_suffix)]
-        if prefix.get('seg_map_path'):  # else nothing is labelled
+        if prefix.get('seg_map_path'):  # else nothing is labeled
             kinds.append(('label', 'seg_map_path', self.seg_map_suffix))
         if self.ann_file and not split.exists():
             raise missing(f'split file {split}')

@@ -23,10 +23,10 @@ IGNORE = 255
 def count_pixels(
     dataset: Any, *, watch: Callable[[Sequence[int]], Iterable[int]] = iter
 ) -> np.ndarray:
-    """Count the labels of a data set as its own pipeline loads them, before any augmentation.
+    """Count the labels of a dataset as its own pipeline loads them, before any augmentation.
 
     Args:
-        dataset: The data set; those that it wraps are counted one after the other.
+        dataset: The dataset; those that it wraps are counted one after the other.
         watch: Goes through the numbers of the images, for example to show how far it is.
 
     Returns:

@@ -11,7 +11,7 @@ from .base import PreparedSegDataset
 class FloodNetDataset(PreparedSegDataset):
     """``<split>/<split>-org-img/<id>.jpg`` with ``<split>/<split>-label-img/<id>_lab.png``.
 
-    Load the labels with ``LoadStrictAnnotations``: the release has a second folder with colour
+    Load the labels with ``LoadStrictAnnotations``: the release has a second folder with color
     pictures of the labels, and copies with stray values are around.
     """
 

@@ -1,4 +1,4 @@
-"""Small data sets kept in memory, decoded once."""
+"""Small datasets kept in memory, decoded once."""
 
 import pickle
 from typing import Any
@@ -17,15 +17,15 @@ GIB = 2**30
 
 @DATASETS.register_module(name='InMemoryDataset')
 def in_memory_dataset(*, dataset: dict | BaseDataset, limit: float = 4.0) -> Any:
-    """Build a data set, decode all its images and masks and keep them.
+    """Build a dataset, decode all its images and masks and keep them.
 
     Kept is what the transforms whose names begin with ``Load`` return at the start of a pipeline;
     the others run as before, in every epoch. It happens before any worker starts, and forked
-    workers share the memory. The data set, or those that it wraps, are returned as they are but for
+    workers share the memory. The dataset, or those that it wraps, are returned as they are but for
     their first transforms, so that everything else works as without.
 
     Args:
-        dataset: a data set or its config.
+        dataset: a dataset or its config.
         limit: how many GiB may be used.
 
     Raises:
@@ -45,7 +45,7 @@ class Recall(LoadAnnotations):
     """Returns what the transforms that load would; one of them, as those who ask for one see it.
 
     Args:
-        dataset: the data set whose images it keeps.
+        dataset: the dataset whose images it keeps.
         loaders: the transforms.
         limit: how many bytes may be used.
 

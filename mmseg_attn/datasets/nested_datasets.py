@@ -1,11 +1,11 @@
-"""Data sets inside others: ``RepeatDataset``, ``ConcatDataset`` and their kin."""
+"""Datasets inside others: ``RepeatDataset``, ``ConcatDataset`` and their kin."""
 
 from collections.abc import Iterator
 from typing import Any
 
 
 def nested_datasets(dataset: Any) -> Iterator[Any]:
-    """Yield the data set and then, if it wraps others, everything in them."""
+    """Yield the dataset and then, if it wraps others, everything in them."""
     yield dataset
     inner = getattr(dataset, 'datasets', None)
     if inner is None:

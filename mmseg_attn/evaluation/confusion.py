@@ -29,10 +29,10 @@ def confusion(truth: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray
 def confusion_of_masks(
     dataset: Any, folder: Path, *, watch: Callable[[Iterable[int]], Iterator[int]] = iter
 ) -> np.ndarray:
-    """Compare the masks that ``tools/test.py --out`` or ``tools/predict.py`` wrote with a data set.
+    """Compare the masks that ``tools/test.py --out`` or ``tools/predict.py`` wrote with a dataset.
 
     Args:
-        dataset: A data set whose pipeline loads the labels.
+        dataset: A dataset whose pipeline loads the labels.
         folder: Holds a PNG for every image, of the same name.
         watch: Iterates over the indices and shows how far it is.
 

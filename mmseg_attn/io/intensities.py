@@ -1,4 +1,4 @@
-"""Turn grey values of more than 8 bits into the 8 bits that the models are trained on."""
+"""Turn gray values of more than 8 bits into the 8 bits that the models are trained on."""
 
 import numpy as np
 

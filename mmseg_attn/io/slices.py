@@ -48,7 +48,7 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         mode = image.mode
         if image.pixels.ndim != 2 or mode == 'P' or (mode == '1' and not mask):
             raise UnsupportedError(
-                f'{path} must have one channel of {"labels" if mask else "grey values"}, '
+                f'{path} must have one channel of {"labels" if mask else "gray values"}, '
                 f'but is of mode {mode}: convert it'
             )
         values = upright(image.labels(path), image.orientation) if mask else image.visible(path)

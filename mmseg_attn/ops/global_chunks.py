@@ -33,7 +33,7 @@ class GlobalChunks(torch.autograd.Function):
         step = min(max(1, CHUNK // keys), queries)
         buffer = query.new_empty(step, keys)
         out = value.new_empty(samples, queries, value.shape[2])
-        normaliser = query.new_empty(samples, queries, 1)  # logarithm of the softmax's denominator
+        normalizer = query.new_empty(samples, queries, 1)  # logarithm of the softmax's denominator
         with torch.autocast('cpu', enabled=False):
             for n in range(samples):
                 for rows in _spans(queries, step):
@@ -42,8 +42,8 @@ class GlobalChunks(torch.autograd.Function):
                     torch.softmax(scores, dim=1, out=weights)
                     out[n, rows] = _product(weights, value[n].T)
                     top, share = (x.amax(dim=1, keepdim=True) for x in (scores, weights))
-                    normaliser[n, rows] = top - share.log()
-        ctx.save_for_backward(query, key, value, out, normaliser)
+                    normalizer[n, rows] = top - share.log()
+        ctx.save_for_backward(query, key, value, out, normalizer)
         ctx.scale = scale
         return out
 
@@ -51,7 +51,7 @@ class GlobalChunks(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Compute the gradients tile by tile, from attention weights that are computed again."""
-        query, key, value, out, normaliser = ctx.saved_tensors
+        query, key, value, out, normalizer = ctx.saved_tensors
         dq = torch.zeros_like(query)
         dk, dv = (torch.zeros_like(x.mT).contiguous() for x in (key, value))  # (N, C, S)
         steps = [math.ceil(x.shape[1] / math.ceil(x.shape[1] / TILE)) for x in (query, key)]
@@ -61,7 +61,7 @@ class GlobalChunks(torch.autograd.Function):
                 q, k, v, g = ctx.scale * query[n], key[n], value[n], grad[n].contiguous()
                 for rows in _spans(len(q), steps[0]):
                     for columns in _spans(len(k), steps[1]):
-                        weights = _product(q[rows], k[columns]).sub_(normaliser[n, rows]).exp_()
+                        weights = _product(q[rows], k[columns]).sub_(normalizer[n, rows]).exp_()
                         scores = _product(g[rows], v[columns]).sub_(expected[n, rows])
                         scores *= weights
                         dq[n, rows] += _product(scores, k[columns].T)

@@ -17,16 +17,16 @@ TEXT = 1.15  # inches above and below each picture
 SIDES = 0.6, 1.6  # the least and the largest height of a panel for its width
 POINT = 'the point that looks: the pixel that the model is about to label'
 LOOKS = (
-    'where it looks: no colour is a share of 0, full colour is the largest share, which stands '
+    'where it looks: no color is a share of 0, full color is the largest share, which stands '
     'below each panel'
 )
 WINDOW = (
-    'the window of a layer: in the same colour on the whole picture, in the panel before and '
+    'the window of a layer: in the same color on the whole picture, in the panel before and '
     'enlarged. Windows are fixed tiles of the map: the point can look nowhere outside of its tile '
     '(pale), and need not lie in the middle of it'
 )
 WEIGHS = (
-    'what counts: no colour is the smaller of the numbers below a panel, full colour the larger one'
+    'what counts: no color is the smaller of the numbers below a panel, full color the larger one'
 )
 PLACES = 'a layer multiplies every place\nby a weight: 0 removes it, 1 keeps it'
 ALL_CHANNELS = (

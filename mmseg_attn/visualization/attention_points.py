@@ -52,7 +52,7 @@ def draw_looks(
     box = left, right, top, bottom = grid.box(*window)
     shares = 100 * weights[0, 0][window].float().cpu().numpy()
     rows, columns = shares.shape
-    image = style.grey(recording.image)
+    image = style.gray(recording.image)
     if is_local(call):
         style.enlarge(ax, image, box)
         kind = f'window of {columns} x {rows} places'
@@ -86,7 +86,7 @@ def _frame(
     call: LayerCall,
     point: tuple[float, float],
 ) -> None:
-    """Frame the window of one of the layers in its colour."""
+    """Frame the window of one of the layers in its color."""
     index = [each.name for each in calls].index(call.name)
     box = recording.grid(call).box(*_window(recording, call, point))
     style.frame(ax, box, style.FRAMES[index % len(style.FRAMES)])

@@ -119,7 +119,7 @@ def record(
 
     Args:
         model: the segmentor.
-        inputs: its input, ``(1, C, H, W)``, normalised and padded.
+        inputs: its input, ``(1, C, H, W)``, normalized and padded.
         image: the picture that the input was made of.
         resized: rows and columns before padding.
     """

@@ -1,4 +1,4 @@
-"""How pictures of attention look: a grey picture, one hot colour on it, marks and a legend."""
+"""How pictures of attention look: a gray picture, one hot color on it, marks and a legend."""
 
 import re
 import textwrap
@@ -63,8 +63,8 @@ def digits(value: float) -> str:
     return f'{float(f"{value:.2g}"):g}'
 
 
-def grey(image: np.ndarray) -> np.ndarray:
-    """Return a picture ``(H, W)`` or, in RGB, ``(H, W, 3)`` without colours."""
+def gray(image: np.ndarray) -> np.ndarray:
+    """Return a picture ``(H, W)`` or, in RGB, ``(H, W, 3)`` without colors."""
     return image if image.ndim == 2 else image @ np.array(LUMINANCE)
 
 
@@ -86,7 +86,7 @@ def say(ax: Axes, heading: str, caption: str, name: str = '') -> None:
 
 
 def show_with_scale(ax: Axes, image: np.ndarray) -> None:
-    """Show a whole picture in its colours, with ticks in pixels."""
+    """Show a whole picture in its colors, with ticks in pixels."""
     show(ax, image)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(5, integer=True))
@@ -101,7 +101,7 @@ def explain(ax: Axes, heading: str, text: str) -> None:
 
 
 def heat(ax: Axes, values: np.ndarray, box: Box, lowest: float) -> None:
-    """Colour a map ``(H, W)``: nothing at the lowest value or below, the most at its largest."""
+    """Color a map ``(H, W)``: nothing at the lowest value or below, the most at its largest."""
     left, right, top, bottom = box
     limits = ax.get_xlim(), ax.get_ylim()
     ax.imshow(
@@ -120,10 +120,10 @@ def mark(ax: Axes, point: tuple[float, float]) -> None:
     ax.plot(point[0] + 0.5, point[1] + 0.5, **RING)
 
 
-def frame(ax: Axes, box: Box, colour: str) -> None:
+def frame(ax: Axes, box: Box, color: str) -> None:
     """Draw a frame that is seen on any ground."""
     edge: dict[str, Any] = dict(
-        fill=False, ec=colour, lw=2.2, path_effects=[withStroke(linewidth=4.5, foreground='black')]
+        fill=False, ec=color, lw=2.2, path_effects=[withStroke(linewidth=4.5, foreground='black')]
     )
     ax.add_patch(Rectangle(*_corner_and_sides(box), **edge))
 
@@ -167,7 +167,7 @@ def _handle(kind: str) -> Artist | tuple[Artist, ...]:
         shares = np.linspace(0, OPAQUE, 12)
         hot, ground = np.array(to_rgb(HOT)), np.full(3, 0.6)
         return tuple(Patch(color=share * hot + (1 - share) * ground) for share in shares)
-    return tuple(Patch(fill=False, ec=colour, lw=2.5) for colour in FRAMES)
+    return tuple(Patch(fill=False, ec=color, lw=2.5) for color in FRAMES)
 
 
 def _corner_and_sides(box: Box) -> tuple[tuple[float, float], float, float]:

@@ -6,14 +6,14 @@ from . import attention_style as style
 from .attention_recording import LayerCall, Recording
 
 CHANNELS = 8  # the strongest ones that are named
-LEAST = 0.1  # of the weights' range, 0 to 1, that the colours span: noise shall look even
+LEAST = 0.1  # of the weights' range, 0 to 1, that the colors span: noise shall look even
 
 
 def draw_spatial(ax: Axes, recording: Recording, call: LayerCall) -> None:
     """How much each position counts."""
     weights = call.layer.spatial_weights(*call.inputs)[0, 0].float().cpu().numpy()
     low, high = weights.min(), weights.max()
-    style.show(ax, style.grey(recording.image))
+    style.show(ax, style.gray(recording.image))
     style.heat(
         ax, weights, recording.grid(call).box(slice(None), slice(None)), min(low, high - LEAST)
     )
@@ -44,7 +44,7 @@ def draw_channels(above: Axes, below: Axes, recording: Recording, call: LayerCal
     weighed = call.output[0, -len(weights) :][order[0]]  # what a layer weighs comes last
     values = weighed.float().cpu().numpy()
     low, high = values.min(), values.max()
-    style.show(below, style.grey(recording.image))
+    style.show(below, style.gray(recording.image))
     style.heat(below, values, grid.box(slice(None), slice(None)), low)
     caption = f'values from {style.digits(low)} to {style.digits(high)}'
     style.say(below, f'Channel {names[0]}', caption, call.name)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 def plot_confusion(counts: np.ndarray, classes: Sequence[str], file: Path) -> None:
-    """Draw the shares of a true class's pixels that were given to each class, in per cent.
+    """Draw the shares of a true class's pixels that were given to each class, in percent.
 
     Args:
         counts: (classes, classes), a row per true class; rows without pixels stay empty.
@@ -23,11 +23,11 @@ def plot_confusion(counts: np.ndarray, classes: Sequence[str], file: Path) -> No
     picture = axes.imshow(shares, cmap='Blues', vmin=0, vmax=100)
     for (row, column), share in np.ndenumerate(shares):
         if not np.isnan(share):
-            colour = 'white' if share > 60 else 'black'
-            axes.text(column, row, f'{share:.1f}', ha='center', va='center', color=colour, size=8)
+            color = 'white' if share > 60 else 'black'
+            axes.text(column, row, f'{share:.1f}', ha='center', va='center', color=color, size=8)
     axes.set_xticks(range(len(classes)), classes, rotation=45, ha='right')
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel('predicted class')
     axes.set_ylabel('true class')
-    figure.colorbar(picture, label="per cent of the true class's pixels", shrink=0.8)
+    figure.colorbar(picture, label="percent of the true class's pixels", shrink=0.8)
     figure.savefig(file, dpi=150)

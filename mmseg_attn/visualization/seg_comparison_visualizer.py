@@ -62,7 +62,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
 
     Args:
         name: name of the instance.
-        alpha: opacity of the classes' colours over the image.
+        alpha: opacity of the classes' colors over the image.
         panel_size: longer side of a panel in pixels.
         kwargs: what MMSegmentation's ``SegLocalVisualizer`` takes.
     """

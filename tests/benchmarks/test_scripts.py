@@ -312,6 +312,6 @@ def test_wrong_arguments_are_refused_in_a_sentence(script, capsys, name, argumen
     assert message in capsys.readouterr().err
 
 
-def test_a_missing_data_set_is_named(script, tmp_path):
+def test_a_missing_dataset_is_named(script, tmp_path):
     with pytest.raises(DataError, match='is not the converted Drosophila set'):
         script('data').main([*COMMON, '--data', str(Path(tmp_path) / 'x')])

@@ -102,7 +102,7 @@ def test_kernels_compile_without_a_gpu(kernel, window, monkeypatch, tmp_path):
         elif name in ('height', 'width', 'channels', 'value_channels', 'scale'):
             signature[name] = 'fp32' if name == 'scale' else 'i32'
         else:
-            signature[name] = '*fp32' if name in ('normaliser', 'expected') else '*bf16'
+            signature[name] = '*fp32' if name in ('normalizer', 'expected') else '*bf16'
     compiled = triton.compile(
         ASTSource(function, signature, constants), GPUTarget('cuda', 80, 32), launch
     )

@@ -41,9 +41,9 @@ def test_the_inferencer_by_path_and_by_name(model, weights, root, tmp_path):
     for labels in found['predictions']:
         np.testing.assert_array_equal(labels, expected)
     assert (tmp_path / 'out/vis/x.png').is_file()
-    grey = inferencer(image, return_vis=True)
-    np.testing.assert_array_equal(grey['predictions'], expected)
-    assert grey['visualization'].shape[2] == 3
+    gray = inferencer(image, return_vis=True)
+    np.testing.assert_array_equal(gray['predictions'], expected)
+    assert gray['visualization'].shape[2] == 3
 
 
 def test_all_models_are_listed_beside_those_of_mmsegmentation():

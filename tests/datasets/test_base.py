@@ -1,4 +1,4 @@
-"""Every data set through its config, whole and damaged."""
+"""Every dataset through its config, whole and damaged."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from PIL import Image
 from mmseg_attn.errors import DataError
 
 CITYSCAPES = 'CITYSCAPES_ROOT and run csCreateTrainIdLabelImgs'
-REMEDIES = {  # what the message of each config's data set says
+REMEDIES = {  # what the message of each config's dataset says
     'cityscapes': CITYSCAPES,
     'cityscapes20': CITYSCAPES,
     'covid19': r'run .*/covid19\.py',
@@ -102,7 +102,7 @@ def test_what_is_missing_is_named_with_its_remedy(load, name, damage):
 def test_a_converted_set_has_one_channel_and_its_mask_unchanged(load, name):
     dataset = DATASETS.build(dict(load(name), pipeline=PIPELINE))
     assert dataset.metainfo['classes'] == CLASSES[name]
-    assert len({tuple(colour) for colour in dataset.metainfo['palette']}) == len(CLASSES[name])
+    assert len({tuple(color) for color in dataset.metainfo['palette']}) == len(CLASSES[name])
     assert dataset.metainfo['reduce_zero_label'] is False
     sample, files = dataset[1], dataset.get_data_info(1)
     for values, key in (

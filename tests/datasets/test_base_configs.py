@@ -1,4 +1,4 @@
-"""The base configs of the data sets on pseudo sets: what the network and the metric see."""
+"""The base configs of the datasets on pseudo sets: what the network and the metric see."""
 
 import numpy as np
 import pytest
@@ -79,10 +79,10 @@ def test_padding_of_knee_mri_is_ignored_and_cut_off(load):
     assert (train['inputs'][0, :, 384:] == 0).all()
     _, test = batch(cfg, 'test', 1)
     assert tuple(test['data_samples'][0].img_padding_size) == (0, 0, 0, 128)
-    for part in (train, test):  # evenly spread grey values, before and after the resize
-        grey = part['inputs'][0, :, :384]
-        assert abs(grey.mean()) < 0.1
-        assert 0.8 < grey.std() < 1.1
+    for part in (train, test):  # evenly spread gray values, before and after the resize
+        gray = part['inputs'][0, :, :384]
+        assert abs(gray.mean()) < 0.1
+        assert 0.8 < gray.std() < 1.1
 
 
 def test_knee_mri_is_enhanced_alike_in_training_and_testing(load):

@@ -36,7 +36,7 @@ def test_official_layout(folder, split):
     np.testing.assert_array_equal(mask, np.array(Image.open(path)))
 
 
-def test_classes_and_viewing_colours(folder):
+def test_classes_and_viewing_colors(folder):
     meta = build(folder).metainfo
     assert dict(zip(meta['classes'], map(tuple, meta['palette']), strict=True)) == {
         'Background': (0, 0, 0),
@@ -70,10 +70,10 @@ def test_a_truncated_image_is_named(folder):
         build(folder)[0]
 
 
-def test_the_colour_pictures_of_the_release_are_refused(folder):
+def test_the_color_pictures_of_the_release_are_refused(folder):
     dataset = build(folder)
     path = folder / 'train/train-label-img/6000_lab.png'
     palette = np.array(dataset.metainfo['palette'], np.uint8)
     Image.fromarray(palette[np.array(Image.open(path))]).save(path)
-    with pytest.raises(ValueError, match=r'6000_lab\.png is a picture in colour \(mode RGB\)'):
+    with pytest.raises(ValueError, match=r'6000_lab\.png is a picture in color \(mode RGB\)'):
         dataset[0]

@@ -107,7 +107,7 @@ def test_workers_share_it_through_several_epochs(cfg, persistent):
         assert seen == set(wanted)
 
 
-def test_data_sets_inside_others_are_kept_too(cfg):
+def test_datasets_inside_others_are_kept_too(cfg):
     dataset = kept(
         dict(
             type='RepeatDataset',

@@ -29,20 +29,20 @@ def test_slice_holds_all_classes_and_official_values_only(index):
     assert values <= {*OTHERS, *MEMBRANES.tolist()}
 
 
-def test_shares_and_grey_values_are_like_the_real_ones():
+def test_shares_and_gray_values_are_like_the_real_ones():
     image, labels = synthetic_slice(512, seed=0, index=0)
     masks = [np.isin(labels, MEMBRANES), *(labels == value for value in OTHERS)]
     # Real: membrane 17.2, extracellular 2.8, mitochondria 5.4, synapse 0.6, intracellular 74.1 %.
     bounds = ((0.13, 0.22), (0.02, 0.04), (0.04, 0.08), (0.004, 0.009), (0.68, 0.79))
     for mask, (low, high) in zip(masks, bounds, strict=True):
         assert low < mask.mean() < high
-    # Real: mean grey values 64, 76, 86, 37 and 149.
-    for mask, grey in zip(masks, (64, 76, 86, 37, 149), strict=True):
-        assert image[mask].mean() == pytest.approx(grey, abs=15)
+    # Real: mean gray values 64, 76, 86, 37 and 149.
+    for mask, gray in zip(masks, (64, 76, 86, 37, 149), strict=True):
+        assert image[mask].mean() == pytest.approx(gray, abs=15)
 
 
-def test_grey_value_alone_does_not_give_the_class():
-    """The best guess from the grey value finds nothing of the small classes."""
+def test_gray_value_alone_does_not_give_the_class():
+    """The best guess from the gray value finds nothing of the small classes."""
     image, labels = synthetic_slice(256, seed=0, index=0)
     classes = np.where(np.isin(labels, MEMBRANES), 0, labels)
     names = np.unique(classes)

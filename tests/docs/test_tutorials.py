@@ -57,7 +57,7 @@ def test_the_notebooks_are_small_and_were_run_in_order(file):
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
 
 
-def test_a_data_set_of_ones_own(run, tmp_path):
+def test_a_dataset_of_ones_own(run, tmp_path):
     kept, again = run('own_data.ipynb')
     text = printed(again)
     assert '0/255 masks: 48 of 48' in text

@@ -57,9 +57,9 @@ def test_other_dicom_is_refused(tmp_path, pixels):
     dicom.write(path, np.stack([pixels] * 3), NumberOfFrames=3)
     with pytest.raises(DataError, match=r'a\.dcm has values of shape \(3, 6, 5\): give one'):
         read_dicom(path)
-    colours = np.zeros((6, 5, 3), np.uint8)
+    colors = np.zeros((6, 5, 3), np.uint8)
     tags = dict(SamplesPerPixel=3, PhotometricInterpretation='RGB', PlanarConfiguration=0)
-    dicom.write(path, colours, **tags)
+    dicom.write(path, colors, **tags)
     with pytest.raises(DataError, match=r'a\.dcm has values of shape \(6, 5, 3\): give one'):
         read_dicom(path)
 

@@ -28,7 +28,7 @@ def test_jpeg_is_an_image_and_no_mask(tmp_path, pixels, name):
         read_slices(tmp_path / name, mask=True)
 
 
-def test_grey_in_three_channels_is_grey_for_images_only(tmp_path, pixels):
+def test_gray_in_three_channels_is_gray_for_images_only(tmp_path, pixels):
     path = tmp_path / 'a.png'
     Image.fromarray(pixels).convert('RGB').save(path)
     np.testing.assert_array_equal(read_slices(path), pixels[None])
@@ -42,12 +42,12 @@ def test_other_images_are_refused(tmp_path, mode):
     if mode == 'RGB':
         image.putpixel((1, 1), (1, 2, 3))
     image.save(tmp_path / 'a.png')
-    with pytest.raises(DataError, match=f'channel of grey values, but is of mode {mode}'):
+    with pytest.raises(DataError, match=f'channel of gray values, but is of mode {mode}'):
         read_slices(tmp_path / 'a.png')
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA', 'P'])
-def test_masks_in_colour_are_refused(tmp_path, mode):
+def test_masks_in_color_are_refused(tmp_path, mode):
     Image.new(mode, (5, 6)).save(tmp_path / 'a.png')
     with pytest.raises(DataError, match=f'channel of labels, but is of mode {mode}'):
         read_slices(tmp_path / 'a.png', mask=True)

@@ -38,7 +38,7 @@ def test_any_size_and_every_parameter_receives_a_gradient(small, shape):
     assert out.shape == (shape[0], 5, *shape[2:])
     (out * torch.randn_like(out)).sum().backward()
     assert [name for name, p in small.named_parameters() if p.grad is None] == []
-    # A bias before batch normalisation has the gradient 0, but for rounding.
+    # A bias before batch normalization has the gradient 0, but for rounding.
     still = {name for name, p in small.named_parameters() if not p.grad.any()}
     assert all(name.endswith('bias') for name in still)
 

@@ -27,7 +27,7 @@ def maps(*sizes: tuple[int, int, int]) -> list[Tensor]:
 def attend_written_out(
     query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None
 ) -> Tensor:
-    """For each pixel p: exponentials of its inner products, normalised, times the values."""
+    """For each pixel p: exponentials of its inner products, normalized, times the values."""
     rows = []
     for i in range(query.shape[2]):
         row = []

@@ -1,5 +1,5 @@
 # ruff: noqa: T201  a command line tool
-"""Spoil files by chance and give them to the converters, the data sets and the checkpoint loader.
+"""Spoil files by chance and give them to the converters, the datasets and the checkpoint loader.
 
     python tests/reliability/fuzz.py [--files 2400] [--seed 0] [--limit 20] [--only NAME]
     python tests/reliability/fuzz.py --unusual 1000 [--seed 0] [--only NAME]
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument('--unusual', type=int, help='try so many valid files instead')
     args = parser.parse_args()
     torch.set_num_threads(1)
-    gc.freeze()  # MMEngine collects garbage with every data set
+    gc.freeze()  # MMEngine collects garbage with every dataset
     init_default_scope('mmseg')
     folder = Path(tempfile.mkdtemp(prefix='fuzz-'))
     if args.unusual:

@@ -312,7 +312,7 @@ def main() -> None:
     args = parser.parse_args()
     random.seed(args.seed)
     torch.set_num_threads(1)  # and so fit to be forked
-    gc.freeze()  # MMEngine collects garbage with every data set
+    gc.freeze()  # MMEngine collects garbage with every dataset
     counts: Counter = Counter()
     failed = 0
     with tempfile.TemporaryDirectory() as name:

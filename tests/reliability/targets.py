@@ -1,4 +1,4 @@
-"""What spoilt files are fed to: the converters, the data sets and the checkpoint loader."""
+"""What spoilt files are fed to: the converters, the datasets and the checkpoint loader."""
 
 import os
 import shutil
@@ -52,7 +52,7 @@ def converter(name: str, source: Path, module: ModuleType, *options: str) -> Tar
     return Target(f'converter {name}', source, run, (DataError, OSError))
 
 
-def data_set(name: str, source: Path, config: str, variable: str) -> Target:
+def dataset(name: str, source: Path, config: str, variable: str) -> Target:
     os.environ[variable] = str(source)
     cfg = Config.fromfile(ROOT / f'configs/_base_/datasets/{config}.py')
 
@@ -74,7 +74,7 @@ def data_set(name: str, source: Path, config: str, variable: str) -> Target:
     read = [info[key] for info in infos for key in ('img_path', 'seg_map_path')]
     read += [sound.ann_file] * bool(sound.ann_file)
     spoilt = tuple(Path(file).relative_to(source) for file in read)
-    return Target(f'data set {name}', source, run, (DataError, FileNotFoundError), spoilt)
+    return Target(f'dataset {name}', source, run, (DataError, FileNotFoundError), spoilt)
 
 
 def checkpoint(name: str, source: Path) -> Target:
@@ -136,11 +136,11 @@ def make_targets(folder: Path) -> list[Target]:
         converter('voc_split', sets['voc'], voc_split),
     ]
     targets += [
-        data_set('Drosophila', sets['drosophila'], 'drosophila', 'DROSOPHILA_ROOT'),
-        data_set('COVID-19', sets['covid19'], 'covid19', 'COVID19_ROOT'),
-        data_set('knee MRI', sets['knee_mri'], 'knee_mri', 'KNEE_MRI_ROOT'),
-        data_set('FloodNet', sets['floodnet'], 'floodnet', 'FLOODNET_ROOT'),
-        data_set('Cityscapes', sets['cityscapes'], 'cityscapes', 'CITYSCAPES_ROOT'),
-        data_set('VOC', sets['voc'], 'voc2012', 'VOC_ROOT'),
+        dataset('Drosophila', sets['drosophila'], 'drosophila', 'DROSOPHILA_ROOT'),
+        dataset('COVID-19', sets['covid19'], 'covid19', 'COVID19_ROOT'),
+        dataset('knee MRI', sets['knee_mri'], 'knee_mri', 'KNEE_MRI_ROOT'),
+        dataset('FloodNet', sets['floodnet'], 'floodnet', 'FLOODNET_ROOT'),
+        dataset('Cityscapes', sets['cityscapes'], 'cityscapes', 'CITYSCAPES_ROOT'),
+        dataset('VOC', sets['voc'], 'voc2012', 'VOC_ROOT'),
     ]
     return targets + [checkpoint(*each) for each in make_checkpoints(folder).items()]

@@ -59,8 +59,8 @@ def run(data, **kwargs):
 
 def expected():
     total = [6, 5, 4, 5, 4]
-    labelled = [12, 24, 12, 12, 12]  # pixels of the images with the class; ignored ones are out
-    frequency = [n / m for n, m in zip(total, labelled, strict=True)]
+    labeled = [12, 24, 12, 12, 12]  # pixels of the images with the class; ignored ones are out
+    frequency = [n / m for n, m in zip(total, labeled, strict=True)]
     median = sorted(frequency)[2]
     return dict(
         median_frequency=[median / value for value in frequency],

@@ -22,8 +22,8 @@ needs_onnx = pytest.mark.skipif(
     not all(map(files.find_spec, ('onnx', 'onnxscript', 'onnxruntime'))),
     reason='needs the extra onnx',
 )
-GREY = 'unet/unet-b16_1xb4-600i_drosophila-128x128.py'
-COLOUR = 'unet/unet_1xb8-300e_floodnet-512x512.py'
+GRAY = 'unet/unet-b16_1xb4-600i_drosophila-128x128.py'
+COLOR = 'unet/unet_1xb8-300e_floodnet-512x512.py'
 SLIDE = dict(test_cfg=dict(mode='slide', crop_size=(48, 64), stride=(32, 40)))
 ONE_LOGIT = dict(
     decode_head=dict(
@@ -76,12 +76,12 @@ def make(root, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('base', 'model', 'dataset'),
     [
-        (GREY, SLIDE, {}),
-        (COLOUR, {}, RESIZE),
-        (GREY, ONE_LOGIT, TWO_CLASSES),
-        (COLOUR, {}, UNCHANGED),
+        (GRAY, SLIDE, {}),
+        (COLOR, {}, RESIZE),
+        (GRAY, ONE_LOGIT, TWO_CLASSES),
+        (COLOR, {}, UNCHANGED),
     ],
-    ids=['grey in windows', 'colour resized', 'one logit', 'as stored'],
+    ids=['gray in windows', 'color resized', 'one logit', 'as stored'],
 )
 def test_the_program_in_the_docs_predicts_what_the_model_predicts(
     base, model, dataset, make, root, tmp_path, capsys
@@ -94,7 +94,7 @@ def test_the_program_in_the_docs_predicts_what_the_model_predicts(
     (program,) = (block for block in blocks if 'onnxruntime' in block)
     (tmp_path / 'predict_onnx.py').write_text(program)
     generator = np.random.default_rng(0)
-    picture = generator.integers(0, 256, (75, 101, 3), np.uint8)[..., : 3 if base == COLOUR else 1]
+    picture = generator.integers(0, 256, (75, 101, 3), np.uint8)[..., : 3 if base == COLOR else 1]
     cv2.imwrite('picture.png', picture)
     done = subprocess.run(
         [sys.executable, 'predict_onnx.py', 'weights.onnx', 'picture.png', 'mask.png'],
@@ -113,7 +113,7 @@ def test_the_program_in_the_docs_predicts_what_the_model_predicts(
 
 
 def test_a_torch_program_on_request(make, tmp_path, capsys):
-    arguments = make(GREY)
+    arguments = make(GRAY)
     export_onnx.main([*arguments, '--format', 'torch', '--out', 'new/model.pt2'])
     told = capsys.readouterr()
     assert 'tracing the model ...' in told.err
@@ -121,9 +121,9 @@ def test_a_torch_program_on_request(make, tmp_path, capsys):
     assert re.search(r'new/model\.pt2 \(0\.\d MiB\): the logits differ', told.out)
     program = torch.export.load('new/model.pt2').module()
     predictor = Predictor(Config.fromfile('small.py'), 'weights.pth')
-    grey = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
-    ((_, expected),) = predictor([(0, grey)])
-    labels = program(torch.from_numpy(grey)[None, None].float()).argmax(1)[0]
+    gray = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
+    ((_, expected),) = predictor([(0, gray)])
+    labels = program(torch.from_numpy(gray)[None, None].float()).argmax(1)[0]
     np.testing.assert_array_equal(labels.numpy(), expected)
 
 
@@ -139,7 +139,7 @@ def test_a_torch_program_on_request(make, tmp_path, capsys):
     ids=['config', 'checkpoint', 'text', 'suffix', 'format'],
 )
 def test_mistakes_are_one_sentence_and_write_nothing(change, arguments, message, make, tmp_path):
-    words = make(GREY)
+    words = make(GRAY)
     words[change[0]] = change[1]
     before = sorted(tmp_path.iterdir())
     with pytest.raises((UsageError, CheckpointError), match=message):
@@ -148,7 +148,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(change, arguments, message,
 
 
 def test_weights_of_another_model(make, tmp_path):
-    words = make(GREY)
+    words = make(GRAY)
     torch.save(dict(state_dict=torch.nn.Linear(2, 2).state_dict()), 'weights.pth')
     with pytest.raises(CheckpointError, match=r'weights\.pth is of another model'):
         export_onnx.main(words)

@@ -274,7 +274,7 @@ def test_another_split_of_the_same_training_is_only_tested(run, project):
     assert set(state['metrics']) == {'test', 'val'}
 
 
-def test_a_shortened_training_is_labelled_and_kept_apart(run, project):
+def test_a_shortened_training_is_labeled_and_kept_apart(run, project):
     run('cells')
     before = (project / 'out/cells-1of3folds.md').read_text()
     run('cells', '--max-iters', '20', '--rows', 'U-Net')
@@ -289,7 +289,7 @@ def test_a_shortened_training_is_labelled_and_kept_apart(run, project):
         assert next(csv.DictReader(file))['training'] == 'cut to 20 of 600 iterations'
 
 
-def test_a_training_shortened_by_an_option_is_labelled_too(run, project):
+def test_a_training_shortened_by_an_option_is_labeled_too(run, project):
     run('cells', '--rows', 'U-Net', '--cfg-options', 'train_cfg.max_iters=30')
     page = (project / 'out/cells-1of3folds.md').read_text()
     assert 'cut to 30 of 600 iterations' in page

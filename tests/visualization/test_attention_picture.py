@@ -80,7 +80,7 @@ def test_local_windows_are_drawn_where_they_lie_and_enlarged():
         drawn = [(frame.get_bbox().x0, frame.get_edgecolor()) for frame in query.patches]
         boxes = [ax[index].patches[-1] for ax in (coarse, fine)]
         assert drawn == [(box.get_bbox().x0, box.get_edgecolor()) for box in boxes]
-        assert len({colour for _, colour in drawn}) == 2
+        assert len({color for _, color in drawn}) == 2
     assert 'fixed tiles' in legend(figure)
 
 
@@ -115,14 +115,14 @@ def test_the_shown_weights_are_shares_in_percent():
     assert ax.get_xlabel() == caption.format(100 * weights.max())
 
 
-def test_colours_grow_with_the_share_and_hide_no_picture():
+def test_colors_grow_with_the_share_and_hide_no_picture():
     opacity = HEAT(np.linspace(0, 1, 5))[:, 3]
     assert opacity[0] == 0
     assert (np.diff(opacity) > 0).all()
     assert opacity[-1] < 1
 
 
-def test_pictures_below_colours_are_grey_and_scales_stand_on_whole_pictures_alone():
+def test_pictures_below_colors_are_gray_and_scales_stand_on_whole_pictures_alone():
     found = recording(neck=dict(type='DABottleneck', channels=8))
     found.image = np.random.default_rng(0).integers(0, 256, (*found.image.shape, 3), np.uint8)
     figure = draw(found)

@@ -37,10 +37,10 @@ def test_panels_and_legend(visualizer, tmp_path):
     image = np.full((8, 8, 3), 100, np.uint8)
     visualizer.add_datasample('picture', image, sample(0, 1), out_file=str(tmp_path / 'x.png'))
     drawn = mmcv.imread(str(tmp_path / 'x.png'), channel_order='rgb')
-    centre = 26 + 96  # below the titles
-    assert drawn[centre, 6 + 96].tolist() == [100, 100, 100]
-    assert drawn[centre, 6 + 198 + 96].tolist() == PALETTE[0]
-    assert drawn[centre, 6 + 396 + 96].tolist() == PALETTE[1]
+    center = 26 + 96  # below the titles
+    assert drawn[center, 6 + 96].tolist() == [100, 100, 100]
+    assert drawn[center, 6 + 198 + 96].tolist() == PALETTE[0]
+    assert drawn[center, 6 + 396 + 96].tolist() == PALETTE[1]
     legend = drawn[26 + 192 :].reshape(-1, 3).tolist()
     assert PALETTE[0] in legend
     assert PALETTE[1] in legend

@@ -44,7 +44,7 @@ import numpy as np
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-import mmseg_attn  # noqa: F401  registers the data sets
+import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.drawable import drawable, loads_bgr

@@ -3,7 +3,7 @@
     python tools/test.py CONFIG CHECKPOINT --out MASKS
     python tools/analysis_tools/confusion_matrix.py CONFIG MASKS DIR
 
-DIR gets confusion_matrix.csv, pixels with a row per true class, and confusion_matrix.png, per cent
+DIR gets confusion_matrix.csv, pixels with a row per true class, and confusion_matrix.png, percent
 of the true class. MMSegmentation's own tool counts in 8 bits, which is wrong from 17 classes on.
 """
 
@@ -35,7 +35,7 @@ if __name__ == '__main__':
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-import mmseg_attn  # noqa: F401  registers the data sets
+import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.evaluation.confusion import confusion_of_masks
 from mmseg_attn.visualization.confusion_plot import plot_confusion

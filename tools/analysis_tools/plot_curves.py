@@ -3,7 +3,7 @@
     python tools/analysis_tools/plot_curves.py WORK_DIR... [--out curves.png]
 
 WORK_DIR is what tools/train.py wrote, or tools/cross_validate.py: then all folds are drawn, in one
-colour. A training that was resumed is one curve. IoU per class needs PerClassIoUMetric, which the
+color. A training that was resumed is one curve. IoU per class needs PerClassIoUMetric, which the
 configs here have.
 """
 

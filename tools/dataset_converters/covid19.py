@@ -1,4 +1,4 @@
-"""Turn the COVID-19 CT segmentation set of medicalsegmentation.com into a data set.
+"""Turn the COVID-19 CT segmentation set of medicalsegmentation.com into a dataset.
 
 SOURCE is the folder with tr_im.nii.gz, tr_mask.nii.gz and tr_lungmasks_updated.nii.gz. The four
 classes of the paper (arXiv 2112.01702) need both masks: ground glass and consolidation come from
@@ -137,14 +137,14 @@ def main(argv: list[str] | None = None) -> None:
         pixels = np.zeros(len(CLASSES), dtype=np.int64)
         empty, below, above = [], 0, 0
         for k, stem in enumerate(progress(stems, 'converting slice')):
-            grey = image[:, :, k].T
+            gray = image[:, :, k].T
             label = classes(mask[:, :, k], lungs[:, :, k]).T
             pixels += np.bincount(label.ravel(), minlength=len(CLASSES))
-            below += int((grey < low).sum())
-            above += int((grey > high).sum())
-            if grey.min() == grey.max():
+            below += int((gray < low).sum())
+            above += int((gray > high).sum())
+            if gray.min() == gray.max():
                 empty.append(stem)
-            write_png(images / f'{stem}.png', to_bytes(grey, (low, high)))
+            write_png(images / f'{stem}.png', to_bytes(gray, (low, high)))
             write_png(masks / f'{stem}.png', np.ascontiguousarray(label))
         write_splits(stage.folder / 'splits', folds)
         intensities = dict(
@@ -165,7 +165,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f'{args.out}: {depth} slices of {image.shape[0]}x{image.shape[1]}{state}')
     print(
         f'intensities {image.min():g} to {image.max():g}: window {low:g} to {high:g} in 8 bits, '
-        f'{(high - low) / 255:.3g} per grey level, {100 * below / image.size:.2f} per cent below, '
+        f'{(high - low) / 255:.3g} per gray level, {100 * below / image.size:.2f} percent below, '
         f'{100 * above / image.size:.2f} above'
     )
     if empty:

@@ -1,7 +1,7 @@
-"""Cut the Drosophila ssTEM stack (doi:10.6084/m9.figshare.856713) into a data set.
+"""Cut the Drosophila ssTEM stack (doi:10.6084/m9.figshare.856713) into a dataset.
 
 Masks come from labels/ alone: the folders membranes/, mitochondria/ and synapses/ disagree with it.
-The folds of the paper (arXiv 2112.01702) are dealt by crop. Crops of one slice, and neighbouring
+The folds of the paper (arXiv 2112.01702) are dealt by crop. Crops of one slice, and neighboring
 slices of the stack, look alike, so scores on such folds are optimistic for other tissue;
 --split-unit slice keeps whole slices together.
 """

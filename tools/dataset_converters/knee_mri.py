@@ -1,4 +1,4 @@
-"""Turn pairs of knee MR images and masks of the patellar ligament into a data set.
+"""Turn pairs of knee MR images and masks of the patellar ligament into a dataset.
 
 How pairs are found in SOURCE:
 
@@ -91,7 +91,7 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
     """Read and check an image and its mask.
 
     Returns:
-        Grey values and class indices, both (slices, H, W), and whether the mask was 0 and 255.
+        Gray values and class indices, both (slices, H, W), and whether the mask was 0 and 255.
 
     Raises:
         DataError: If a file is damaged, sizes, orientations or places differ, or the mask
@@ -137,7 +137,7 @@ def read_case(
     """Read and check all files of a case.
 
     Returns:
-        Name, grey values and class indices of every slice, both (H, W) and uint8, and what was
+        Name, gray values and class indices of every slice, both (H, W) and uint8, and what was
         done to the case: 'scaled', 'mapped'.
 
     Raises:
@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> None:
         masks.mkdir()
         pixels = np.zeros(len(CLASSES), dtype=np.int64)
         groups: dict[str, list[str]] = {}
-        scaled, mapped, empty, unlabelled = [], [], [], []
+        scaled, mapped, empty, unlabeled = [], [], [], []
         for case, pairs in progress(list(cases.items()), 'converting case'):
             slices, done = read_case(pairs, args.percentiles)
             scaled += [case] if 'scaled' in done else []
@@ -187,7 +187,7 @@ def main(argv: list[str] | None = None) -> None:
                 if image.min() == image.max():
                     empty.append(name)
                 if not mask.any():
-                    unlabelled.append(name)
+                    unlabeled.append(name)
                 write_png(images / f'{name}.png', np.ascontiguousarray(image))
                 write_png(masks / f'{name}.png', np.ascontiguousarray(mask))
         if len(groups) < PARTS:
@@ -213,7 +213,7 @@ def main(argv: list[str] | None = None) -> None:
             scaled=scaled,
             mapped=mapped,
             without_content=empty,
-            without_labels=unlabelled,
+            without_labels=unlabeled,
             pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
         )
     state = ' (already there, unchanged)' if stage.unchanged else ''
@@ -231,8 +231,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f'{counted(len(mapped), "case")} {have(mapped)} masks of 0 and 255: 255 became 1')
     if empty:
         print(f'slices without image content, kept: {", ".join(empty)}')
-    if unlabelled:
-        print(f'slices without {CLASSES[1]}, kept: {", ".join(unlabelled)}')
+    if unlabeled:
+        print(f'slices without {CLASSES[1]}, kept: {", ".join(unlabeled)}')
     print(f'\n{split_table(split)}\n\n{class_table(CLASSES, pixels.tolist())}')
 
 

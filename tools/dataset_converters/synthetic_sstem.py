@@ -1,7 +1,7 @@
 """Write a small synthetic ssTEM stack in the layout of the Drosophila stack.
 
 It serves to try things out: no figure measured on it says anything about real data.
-Turn it into a data set with tools/dataset_converters/drosophila.py.
+Turn it into a dataset with tools/dataset_converters/drosophila.py.
 """
 
 import argparse

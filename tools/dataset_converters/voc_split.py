@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
     names = pooled(args.voc_root)
     if len(names) < PARTS:
         raise DataError(
-            f'{args.voc_root} lists {counted(len(names), "labelled image")}, but a split of 9:1 '
+            f'{args.voc_root} lists {counted(len(names), "labeled image")}, but a split of 9:1 '
             f'needs {PARTS}: use the whole release'
         )
     fold = make_folds({name: [name] for name in names}, folds=PARTS, seed=args.seed)['fold0']

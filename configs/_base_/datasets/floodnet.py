@@ -18,7 +18,7 @@ load = [
 ]
 resize = dict(type='Resize', scale=(512, 512), keep_ratio=False)
 train_pipeline = [*load, resize, dict(type='PackSegInputs')]
-# The network sees 512x512; its logits are resized to the image, and the scores count every labelled
+# The network sees 512x512; its logits are resized to the image, and the scores count every labeled
 # pixel of it: at 4592x3072, 564 MB of logits for one image.
 test_pipeline = [load[0], resize, load[1], dict(type='PackSegInputs')]
 tta_pipeline = [

@@ -5,7 +5,7 @@ split = 'splits/fold0'
 num_classes = 2
 size = (512, 512)
 
-# Mean and standard deviation of evenly spread grey values, which equalisation makes. Images keep
+# Mean and standard deviation of evenly spread gray values, which equalization makes. Images keep
 # their ratio; the rest is padded with the mean, and the loss ignores it.
 data_preprocessor = dict(
     type='SegDataPreProcessor',

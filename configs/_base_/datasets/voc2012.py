@@ -26,7 +26,7 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='PackSegInputs'),
 ]
-# Logits are resized to the image: the scores count every labelled pixel of it.
+# Logits are resized to the image: the scores count every labeled pixel of it.
 test_pipeline = [load[0], resize, load[1], dict(type='PackSegInputs')]
 tta_pipeline = [
     load[0],

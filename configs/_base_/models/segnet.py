@@ -1,4 +1,4 @@
-# SegNet (Badrinarayanan et al., 2017): the convolutions of VGG16 with batch normalisation, and the
+# SegNet (Badrinarayanan et al., 2017): the convolutions of VGG16 with batch normalization, and the
 # same mirrored. The sixth stage has no convolution: it is what comes out of the fifth pool.
 norm_cfg = dict(type='BN')
 channels = [64, 128, 256, 512, 512, 512]

@@ -1,4 +1,4 @@
-# U-Net (Ronneberger et al., 2015), with batch normalisation, at base width 64.
+# U-Net (Ronneberger et al., 2015), with batch normalization, at base width 64.
 norm_cfg = dict(type='BN')
 channels = [64, 128, 256, 512, 1024]
 model = dict(

@@ -16,9 +16,9 @@ def split_table(folds: Mapping[str, Split]) -> str:
 
 
 def class_table(classes: Sequence[str], pixels: Sequence[int]) -> str:
-    """Pixels per class, also in per cent."""
+    """Pixels per class, also in percent."""
     total = sum(pixels)
-    rows = [('class', 'pixels', 'per cent')]
+    rows = [('class', 'pixels', 'percent')]
     rows += [
         (name, str(count), f'{100 * count / total:.2f}')
         for name, count in zip(classes, pixels, strict=True)

@@ -1,8 +1,8 @@
 """A seeded imitation of a serial-section electron micrograph with exact labels.
 
 It draws what makes such pictures hard: cells of very different sizes with dark membranes that fade
-where they are cut obliquely, striped mitochondria, dark synapses on membranes, grey extracellular
-wedges, and a cytoplasm full of vesicles, granules and smears whose grey values overlap with those
+where they are cut obliquely, striped mitochondria, dark synapses on membranes, gray extracellular
+wedges, and a cytoplasm full of vesicles, granules and smears whose gray values overlap with those
 of the other classes. Its slices do not continue each other, and it replaces no real data.
 """
 
@@ -88,7 +88,7 @@ class _Tissue:
                 kept.append(i)
         rows = self.rows + 7 * self.noise(36) + 1.6 * self.noise(11)
         cols = self.cols + 7 * self.noise(36) + 1.6 * self.noise(11)
-        direction = 1.6 * self.noise(self.size / 2.5)  # neighbours run in parallel
+        direction = 1.6 * self.noise(self.size / 2.5)  # neighbors run in parallel
         nearest = np.full((self.size, self.size), np.inf)
         cells = np.zeros((self.size, self.size), dtype=np.int32)
         for number, i in enumerate(kept):
@@ -115,7 +115,7 @@ class _Tissue:
         return gap
 
     def draw_cytoplasm(self) -> None:
-        """Light grey with granules, smears, vesicles and a few dense cores."""
+        """Light gray with granules, smears, vesicles and a few dense cores."""
         count = self.cells.max() + 1
         image = self.rng.normal(180, 16, count)[self.cells]
         crowd = self.rng.uniform(0.3, 1.1, count)[self.cells]

@@ -36,7 +36,7 @@ def describe(
         config: name of its config.
         steps: the test pipeline.
         classes: names, in the order of the labels, which is that of the logits; two for one logit.
-        palette: colours of the classes, RGB.
+        palette: colors of the classes, RGB.
         loader: how the config loads images, if known.
 
     Returns:
@@ -60,7 +60,7 @@ def describe(
     )
     values = dict(
         classes=list(classes),
-        palette=[list(colour) for colour in palette],
+        palette=[list(color) for color in palette],
         loader=loader and loader._asdict(),
         preprocessing=dict(
             channels=channels,
@@ -71,8 +71,8 @@ def describe(
             ],
         ),
         done_by_model=dict(
-            mean=_numbers(preprocessor.mean, module.order) if module.normalised else None,
-            std=_numbers(preprocessor.std, module.order) if module.normalised else None,
+            mean=_numbers(preprocessor.mean, module.order) if module.normalized else None,
+            std=_numbers(preprocessor.std, module.order) if module.normalized else None,
             pad_size=module.padding.get('size'),
             pad_divisor=module.padding.get('size_divisor'),
             pad_value=preprocessor.pad_val,
@@ -89,7 +89,7 @@ def describe(
 def _channels(module: PixelsToLogits) -> str:
     """Name the channels of the input in their order."""
     if module.color_type.startswith('gray'):
-        return 'grey'
+        return 'gray'
     if not module.bgr or module.in_channels < 3:
         return 'as stored'
     return 'RGB' if module.in_channels == 3 else 'RGB, then the others as stored'

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class PixelsToLogits(nn.Module):
     """A segmentor together with what its data preprocessor does to an image before a test.
 
-    Colours come as RGB whatever order the network wants. Values are normalised, the image is padded
+    Colors come as RGB whatever order the network wants. Values are normalized, the image is padded
     as in a test, the logits are resized to it as in MMSegmentation's whole mode, and the padding is
     cut off. Sliding windows are left to who calls the model.
 
@@ -38,7 +38,7 @@ class PixelsToLogits(nn.Module):
     Attributes:
         bgr: whether the loader gives colors as BGR.
         order: the order in which the network wants the channels of the image.
-        normalised: whether there are ``mean`` and ``std`` in the data preprocessor.
+        normalized: whether there are ``mean`` and ``std`` in the data preprocessor.
         padding: ``size`` or ``size_divisor`` of the padded image, or nothing.
 
     Raises:
@@ -66,7 +66,7 @@ class PixelsToLogits(nn.Module):
         conversion = in_channels == 3 and any(getattr(preprocessor, n, False) for n in names)
         if in_channels >= 3 and self.bgr != conversion:
             self.order[:3] = 2, 1, 0
-        self.normalised = preprocessor._enable_normalize
+        self.normalized = preprocessor._enable_normalize
         self.padding = preprocessor.test_cfg or {}
         self.eval()
 
@@ -87,7 +87,7 @@ class PixelsToLogits(nn.Module):
         preprocessor, size = self.model.data_preprocessor, image.shape[2:]
         turned = self.order != sorted(self.order)
         x = image[:, self.order] if turned else image
-        if self.normalised:
+        if self.normalized:
             x = (x - preprocessor.mean) / preprocessor.std
         if not self.padding:
             return self._logits(x)

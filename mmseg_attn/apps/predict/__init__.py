@@ -8,7 +8,7 @@ from .predictor import Predictor
 from .results import Results
 from .run import Report, predict_files
 from .sources import Source, read_source
-from .summary import counted, doubts, summarise
+from .summary import counted, doubts, summarize
 
 __all__ = [
     'ConfigLoader',
@@ -26,5 +26,5 @@ __all__ = [
     'load_file',
     'predict_files',
     'read_source',
-    'summarise',
+    'summarize',
 ]

@@ -1,4 +1,4 @@
-"""Give a file the grey values that the model was trained on, or refuse it."""
+"""Give a file the gray values that the model was trained on, or refuse it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence

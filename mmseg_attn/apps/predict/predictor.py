@@ -48,8 +48,8 @@ class Predictor:
 
     Attributes:
         classes: Names, in the order of the labels.
-        palette: Colours of the classes, RGB.
-        dataset: The type of the config's test data set.
+        palette: Colors of the classes, RGB.
+        dataset: The type of the config's test dataset.
         loader: How the config loads images.
         color_type: 'grayscale', 'color' or 'unchanged', as of the loader.
         channels: Number of channels that the model takes, if known.
@@ -221,7 +221,7 @@ def _usable(device: str) -> torch.device:
 
 
 def _dataset(cfg: Config) -> ConfigDict:
-    """The innermost test data set."""
+    """The innermost test dataset."""
     if 'test_dataloader' not in cfg or 'model' not in cfg:
         raise DataError(
             f'{cfg.filename} has no model or no test_dataloader: name a complete config'
@@ -241,7 +241,7 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
         raise DataError(
             f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
         )
-    steps = _unlabelled(cfg.tta_pipeline if tta else dataset.pipeline)
+    steps = _unlabeled(cfg.tta_pipeline if tta else dataset.pipeline)
     if not steps or class_of(steps[0], TRANSFORMS) is not LoadImageFromFile:
         raise DataError(
             f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile: '
@@ -255,33 +255,33 @@ def _from_memory(step: dict) -> dict:
     return dict(type='LoadImageFromNDArray', to_float32=step.get('to_float32', False))
 
 
-def _unlabelled(steps: Any) -> Any:
+def _unlabeled(steps: Any) -> Any:
     """A pipeline without the steps that load labels, inside test-time augmentation too."""
     if isinstance(steps, list | tuple):
         kept = (step for step in steps if not is_a(step, TRANSFORMS, LoadAnnotations))
-        return [_unlabelled(step) for step in kept]
+        return [_unlabeled(step) for step in kept]
     if isinstance(steps, dict) and 'transforms' in steps:
-        return dict(steps, transforms=[t for t in _unlabelled(steps['transforms']) if t])
+        return dict(steps, transforms=[t for t in _unlabeled(steps['transforms']) if t])
     return steps
 
 
 def _names(saved: Any, dataset: ConfigDict, number: int) -> tuple[list[str], list[list[int]]]:
-    """Names and colours of the classes, from the checkpoint or else from the data set.
+    """Names and colors of the classes, from the checkpoint or else from the dataset.
 
     Args:
         saved: What the checkpoint holds as ``meta``.
-        dataset: The config of the data set.
+        dataset: The config of the dataset.
         number: How many classes the model has.
     """
     saved = saved.get('dataset_meta') if isinstance(saved, dict) else None
     if not _fits(saved, number):
         saved = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
     if _fits(saved, number):
-        palette = [[int(value) for value in colour] for colour in saved['palette']]
+        palette = [[int(value) for value in color] for color in saved['palette']]
         return [str(name) for name in saved['classes']], palette
     raise DataError(
-        f'neither the checkpoint nor the test data set names the {number} classes of the model: '
-        'add metainfo=dict(classes=..., palette=...) to the data set in the config'
+        f'neither the checkpoint nor the test dataset names the {number} classes of the model: '
+        'add metainfo=dict(classes=..., palette=...) to the dataset in the config'
     )
 
 

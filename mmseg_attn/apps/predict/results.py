@@ -27,7 +27,7 @@ class Results:
     Args:
         folder: An empty folder; gets ``masks/``, ``overlays/`` and ``pixels.csv``.
         classes: Names of the classes.
-        palette: Colours of the classes.
+        palette: Colors of the classes.
 
     Attributes:
         pixels: Per class, of all files so far.

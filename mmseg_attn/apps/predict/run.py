@@ -25,7 +25,7 @@ class Report:
         done: The complete ones: name of the results, and what was done to the gray values.
         failed: The others, with a sentence each.
         slices: Number of slices in the complete ones.
-        made_grey: Number of colour pictures that the model saw in grey.
+        made_gray: Number of color pictures that the model saw in gray.
         cut: Number of images of more channels than the model saw.
         without_area: Number of files that do not know the size of a pixel.
         medical: Number of NIfTI and DICOM files whose values were taken as they are.
@@ -35,7 +35,7 @@ class Report:
     done: dict[Path, tuple[str, Mapping | None]] = field(default_factory=dict)
     failed: dict[Path, str] = field(default_factory=dict)
     slices: int = 0
-    made_grey: int = 0
+    made_gray: int = 0
     cut: int = 0
     without_area: int = 0
     medical: int = 0
@@ -137,7 +137,7 @@ def _count(report: Report, current: _Open) -> None:
     report.slices += len(current.labels)
     given = source.image.channels if source.image else channels(source.slices[0])
     seen = channels(current.loaded.images[0])
-    report.made_grey += given >= 3 and seen == 1
+    report.made_gray += given >= 3 and seen == 1
     report.cut += given > seen > 1
     report.without_area += source.pixel_area is None
     report.medical += source.medical and mapping is None

@@ -11,7 +11,7 @@ from .run import Report
 ALMOST_ALL = 0.99  # of the pixels
 
 
-def summarise(out: Path, report: Report, results: Results, *, option: str | None) -> str:
+def summarize(out: Path, report: Report, results: Results, *, option: str | None) -> str:
     """What was done.
 
     Args:
@@ -33,8 +33,8 @@ def summarise(out: Path, report: Report, results: Results, *, option: str | None
             f'became 0 to 255, {"as you said" if option else "as in training"}; outside lies '
             + (f'at most {outside:.2%} of a file' if outside else 'nothing')
         )
-    if report.made_grey:
-        lines.append(f'{counted(report.made_grey, "colour picture")} turned grey for the model')
+    if report.made_gray:
+        lines.append(f'{counted(report.made_gray, "color picture")} turned gray for the model')
     if report.cut:
         lines.append(
             f'{counted(report.cut, "image")} of more channels than the model takes, which the '
@@ -54,7 +54,7 @@ def doubts(
         report: What became of the files.
         results: The pixels per class.
         predictor: The model.
-        option: As of :func:`summarise`.
+        option: As of :func:`summarize`.
     """
     found = []
     any_values = predictor.color_type == 'unchanged'

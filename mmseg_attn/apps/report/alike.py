@@ -37,7 +37,7 @@ def _images(result: Result) -> tuple[str, ...]:
 
 
 def _listed(run: Run, split: str) -> Iterable[str]:
-    """The data set of a split as its config names it."""
+    """The dataset of a split as its config names it."""
     try:
         dataset = (run.cfg or {}).get(f'{split}_dataloader', {}).get('dataset')
     except DataError:  # the config cannot be read

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...visualization.drawable import loads_bgr
 from .evaluation import Evaluation, Predicted
-from .pictures import colour_of_mistakes, coloured, errors, fit, hexadecimal, image_of, png
+from .pictures import color_of_mistakes, colored, errors, fit, hexadecimal, image_of, png
 from .result import GroupResult
 from .scores import choose
 
@@ -31,10 +31,10 @@ class Case:
     Attributes:
         kind: 'best', 'median' or 'worst'.
         name: Its file.
-        score: Mean IoU over the classes that it has, per cent; the mean over the groups.
+        score: Mean IoU over the classes that it has, percent; the mean over the groups.
         given: The image and its ground truth.
         made: Prediction and errors of every group.
-        legend: The classes that occur, and mistakes, with their colours.
+        legend: The classes that occur, and mistakes, with their colors.
     """
 
     kind: str
@@ -89,7 +89,7 @@ def _case(kind: str, path: str, score: float, found: Sequence[tuple[GroupResult,
     item = evaluation.dataset[predicted.index]
     truth = item['data_samples'].gt_sem_seg.data.squeeze(0).numpy()
     image = fit(image_of(item, bgr=loads_bgr(evaluation.dataset)), truth.shape)
-    drawn = coloured(truth, evaluation.palette, image)
+    drawn = colored(truth, evaluation.palette, image)
     shares = _shares(predicted.counts.sum(axis=1), evaluation.classes)
     given = (
         Shown(png(image, smooth=True), 'image', f'Image {name}'),
@@ -101,7 +101,7 @@ def _case(kind: str, path: str, score: float, found: Sequence[tuple[GroupResult,
     legend = [
         (evaluation.classes[i], hexadecimal(evaluation.palette[i])) for i in np.flatnonzero(seen)
     ]
-    legend.append(('error', hexadecimal(colour_of_mistakes(evaluation.palette))))
+    legend.append(('error', hexadecimal(color_of_mistakes(evaluation.palette))))
     return Case(kind, name, score, given, made, legend)
 
 
@@ -123,14 +123,14 @@ def _made(
     shares = _shares(predicted.counts.sum(axis=0), classes)
     return (
         Shown(
-            png(coloured(labels, evaluation.palette, image)),
+            png(colored(labels, evaluation.palette, image)),
             f'{label}prediction' + (f', IoU {predicted.score:.1f}\xa0%' if named else ''),
             f'Prediction of {who} for {name}: {shares}',
         ),
         Shown(
             png(errors(truth, labels, evaluation.palette, image)),
             f'{label}errors, {predicted.wrong:.1f}\xa0%',
-            f'Errors of {who} in {name}: {predicted.wrong:.1f} % of the labelled pixels',
+            f'Errors of {who} in {name}: {predicted.wrong:.1f} % of the labeled pixels',
         ),
     )
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ...errors import DataError
-from .class_colours import class_colours, on_white
+from .class_colors import class_colors, on_white
 from .groups import Group
 from .log import PER_CLASS
 from .run import Run
@@ -18,10 +18,10 @@ LEGEND = 70  # characters that fit into a row of a legend as wide as a panel
 TOGETHER = 7  # the most classes in one panel
 DPI = 160
 LEAST = 10.0  # points of IoU that an axis shows
-# Okabe and Ito's colours, which most colour-blind people tell apart, without the yellow
-COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#000000')
+# Okabe and Ito's colors, which most color-blind people tell apart, without the yellow
+COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#000000')
 STYLES = ('-', '--', ':', '-.')
-MARKERS = 'os^Dv*X'  # of classes, for those who do not tell the colours apart
+MARKERS = 'os^Dv*X'  # of classes, for those who do not tell the colors apart
 MARKED = 12  # points of a curve, about
 
 
@@ -33,7 +33,7 @@ class Line:
     x: list[float]
     y: list[float]
     number: int  # of its look
-    colour: str = ''  # instead of the number's
+    color: str = ''  # instead of the number's
 
 
 @dataclass
@@ -59,7 +59,7 @@ def panels(groups: Sequence[Group]) -> list[Panel]:
     """What there is to draw: losses, mean IoU, and IoU per class.
 
     The classes of a single run share a panel, as long as the lines can be told apart, in the
-    colours of its masks if these can; else each class gets a panel. If all runs are validated by
+    colors of its masks if these can; else each class gets a panel. If all runs are validated by
     epoch, x counts epochs, else iterations.
 
     Args:
@@ -76,27 +76,27 @@ def panels(groups: Sequence[Group]) -> list[Panel]:
     wanted = [
         ('loss', 'Training loss', 'loss'),
         ('mean_loss', 'Validation loss', 'loss'),
-        ('mIoU', 'Validation mean IoU', 'mean IoU, per cent'),
+        ('mIoU', 'Validation mean IoU', 'mean IoU, percent'),
     ]
     if best:
         wanted[2] = ('mIoU', f'{wanted[2][1]}, best {best[1]:.1f}', wanted[2][2])
     together = alone and 1 < len(classes) <= TOGETHER
     if not together:
         wanted += [
-            (PER_CLASS + name, f'Validation IoU: {name}', 'IoU, per cent') for name in classes
+            (PER_CLASS + name, f'Validation IoU: {name}', 'IoU, percent') for name in classes
         ]
     found = [Panel(title, unit, y, list(_lines(groups, key, unit))) for key, title, y in wanted]
     if together:
         curves = [(name, *alone.curve(PER_CLASS + name, unit)) for name in classes]
-        colours = _colours(groups[0].runs[0], classes)
+        colors = _colors(groups[0].runs[0], classes)
         lines = [
-            Line(f'{name} {y[-1]:.1f}', x, y, i, colours.get(name, ''))
+            Line(f'{name} {y[-1]:.1f}', x, y, i, colors.get(name, ''))
             for i, (name, x, y) in enumerate(curves)
             if y
         ]
         lines.sort(key=lambda line: -line.y[-1])
         title = 'Validation IoU per class, with the last value'
-        found.append(Panel(title, unit, 'IoU, per cent', lines, own_legend=True))
+        found.append(Panel(title, unit, 'IoU, percent', lines, own_legend=True))
     return [panel for panel in found if panel.lines]
 
 
@@ -110,10 +110,10 @@ def _lines(groups: Sequence[Group], key: str, unit: str) -> Iterator[Line]:
                 label = ''
 
 
-def _colours(run: Run, classes: Sequence[str]) -> dict[str, str]:
-    """The colours of a run's masks; none where they or the config cannot be used."""
+def _colors(run: Run, classes: Sequence[str]) -> dict[str, str]:
+    """The colors of a run's masks; none where they or the config cannot be used."""
     try:
-        return on_white(classes, class_colours(run.cfg)) if run.cfg is not None else {}
+        return on_white(classes, class_colors(run.cfg)) if run.cfg is not None else {}
     except DataError:  # the config cannot be read, which curves do not need
         return {}
 
@@ -166,8 +166,8 @@ def _draw(panel: Panel, ax: Axes) -> None:
             line.x,
             line.y,
             label=line.label or '_',
-            color=line.colour or COLOURS[line.number % len(COLOURS)],
-            linestyle=STYLES[line.number // len(COLOURS) % len(STYLES)],
+            color=line.color or COLORS[line.number % len(COLORS)],
+            linestyle=STYLES[line.number // len(COLORS) % len(STYLES)],
             linewidth=1.6,
             **look,
         )
@@ -176,7 +176,7 @@ def _draw(panel: Panel, ax: Axes) -> None:
     ax.set_ylabel(panel.quantity)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set_xlim(left=0)
-    if 'per cent' in panel.quantity:  # noise shall not look like a landslide
+    if 'percent' in panel.quantity:  # noise shall not look like a landslide
         low, high = ax.get_ylim()
         margin = max(0, LEAST - (high - low)) / 2
         ax.set_ylim(max(low - margin, -0.3), min(high + margin, 100.3))  # 0 and 100 are seen

@@ -95,7 +95,7 @@ def _step(step: Any) -> str:
     return f'{type_name(step)} {" x ".join(map(str, _list(size)))}'.strip()
 
 
-def _optimiser(cfg: Config) -> str:
+def _optimizer(cfg: Config) -> str:
     wrapper = cfg.optim_wrapper
     parts = [type_name(wrapper.optimizer), f'learning rate {wrapper.optimizer.lr:g}']
     decay = wrapper.optimizer.get('weight_decay')
@@ -121,7 +121,7 @@ TOPICS: dict[str, Callable[[Config], Any]] = dict(
     losses=_losses,
     data=_data,
     augmentation=_augmentation,
-    optimiser=_optimiser,
+    optimizer=_optimizer,
     length=_length,
     seed=lambda cfg: cfg.randomness.seed,
 )

@@ -18,7 +18,7 @@ from ..predict import Predictor
 from .run import Run
 from .scores import classwise, metrics
 
-# What checkpoints, data sets, loaders and PyTorch say of what they cannot take
+# What checkpoints, datasets, loaders and PyTorch say of what they cannot take
 REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
 
 
@@ -28,7 +28,7 @@ class Predicted:
 
     Attributes:
         path: Its file.
-        index: Its number in the data set.
+        index: Its number in the dataset.
         counts: Pixels of every pair of a true and a predicted class, a row per true class.
         labels: The predicted labels (H, W), uint8 or uint16 and packed.
         shape: Height and width.
@@ -42,13 +42,13 @@ class Predicted:
 
     @property
     def score(self) -> float:
-        """Mean IoU over the classes that the ground truth has, per cent; nan if it has none."""
+        """Mean IoU over the classes that the ground truth has, percent; nan if it has none."""
         present = self.counts.sum(axis=1) > 0
         return float(classwise(self.counts)['IoU'][present].mean()) if present.any() else np.nan
 
     @property
     def wrong(self) -> float:
-        """Wrong pixels, per cent of the labelled ones."""
+        """Wrong pixels, percent of the labeled ones."""
         return 100 - 100 * np.trace(self.counts) / max(self.counts.sum(), 1)
 
     def unpacked(self) -> np.ndarray:
@@ -64,8 +64,8 @@ class Evaluation:
 
     Attributes:
         classes: Names.
-        palette: Colours of the classes, RGB.
-        dataset: The data set.
+        palette: Colors of the classes, RGB.
+        dataset: The dataset.
         images: Its images, in its order.
     """
 
@@ -81,7 +81,7 @@ class Evaluation:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Means, and values per class, called as by ``PerClassIoUMetric``, per cent."""
+        """Means, and values per class, called as by ``PerClassIoUMetric``, percent."""
         return metrics(self.counts, self.classes)
 
 
@@ -107,7 +107,7 @@ def evaluate(
     loader_cfg = cfg.get(f'{split}_dataloader')
     if not loader_cfg:
         raise DataError(f'{run.config} has no {split}_dataloader: add one, or choose --split')
-    loader_cfg.sampler = dict(type='DefaultSampler', shuffle=False)  # in the order of the data set
+    loader_cfg.sampler = dict(type='DefaultSampler', shuffle=False)  # in the order of the dataset
     try:
         predictor = Predictor(cfg, run.checkpoint, device=device)
         loader = Runner.build_dataloader(loader_cfg, seed=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..reproduce import summarise
+from ..reproduce import summarize
 from ..reproduce.machine import environment
 from . import overview, tables
 from .cases import cases
@@ -43,7 +43,7 @@ class Part:
         per_class: All measures of every class.
         runs: The IoU in every run, if there are several.
         confusion: Which class is taken for which, if there are predictions.
-        often: True class, predicted class and per cent of the largest mistakes.
+        often: True class, predicted class and percent of the largest mistakes.
     """
 
     title: str
@@ -71,10 +71,10 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
     results = [result for group in groups for result in group.results]
     evaluated = [each for group in groups for each in group.evaluations]
     scored = [group for group in groups if any(result.metrics for result in group.results)]
-    colours = {
-        name: hexadecimal(colour)
+    colors = {
+        name: hexadecimal(color)
         for each in evaluated
-        for name, colour in zip(each.classes, each.palette, strict=True)
+        for name, color in zip(each.classes, each.palette, strict=True)
     }
     return jinja.get_template('page.html').render(
         title=_title([group.group.name for group in groups]),
@@ -93,7 +93,7 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
         setups=overview.setups(groups),
         commands=[line for result in results for line in commands(result.run)],
         configs=_configs(groups),
-        colours=colours,
+        colors=colors,
         made_with=environment()['versions'],
         made_at=f'{datetime.now():%Y-%m-%d %H:%M}',
     )
@@ -159,7 +159,7 @@ def _configs(groups: Sequence[GroupResult]) -> dict[Path, str]:
 
 def _figures(group: GroupResult) -> list[tuple[str, str]]:
     """The few figures of a single group that one looks for first."""
-    summary = summarise([result.metrics for result in group.results])
+    summary = summarize([result.metrics for result in group.results])
     found = []
     for key, name in HEADLINES.items():
         if key in summary:

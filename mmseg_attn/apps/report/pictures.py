@@ -10,7 +10,7 @@ from PIL import Image
 
 LEAST, MOST = 256, 640  # pixels of the longer side of a picture
 MISTAKES = (213, 94, 0), (230, 0, 150), (0, 90, 255)  # one is chosen
-DISTINCT = 90  # least distance of two colours in RGB
+DISTINCT = 90  # least distance of two colors in RGB
 PALE = 0.35  # how much of the image is left behind the errors
 
 
@@ -32,12 +32,12 @@ def fit(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(shape[::-1]))
 
 
-def coloured(labels: np.ndarray, palette: Sequence[Sequence[int]], image: np.ndarray) -> np.ndarray:
-    """Give every class its colour; where there is no label the image is seen.
+def colored(labels: np.ndarray, palette: Sequence[Sequence[int]], image: np.ndarray) -> np.ndarray:
+    """Give every class its color; where there is no label the image is seen.
 
     Args:
         labels: (H, W).
-        palette: Colours of the classes, RGB.
+        palette: Colors of the classes, RGB.
         image: (H, W, 3).
     """
     drawn, known = image.copy(), labels < len(palette)
@@ -48,32 +48,32 @@ def coloured(labels: np.ndarray, palette: Sequence[Sequence[int]], image: np.nda
 def errors(
     truth: np.ndarray, labels: np.ndarray, palette: Sequence[Sequence[int]], image: np.ndarray
 ) -> np.ndarray:
-    """Mark the labelled pixels that are wrong on the paled image.
+    """Mark the labeled pixels that are wrong on the paled image.
 
     Args:
         truth: True labels (H, W).
         labels: Predicted labels (H, W).
-        palette: Colours of the classes, RGB; labels beyond are none.
+        palette: Colors of the classes, RGB; labels beyond are none.
         image: (H, W, 3).
     """
     drawn = (255 - PALE * (255 - image.astype(np.float32))).astype(np.uint8)
-    drawn[(truth != labels) & (truth < len(palette))] = colour_of_mistakes(palette)
+    drawn[(truth != labels) & (truth < len(palette))] = color_of_mistakes(palette)
     return drawn
 
 
-def colour_of_mistakes(palette: Sequence[Sequence[int]]) -> tuple[int, int, int]:
-    """The first of a few colours that is unlike those of the classes, or else the least alike."""
+def color_of_mistakes(palette: Sequence[Sequence[int]]) -> tuple[int, int, int]:
+    """The first of a few colors that is unlike those of the classes, or else the least alike."""
 
-    def distance(colour: Sequence[int]) -> float:
-        return min(np.linalg.norm(np.subtract(colour, other)) for other in palette)
+    def distance(color: Sequence[int]) -> float:
+        return min(np.linalg.norm(np.subtract(color, other)) for other in palette)
 
-    unlike = (colour for colour in MISTAKES if distance(colour) >= DISTINCT)
+    unlike = (color for color in MISTAKES if distance(color) >= DISTINCT)
     return next(unlike, max(MISTAKES, key=distance))
 
 
-def hexadecimal(colour: Sequence[int]) -> str:
-    """A colour as CSS writes it."""
-    return '#{:02x}{:02x}{:02x}'.format(*colour)
+def hexadecimal(color: Sequence[int]) -> str:
+    """A color as CSS writes it."""
+    return '#{:02x}{:02x}{:02x}'.format(*color)
 
 
 def png(pixels: np.ndarray, *, smooth: bool = False) -> str:

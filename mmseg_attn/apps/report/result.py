@@ -19,7 +19,7 @@ class Result:
 
     Attributes:
         run: The run.
-        metrics: Called as by ``PerClassIoUMetric``, per cent.
+        metrics: Called as by ``PerClassIoUMetric``, percent.
         source: Where they are from.
         evaluation: The predictions; ``None`` if there are none.
         lack: Why there are none, as a sentence.

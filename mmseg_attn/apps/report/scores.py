@@ -8,7 +8,7 @@ MEASURES = ('IoU', 'Dice', 'Precision', 'Recall')
 
 
 def classwise(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Measures of every class, per cent; nan where a measure is not defined.
+    """Measures of every class, percent; nan where a measure is not defined.
 
     Args:
         counts: (C, C), pixels with a row per true class.
@@ -78,7 +78,7 @@ def confusions(
         number: How many pairs at the most.
 
     Returns:
-        True class, predicted class, and per cent of the true class's pixels; none below one.
+        True class, predicted class, and percent of the true class's pixels; none below one.
     """
     totals = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(totals, 1)

@@ -23,7 +23,7 @@ class Cell:
 
     @property
     def style(self) -> str:
-        """The colours of the shade, which are the same on a light and a dark page."""
+        """The colors of the shade, which are the same on a light and a dark page."""
         ground = (round(light + self.shade * (dark - light)) for light, dark in SHADES)
         ink = '#fff' if self.shade > 0.55 else '#111'
         return f'background:rgb({" ".join(map(str, ground))});color:{ink}'

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..reproduce import summarise
+from ..reproduce import summarize
 from .alike import differences
 from .result import GroupResult, class_names
 from .scores import MEASURES
@@ -21,9 +21,9 @@ def compared(groups: Sequence[GroupResult]) -> Table:
     The best is marked if all groups were measured alike.
     """
     names = class_names(result for group in groups for result in group.results)
-    summaries = [summarise([each.metrics for each in group.results]) for group in groups]
+    summaries = [summarize([each.metrics for each in group.results]) for group in groups]
     several = any(len(group.results) > 1 for group in groups)
-    caption = 'IoU of every class and means, per cent'
+    caption = 'IoU of every class and means, percent'
     caption += '; mean ± standard deviation over the runs (n − 1)' if several else ''
     unlike = differences(groups)
     caption += f'. {unlike}.' if unlike else '. The best is bold.' if len(groups) > 1 else '.'
@@ -39,10 +39,10 @@ def compared(groups: Sequence[GroupResult]) -> Table:
 def of_runs(group: GroupResult) -> Table:
     """IoU of every class in every run of a group."""
     names = class_names(group.results)
-    summary = summarise([each.metrics for each in group.results])
+    summary = summarize([each.metrics for each in group.results])
     header = ['class', 'mean', 'std', *(each.run.name for each in group.results)]
     table = Table(
-        'IoU of every class and means in each run, per cent; std: standard deviation (n − 1).',
+        'IoU of every class and means in each run, percent; std: standard deviation (n − 1).',
         header,
     )
     for key, name, kind in _keys(names):
@@ -56,7 +56,7 @@ def of_runs(group: GroupResult) -> Table:
 def per_class(group: GroupResult) -> Table:
     """All measures of every class, and its share of the pixels; means over the runs."""
     names = class_names(group.results)
-    summary = summarise([each.metrics for each in group.results])
+    summary = summarize([each.metrics for each in group.results])
     columns = {
         measure: [summary.get(f'{measure}.{name}', {}).get('mean') for name in names]
         for measure in MEASURES
@@ -65,7 +65,7 @@ def per_class(group: GroupResult) -> Table:
         measure: values for measure, values in columns.items() if values != [None] * len(names)
     }
     table = Table(
-        'In per cent' + ('; mean over the runs.' if len(group.results) > 1 else '.'),
+        'In percent' + ('; mean over the runs.' if len(group.results) > 1 else '.'),
         ['class', *columns],
         [
             Row(name, [Cell(percent(v[i])) for v in columns.values()], 'class')
@@ -87,7 +87,7 @@ def per_class(group: GroupResult) -> Table:
 
 
 def confused(counts: np.ndarray, classes: Sequence[str]) -> Table:
-    """Which class is taken for which: per cent of the true class's pixels, which are shaded.
+    """Which class is taken for which: percent of the true class's pixels, which are shaded.
 
     Args:
         counts: (C, C), pixels with a row per true class; one without pixels stays empty.
@@ -95,7 +95,7 @@ def confused(counts: np.ndarray, classes: Sequence[str]) -> Table:
     """
     digits = 1 if len(classes) <= WIDE else 0
     table = Table(
-        "Rows: the true class; columns: what it was taken for, in per cent of the row's pixels.",
+        "Rows: the true class; columns: what it was taken for, in percent of the row's pixels.",
         ['true class', *classes],
     )
     for name, row in zip(classes, counts, strict=True):

@@ -3,7 +3,7 @@
 from .ending import BEFORE_TOOL, end_by_signals
 from .plan import Plan, check_data, plan_row
 from .plot import plot
-from .process import find_checkpoint, find_metrics, read_config, summarise, write_json, write_text
+from .process import find_checkpoint, find_metrics, read_config, summarize, write_json, write_text
 from .progress import Progress, remaining
 from .report import markdown, to_csv
 from .result import collect
@@ -28,7 +28,7 @@ __all__ = [
     'plot',
     'read_config',
     'remaining',
-    'summarise',
+    'summarize',
     'to_csv',
     'write_json',
     'write_text',

@@ -163,7 +163,7 @@ def shorten(config: Config, cut: dict[str, int], row: Row) -> None:
 
 
 def check_data(table: Table, plans: Sequence[Plan]) -> None:
-    """Look for the files of every data set that is to be used.
+    """Look for the files of every dataset that is to be used.
 
     Raises:
         UsageError: if files are missing or do not fit together, with what to do.

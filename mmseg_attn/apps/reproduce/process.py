@@ -131,7 +131,7 @@ def seconds_per_iteration(folder: Path) -> float | None:
     return statistics.median(times) if times else None
 
 
-def summarise(folds: list[dict[str, float]]) -> dict[str, dict]:
+def summarize(folds: list[dict[str, float]]) -> dict[str, dict]:
     """Compare the folds, metric by metric.
 
     Args:

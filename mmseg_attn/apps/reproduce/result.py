@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .plan import Plan
-from .process import summarise
+from .process import summarize
 from .tables import Column, Row, Table
 
 
@@ -65,5 +65,5 @@ def collect(table: Table, plans: Sequence[Plan]) -> list[Result]:
             if table.split in state.get('metrics', {}):
                 found.append(state['metrics'][table.split])
                 state.pop('failed', None)  # that was on the split of another table
-        results.append(Result(plan.row, plan, states, summarise(found), len(found)))
+        results.append(Result(plan.row, plan, states, summarize(found), len(found)))
     return results

@@ -1,4 +1,4 @@
-"""Check the data sets of a config, all of them in one pass."""
+"""Check the datasets of a config, all of them in one pass."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +18,7 @@ from .kinds import KINDS
 from .repeats import find_repeats
 from .report import Report
 from .sources import Source, read_sources
-from .splits import judge_split, summarise
+from .splits import judge_split, summarize
 
 FEW = 32  # images for which starting processes does not pay
 _inspector: Inspector  # of a worker process
@@ -29,16 +29,16 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
 
     Args:
         cfg: A training config; without a model, classes and channels are not compared with it.
-        sample: How many images of each data set to open, spread over it; ``None`` opens all.
+        sample: How many images of each dataset to open, spread over it; ``None`` opens all.
         workers: Processes that open images.
 
     Raises:
-        DataError: If the config has no data set, or a worker dies.
+        DataError: If the config has no dataset, or a worker dies.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     sources, same = read_sources(cfg)
     if not sources:
-        raise DataError('the config has no data set: name a config with a train_dataloader')
+        raise DataError('the config has no dataset: name a config with a train_dataloader')
     ignore_index = ignored_label(cfg)
     findings: list[Finding] = []
     names: dict[str, list[str]] = {}
@@ -58,7 +58,7 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
     for split, inspections in seen.items():
         known = dict(classes=classes[split], ignore_index=ignore_index)
         findings += judge_split(split, inspections, complete=sample is None, **known)
-        splits[split] = summarise(inspections, listed=len(names[split]), **known)
+        splits[split] = summarize(inspections, listed=len(names[split]), **known)
     splits |= {split: dict(same_as=other) for split, other in same.items()}
     return Report(splits, findings + find_repeats(names, seen), sample)
 
@@ -71,9 +71,9 @@ def _spread(infos: list[dict], sample: int | None) -> list[dict]:
 
 def _is_sound(inspection: Inspection, source: Source) -> bool:
     """Whether the pipeline has no reason in these files to fail."""
-    labelled = inspection.pixels is not None or not source.label_loaders
+    labeled = inspection.pixels is not None or not source.label_loaders
     errors = any(KINDS[problem.kind][0] for problem in inspection.problems)
-    return inspection.size is not None and labelled and not errors
+    return inspection.size is not None and labeled and not errors
 
 
 def _inspect(

@@ -1,4 +1,4 @@
-"""Whether the data sets fit the model of the config."""
+"""Whether the datasets fit the model of the config."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -59,13 +59,13 @@ def heads_of_model(segmentor: nn.Module) -> Iterator[Head]:
 
 
 def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:
-    """Compare the number of classes of a data set with that of every head."""
+    """Compare the number of classes of a dataset with that of every head."""
     if source.dataset is None:
         return []
     kind, split, n = type(source.dataset).__name__, source.split, len(source.classes)
     if not n:
         why = f'{kind} names no classes'
-        remedy = 'set metainfo=dict(classes=(...)) of the data set'
+        remedy = 'set metainfo=dict(classes=(...)) of the dataset'
         if 'CLASSES' in source.dataset.metainfo:
             why += ': its metainfo has CLASSES, as before MMSegmentation 1.0'
             remedy = 'write classes and palette in lower case'
@@ -104,10 +104,10 @@ def check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
 
 
 def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tuple[str, str] | None:
-    """Compare the numbers of classes of a data set and a head.
+    """Compare the numbers of classes of a dataset and a head.
 
     Args:
-        dataset: Name of the data set.
+        dataset: Name of the dataset.
         classes: How many it has.
         head: Name of the head in the config.
         channels: Output channels of the head; a single one tells two classes apart.
@@ -121,7 +121,7 @@ def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tupl
     remedy = f'set model.{head}.num_classes to {classes}'
     if classes == 1:
         remedy = (
-            'name every class in metainfo of the data set, the background too, as in '
+            'name every class in metainfo of the dataset, the background too, as in '
             "classes=('background', 'foreground') for masks with the labels 0 and 1"
         )
     elif channels == 1:

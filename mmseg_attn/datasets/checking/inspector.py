@@ -17,7 +17,7 @@ TURNING = ('color', 'grayscale')  # color_type with which loaders turn a picture
 
 
 class Inspector:
-    """Looks at the pairs of one data set; works in another process too.
+    """Looks at the pairs of one dataset; works in another process too.
 
     Args:
         image_loaders: The transforms that load an image.
@@ -45,7 +45,7 @@ class Inspector:
         for i, each in enumerate(self.label_loaders):
             if isinstance(each, LoadStrictAnnotations):
                 self.strict = label_loaders[i]
-                each.stray = each.colour = 'ignore'  # all faults are wanted, not the first
+                each.stray = each.color = 'ignore'  # all faults are wanted, not the first
         self.classes = classes
         self.ignore_index = ignore_index
         self.backend_args = backend_args
@@ -134,9 +134,9 @@ class Inspector:
         raw = labels if picture is None else picture.pixels
         indices = picture is None or picture.mode != 'P' or not self.strict or self.strict.palette
         if labels.ndim != 2 or raw.ndim != 2 or not indices:
-            ignored = self.strict is not None and self.strict.colour == 'ignore'
+            ignored = self.strict is not None and self.strict.color == 'ignore'
             mode = picture.mode if picture else f'{labels.shape[-1]} channels'
-            found.add('ignored-colour' if ignored else 'colour-mask', path, mode)
+            found.add('ignored-color' if ignored else 'color-mask', path, mode)
             return
         height, width = labels.shape
         if found.size not in (None, (width, height)):

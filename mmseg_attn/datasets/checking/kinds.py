@@ -6,7 +6,7 @@ from .. import remedies
 KINDS = {
     'refused': (
         True,
-        'the data set cannot be listed: {why}',
+        'the dataset cannot be listed: {why}',
         'prepare the data, or correct data_root, data_prefix and ann_file',
     ),
     'no-images': (True, 'no images', 'correct data_root, data_prefix and img_suffix'),
@@ -72,14 +72,14 @@ KINDS = {
         'masks of 0 and 255 alone, while no other mask holds 255: {n} of {total}',
         'if 255 is foreground there, save it as 1; as it is, it is ignored',
     ),
-    'colour-mask': (
+    'color-mask': (
         True,
-        'masks that are pictures in colour: {n} of {total}',
+        'masks that are pictures in color: {n} of {total}',
         f'{remedies.COLOR_MASK}; {remedies.PALETTE_MASK}',
     ),
-    'ignored-colour': (
+    'ignored-color': (
         False,
-        'masks that are pictures in colour and that the loader ignores: {n} of {total}',
+        'masks that are pictures in color and that the loader ignores: {n} of {total}',
         'nothing, if these images shall not count',
     ),
     'all-ignored': (
@@ -92,7 +92,7 @@ KINDS = {
         'masks of one class alone: {n} of {total}',
         'nothing, if that is right: look at a few of them',
     ),
-    'nothing-labelled': (
+    'nothing-labeled': (
         True,
         'all {total} masks hold ignored pixels alone',
         'look at the masks, ignore_index and reduce_zero_label',
@@ -100,7 +100,7 @@ KINDS = {
     'absent-class': (
         True,
         'classes that never occur, so that they cannot be learned: {why}',
-        'use another split, or take the class out of the data set and the model',
+        'use another split, or take the class out of the dataset and the model',
     ),
     'absent-class-evaluation': (
         False,
@@ -113,7 +113,7 @@ KINDS = {
         'the pipeline loads no annotations',
         "add dict(type='LoadAnnotations') to the pipeline",
     ),
-    'class-count': (True, '{why}', 'make the classes of data set and model the same'),
+    'class-count': (True, '{why}', 'make the classes of dataset and model the same'),
     'channels': (
         True,
         '{why}',

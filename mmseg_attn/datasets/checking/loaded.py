@@ -19,14 +19,14 @@ MOST = 255  # classes of a mask of 8 bits
 
 
 def check_lists(
-    datasets: Mapping[str, Sequence[BaseDataset]], segmentor: nn.Module, *, labelled: bool = True
+    datasets: Mapping[str, Sequence[BaseDataset]], segmentor: nn.Module, *, labeled: bool = True
 ) -> list[str]:
-    """Look at what data sets list and name, without opening a file, as ``check_config`` does.
+    """Look at what datasets list and name, without opening a file, as ``check_config`` does.
 
     Args:
-        datasets: Data sets without wrappers, by split.
+        datasets: Datasets without wrappers, by split.
         segmentor: The model.
-        labelled: Whether labels are needed, which they are but for writing predictions.
+        labeled: Whether labels are needed, which they are but for writing predictions.
 
     Returns:
         What may be right, a sentence each: training is possible with it.
@@ -42,7 +42,7 @@ def check_lists(
         for finding in (*source.findings, *check_classes(source, heads_of_model(segmentor)))
     ]
     for each in findings:
-        if each.error and (labelled or each.kind != 'no-labels'):
+        if each.error and (labeled or each.kind != 'no-labels'):
             raise DataError(each.sentence)
     names: dict[str, list[str]] = {}
     for source in sources:
@@ -88,11 +88,11 @@ def check_mask(mask: np.ndarray, name: str, classes: int, ignore_index: int) -> 
         The values in the mask.
 
     Raises:
-        DataError: if there are other values or more classes than values, or the mask has colours.
+        DataError: if there are other values or more classes than values, or the mask has colors.
     """
     if mask.ndim != 2:
         raise DataError(
-            f'{name} has {mask.shape[-1]} channels, so it is a colour mask: {remedies.COLOR_MASK}'
+            f'{name} has {mask.shape[-1]} channels, so it is a color mask: {remedies.COLOR_MASK}'
         )
     if mask.dtype == np.uint8 and classes > MOST:
         raise DataError(

@@ -14,7 +14,7 @@ class Report:
     Attributes:
         splits: Counts of each split, or the split that it is the same as.
         findings: What was found; the same in several splits becomes one.
-        sample: How many images of each data set were looked at; ``None`` for all.
+        sample: How many images of each dataset were looked at; ``None`` for all.
     """
 
     splits: dict[str, dict]
@@ -85,7 +85,7 @@ def _overview(splits: dict[str, dict]) -> str:
 
 
 def _class_table(splits: dict[str, dict]) -> str:
-    """Shares of the labelled pixels in per cent, a row per class and a column per split."""
+    """Shares of the labeled pixels in percent, a row per class and a column per split."""
     columns = {name: each for name, each in splits.items() if each.get('classes')}
     rows: dict[str, list[str]] = {}
     for number, counts in enumerate(columns.values()):
@@ -96,8 +96,8 @@ def _class_table(splits: dict[str, dict]) -> str:
             row[number] = f'{100 * pixels / total:.2f}' if total else '-'
     if not rows:
         return ''
-    width = max(len(name) for name in ['per cent of pixels', *rows])
-    table = [('per cent of pixels', columns), *rows.items()]
+    width = max(len(name) for name in ['percent of pixels', *rows])
+    table = [('percent of pixels', columns), *rows.items()]
     return '\n'.join(
         name.ljust(width) + ''.join(f'{cell:>9}' for cell in cells) for name, cells in table
     )

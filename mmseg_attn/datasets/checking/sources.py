@@ -1,4 +1,4 @@
-"""The data sets of a config and what they list, without reading an image."""
+"""The datasets of a config and what they list, without reading an image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ SPLITS = ('train', 'val', 'test')
 
 @dataclass
 class Source:
-    """One data set, without the wrappers around it.
+    """One dataset, without the wrappers around it.
 
     Attributes:
         split: Train, val or test.
-        dataset: The data set, whose files may be missing; ``None`` if it cannot be built.
+        dataset: The dataset, whose files may be missing; ``None`` if it cannot be built.
         infos: What it lists, as its pipeline takes it.
         image_loaders: The transforms that load an image, in order.
         label_loaders: Those that load its labels.
@@ -38,7 +38,7 @@ class Source:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes; none if the data set does not say."""
+        """The names of the classes; none if the dataset does not say."""
         if self.dataset is None:
             return ()
         return tuple(self.dataset.metainfo.get('classes') or ())
@@ -49,10 +49,10 @@ class Source:
 
 
 def read_sources(cfg: Config) -> tuple[list[Source], dict[str, str]]:
-    """Build the data sets of the three loaders and list their images.
+    """Build the datasets of the three loaders and list their images.
 
     Returns:
-        The data sets, and ``{'test': 'val'}`` if test is the same as val and left out.
+        The datasets, and ``{'test': 'val'}`` if test is the same as val and left out.
     """
     loaders = {split: cfg.get(f'{split}_dataloader') for split in SPLITS}
     sets = {split: loader['dataset'] for split, loader in loaders.items() if loader}
@@ -65,7 +65,7 @@ def read_sources(cfg: Config) -> tuple[list[Source], dict[str, str]]:
 
 
 def dataset_leaves(dataset: dict) -> Iterator[dict]:
-    """Yield the data sets inside wrappers such as ``RepeatDataset`` and ``ConcatDataset``."""
+    """Yield the datasets inside wrappers such as ``RepeatDataset`` and ``ConcatDataset``."""
     inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
     if not inner:
         yield dataset
@@ -84,11 +84,11 @@ def _read(split: str, config: dict) -> Source:
 
 
 def look_at(split: str, dataset: BaseDataset) -> Source:
-    """List the images of a data set, and see what is missing, without opening a file.
+    """List the images of a dataset, and see what is missing, without opening a file.
 
     Args:
         split: Train, val or test.
-        dataset: The data set, without wrappers; its files may be missing if it is not initialized.
+        dataset: The dataset, without wrappers; its files may be missing if it is not initialized.
     """
     source = Source(split, dataset)
     transforms = [each for top in dataset.pipeline.transforms for each in _inner(top)]

@@ -58,23 +58,23 @@ def _labels(
     if not masks:
         return []
     total = len(masks)
-    labelled = {each.mask: set(each.pixels) - {ignore_index} for each in masks}
-    seen = set().union(*labelled.values())
+    labeled = {each.mask: set(each.pixels) - {ignore_index} for each in masks}
+    seen = set().union(*labeled.values())
     binary = [File(each.mask) for each in masks if each.only_0_255]
     if binary and len(seen) < 2 and len(classes) != 1:
         return [finding('0-255', split, files=binary, total=total)]
     if not seen:
-        return [finding('nothing-labelled', split, total=total)]
+        return [finding('nothing-labeled', split, total=total)]
     found = []
     # elsewhere 255 stands beside other labels than 0, so that it is no foreground there
     if binary and not any(
-        ignore_index in each.pixels and labelled[each.mask] - {0} for each in masks
+        ignore_index in each.pixels and labeled[each.mask] - {0} for each in masks
     ):
         found.append(finding('some-0-255', split, files=binary, total=total))
-    empty = [File(mask) for mask, labels in labelled.items() if not labels]
+    empty = [File(mask) for mask, labels in labeled.items() if not labels]
     if empty:
         found.append(finding('all-ignored', split, files=empty, total=total))
-    single = {mask: min(labels) for mask, labels in labelled.items() if len(labels) == 1}
+    single = {mask: min(labels) for mask, labels in labeled.items() if len(labels) == 1}
     files = [File(mask, _name(classes, n)) for mask, n in single.items() if n != STRAY]
     if files and len(classes) != 1:
         found.append(finding('one-class', split, files=files, total=total))
@@ -89,7 +89,7 @@ def _name(classes: Sequence[str], label: int) -> str:
     return classes[label] if label < len(classes) else str(label)
 
 
-def summarise(
+def summarize(
     inspections: Sequence[Inspection],
     *,
     listed: int,

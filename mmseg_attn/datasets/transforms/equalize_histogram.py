@@ -1,4 +1,4 @@
-"""Spread the grey values evenly."""
+"""Spread the gray values evenly."""
 
 import cv2
 import numpy as np
@@ -10,14 +10,14 @@ from ...errors import DataError
 
 @TRANSFORMS.register_module()
 class EqualizeHistogram(BaseTransform):
-    """Equalise the histogram of the whole image, channel by channel, in training and in testing.
+    """Equalize the histogram of the whole image, channel by channel, in training and in testing.
 
     Changed key: ``img``. It comes before any padding, whose pixels would count. MMSegmentation's
-    ``CLAHE`` equalises tile by tile.
+    ``CLAHE`` equalizes tile by tile.
     """
 
     def transform(self, results: dict) -> dict:
-        """Equalise the image.
+        """Equalize the image.
 
         Args:
             results: ``img`` is ``(H, W)`` or ``(H, W, C)``, uint8.

@@ -18,17 +18,17 @@ IGNORE = 255
 class LoadStrictAnnotations(LoadAnnotations):
     """MMSegmentation's ``LoadAnnotations`` that checks every mask.
 
-    The original takes any value for a class, reads a colour picture as three layers and a picture
-    with a colour palette as the numbers of its colours. Required key: ``seg_map_path``; without it,
+    The original takes any value for a class, reads a color picture as three layers and a picture
+    with a color palette as the numbers of its colors. Required key: ``seg_map_path``; without it,
     as in inference on a user's own image, nothing happens. Added keys: ``gt_seg_map`` and its name
     in ``seg_fields``.
 
     Args:
         num_classes: Masks hold the labels 0 to ``num_classes - 1`` and 255 for ignored pixels.
         stray: What to do with any other value: refuse the mask, or ignore these pixels.
-        colour: What to do with a picture in colour: refuse it, or ignore all its pixels.
+        color: What to do with a picture in color: refuse it, or ignore all its pixels.
         palette: Whether masks have a palette whose numbers are the labels, as in PASCAL VOC; else
-            such a mask counts as a picture in colour.
+            such a mask counts as a picture in color.
         ignored_as: The class that ignored pixels become; ``None`` leaves them ignored.
         backend_args: Where files are, as in MMEngine.
     """
@@ -38,12 +38,12 @@ class LoadStrictAnnotations(LoadAnnotations):
         *,
         num_classes: int,
         stray: Literal['refuse', 'ignore'] = 'refuse',
-        colour: Literal['refuse', 'ignore'] = 'refuse',
+        color: Literal['refuse', 'ignore'] = 'refuse',
         palette: bool = False,
         ignored_as: int | None = None,
         backend_args: dict | None = None,
     ) -> None:
-        for name, value in dict(stray=stray, colour=colour).items():
+        for name, value in dict(stray=stray, color=color).items():
             if value not in ('refuse', 'ignore'):
                 raise ValueError(f"{name} is {value!r}: give 'refuse' or 'ignore'")
         if num_classes > IGNORE:
@@ -51,7 +51,7 @@ class LoadStrictAnnotations(LoadAnnotations):
         super().__init__(backend_args=backend_args)
         self.num_classes = num_classes
         self.stray = stray
-        self.colour = colour
+        self.color = color
         self.palette = palette
         self.ignored_as = ignored_as
 
@@ -74,12 +74,12 @@ class LoadStrictAnnotations(LoadAnnotations):
         data = fileio.get(path, backend_args=self.backend_args)
         pixels, mode = decode_image(data, name=path)
         if pixels.ndim != 2 or (mode == 'P' and not self.palette):
-            if self.colour == 'refuse':
-                remedy = f"{remedies.COLOR_MASK}; colour='ignore' ignores all pixels of such a mask"
+            if self.color == 'refuse':
+                remedy = f"{remedies.COLOR_MASK}; color='ignore' ignores all pixels of such a mask"
                 if mode == 'P':
                     remedy = f'{remedies.PALETTE_MASK}; else {remedy}'
                 raise DataError(
-                    f'{path} is a picture in colour (mode {mode}), no mask of labels: {remedy}'
+                    f'{path} is a picture in color (mode {mode}), no mask of labels: {remedy}'
                 )
             return np.full(pixels.shape[:2], IGNORE, dtype=np.uint8)
         with np.errstate(invalid='ignore'):
@@ -115,5 +115,5 @@ class LoadStrictAnnotations(LoadAnnotations):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(num_classes={self.num_classes}, stray={self.stray!r}, '
-            f'colour={self.colour!r}, palette={self.palette}, ignored_as={self.ignored_as})'
+            f'color={self.color!r}, palette={self.palette}, ignored_as={self.ignored_as})'
         )

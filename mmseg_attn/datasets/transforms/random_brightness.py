@@ -21,7 +21,7 @@ class RandomBrightness(BaseTransform):
 
     def __init__(self, *, delta: float = 32) -> None:
         if not 0 <= delta <= 255:
-            raise ValueError(f'delta is {delta}: give a number of grey levels from 0 to 255')
+            raise ValueError(f'delta is {delta}: give a number of gray levels from 0 to 255')
         self.delta = delta
 
     @cache_randomness

@@ -28,7 +28,7 @@ from ...models.segmentors import check_tta
 
 @HOOKS.register_module()
 class DatasetCheckHook(Hook):
-    """Looks at the data sets and a few of their images before training or testing starts.
+    """Looks at the datasets and a few of their images before training or testing starts.
 
     Every image and mask that is listed must be there, and the classes must be named, as many as the
     heads have. Of a few images, the number of channels must be that of the preprocessor's mean and
@@ -40,7 +40,7 @@ class DatasetCheckHook(Hook):
     state is left as it was. ``tools/check_dataset.py`` opens all images and finds more.
 
     Args:
-        samples: how many images of each data set, spread over it.
+        samples: how many images of each dataset, spread over it.
     """
 
     def __init__(self, *, samples: int = 5):
@@ -67,10 +67,10 @@ class DatasetCheckHook(Hook):
         check_tta(runner.model)
         _check_metrics(runner.model, runner.test_loop)
         metrics = _metrics(runner.test_loop)
-        labelled = not all(getattr(metric, 'format_only', False) for metric in metrics)
-        self._check(runner.model, dict(test=runner.test_loop.dataloader.dataset), labelled=labelled)
+        labeled = not all(getattr(metric, 'format_only', False) for metric in metrics)
+        self._check(runner.model, dict(test=runner.test_loop.dataloader.dataset), labeled=labeled)
 
-    def _check(self, model: nn.Module, datasets: dict[str, Any], *, labelled: bool = True) -> None:
+    def _check(self, model: nn.Module, datasets: dict[str, Any], *, labeled: bool = True) -> None:
         segmentor = _segmentor(model)
         if segmentor is None:
             return
@@ -78,7 +78,7 @@ class DatasetCheckHook(Hook):
             split: [each for each in nested_datasets(outer) if isinstance(each, BaseDataset)]
             for split, outer in datasets.items()
         }
-        for warning in check_lists(inner, segmentor, labelled=labelled):
+        for warning in check_lists(inner, segmentor, labeled=labeled):
             print_log(warning, logger='current', level=logging.WARNING)
         with _random_state_kept():
             for dataset in chain.from_iterable(inner.values()):

@@ -54,7 +54,7 @@ class ResolutionScheduleHook(Hook):
         if not self._resizes:
             raise ValueError(
                 "ResolutionScheduleHook needs a dict(type='Resize', ...) in the pipeline of the "
-                'training data set and found none: add it, or remove the hook'
+                'training dataset and found none: add it, or remove the hook'
             )
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from ...errors import DataError
 from ...models.label_rule import LabelRule
-from .labelled import check_labelled
+from .labeled import check_labeled
 
 ONE_CHANNEL = (
     'LossMetric needs one logit per class, but the decode head has one channel, of which '
@@ -93,5 +93,5 @@ class LossMetric(BaseMetric):
             ValueError: if no image counts.
         """
         images = sum(counts for _, counts in results)
-        check_labelled(self, results, images)
+        check_labeled(self, results, images)
         return dict(mean_loss=sum(loss for loss, _ in results) / images)

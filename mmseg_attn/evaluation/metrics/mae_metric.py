@@ -8,7 +8,7 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from .labelled import check_labelled
+from .labeled import check_labeled
 
 
 @METRICS.register_module()
@@ -55,12 +55,12 @@ class MAEMetric(BaseMetric):
             label = sample['gt_sem_seg']['data'].squeeze(0).to(predicted.device)
             valid = label != self.ignore_index
             right = self._right(predicted, label.where(valid, 0).long())
-            # right is taken away from the labelled class and spread over the others
+            # right is taken away from the labeled class and spread over the others
             error = 2 / len(self.dataset_meta['classes']) * (1 - right[valid].double())
             self.results.append((error.sum().item(), int(valid.sum())))
 
     def _right(self, predicted: Tensor, label: Tensor) -> Tensor:
-        """What the prediction gives to the labelled class of each pixel, from 0 to 1."""
+        """What the prediction gives to the labeled class of each pixel, from 0 to 1."""
         if self.on == 'labels':
             return predicted.squeeze(0) == label
         if len(predicted) == 1:  # MMSegmentation has already taken the sigmoid
@@ -79,5 +79,5 @@ class MAEMetric(BaseMetric):
             ValueError: if no pixel counts.
         """
         pixels = sum(count for _, count in results)
-        check_labelled(self, results, pixels)
+        check_labeled(self, results, pixels)
         return dict(MAE=sum(error for error, _ in results) / pixels)

@@ -9,22 +9,22 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from ...errors import DataError
-from .labelled import check_labelled
+from .labeled import check_labeled
 
 MOST = 256  # classes of a mask of 8 bits
 
 
 @METRICS.register_module()
 class PerClassIoUMetric(IoUMetric):
-    """``IoUMetric`` that also returns ``IoU.<class>``, ``Acc.<class>`` and so on, in per cent.
+    """``IoUMetric`` that also returns ``IoU.<class>``, ``Acc.<class>`` and so on, in percent.
 
     So every logger gets them, TensorBoard too, and a checkpoint hook can watch one with
     ``save_best='IoU.synapse', rule='greater'``. A value that is not defined, as the IoU of a class
-    that is neither labelled nor predicted, is left out, a mean of nothing but such values too.
+    that is neither labeled nor predicted, is left out, a mean of nothing but such values too.
 
     The F1 score of a class is its ``Dice``: ask for it with ``iou_metrics=['mIoU', 'mDice']``.
     ``Fscore`` is the same number where both precision and recall are defined and positive; for a
-    class that is labelled and never found it is not defined, where the F1 score is 0.
+    class that is labeled and never found it is not defined, where the F1 score is 0.
 
     Pixels are counted in integers; the original's float32 stops at 16,777,216 of a class.
 
@@ -76,11 +76,11 @@ class PerClassIoUMetric(IoUMetric):
         """
         valid = label != ignore_index
         pred_label, label = pred_label[valid].long(), label[valid].long()
-        intersection, predicted, labelled = (
+        intersection, predicted, labeled = (
             labels.bincount(minlength=num_classes)[:num_classes].cpu()
             for labels in (pred_label[pred_label == label], pred_label, label)
         )
-        return intersection, predicted + labelled - intersection, predicted, labelled
+        return intersection, predicted + labeled - intersection, predicted, labeled
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the metrics.
@@ -96,7 +96,7 @@ class PerClassIoUMetric(IoUMetric):
         """
         if self.format_only:
             return super().compute_metrics(results)
-        check_labelled(self, results, sum(int(labelled.sum()) for *_, labelled in results))
+        check_labeled(self, results, sum(int(labeled.sum()) for *_, labeled in results))
         means = super().compute_metrics(results)
         metrics = {name: value for name, value in means.items() if math.isfinite(value)}
         meta: Any = self.dataset_meta

@@ -21,7 +21,7 @@ class DilatedVGG16(BaseModule):
     Args:
         in_channels: channels of the images.
         channels: channels of the five stages.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(

@@ -11,16 +11,16 @@ With four levels, node (i, c) at level i (stride 2 ** i) and column c exists for
 
 of what exists; X[0, -3] takes the image. The full resolution is kept in X[0, -3], ..., X[0, 3];
 the five nodes that have received something from below are the output. A, the feature aggregation,
-is a batch normalisation of the sum of a 1x1, a 3x3 and a 3x3 convolution with dilation 2. R is a
+is a batch normalization of the sum of a 1x1, a 3x3 and a 3x3 convolution with dilation 2. R is a
 residual block with channel dropout. ``down`` and ``up`` are 2x2 (transposed) convolutions with
-stride 2, normalisation and activation.
+stride 2, normalization and activation.
 
 A node with a single input passes it to R, and no A is built for it. The published code builds these
 four, and a fusion of the five outputs, and never runs them. Without them there are 5,719,621
 parameters at base 32, one channel and one class, and each receives a gradient.
 
 Deviations: sides that do not halve are padded with a row or column of zeros before ``down``, and
-``up`` drops it, so any size works. Weights start from PyTorch's initialisation, as elsewhere here.
+``up`` drops it, so any size works. Weights start from PyTorch's initialization, as elsewhere here.
 """
 
 from collections.abc import Sequence
@@ -96,9 +96,9 @@ class FRUNet(BaseModule):
         in_channels: channels of the images.
         channels: channels of every level, finest first; their number L is the depth.
         dropout: probability with which a channel is dropped in training.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means LeakyReLU with slope 0.1.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
         ValueError: if there are fewer than two levels.
@@ -163,7 +163,7 @@ class FRUNet(BaseModule):
             2L - 3 maps ``(N, channels[0], H, W)``, from the shallowest to the deepest path.
 
         Raises:
-            ValueError: in training with normalisation, if a map has one value per channel.
+            ValueError: in training with normalization, if a map has one value per channel.
         """
         finest, inputs = [], [[x]]
         column: Any  # these three are ModuleLists

@@ -19,9 +19,9 @@ class MSANetEncoder(UNetEncoder):
     Args:
         in_channels: channels of the images.
         channels: channels of every block, finest first.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The encoder of CSAM-ResUNet (Jia et al.): residual stages of 1x1 convolutions.
 
-Decisions where the paper is silent: two convolutions per stage; no normalisation in the paper's
+Decisions where the paper is silent: two convolutions per stage; no normalization in the paper's
 config. It counts five pooled stages against four upsamplings: the last stage is not pooled. Its
 bottleneck, one 1x1 convolution with ReLU, follows the last stage here.
 """
@@ -23,9 +23,9 @@ class ResUNetEncoder(UNetEncoder):
         in_channels: channels of the images.
         channels: channels of every stage, finest first.
         kernel_size: side of the kernels: 1 is the paper's, 3 the usual residual U-Net's.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(

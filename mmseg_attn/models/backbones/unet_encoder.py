@@ -27,9 +27,9 @@ class UNetEncoder(BaseModule):
             means ``ConvBlock``.
         return_indices: whether the tuple goes on with the positions of the maxima of every pool,
             finest first, for decoders that unpool.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
         ValueError: if the number of blocks and of stages differ.
@@ -68,7 +68,7 @@ class UNetEncoder(BaseModule):
             ``return_indices``, then the positions of the maxima, in the shape of the pools' output.
 
         Raises:
-            ValueError: in training with normalisation, if a map has one value per channel.
+            ValueError: in training with normalization, if a map has one value per channel.
         """
         features, indices = [self.stages[0](channels_last_on_cpu(x))], []
         for stage in self.stages[1:]:

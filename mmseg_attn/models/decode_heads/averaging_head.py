@@ -18,7 +18,7 @@ class AveragingHead(BaseDecodeHead):
         in_channels: channels of the maps.
         in_index: which of the backbone's maps; ``None`` means the first ones in order.
         dropout_ratio: dropout before the classifiers.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
             ``BaseDecodeHead`` takes.
     """

@@ -22,10 +22,10 @@ class LargeFOVHead(BaseDecodeHead):
         in_channels: channels of the backbone's map.
         channels: channels of both convolutions.
         dilation: distance of the 3x3 kernel's positions in pixels of the map.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
         dropout_ratio: probability with which a value is dropped in training.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index``, ``in_index`` and what else
             MMSegmentation's ``BaseDecodeHead`` takes.
     """

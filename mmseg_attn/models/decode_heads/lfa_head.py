@@ -1,6 +1,6 @@
 """The decoder of LFA-UNet (Furukawa and Hotta, arXiv 2112.01702, figure 2).
 
-Decision where the paper is silent: the upsampled decoder feature is normalised and rectified, as
+Decision where the paper is silent: the upsampled decoder feature is normalized and rectified, as
 the encoder feature is. Their inner product is not scaled: without that, the decoder feature grows
 in training until the softmax picks a single position of each window and learns no more.
 """
@@ -24,7 +24,7 @@ class LFAHead(UNetHead):
         query_from: which of the two asks; the other is key and value.
         backend: backend of the attention, see :mod:`mmseg_attn.ops`.
         upsample: config of the upsampling; ``None`` means ``TransposedUpsample`` with ``norm_cfg``.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         kwargs: what else :class:`UNetHead` takes, except ``fusion``.
     """
 

@@ -1,6 +1,6 @@
 """The decoder of MSANet (Guo et al., 2021), Table 2.
 
-Decision where the paper is brief: normalisation and ReLU follow every convolution but the last.
+Decision where the paper is brief: normalization and ReLU follow every convolution but the last.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ Decisions:
   paper does not tell. Corners are aligned there, which shifts the map against its skip by half a
   pixel at the borders; here ``align_corners`` is the base class's argument, false by default.
 - The parameters of that implementation (9,163,362 at base 32, three channels and two classes;
-  9,163,560 with the four classifiers) include a bias in every convolution. Batch normalisation
+  9,163,560 with the four classifiers) include a bias in every convolution. Batch normalization
   takes it out again; give encoder and head ``block=dict(type='ConvBlock', bias=True)`` to have it.
   Without, the two numbers are 9,159,714 and 9,159,912.
 - The loss is the mean of the classifiers' losses, so that its scale does not depend on their
@@ -45,7 +45,7 @@ class NestedUNetHead(AveragingHead):
         deep_supervision: whether every node of the finest level is classified, or the last alone.
         block: config of the nodes, built with ``in_channels``, ``out_channels`` and, unless it has
             its own, ``norm_cfg`` and ``act_cfg``; ``None`` means ``ConvBlock``.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
         kwargs: what else :class:`AveragingHead` takes.
 

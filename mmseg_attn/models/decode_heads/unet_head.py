@@ -29,10 +29,10 @@ class UNetHead(BaseDecodeHead):
         block: config of the convolutions of a level, or one config per level, finest first, built
             like the encoder's; ``None`` means ``ConvBlock``.
         in_index: which of the backbone's maps; ``None`` means the first ones in order.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
         dropout_ratio: dropout before the classifier.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
             where MMSegmentation's heads begin with almost equal logits.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
             ``BaseDecodeHead`` takes.

@@ -27,10 +27,10 @@ class UnpoolingHead(BaseDecodeHead):
         levels: channels and kernel size of every convolution of every level, finest first. The
             last one of a level has the channels of the next finer map; a level may have none.
         skips: levels at which the backbone's or neck's map stands beside the unpooled one.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
         dropout_ratio: dropout before the last convolution.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
             where MMSegmentation's heads begin with almost equal logits.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
             ``BaseDecodeHead`` takes.

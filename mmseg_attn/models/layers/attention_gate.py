@@ -7,15 +7,15 @@ The decoder's signal g weighs the positions of the skip x before the concatenati
 Two gates go by this name:
 
 - ``AttentionGate``, the widely used PyTorch version: g is the upsampled decoder feature; W_g, W_x
-  and psi are 1x1 convolutions with batch normalisation, the hidden layer has half the channels, and
-  all four skips are gated. Deviation: no biases before the normalisation, where they cancel.
+  and psi are 1x1 convolutions with batch normalization, the hidden layer has half the channels, and
+  all four skips are gated. Deviation: no biases before the normalization, where they cancel.
 - ``GridAttentionGate``, the authors' own: g is the coarser decoder feature before it is upsampled,
   W_x a 2x2 convolution with stride 2 without bias, the hidden layer has all the channels, nothing
-  is normalised, alpha is upsampled bilinearly, and the finest skip is not gated. Deviation: what
+  is normalized, alpha is upsampled bilinearly, and the finest skip is not gated. Deviation: what
   their code has beyond equation 1 is left out: a convolution of each gate's output, another one of
   the deepest signal, deep supervision.
 
-The first version goes up by nearest neighbours and a 3x3 convolution, the second by interpolation.
+The first version goes up by nearest neighbors and a 3x3 convolution, the second by interpolation.
 Here both go up as the U-Net beside them (``TransposedUpsample``), so that only the gates differ.
 """
 
@@ -35,7 +35,7 @@ class AttentionGate(nn.Module):
 
     Args:
         channels: channels C of skip and decoder feature.
-        norm_cfg: normalisation after W_g, W_x and psi, whose output has one channel; ``None`` means
+        norm_cfg: normalization after W_g, W_x and psi, whose output has one channel; ``None`` means
             none.
     """
 

@@ -17,7 +17,7 @@ class ChannelWeights(nn.Module):
     Args:
         channels: channels of the map.
         reduction: the hidden layer has ``channels // reduction`` units, at least one.
-        pools: what summarises each channel over its positions, of ``mean`` and ``max``.
+        pools: what summarizes each channel over its positions, of ``mean`` and ``max``.
     """
 
     def __init__(self, channels: int, *, reduction: int, pools: Sequence[str]):

@@ -10,7 +10,7 @@ def channels_last_on_cpu(x: Tensor) -> Tensor:
     """Copy images so that each pixel's channels lie side by side; only on the CPU.
 
     All that follows keeps the order: PyTorch's convolutions on the CPU then need not bring every
-    map into an order of theirs and back, and normalisation and pooling take half the time or less.
+    map into an order of theirs and back, and normalization and pooling take half the time or less.
     On a GPU, where it depends on the precision, the weights' order decides. Compilers choose
     themselves.
 

@@ -1,4 +1,4 @@
-"""The U-Net's stage: convolutions with normalisation and activation (Ronneberger et al., 2015)."""
+"""The U-Net's stage: convolutions with normalization and activation (Ronneberger et al., 2015)."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from .conv_layer import ConvLayer
 
 @MODELS.register_module()
 class ConvBlock(nn.Sequential):
-    """``num_convs`` times convolution, normalisation, activation; height and width are kept.
+    """``num_convs`` times convolution, normalization, activation; height and width are kept.
 
     With ``dropout``, single values are dropped at the end.
 
@@ -20,8 +20,8 @@ class ConvBlock(nn.Sequential):
         num_convs: number of convolutions.
         kernel_size: odd side of the kernels in pixels.
         dropout: probability with which a value is dropped in training.
-        bias: whether the convolutions have a bias; ``None`` means those without normalisation.
-        norm_cfg: normalisation; ``None`` means none, and convolutions with bias.
+        bias: whether the convolutions have a bias; ``None`` means those without normalization.
+        norm_cfg: normalization; ``None`` means none, and convolutions with bias.
         act_cfg: activation; ``None`` means ReLU.
     """
 

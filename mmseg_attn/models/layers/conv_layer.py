@@ -1,7 +1,7 @@
-"""Convolution, normalisation, activation, with PyTorch's initialisation.
+"""Convolution, normalization, activation, with PyTorch's initialization.
 
 mmcv's ``ConvModule`` draws larger weights (He's, by the number of outputs). Before batch
-normalisation their scale does not change the output, but it makes Adam's steps, which have a fixed
+normalization their scale does not change the output, but it makes Adam's steps, which have a fixed
 size, count less: small classes are then learned hundreds of iterations later.
 """
 
@@ -12,7 +12,7 @@ from mmcv.cnn import ConvModule
 
 
 class ConvLayer(ConvModule):
-    """``ConvModule`` that leaves PyTorch's initialisation as it is; ``init_cfg`` can change it."""
+    """``ConvModule`` that leaves PyTorch's initialization as it is; ``init_cfg`` can change it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():  # that of papers which count the biases is meant

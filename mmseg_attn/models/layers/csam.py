@@ -1,6 +1,6 @@
 """Channel and spatial attention module (CSAM) of CSAM-ResUNet.
 
-Paper: Jia et al., "Optimisation of U-Net Semantic Segmentation Model Based on Residual Connectivity
+Paper: Jia et al., "Optimization of U-Net Semantic Segmentation Model Based on Residual Connectivity
 and Attention Mechanisms", section 2.3:
 
     W_CA = sigmoid(MLP(GAP(X)) + MLP(GMP(X))),    X_CA = W_CA X
@@ -12,7 +12,7 @@ Where the paper is silent:
   said. ``sequential`` (the default) weighs the channels first and takes the spatial weights from
   the result, as in CBAM; ``parallel`` takes both weights from the input and multiplies by both.
 - The MLP's hidden layer is 16 times narrower than its input, has a ReLU and no bias.
-- The 7x7 convolution has a bias and no normalisation.
+- The 7x7 convolution has a bias and no normalization.
 """
 
 from typing import Literal

@@ -16,7 +16,7 @@ Decisions:
 - A level that is s times finer than the coarsest has kernel 3s, stride s and padding s, which is
   Table 3's 12x12, 6x6 and 3x3. The coarsest level gives half of the channels, each finer one half
   of what is left, the finest all that is left: Table 3's 64, 64, 128 and 64, 64.
-- Normalisation and activation follow the strided convolutions, not A to D.
+- Normalization and activation follow the strided convolutions, not A to D.
 - A has no bias: it would add the same number to all the scores of one j and cancel in the softmax.
 - Without attention ("MSANet without attention") E = D: the term that A, B and C serve goes, and
   they are not built.
@@ -44,7 +44,7 @@ class MSAM(nn.Module):
         in_channels: channels of the levels, finest first; each level is twice as fine as the next.
             The output has the channels of the last.
         attention: whether there is an attention term, or the projection D alone.
-        norm_cfg: normalisation after the strided convolutions; ``None`` means none.
+        norm_cfg: normalization after the strided convolutions; ``None`` means none.
         act_cfg: activation after the strided convolutions; ``None`` means ReLU.
     """
 

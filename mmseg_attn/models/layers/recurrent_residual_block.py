@@ -2,14 +2,14 @@
 
 Paper: Alom et al., "Recurrent Residual Convolutional Neural Network based on U-Net (R2U-Net) for
 Medical Image Segmentation", arXiv 1802.06955. A recurrent layer applies one function f, which is
-convolution, normalisation and activation, again and again with the same weights:
+convolution, normalization and activation, again and again with the same weights:
 
     h_0 = f(x),    h_k = f(x + h_{k-1}),  k = 1 ... t
 
 Decisions where the paper is silent, as in the widely used PyTorch implementation: a 1x1 convolution
-without normalisation sets the channels before the recurrent layers, and its output is what the
-residual adds; nothing follows the sum; the statistics of the normalisation, too, are shared by the
-t + 1 applications; every convolution has a bias, before a normalisation too. With
+without normalization sets the channels before the recurrent layers, and its output is what the
+residual adds; nothing follows the sum; the statistics of the normalization, too, are shared by the
+t + 1 applications; every convolution has a bias, before a normalization too. With
 ``NearestUpsample`` on the way up, R2U-Net then has that implementation's 39,091,458 parameters at
 base width 64 with 3 channels and 2 classes.
 """
@@ -25,7 +25,7 @@ class RecurrentConv(nn.Sequential):
     Args:
         channels: channels of the input and of the output.
         t: how often the layer is applied again.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
     """
 
@@ -60,7 +60,7 @@ class RecurrentResidualBlock(nn.Module):
         out_channels: channels of every convolution.
         t: time steps: how often each layer is applied again after the first time. The parameters
             do not depend on it.
-        norm_cfg: normalisation of the recurrent layers; ``None`` means none.
+        norm_cfg: normalization of the recurrent layers; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
     """
 

@@ -21,7 +21,7 @@ class ResidualBlock(nn.Module):
         out_channels: channels of every convolution.
         num_convs: number of convolutions.
         kernel_size: odd side of the kernels in pixels.
-        norm_cfg: normalisation; ``None`` means none, and convolutions with bias.
+        norm_cfg: normalization; ``None`` means none, and convolutions with bias.
         act_cfg: activation; ``None`` means ReLU.
     """
 

@@ -1,9 +1,9 @@
 """Structured dropout convolutional block of SA-UNet.
 
 Paper: Guo et al., "SA-UNet: Spatial Attention U-Net for Retinal Vessel Segmentation", arXiv
-2004.03696. DropBlock stands between convolution and normalisation. As in the authors'
+2004.03696. DropBlock stands between convolution and normalization. As in the authors'
 implementation, blocks have a side of 7 and the rate is 0.18, which is theirs for DRIVE (0.13 for
-CHASE_DB1), and convolutions have a bias, before a normalisation too. At base width 16 with three
+CHASE_DB1), and convolutions have a bias, before a normalization too. At base width 16 with three
 poolings, ``TransposedUpsample`` with 3x3 kernels and the attention in the deepest block alone,
 SA-UNet then has their 537,299 trainable parameters with 3 channels and 1 class, 537,316 with 2.
 """
@@ -17,7 +17,7 @@ from .drop_block import DropBlock
 
 @MODELS.register_module()
 class StructuredDropoutBlock(nn.Sequential):
-    """Twice 3x3 convolution, DropBlock, normalisation, activation; height and width are kept.
+    """Twice 3x3 convolution, DropBlock, normalization, activation; height and width are kept.
 
     Args:
         in_channels: channels of the input.
@@ -26,7 +26,7 @@ class StructuredDropoutBlock(nn.Sequential):
             SA-UNet has ``SpatialAttention`` in its deepest block.
         drop_rate: share of the values that are dropped in training.
         drop_size: side of the dropped blocks in pixels.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
         act_cfg: activation; ``None`` means ReLU.
     """
 

@@ -14,14 +14,14 @@ from mmseg_attn.ops import crop
 class TransposedUpsample(nn.Sequential):
     """Transposed convolution with stride 2: ``(N, Cin, H, W)`` to ``(N, Cout, 2H, 2W)``.
 
-    With ``kernel_size=3`` it is SA-UNet's: a kernel's centre falls on pixel 2i, where Keras puts it
+    With ``kernel_size=3`` it is SA-UNet's: a kernel's center falls on pixel 2i, where Keras puts it
     on 2i + 1. One network is the other with images and kernels mirrored.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
         kernel_size: side of the kernels in pixels; 2 is the U-Net's.
-        norm_cfg: normalisation after the convolution, and then ReLU; ``None`` means neither, as in
+        norm_cfg: normalization after the convolution, and then ReLU; ``None`` means neither, as in
             the U-Net.
     """
 
@@ -69,15 +69,15 @@ class _ConvTranspose2d(nn.ConvTranspose2d):
 
 @MODELS.register_module()
 class NearestUpsample(nn.Sequential):
-    """Nearest-neighbour interpolation by two, 3x3 convolution, normalisation, ReLU.
+    """Nearest-neighbor interpolation by two, 3x3 convolution, normalization, ReLU.
 
     The upsampling of R2U-Net's widely used implementation: the convolution has a bias, before a
-    normalisation too.
+    normalization too.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        norm_cfg: normalisation; ``None`` means none.
+        norm_cfg: normalization; ``None`` means none.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, norm_cfg: dict | None = None):

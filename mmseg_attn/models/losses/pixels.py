@@ -132,7 +132,7 @@ class OverlapLoss(PixelLoss):
     """One minus the overlap of probabilities and labels, averaged over the classes that occur.
 
     It lies between 0, where all is right, and 1. The sums run over the whole batch. A class without
-    a labelled pixel has no overlap (its gradient would be zero): it is left out.
+    a labeled pixel has no overlap (its gradient would be zero): it is left out.
 
     One minus an overlap n / d is (d - n) / d, and n and d are sums over pixels: so each pixel adds
     its own part to the loss, which is what a sampler of hard pixels gets to see.
@@ -144,13 +144,13 @@ class OverlapLoss(PixelLoss):
     """
 
     @abstractmethod
-    def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    def overlap(self, both: Tensor, predicted: Tensor, labeled: Tensor) -> tuple[Tensor, Tensor]:
         """Return numerator and denominator of the overlap of each class, ``(C,)``.
 
         Args:
             both: ``sum(p y)`` over probabilities p and labels y, ``(C,)``.
             predicted: ``sum(p)``, ``(C,)``.
-            labelled: ``sum(y)``, ``(C,)``.
+            labeled: ``sum(y)``, ``(C,)``.
 
         Both must be linear, so that they can be taken of single pixels, too, ``(N, C, H, W)``.
         """
@@ -161,10 +161,10 @@ class OverlapLoss(PixelLoss):
         """Compute one minus the overlap of each class, and the weights of the classes, ``(C,)``."""
         p = logits.softmax(dim=1) * pixel_weight.unsqueeze(1)  # (N, C, H, W)
         y = class_masks(label, p)
-        labelled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
+        labeled = (y * pixel_weight.unsqueeze(1)).sum(dim=(0, 2, 3))
         both, predicted = (p * y).sum(dim=(0, 2, 3)), p.sum(dim=(0, 2, 3))
-        numerator, denominator = self.overlap(both, predicted, labelled)
-        present = labelled > 0
+        numerator, denominator = self.overlap(both, predicted, labeled)
+        present = labeled > 0
         return 1 - numerator / denominator.where(present, 1), class_weight * present
 
     def per_pixel(

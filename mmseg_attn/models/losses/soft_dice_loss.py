@@ -24,6 +24,6 @@ class SoftDiceLoss(OverlapLoss):
     def __init__(self, *, loss_name: str = 'loss_dice', **kwargs: Any):
         super().__init__(loss_name=loss_name, **kwargs)
 
-    def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    def overlap(self, both: Tensor, predicted: Tensor, labeled: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``2 sum(p y)`` and ``sum(p + y)``, ``(C,)``."""
-        return 2 * both, predicted + labelled
+        return 2 * both, predicted + labeled

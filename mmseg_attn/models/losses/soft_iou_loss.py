@@ -24,6 +24,6 @@ class SoftIoULoss(OverlapLoss):
     def __init__(self, *, loss_name: str = 'loss_iou', **kwargs: Any):
         super().__init__(loss_name=loss_name, **kwargs)
 
-    def overlap(self, both: Tensor, predicted: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    def overlap(self, both: Tensor, predicted: Tensor, labeled: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``sum(p y)`` and ``sum(p + y - p y)``, ``(C,)``."""
-        return both, predicted + labelled - both
+        return both, predicted + labeled - both

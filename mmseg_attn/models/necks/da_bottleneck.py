@@ -20,7 +20,7 @@ class DABottleneck(FeatureNeck):
     Args:
         channels: channels of the feature that the block works on.
         level: index of that feature among the backbone's features, finest first.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
         kwargs: what :class:`DABlock` takes.
     """
 

@@ -22,9 +22,9 @@ class MSAMNeck(FeatureNeck):
     Args:
         in_channels: channels of all the backbone's features, finest first, three or more.
         attention: False for the paper's "MSANet without attention".
-        norm_cfg: normalisation after the strided convolutions; ``None`` means none.
+        norm_cfg: normalization after the strided convolutions; ``None`` means none.
         act_cfg: activation after the strided convolutions; ``None`` means ReLU.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
         ValueError: if ``in_channels`` has less than three entries.

@@ -18,7 +18,7 @@ class SkipAttention(FeatureNeck):
     Args:
         in_channels: channels of all the backbone's features, finest first.
         levels: indices of the features that get a layer; ``None`` means all but the deepest.
-        init_cfg: initialisation as in MMEngine; ``None`` means PyTorch's.
+        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
         kwargs: what the layer takes.
 
     Raises:
@@ -85,7 +85,7 @@ class HybridAttentionSkip(SkipAttention):
 
     Args:
         in_channels: channels of all the backbone's features, finest first.
-        multi_scale: whether the skips add their neighbours.
+        multi_scale: whether the skips add their neighbors.
         kwargs: what :class:`SkipAttention` and :class:`HybridAttention` take.
     """
 
@@ -99,21 +99,21 @@ class HybridAttentionSkip(SkipAttention):
                 {
                     f'{near}_to_{level}': nn.Conv2d(in_channels[near], in_channels[level], 1)
                     for level in self.levels
-                    for near in self.neighbours(level)
+                    for near in self.neighbors(level)
                 }
             )
 
-    def neighbours(self, level: int) -> list[int]:
+    def neighbors(self, level: int) -> list[int]:
         """Return the indices of the next finer and the next coarser feature, where they exist."""
         return [near for near in (level - 1, level + 1) if 0 <= near < len(self.in_channels)]
 
     def skip(self, features: list[Tensor], level: int) -> Tensor:
-        """Return the feature of a level plus, with ``multi_scale``, its mapped neighbours."""
+        """Return the feature of a level plus, with ``multi_scale``, its mapped neighbors."""
         out = features[level]
         if not self.multi_scale:
             return out
         size = out.shape[2:]
-        for near in self.neighbours(level):
+        for near in self.neighbors(level):
             project = self.projections[f'{near}_to_{level}']
             # The two linear maps commute: the convolution takes the smaller map.
             if near < level:

@@ -39,7 +39,7 @@ SPECIAL = dict(  # where the channels are not a list of levels
 
 
 def small_model(path: Path, *, every: int = 2) -> PixelsToLogits:
-    """Build the model of a config small, and calibrate its normalisations on noise.
+    """Build the model of a config small, and calibrate its normalizations on noise.
 
     Args:
         path: the config.
@@ -83,7 +83,7 @@ def shrunk_padding(preprocessor: ConfigDict) -> ConfigDict:
 
 
 def calibrate(model: nn.Module, in_channels: int) -> None:
-    """Let normalisations fit their weights, and the logits be about 1."""
+    """Let normalizations fit their weights, and the logits be about 1."""
     norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in norms:
         layer.momentum = None  # the mean over all it has seen

@@ -54,7 +54,7 @@ def test_mean_and_deviation_are_in_the_order_of_the_input():
 
 
 @pytest.mark.parametrize(
-    ('color_type', 'name'), [('grayscale', 'grey'), ('unchanged', 'as stored')]
+    ('color_type', 'name'), [('grayscale', 'gray'), ('unchanged', 'as stored')]
 )
 def test_channels_are_named(color_type, name):
     found = description(color_type)

@@ -47,7 +47,7 @@ def test_it_computes_what_a_test_step_computes(bgr_to_rgb, color_type, rgb, padd
     module = build(
         color_type, bgr_to_rgb=bgr_to_rgb, mean=[9, 20, 35], std=[4, 5, 6], pad_val=2, **padding
     )
-    loaded = torch.randint(0, 256, (3, 17, 19), dtype=torch.uint8)  # BGR, if in colours
+    loaded = torch.randint(0, 256, (3, 17, 19), dtype=torch.uint8)  # BGR, if in colors
     image = loaded.flip(0) if rgb else loaded
     with torch.no_grad():
         torch.testing.assert_close(module(image[None].float())[0], of_a_test_step(module, loaded))
@@ -122,7 +122,7 @@ def test_programs_name_no_files_of_the_machine():
     assert not [node for node in program.graph.nodes if 'stack_trace' in node.meta]
 
 
-class Specialised(nn.Module):
+class Specialized(nn.Module):
     """What binds an exported model to the size of its sample."""
 
     def forward(self, x):
@@ -132,7 +132,7 @@ class Specialised(nn.Module):
 @needs_export
 def test_what_torch_refuses_is_one_sentence():
     module = build()
-    module.model.decode_head.dropout = Specialised()
+    module.model.decode_head.dropout = Specialized()
     with pytest.raises(ExportError, match='a step of it is bound to one size or') as caught:
         export_program(module)
     assert '\n' not in str(caught.value)

@@ -22,18 +22,18 @@ def made(**settings) -> ConfigLoader:
 
 
 def test_channels_are_those_of_the_loader():
-    colour = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    same = np.repeat(colour[..., :1], 3, axis=2)
+    color = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    same = np.repeat(color[..., :1], 3, axis=2)
     loader = made(color_type='grayscale')
-    expected = cv2.imdecode(cv2.imencode('.png', colour[..., ::-1])[1], cv2.IMREAD_GRAYSCALE)
-    assert abs(loader.prepare(colour).astype(int) - expected).max() <= 1
+    expected = cv2.imdecode(cv2.imencode('.png', color[..., ::-1])[1], cv2.IMREAD_GRAYSCALE)
+    assert abs(loader.prepare(color).astype(int) - expected).max() <= 1
     np.testing.assert_array_equal(loader.prepare(same), same[..., 0])
     np.testing.assert_array_equal(loader.prepare(same[..., 0]), same[..., 0])
     loader = made()
-    np.testing.assert_array_equal(loader.prepare(colour), colour[..., ::-1])
+    np.testing.assert_array_equal(loader.prepare(color), color[..., ::-1])
     np.testing.assert_array_equal(loader.prepare(same[..., 0]), same)
     loader = made(color_type='unchanged')
-    np.testing.assert_array_equal(loader.prepare(colour), colour[..., ::-1])
+    np.testing.assert_array_equal(loader.prepare(color), color[..., ::-1])
     np.testing.assert_array_equal(loader.prepare(same[..., 0]), same[..., 0])
 
 

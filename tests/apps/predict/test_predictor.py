@@ -37,7 +37,7 @@ def checkpoint(config, tmp_path):
 
 
 @pytest.fixture
-def grey():
+def gray():
     return np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8)
 
 
@@ -49,17 +49,17 @@ def only(results) -> np.ndarray:
     return labels
 
 
-def test_labels_are_those_of_the_network(config, checkpoint, grey):
+def test_labels_are_those_of_the_network(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint)
-    labels = only(predictor([('x', grey)]))
-    normalised = (torch.from_numpy(grey).float() - 128.6) / 54.7
+    labels = only(predictor([('x', gray)]))
+    normalized = (torch.from_numpy(gray).float() - 128.6) / 54.7
     with torch.no_grad():
-        logits = predictor.model(normalised[None, None])
+        logits = predictor.model(normalized[None, None])
     np.testing.assert_array_equal(labels, logits[0].argmax(0).numpy())
     assert len(np.unique(labels)) > 2
 
 
-def test_names_come_from_the_data_set_or_the_checkpoint(config, checkpoint):
+def test_names_come_from_the_dataset_or_the_checkpoint(config, checkpoint):
     predictor = Predictor(config(), checkpoint)
     assert predictor.classes[2] == 'synapse'
     assert predictor.palette[2] == [220, 30, 60]
@@ -72,9 +72,9 @@ def test_names_come_from_the_data_set_or_the_checkpoint(config, checkpoint):
     assert Predictor(config(), checkpoint).classes[2] == 'synapse'
 
 
-def test_batches_give_the_same_and_keep_the_order(config, checkpoint, grey):
+def test_batches_give_the_same_and_keep_the_order(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint)
-    pictures = [grey, grey[::-1], grey[:20], grey[5:25], grey[:, :11], grey, grey[:, ::-1]]
+    pictures = [gray, gray[::-1], gray[:20], gray[5:25], gray[:, :11], gray, gray[:, ::-1]]
     batches = []
     step = predictor.model.test_step
     predictor.model.test_step = lambda batch: batches.append(len(batch['inputs'])) or step(batch)
@@ -88,49 +88,49 @@ def test_batches_give_the_same_and_keep_the_order(config, checkpoint, grey):
         np.testing.assert_array_equal(labels, expected)
 
 
-def test_pictures_are_read_as_they_are_needed(config, checkpoint, grey):
+def test_pictures_are_read_as_they_are_needed(config, checkpoint, gray):
     taken = []
-    pictures = ((taken.append(i) or i, grey) for i in range(9))
+    pictures = ((taken.append(i) or i, gray) for i in range(9))
     next(Predictor(config(), checkpoint)(pictures, batch_size=2))
     assert taken == [0, 1, 2]
 
 
-def test_a_window_slides_over_the_picture(config, checkpoint, grey):
+def test_a_window_slides_over_the_picture(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint, window=(16, 32))
     assert predictor.model.test_cfg.mode == 'slide'
     assert predictor.model.test_cfg.stride == [12, 24]
-    labels = only(predictor([('x', grey)]))
-    assert labels.shape == grey.shape
+    labels = only(predictor([('x', gray)]))
+    assert labels.shape == gray.shape
     # the corner is seen by one window alone
     whole = Predictor(config(), checkpoint)
-    corner = only(whole([('x', grey[:16, :32])]))
+    corner = only(whole([('x', gray[:16, :32])]))
     np.testing.assert_array_equal(labels[:12, :21], corner[:12, :21])
-    assert only(predictor([('x', grey[:5, :3])])).shape == (5, 3)  # smaller than a window
+    assert only(predictor([('x', gray[:5, :3])])).shape == (5, 3)  # smaller than a window
 
 
-def test_test_time_augmentation_averages_probabilities(config, checkpoint, grey):
+def test_test_time_augmentation_averages_probabilities(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint, tta=True)
-    labels = only(predictor([('x', grey)]))
-    normalised = (torch.from_numpy(grey).float()[None, None] - 128.6) / 54.7
+    labels = only(predictor([('x', gray)]))
+    normalized = (torch.from_numpy(gray).float()[None, None] - 128.6) / 54.7
     plain = Predictor(config(), checkpoint).model
     with torch.no_grad():
-        mean = sum(plain(normalised.flip(axes)).softmax(1).flip(axes) for axes in ([], [-1], [-2]))
+        mean = sum(plain(normalized.flip(axes)).softmax(1).flip(axes) for axes in ([], [-1], [-2]))
     np.testing.assert_array_equal(labels, mean[0].argmax(0).numpy())
-    batch = list(predictor([(0, grey), (1, grey[::-1])], batch_size=2))
+    batch = list(predictor([(0, gray), (1, gray[::-1])], batch_size=2))
     np.testing.assert_array_equal(batch[0][1], labels)
-    np.testing.assert_array_equal(batch[1][1], only(predictor([('x', grey[::-1])])))
+    np.testing.assert_array_equal(batch[1][1], only(predictor([('x', gray[::-1])])))
 
 
-def test_mixed_precision(config, checkpoint, grey):
+def test_mixed_precision(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint, amp=True)
     seen = []
     predictor.model.backbone.register_forward_hook(lambda *a: seen.append(a[2][0].dtype))
-    labels = only(predictor([('x', grey)]))
+    labels = only(predictor([('x', gray)]))
     assert seen == [torch.bfloat16]
-    assert np.mean(labels == only(Predictor(config(), checkpoint)([('x', grey)]))) > 0.9
+    assert np.mean(labels == only(Predictor(config(), checkpoint)([('x', gray)]))) > 0.9
 
 
-def test_pipelines_that_resize_give_labels_of_the_picture(config, checkpoint, grey):
+def test_pipelines_that_resize_give_labels_of_the_picture(config, checkpoint, gray):
     pipeline = [
         dict(type='LoadImageFromFile', color_type='grayscale'),
         dict(type='Resize', scale=(24, 16), keep_ratio=False),
@@ -139,27 +139,27 @@ def test_pipelines_that_resize_give_labels_of_the_picture(config, checkpoint, gr
     ]
     cfg = config()
     cfg.test_dataloader.dataset.pipeline = pipeline
-    assert only(Predictor(cfg, checkpoint)([('x', grey)])).shape == grey.shape
+    assert only(Predictor(cfg, checkpoint)([('x', gray)])).shape == gray.shape
 
 
-def test_wrapped_data_sets_are_looked_into(config, checkpoint, grey):
+def test_wrapped_datasets_are_looked_into(config, checkpoint, gray):
     cfg = config()
     cfg.test_dataloader.dataset = dict(
         type='RepeatDataset', times=2, dataset=cfg.test_dataloader.dataset
     )
-    assert only(Predictor(cfg, checkpoint)([('x', grey)])).shape == grey.shape
+    assert only(Predictor(cfg, checkpoint)([('x', gray)])).shape == gray.shape
 
 
-def test_what_the_pipeline_refuses_does_not_stop_the_others(config, checkpoint, grey):
+def test_what_the_pipeline_refuses_does_not_stop_the_others(config, checkpoint, gray):
     cfg = config()
     cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='EqualizeHistogram'))  # 8 bits only
     predictor = Predictor(cfg, checkpoint)
-    results = dict(predictor([(0, grey), (1, grey.astype(float)), (2, grey)], batch_size=3))
+    results = dict(predictor([(0, gray), (1, gray.astype(float)), (2, gray)], batch_size=3))
     assert isinstance(results[1], ValueError)
     np.testing.assert_array_equal(results[0], results[2])
 
 
-def test_a_picture_that_spoils_its_batch_is_found(config, checkpoint, grey):
+def test_a_picture_that_spoils_its_batch_is_found(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint)
     step = predictor.model.test_step
 
@@ -169,13 +169,13 @@ def test_a_picture_that_spoils_its_batch_is_found(config, checkpoint, grey):
         return step(batch)
 
     predictor.model.test_step = limited
-    white = np.full_like(grey, 255)
-    results = dict(predictor([(0, grey), (1, white), (2, grey)], batch_size=3))
+    white = np.full_like(gray, 255)
+    results = dict(predictor([(0, gray), (1, white), (2, gray)], batch_size=3))
     assert isinstance(results[1], RuntimeError)
     np.testing.assert_array_equal(results[0], results[2])
 
 
-def test_a_retry_begins_when_what_failed_is_gone(config, checkpoint, grey):
+def test_a_retry_begins_when_what_failed_is_gone(config, checkpoint, gray):
     """Else the memory that was too little for the batch would lack for its images, too."""
     predictor = Predictor(config(), checkpoint)
     step, alive = predictor.model.test_step, []
@@ -192,12 +192,12 @@ def test_a_retry_begins_when_what_failed_is_gone(config, checkpoint, grey):
         return step(batch)
 
     predictor.model.test_step = limited
-    results = dict(predictor([(0, grey), (1, grey), (2, grey)], batch_size=3))
+    results = dict(predictor([(0, gray), (1, gray), (2, gray)], batch_size=3))
     assert len(alive) == 4
     np.testing.assert_array_equal(results[0], results[2])
 
 
-def test_a_failure_keeps_nothing_alive(config, checkpoint, grey):
+def test_a_failure_keeps_nothing_alive(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint)
 
     def fails(batch):
@@ -207,13 +207,13 @@ def test_a_failure_keeps_nothing_alive(config, checkpoint, grey):
             raise RuntimeError('out of memory')  # noqa: B904
 
     predictor.model.test_step = fails
-    ((_, failure),) = predictor([(0, grey)])
+    ((_, failure),) = predictor([(0, gray)])
     assert str(failure) == 'out of memory'
     assert failure.__traceback__ is failure.__context__ is failure.__cause__ is None
 
 
 @pytest.mark.parametrize(('classes', 'kind'), [(256, np.uint8), (257, np.uint16), (300, np.uint16)])
-def test_more_than_256_classes_are_wider(config, classes, kind, grey, tmp_path):
+def test_more_than_256_classes_are_wider(config, classes, kind, gray, tmp_path):
     names = [f'c{i}' for i in range(classes)]
     cfg = config(model=dict(decode_head=dict(num_classes=classes)))
     cfg.test_dataloader.dataset.update(type='BaseSegDataset', img_suffix='.png')
@@ -222,15 +222,15 @@ def test_more_than_256_classes_are_wider(config, classes, kind, grey, tmp_path):
     torch.nn.init.zeros_(model.decode_head.conv_seg.weight)
     model.decode_head.conv_seg.bias.data[-1] = 1000.0
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'weights.pth')
-    ((_, labels),) = Predictor(cfg, tmp_path / 'weights.pth')([(0, grey)])
+    ((_, labels),) = Predictor(cfg, tmp_path / 'weights.pth')([(0, gray)])
     assert labels.dtype == kind
     assert (labels == classes - 1).all()
 
 
-def test_channels_that_the_model_does_not_take_are_one_sentence(config, checkpoint, grey):
+def test_channels_that_the_model_does_not_take_are_one_sentence(config, checkpoint, gray):
     cfg = config()
     cfg.test_dataloader.dataset.pipeline[0] = dict(type='LoadImageFromFile')
-    ((_, error),) = Predictor(cfg, checkpoint)([(0, np.dstack([grey] * 4))])
+    ((_, error),) = Predictor(cfg, checkpoint)([(0, np.dstack([gray] * 4))])
     assert str(error) == (
         'comes out of the pipeline of the config with 4 channels '
         "(imdecode_backend='cv2', color_type='color'), but the model takes 1: give images like "
@@ -246,14 +246,14 @@ def test_values_far_from_those_of_the_training_are_counted(config, checkpoint, v
     assert predictor.far == far
 
 
-def test_a_window_that_the_pipeline_leaves_without_effect_is_counted(config, checkpoint, grey):
+def test_a_window_that_the_pipeline_leaves_without_effect_is_counted(config, checkpoint, gray):
     def resized(size, window):
         cfg = config()
         if size:
             resize = dict(type='Resize', scale=size, keep_ratio=False)
             cfg.test_dataloader.dataset.pipeline.insert(1, resize)
         predictor = Predictor(cfg, checkpoint, window=window)
-        only(predictor([('x', grey)]))  # 37x53
+        only(predictor([('x', gray)]))  # 37x53
         return predictor.shrunk
 
     assert resized((32, 32), (32, 32)) == 1

@@ -23,7 +23,7 @@ from tests.processes import HANG
 CLASSES, PALETTE = ['dark', 'light'], [[0, 0, 200], [250, 200, 0]]
 
 
-GREY = np.arange(108, dtype=np.uint8).reshape(12, 9)
+GRAY = np.arange(108, dtype=np.uint8).reshape(12, 9)
 
 
 class Threshold:
@@ -88,7 +88,7 @@ def test_masks_pictures_and_a_table(predict, tmp_path):
         assert float(light['percent']) == pytest.approx(100 * expected.mean(), abs=1e-4)
         total += expected.sum()
         with Image.open(tmp_path / f'out/overlays/{i}.png') as overlay:
-            assert tuple(PALETTE[1]) in {colour for _, colour in overlay.getcolors(2**20)}
+            assert tuple(PALETTE[1]) in {color for _, color in overlay.getcolors(2**20)}
     assert results.pixels.tolist() == [2 * 12 * 9 - total, total]
 
 
@@ -179,11 +179,11 @@ def test_nifti_2_comes_back_as_nifti_2(predict, tmp_path):
 
 @pytest.mark.parametrize('kind', ['png', 'tif', 'nii'])
 def test_labels_beyond_255_are_written(tmp_path, kind):
-    source = Source([GREY, GREY][: 1 if kind == 'png' else 2])
+    source = Source([GRAY, GRAY][: 1 if kind == 'png' else 2])
     name = f'x.{kind}'
     if kind == 'nii':
         nibabel = pytest.importorskip('nibabel')
-        nibabel.save(nibabel.Nifti1Image(np.stack([GREY] * 2).T, np.eye(4)), tmp_path / name)
+        nibabel.save(nibabel.Nifti1Image(np.stack([GRAY] * 2).T, np.eye(4)), tmp_path / name)
         source = read_source(tmp_path / name)
     classes = [f'c{i}' for i in range(300)]
     results = Results(tmp_path, classes=classes, palette=[[i % 256, 0, 0] for i in range(300)])

@@ -8,51 +8,51 @@ from mmseg_attn.errors import DataError
 
 
 @pytest.fixture
-def grey():
+def gray():
     return np.random.default_rng(0).integers(0, 256, (5, 7), dtype=np.uint8)
 
 
 @pytest.fixture
-def colour():
+def color():
     return np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
 
-def test_pictures_of_one_channel(grey, tmp_path):
+def test_pictures_of_one_channel(gray, tmp_path):
     for kind, dtype in (('png', np.uint8), ('png', np.uint16), ('tif', np.uint16), ('tif', 'f4')):
-        values = grey.astype(dtype) * (1 if dtype == np.uint8 else 7)
+        values = gray.astype(dtype) * (1 if dtype == np.uint8 else 7)
         Image.fromarray(values).save(tmp_path / f'x.{kind}')
         (found,) = read_source(tmp_path / f'x.{kind}').slices
         assert found.dtype == values.dtype
         np.testing.assert_array_equal(found, values)
 
 
-def test_other_modes_become_grey_or_colour(grey, colour, tmp_path):
-    for image in (Image.fromarray(colour), Image.fromarray(colour).convert('RGBA')):
+def test_other_modes_become_gray_or_color(gray, color, tmp_path):
+    for image in (Image.fromarray(color), Image.fromarray(color).convert('RGBA')):
         image.save(tmp_path / 'x.png')
-        np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], colour)
-    Image.fromarray(colour).quantize(16).save(tmp_path / 'x.png')
+        np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], color)
+    Image.fromarray(color).quantize(16).save(tmp_path / 'x.png')
     assert read_source(tmp_path / 'x.png').slices[0].shape == (5, 7, 3)
-    Image.fromarray(grey).convert('LA').save(tmp_path / 'x.png')
-    np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], grey)
-    Image.fromarray(grey > 99).save(tmp_path / 'x.png')
-    np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], 255 * (grey > 99))
-    Image.fromarray(colour).convert('CMYK').save(tmp_path / 'x.jpg')
+    Image.fromarray(gray).convert('LA').save(tmp_path / 'x.png')
+    np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], gray)
+    Image.fromarray(gray > 99).save(tmp_path / 'x.png')
+    np.testing.assert_array_equal(read_source(tmp_path / 'x.png').slices[0], 255 * (gray > 99))
+    Image.fromarray(color).convert('CMYK').save(tmp_path / 'x.jpg')
     assert read_source(tmp_path / 'x.jpg').slices[0].shape == (5, 7, 3)
 
 
 @pytest.mark.parametrize('kind', ['jpg', 'png', 'tif'])
-def test_pictures_are_turned_as_their_tag_says(kind, colour, tmp_path):
+def test_pictures_are_turned_as_their_tag_says(kind, color, tmp_path):
     exif = Image.Exif()
     exif[274] = 6  # upright after a quarter turn clockwise
-    Image.fromarray(colour).save(tmp_path / f'x.{kind}', exif=exif, quality=100, subsampling=0)
+    Image.fromarray(color).save(tmp_path / f'x.{kind}', exif=exif, quality=100, subsampling=0)
     (found,) = read_source(tmp_path / f'x.{kind}').slices
-    expected = np.rot90(colour, -1).astype(int)
+    expected = np.rot90(color, -1).astype(int)
     assert found.shape == (7, 5, 3)
     assert abs(found - expected).max() <= (60 if kind == 'jpg' else 0)
 
 
-def test_pages_are_slices_and_may_differ_in_size(grey, tmp_path):
-    pages = [grey, grey[:3], grey[::-1]]
+def test_pages_are_slices_and_may_differ_in_size(gray, tmp_path):
+    pages = [gray, gray[:3], gray[::-1]]
     images = [Image.fromarray(page) for page in pages]
     images[0].save(tmp_path / 'x.tif', save_all=True, append_images=images[1:])
     for found, page in zip(read_source(tmp_path / 'x.tif').slices, pages, strict=True):
@@ -69,8 +69,8 @@ def test_nifti_slices_lie_on_the_third_axis(tmp_path):
         np.testing.assert_array_equal(found, volume[:, :, k].T)
 
 
-def damaged(path, grey):
-    Image.fromarray(grey).save(path)
+def damaged(path, gray):
+    Image.fromarray(gray).save(path)
     path.write_bytes(path.read_bytes()[:-20])
 
 
@@ -88,8 +88,8 @@ def damaged(path, grey):
         ),
     ],
 )
-def test_what_cannot_be_read_is_named(name, make, message, grey, tmp_path):
-    make(tmp_path / name, grey)
+def test_what_cannot_be_read_is_named(name, make, message, gray, tmp_path):
+    make(tmp_path / name, gray)
     with pytest.raises(DataError, match=message) as caught:
         read_source(tmp_path / name)
     assert '\n' not in str(caught.value)
@@ -112,12 +112,12 @@ def test_a_volume_without_slices_is_refused(tmp_path):
         (dict(ImagerPixelSpacing=[0.5, 0.25]), None),  # at the detector, not in the body
     ],
 )
-def test_the_area_of_dicom_pixels(spacing, area, grey, tmp_path):
+def test_the_area_of_dicom_pixels(spacing, area, gray, tmp_path):
     dicom = pytest.importorskip('tests.data.dicom')
-    dicom.write(tmp_path / 'x.dcm', grey, **spacing)
+    dicom.write(tmp_path / 'x.dcm', gray, **spacing)
     source = read_source(tmp_path / 'x.dcm')
     assert source.pixel_area == area
-    np.testing.assert_array_equal(source.slices[0], grey)
+    np.testing.assert_array_equal(source.slices[0], gray)
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ OME = '<OME><Pixels PhysicalSizeX="0.5" PhysicalSizeY="250"{}/></OME>'
         ('<OME><Pixels PhysicalSizeX="wide" PhysicalSizeY="1"/></OME>', 300, 2, None),
     ],
 )
-def test_the_area_of_tiff_pixels(description, resolution, unit, area, grey, tmp_path):
+def test_the_area_of_tiff_pixels(description, resolution, unit, area, gray, tmp_path):
     tags = ImageFileDirectory_v2()
     tags[270], tags[282], tags[283], tags[296] = description, resolution, resolution, unit
-    Image.fromarray(grey).save(tmp_path / 'x.tif', tiffinfo=tags)
+    Image.fromarray(gray).save(tmp_path / 'x.tif', tiffinfo=tags)
     assert read_source(tmp_path / 'x.tif').pixel_area == (area and pytest.approx(area))
 
 
-def test_dots_per_inch_are_no_spacing(grey, tmp_path):
+def test_dots_per_inch_are_no_spacing(gray, tmp_path):
     for kind in ('png', 'jpg', 'tif'):
-        Image.fromarray(grey).save(tmp_path / f'x.{kind}', dpi=(72, 72))
+        Image.fromarray(gray).save(tmp_path / f'x.{kind}', dpi=(72, 72))
         assert read_source(tmp_path / f'x.{kind}').pixel_area is None

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mmseg_attn.apps.predict import Mapping, Report, doubts, summarise
+from mmseg_attn.apps.predict import Mapping, Report, doubts, summarize
 from mmseg_attn.datasets import COVID19CTDataset, DrosophilaDataset
 
 CT = Mapping((-1500.0, 500.0), 0.25)
@@ -26,28 +26,28 @@ def model(dataset: type = DrosophilaDataset, color_type: str = 'grayscale') -> S
 
 
 def said(report: Report, option: str | None = None) -> list[str]:
-    return summarise(Path('out'), report, results(50, 50), option=option).splitlines()
+    return summarize(Path('out'), report, results(50, 50), option=option).splitlines()
 
 
 def test_one_file():
-    assert said(made(CT, made_grey=1, without_area=1))[:4] == [
+    assert said(made(CT, made_gray=1, without_area=1))[:4] == [
         'out: masks, overlays and pixels.csv of 1 file',
         '1 file of more than 8 bits: -1500 to 500 became 0 to 255, as in training; outside lies at '
         'most 25.00% of a file',
-        '1 colour picture turned grey for the model',
+        '1 color picture turned gray for the model',
         '1 file without the size of a pixel: no area',
     ]
 
 
 def test_several_files():
     windows = [Mapping((0.0, float(high)), 0.0) for high in range(1, 6)]
-    report = made(*windows, made_grey=2, without_area=3)
+    report = made(*windows, made_gray=2, without_area=3)
     report.slices = 7
     assert said(report, '--percentiles')[:4] == [
         'out: masks, overlays and pixels.csv of 5 files with 7 slices',
         '5 files of more than 8 bits: 0 to 1, 0 to 2, 0 to 3 and 2 more windows became 0 to 255, '
         'as you said; outside lies nothing',
-        '2 colour pictures turned grey for the model',
+        '2 color pictures turned gray for the model',
         '3 files without the size of a pixel: no area',
     ]
 

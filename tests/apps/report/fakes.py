@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Images:
-    """A data set of grey images of 6 x 8 pixels: walls to the left, cells, no label below."""
+    """A dataset of gray images of 6 x 8 pixels: walls to the left, cells, no label below."""
 
     @staticmethod
     def truth(index: int) -> np.ndarray:

@@ -29,7 +29,7 @@ def group(tmp_path):
 
 
 def config(*palette: list[int]) -> Config:
-    """A config whose classes have these colours."""
+    """A config whose classes have these colors."""
     meta = dict(classes=[f'c{i}' for i in range(len(palette))], palette=palette)
     dataset = dict(type='BaseSegDataset', metainfo=meta)
     return Config(dict(val_dataloader=dict(dataset=dataset)))
@@ -52,10 +52,10 @@ def test_one_run_has_its_classes_in_one_panel(group):
     assert mean.lines[0].y == [30.0, 40.0]
     assert [line.label for line in classes.lines] == ['c1 41.0', 'c0 40.0']
     assert (loss.unit, loss.quantity) == ('iteration', 'loss')
-    assert (mean.unit, mean.quantity) == ('iteration', 'mean IoU, per cent')
+    assert (mean.unit, mean.quantity) == ('iteration', 'mean IoU, percent')
 
 
-def test_classes_have_the_colours_of_the_masks_and_a_marker_each(group):
+def test_classes_have_the_colors_of_the_masks_and_a_marker_each(group):
     one = group('unet', 40.0)
     one.runs[0].cfg = config([0, 0, 200], [255, 255, 255])
     figure = draw(panels([one]), columns=3)
@@ -64,7 +64,7 @@ def test_classes_have_the_colours_of_the_masks_and_a_marker_each(group):
     assert drawn['c1'].get_color() == '#949494'  # white would not be seen
     assert drawn['c0'].get_marker() != drawn['c1'].get_marker()
     assert drawn['c0'].get_markevery() == 1
-    assert figure.axes[0].lines[0].get_color() == curves.COLOURS[0]
+    assert figure.axes[0].lines[0].get_color() == curves.COLORS[0]
 
 
 def test_without_a_palette_that_can_be_told_apart_classes_look_as_other_lines(group):
@@ -72,14 +72,14 @@ def test_without_a_palette_that_can_be_told_apart_classes_look_as_other_lines(gr
     for cfg in (None, config([255, 255, 255], [250, 250, 250])):
         one.runs[0].cfg = cfg
         (*_, classes) = draw(panels([one]), columns=3).axes
-        assert {line.get_color() for line in classes.lines} == set(curves.COLOURS[:2])
+        assert {line.get_color() for line in classes.lines} == set(curves.COLORS[:2])
 
 
 def test_a_config_that_cannot_be_read_does_not_keep_curves_from_being_drawn(group, tmp_path):
     one = group('unet', 40.0)
     one.runs[0].config = tmp_path / 'broken.py'
     one.runs[0].config.write_text('x = 1 +')
-    assert [line.colour for line in panels([one])[2].lines] == ['', '']
+    assert [line.color for line in panels([one])[2].lines] == ['', '']
 
 
 def test_many_classes_get_a_panel_each(group):
@@ -125,10 +125,10 @@ def test_the_legend_names_every_group_once(group):
     FigureCanvasAgg(figure).draw()
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ['unet (2 runs)', 'lfa']
-    colours = [handle.get_color() for handle in legend.legend_handles]
-    assert len(set(colours)) == 2
+    colors = [handle.get_color() for handle in legend.legend_handles]
+    assert len(set(colors)) == 2
     drawn = {line.get_color() for ax in figure.axes for line in ax.lines}
-    assert drawn == set(colours)
+    assert drawn == set(colors)
     named = [ax.get_title(loc='left') for ax in figure.axes if ax.axison]
     assert named == titles(panels(groups))
 

@@ -14,7 +14,7 @@ def test_setup_from_config_log_and_folder(run):
         'losses': 'SoftmaxFocalLoss + SoftIoULoss',
         'data': 'DrosophilaDataset, data/drosophila, splits/fold0/train.txt',
         'augmentation': 'RandomCrop 128 x 128',
-        'optimiser': 'Adam, learning rate 0.003, LinearLR',
+        'optimizer': 'Adam, learning rate 0.003, LinearLR',
         'length': '600 iterations, batch size 4',
         'seed': '7',  # of the log
         'trained with': 'Python 3.11.7, PyTorch 2.13.0+cu130, MMEngine 0.10.7',
@@ -43,7 +43,7 @@ def test_wrapped_data_weighted_losses_and_mixed_precision(run):
     assert told['data'].startswith('DrosophilaDataset')
     assert told['augmentation'] == 'RandomCrop 128 x 128'
     assert told['losses'] == '0.5 SoftmaxFocalLoss + SoftIoULoss'
-    assert 'mixed precision' in told['optimiser']
+    assert 'mixed precision' in told['optimizer']
 
 
 def test_several_cards(run):

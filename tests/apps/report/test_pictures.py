@@ -10,7 +10,7 @@ from mmseg_attn.apps.report import pictures
 
 PALETTE = [[10, 20, 30], [40, 50, 60]]
 LABELS = np.array([[0, 1], [255, 1]])
-GREY = np.full((2, 2, 3), 100, dtype=np.uint8)
+GRAY = np.full((2, 2, 3), 100, dtype=np.uint8)
 
 
 def decoded(uri: str) -> Image.Image:
@@ -19,22 +19,22 @@ def decoded(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-def test_classes_have_their_colours_and_the_rest_is_the_image():
-    drawn = pictures.coloured(LABELS, PALETTE, GREY)
+def test_classes_have_their_colors_and_the_rest_is_the_image():
+    drawn = pictures.colored(LABELS, PALETTE, GRAY)
     assert drawn.tolist() == [[PALETTE[0], PALETTE[1]], [[100] * 3, PALETTE[1]]]
 
 
 def test_errors_are_marked_where_there_is_a_label():
-    drawn = pictures.errors(LABELS, np.zeros((2, 2), int), PALETTE, GREY)
-    wrong, pale = list(pictures.colour_of_mistakes(PALETTE)), [200] * 3
+    drawn = pictures.errors(LABELS, np.zeros((2, 2), int), PALETTE, GRAY)
+    wrong, pale = list(pictures.color_of_mistakes(PALETTE)), [200] * 3
     assert drawn.tolist() == [[pale, wrong], [pale, wrong]]
 
 
 def test_mistakes_look_unlike_the_classes():
     first, second, third = pictures.MISTAKES
-    assert pictures.colour_of_mistakes(PALETTE) == first
-    assert pictures.colour_of_mistakes([*PALETTE, first]) == second
-    assert pictures.colour_of_mistakes([first, second, third]) == first
+    assert pictures.color_of_mistakes(PALETTE) == first
+    assert pictures.color_of_mistakes([*PALETTE, first]) == second
+    assert pictures.color_of_mistakes([first, second, third]) == first
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_other_values_are_stretched_over_8_bits():
 
 
 def test_images_take_the_size_of_their_labels():
-    assert pictures.fit(GREY, (4, 6)).shape == (4, 6, 3)
-    assert pictures.fit(GREY, (2, 2)) is GREY
+    assert pictures.fit(GRAY, (4, 6)).shape == (4, 6, 3)
+    assert pictures.fit(GRAY, (2, 2)) is GRAY
 
 
 @pytest.mark.parametrize(

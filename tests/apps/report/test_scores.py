@@ -26,7 +26,7 @@ def test_undefined_measures_are_left_out_and_count_in_no_mean():
     assert not [name for name in found if name.endswith('third')]
 
 
-def test_nothing_was_labelled():
+def test_nothing_was_labeled():
     assert metrics(np.zeros((2, 2), dtype=int), ['a', 'b']) == {}
 
 

@@ -60,7 +60,7 @@ def pixels(folder: Path, number: int) -> np.ndarray:
 
 
 def config(folder: Path, *, model: dict | None = None, **options) -> Config:
-    """A config; ``options`` of the data set, or of one split's: ``train=dict(...)``."""
+    """A config; ``options`` of the dataset, or of one split's: ``train=dict(...)``."""
     common = dict(
         type='BaseSegDataset',
         data_root=str(folder),
@@ -134,7 +134,7 @@ def as_jpeg(folder: Path, number: int, orientation: int = 1, keep: float = 1.0) 
     mask(folder, number, np.resize(labels(0, 1), (height, width)))
 
 
-def grey16(folder: Path, number: int = 0) -> None:
+def gray16(folder: Path, number: int = 0) -> None:
     cv2.imwrite(
         str(folder / f'images/{number}.png'), pixels(folder, number)[..., 0].astype(np.uint16) * 9
     )
@@ -185,7 +185,7 @@ FAULTS = {
         dict(),
         {('refused', 'val'): 0},
     ),
-    'unknown data set': (nothing, dict(type='NoDataset'), {('refused', EVERYWHERE): 0}),
+    'unknown dataset': (nothing, dict(type='NoDataset'), {('refused', EVERYWHERE): 0}),
     'empty split': (listed('train'), dict(), {('no-images', 'train'): 0}),
     'no image': (
         lambda d: [(d / f'images/{i}.png').unlink() for i in (0, 7)],
@@ -316,36 +316,36 @@ FAULTS = {
         dict(),
         {('one-class', 'train'): 1},
     ),
-    'colour mask': (
+    'color mask': (
         lambda d: mask(d, 5, np.zeros((SIZE, SIZE, 3), dtype=np.uint8)),
         dict(),
-        {('colour-mask', 'train'): 1},
+        {('color-mask', 'train'): 1},
     ),
     'palette': (lambda d: palette(d, 5), dict(), {}),
     'palette, refused': (
         lambda d: palette(d, 5),
         dict(pipeline=[LOAD[0], STRICT, PACK]),
-        {('colour-mask', 'train'): 1},
+        {('color-mask', 'train'): 1},
     ),
     'palette, accepted': (
         lambda d: palette(d, 5),
         dict(pipeline=[LOAD[0], dict(STRICT, palette=True), PACK]),
         {},
     ),
-    'colour mask, ignored': (
+    'color mask, ignored': (
         lambda d: palette(d, 5),
-        dict(pipeline=[LOAD[0], dict(STRICT, colour='ignore'), PACK]),
-        {('ignored-colour', 'train'): 1},
+        dict(pipeline=[LOAD[0], dict(STRICT, color='ignore'), PACK]),
+        {('ignored-color', 'train'): 1},
     ),
     'ignored pixels alone': (
         lambda d: mask(d, 0, labels(255)),
         dict(),
         {('all-ignored', 'train'): 1},
     ),
-    'nothing labelled': (
+    'nothing labeled': (
         lambda d: [mask(d, i, labels(255)) for i in LISTS['train']],
         dict(),
-        {('nothing-labelled', 'train'): 0},
+        {('nothing-labeled', 'train'): 0},
     ),
     'one class': (lambda d: mask(d, 6, labels(1)), dict(), {('one-class', 'val'): 1}),
     'a class that is nowhere': (
@@ -399,8 +399,8 @@ FAULTS = {
         dict(val=dict(pipeline=[*LOAD, broken, PACK])),
         {('pipeline', 'val'): 0},
     ),
-    '16 bits, colour': (rgb16, dict(), {('bit-depth', 'train'): 1}),
-    '16 bits, grey': (grey16, dict(), {('bit-depth', 'train'): 1, ('converted', 'train'): 1}),
+    '16 bits, color': (rgb16, dict(), {('bit-depth', 'train'): 1}),
+    '16 bits, gray': (gray16, dict(), {('bit-depth', 'train'): 1, ('converted', 'train'): 1}),
     '16 bits, as floats': (
         rgb16,
         dict(pipeline=[dict(LOAD[0], to_float32=True), LOAD[1], PACK]),
@@ -411,7 +411,7 @@ FAULTS = {
         dict(pipeline=[dict(LOAD[0], color_type='unchanged', to_float32=True), LOAD[1], PACK]),
         {},
     ),
-    'grey image': (
+    'gray image': (
         lambda d: image(d, 1, pixels(d, 1)[..., 0]),
         dict(),
         {('converted', 'train'): 1},
@@ -421,7 +421,7 @@ FAULTS = {
         dict(),
         {('converted', 'train'): 1},
     ),
-    'colour loaded as grey': (
+    'color loaded as gray': (
         nothing,
         dict(
             val=dict(pipeline=[dict(LOAD[0], color_type='grayscale'), LOAD[1], PACK]),
@@ -537,7 +537,7 @@ def test_same_sets_are_looked_at_once(folder):
 
 
 @pytest.mark.parametrize('wrapper', ['RepeatDataset', 'ConcatDataset'])
-def test_wrapped_data_sets(folder, wrapper):
+def test_wrapped_datasets(folder, wrapper):
     mask(folder, 2, labels(0, 1, 7))
     cfg = config(folder)
     inner = cfg.train_dataloader.dataset
@@ -639,7 +639,7 @@ def floodnet(root, pseudo_data, tmp_path) -> tuple[Path, Config]:
     return data, cfg
 
 
-def test_what_a_strict_data_set_refuses_is_found_with_all_the_rest(floodnet):
+def test_what_a_strict_dataset_refuses_is_found_with_all_the_rest(floodnet):
     data, cfg = floodnet
     (data / 'train/train-label-img/6000_lab.png').unlink()
     mask_file = data / 'train/train-label-img/6001_lab.png'
@@ -653,7 +653,7 @@ def test_what_a_strict_data_set_refuses_is_found_with_all_the_rest(floodnet):
     assert 'get the complete FloodNet-Supervised_v1.0' in report.findings[0].remedy
 
 
-def test_what_only_the_data_set_refuses_is_told(floodnet):
+def test_what_only_the_dataset_refuses_is_told(floodnet):
     data, cfg = floodnet
     (data / 'val/val-org-img/6010.jpg').unlink()
     report = check_config(cfg)
@@ -695,7 +695,7 @@ def test_warnings_alone_are_no_failure(folder, capsys):
 
 @pytest.mark.parametrize(
     ('text', 'message'),
-    [(None, 'config.py is missing: name a config file'), ('x = 1', 'the config has no data set')],
+    [(None, 'config.py is missing: name a config file'), ('x = 1', 'the config has no dataset')],
 )
 def test_no_config_is_one_sentence(tmp_path, text, message):
     if text:

@@ -12,7 +12,7 @@ from tests.strategies import examples, seeds, sides
 
 @st.composite
 def images(draw, kinds=(np.uint8,)) -> np.ndarray:
-    """Grey, one, three or five channels; random, of two values or flat."""
+    """Gray, one, three or five channels; random, of two values or flat."""
     shape = draw(sides), draw(sides), *draw(st.sampled_from([(), (1,), (3,), (5,)]))
     kind, levels = draw(st.sampled_from(kinds)), draw(st.sampled_from([1, 2, 256]))
     random = np.random.default_rng(draw(seeds))
@@ -49,7 +49,7 @@ def test_smoothing_stays_between_the_extremes(image, sigma, kernel):
 
 @examples(100)
 @given(image=images())
-def test_equalising_keeps_the_order_of_the_grey_levels(image):
+def test_equalizing_keeps_the_order_of_the_gray_levels(image):
     result = apply(image, 'EqualizeHistogram')
     for i in range(image[0, 0].size):
         layers = [x.reshape(*image.shape[:2], -1)[..., i] for x in (image, result)]
@@ -58,7 +58,7 @@ def test_equalising_keeps_the_order_of_the_grey_levels(image):
 
 @examples(100)
 @given(image=images(), delta=st.floats(0, 255), seed=seeds)
-def test_brightness_keeps_the_order_of_the_grey_levels(image, delta, seed):
+def test_brightness_keeps_the_order_of_the_gray_levels(image, delta, seed):
     np.random.seed(seed)
     result = apply(image, 'RandomBrightness', delta=delta)
     assert_order_is_kept(image, result)

@@ -4,7 +4,7 @@ from mmseg.registry import TRANSFORMS
 
 
 def equal(layer):
-    """Grey level g becomes 255 (N(<= g) - N(lowest)) / (N - N(lowest)), rounded."""
+    """Gray level g becomes 255 (N(<= g) - N(lowest)) / (N - N(lowest)), rounded."""
     count = np.array([(layer <= g).sum() for g in range(256)])
     lowest = (layer == layer.min()).sum()
     return np.rint(255 * (count[layer] - lowest) / (layer.size - lowest)).astype(np.uint8)

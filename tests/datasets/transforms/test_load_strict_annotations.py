@@ -55,25 +55,25 @@ def test_stray_values_are_named_or_ignored(path, kind, strays, named):
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA', 'P'])
-def test_pictures_in_colour_are_refused_or_ignored(path, mode):
+def test_pictures_in_color_are_refused_or_ignored(path, mode):
     save(path, np.ones((2, 3), np.uint8), mode)
     with pytest.raises(
-        ValueError, match=rf'mask\.png is a picture in colour \(mode {mode}\).*colour='
+        ValueError, match=rf'mask\.png is a picture in color \(mode {mode}\).*color='
     ):
         load(path, stray='ignore')
-    assert load(path, colour='ignore') == [[255] * 3] * 2
+    assert load(path, color='ignore') == [[255] * 3] * 2
 
 
-def test_the_advice_is_that_of_the_check_of_a_data_set(path):
+def test_the_advice_is_that_of_the_check_of_a_dataset(path):
     """Which is right for masks with a palette: ignoring them would ignore every pixel."""
     for mode in ('RGB', 'P'):
         save(path, np.ones((2, 3), np.uint8), mode)
-        with pytest.raises(DataError, match='picture in colour') as caught:
+        with pytest.raises(DataError, match='picture in color') as caught:
             load(path)
-        parts = KINDS['colour-mask'][2].split('; ')
+        parts = KINDS['color-mask'][2].split('; ')
         assert parts[0] in str(caught.value)
         assert (parts[1] in str(caught.value)) == (mode == 'P')
-        assert str(caught.value).endswith("colour='ignore' ignores all pixels of such a mask")
+        assert str(caught.value).endswith("color='ignore' ignores all pixels of such a mask")
 
 
 def test_the_numbers_of_a_palette_are_labels_on_request(path):
@@ -112,7 +112,7 @@ def test_a_truncated_mask_is_named(path, length):
     save(path, np.zeros((20, 30), np.uint8))
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ValueError, match=r'mask\.png is truncated or damaged'):
-        load(path, stray='ignore', colour='ignore')
+        load(path, stray='ignore', color='ignore')
 
 
 def test_an_image_without_mask_passes():
@@ -132,7 +132,7 @@ def test_inference_on_an_own_image_uses_the_test_pipeline(tmp_path):
     assert pipeline(np.zeros((4, 6, 3), np.uint8))['inputs'].shape == (3, 4, 6)
 
 
-@pytest.mark.parametrize('name', ['stray', 'colour'])
+@pytest.mark.parametrize('name', ['stray', 'color'])
 def test_wrong_settings_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} is 'drop': give 'refuse' or 'ignore'"):
         TRANSFORMS.build(dict(type='LoadStrictAnnotations', num_classes=4, **{name: 'drop'}))

@@ -130,7 +130,7 @@ def test_a_head_with_one_channel_has_two_classes(folder):
 
 
 @pytest.mark.parametrize('head', [dict(num_classes=1), dict(num_classes=2, out_channels=1), {}])
-def test_a_data_set_of_one_class_is_told_to_name_the_background(folder, head):
+def test_a_dataset_of_one_class_is_told_to_name_the_background(folder, head):
     data = dataset(folder, metainfo=dict(classes=('cell',)))
     with pytest.raises(DataError, match=r'1 class and the decode head 2: name every class .*backg'):
         check(data, model(**head))
@@ -244,9 +244,9 @@ def test_ignored_pixels_beside_class_0_are_no_0_255_mask_if_class_1_occurs(folde
     check(dataset(folder), model())
 
 
-def test_colour_masks_are_called_so(folder):
+def test_color_masks_are_called_so(folder):
     save_mask(folder, 0, np.zeros((16, 16, 3), dtype=np.uint8))
-    with pytest.raises(ValueError, match=r'masks/0.png has 3 channels, so it is a colour mask'):
+    with pytest.raises(ValueError, match=r'masks/0.png has 3 channels, so it is a color mask'):
         check(dataset(folder), model())
 
 
@@ -310,7 +310,7 @@ def test_more_classes_than_8_bits_hold(folder):
         check(many, model(num_classes=256))
 
 
-def test_wrapped_data_sets(folder):
+def test_wrapped_datasets(folder):
     wrapped = dict(
         type='ConcatDataset',
         datasets=[dict(type='RepeatDataset', times=2, dataset=dataset(folder)), dataset(folder)],

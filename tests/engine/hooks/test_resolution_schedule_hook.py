@@ -62,7 +62,7 @@ def test_resume(train, stop):
     assert runner.model.shapes == (2 * SMALL + 2 * LARGE)[6 * stop :]
 
 
-def test_wrapped_data_sets(train):
+def test_wrapped_datasets(train):
     repeated = dict(type='RepeatDataset', times=2, dataset=dict(type='ScheduledImages'))
     both = dict(type='ConcatDataset', datasets=[repeated, dict(type='ScheduledImages')])
     runner = train(dataset=both, epochs=3)

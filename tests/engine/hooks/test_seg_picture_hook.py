@@ -58,7 +58,7 @@ def draw(tmp_path):
 def test_the_named_folder_holds_the_pictures_by_the_names_of_the_images(draw, tmp_path):
     assert draw(str(tmp_path / 'show'), draw=True) == {'show/a.png', 'show/b.png'}
     with Image.open(tmp_path / 'show/a.png') as picture:
-        assert (100, 100, 100) in {colour for _, colour in picture.getcolors(2**20)}
+        assert (100, 100, 100) in {color for _, color in picture.getcolors(2**20)}
 
 
 def test_images_of_one_name_in_two_folders_are_both_drawn(draw, tmp_path):

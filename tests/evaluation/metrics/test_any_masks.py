@@ -34,7 +34,7 @@ def evaluate(config: dict, images: list[tuple[Tensor, Tensor]], classes: int) ->
 
 @st.composite
 def sets(draw) -> tuple[list[tuple[Tensor, Tensor]], int]:
-    """Images of logits and labels, one or some classes of which are labelled, or none."""
+    """Images of logits and labels, one or some classes of which are labeled, or none."""
     classes, images = draw(st.integers(2, 4)), []
     present = torch.tensor(sorted(draw(st.sets(st.integers(0, classes - 1), min_size=1))))
     scale = draw(st.sampled_from([0, 1, 1e4, 65504]))
@@ -50,19 +50,19 @@ def sets(draw) -> tuple[list[tuple[Tensor, Tensor]], int]:
 
 
 def pixels(images: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Prediction and label of all labelled pixels."""
+    """Prediction and label of all labeled pixels."""
     pairs = [(logits.argmax(dim=0)[y != IGNORED], y[y != IGNORED]) for logits, y in images]
     predicted, label = zip(*pairs, strict=True)
     return torch.cat(predicted), torch.cat(label).long()
 
 
 def metrics(images: list, classes: int, **config) -> dict[str, float] | None:
-    """The metric's values, which are finite; ``None`` where nothing is labelled."""
+    """The metric's values, which are finite; ``None`` where nothing is labeled."""
     if pixels(images)[1].numel():
         values = evaluate(config, images, classes)
         assert all(math.isfinite(value) for value in values.values())
         return values
-    with pytest.raises(ValueError, match=f'no labelled pixel in {len(images)} images'):
+    with pytest.raises(ValueError, match=f'no labeled pixel in {len(images)} images'):
         evaluate(config, images, classes)
     return None
 
@@ -76,10 +76,10 @@ def test_iou(data):
         return
     assert all(0 <= value <= 100 for value in values.values())
     predicted, label = pixels(data[0])
-    found, labelled = set(predicted.tolist()), set(label.tolist())
+    found, labeled = set(predicted.tolist()), set(label.tolist())
     hit = set(label[predicted == label].tolist())
     occurring = dict(
-        IoU=found | labelled, Dice=found | labelled, Acc=labelled, Recall=labelled,
+        IoU=found | labeled, Dice=found | labeled, Acc=labeled, Recall=labeled,
         Precision=found, Fscore=hit,
     )  # fmt: skip
     expected = {'aAcc'}
@@ -112,7 +112,7 @@ def test_loss(data, loss):
     ],
 )
 def test_no_images(config):
-    with pytest.raises(ValueError, match='no labelled pixel in 0 images'):
+    with pytest.raises(ValueError, match='no labeled pixel in 0 images'):
         evaluate(config, [], 2)
 
 

@@ -91,7 +91,7 @@ class WrittenOut:
 @pytest.mark.parametrize('size', [(8, 16), (7, 13)])
 def test_the_grid_written_out(size, dropout):
     net = FRUNet(2, channels=(2, 3, 4, 5), dropout=dropout, norm_cfg=BN).double()
-    for parameter in net.parameters():  # normalisations too
+    for parameter in net.parameters():  # normalizations too
         parameter.data += 0.3 * torch.randn_like(parameter)
     image = torch.randn(3, 2, *size, dtype=torch.float64)
     wrt = list(net.parameters())

@@ -28,13 +28,13 @@ def test_a_block_per_stage():
         UNetEncoder(channels=(2, 4), block=blocks)
 
 
-def test_normalisation_and_activation_reach_every_stage():
+def test_normalization_and_activation_reach_every_stage():
     encoder = UNetEncoder(channels=(2, 4), norm_cfg=dict(type='IN'), act_cfg=dict(type='LeakyReLU'))
     names = [type(m).__name__ for m in encoder.modules()]
     assert names.count('InstanceNorm2d') == names.count('LeakyReLU') == 4
 
 
-def test_a_block_may_have_its_own_normalisation():
+def test_a_block_may_have_its_own_normalization():
     block = dict(type='ConvBlock', norm_cfg=dict(type='GN', num_groups=2))
     encoder = UNetEncoder(channels=(2, 4), block=[block, dict(type='ConvBlock')])
     names = [[type(m).__name__ for m in stage.modules()] for stage in encoder.stages]

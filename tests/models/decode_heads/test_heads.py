@@ -54,7 +54,7 @@ def test_the_classic_unet_has_31037698_parameters():
 def test_lfa_unet_has_half_the_decoder_inputs_and_three_maps_per_level():
     widths = [64, 128, 256, 512, 1024]
     fewer = sum(9 * c * c for c in widths[:-1])  # the first convolution of a level
-    more = sum(3 * c * c + c for c in widths[:-1])  # query, key, value; normalisation for a bias
+    more = sum(3 * c * c + c for c in widths[:-1])  # query, key, value; normalization for a bias
     assert parameters(unet('LFAHead', widths, num_classes=2)) == 31_037_698 - fewer + more
 
 
@@ -141,7 +141,7 @@ def test_one_map_is_refused():
 
 
 @pytest.mark.parametrize('head', ['UNetHead', 'LFAHead'])
-def test_the_classifier_starts_as_pytorch_initialises_it(head):
+def test_the_classifier_starts_as_pytorch_initializes_it(head):
     decode_head = unet(head).decode_head
     decode_head.init_weights()
     bound = WIDTHS[0] ** -0.5

@@ -79,7 +79,7 @@ def test_node_i_j_sees_the_nodes_before_it_and_the_one_below_the_last():
 
 
 def double(x: Tensor) -> Tensor:
-    """Bilinear upsampling: a quarter of the neighbour, three quarters of the pixel itself."""
+    """Bilinear upsampling: a quarter of the neighbor, three quarters of the pixel itself."""
     for dim in (2, 3):
         size = x.shape[dim]
         index = torch.arange(size)

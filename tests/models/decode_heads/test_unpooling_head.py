@@ -88,7 +88,7 @@ def test_segnet_mirrors_the_13_convolutions_of_vgg16(config):
 
 
 def test_segnet_has_29436226_parameters(config):
-    """29.44 M, as with biases before the normalisation, which would be 29,444,162."""
+    """29.44 M, as with biases before the normalization, which would be 29,444,162."""
     with torch.device('meta'):
         assert sum(p.numel() for p in MODELS.build(config).parameters()) == 29_436_226
 

@@ -40,7 +40,7 @@ def pyramid(c: int, size: Sequence[int]) -> list[list[tuple[int, ...]]]:
     return [[(c // 2**i, *(side * 2**i for side in size)) for i in (2, 1, 0)]]
 
 
-# the layer with C channels, with and without normalisation, and the shapes of its inputs
+# the layer with C channels, with and without normalization, and the shapes of its inputs
 CASES = {
     'AttentionGate': (lambda c, norm: layers.AttentionGate(c, norm_cfg=norm), two),
     'BilinearUpsample': (lambda c, norm: layers.BilinearUpsample(c, c), one),
@@ -84,7 +84,7 @@ def test_every_layer_is_here():
 
 
 def make(case: str, channels: int, norm: dict | None, batch: int, size: Sequence[int]):
-    """The layer, its inputs as they come from normalisation and ReLU, and all of them in a list."""
+    """The layer, its inputs as they come from normalization and ReLU, and all of them in a list."""
     build, shapes = CASES[case]
     layer, leaves = build(channels, norm), []
 

@@ -11,14 +11,14 @@ BN = dict(type='BN')
 
 
 def linear(layer, x: Tensor) -> Tensor:
-    """A 1x1 convolution as a matrix, and batch normalisation where the layer has it."""
+    """A 1x1 convolution as a matrix, and batch normalization where the layer has it."""
     conv = getattr(layer, 'conv', layer)
     out = torch.einsum('oc,nchw->nohw', conv.weight[:, :, 0, 0], x)
     if conv.bias is not None:
         out = out + conv.bias[:, None, None]
     if getattr(layer, 'with_norm', False):
-        centred = out - out.mean(dim=(0, 2, 3), keepdim=True)
-        out = centred / (centred.square().mean(dim=(0, 2, 3), keepdim=True) + 1e-5).sqrt()
+        centered = out - out.mean(dim=(0, 2, 3), keepdim=True)
+        out = centered / (centered.square().mean(dim=(0, 2, 3), keepdim=True) + 1e-5).sqrt()
         out = out * layer.norm.weight[:, None, None] + layer.norm.bias[:, None, None]
     return out
 
@@ -67,7 +67,7 @@ def maps(*shapes: tuple[int, ...]) -> list[Tensor]:
 def test_equation(norm_cfg):
     gate = AttentionGate(6, norm_cfg=norm_cfg).double()
     for parameter in gate.parameters():
-        torch.nn.init.normal_(parameter)  # normalisation starts as the identity
+        torch.nn.init.normal_(parameter)  # normalization starts as the identity
     skip, up = maps((2, 6, 5, 7), (2, 6, 5, 7))
     hidden = (linear(gate.w_g, up) + linear(gate.w_x, skip)).clamp(min=0)
     expected = gated(skip, up, sigmoid(linear(gate.psi, hidden)))

@@ -5,7 +5,7 @@ from torch import nn
 from mmseg_attn.models.layers import Concatenation, ConvBlock, per_level
 
 
-def test_is_convolution_normalisation_activation_twice():
+def test_is_convolution_normalization_activation_twice():
     block = ConvBlock(3, 8, norm_cfg=dict(type='BN')).double()
     convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
     norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -20,13 +20,13 @@ def test_is_convolution_normalisation_activation_twice():
     torch.testing.assert_close(block(x), expected)
 
 
-def test_without_normalisation_the_convolutions_have_a_bias():
+def test_without_normalization_the_convolutions_have_a_bias():
     block = ConvBlock(3, 8, num_convs=3, kernel_size=1)
     assert sum(p.numel() for p in block.parameters()) == (3 + 1) * 8 + 2 * (8 + 1) * 8
     assert block(torch.randn(1, 3, 5, 7)).shape == (1, 8, 5, 7)
 
 
-def test_a_bias_beside_the_normalisation_is_asked_for():
+def test_a_bias_beside_the_normalization_is_asked_for():
     block = ConvBlock(3, 8, bias=True, norm_cfg=dict(type='BN'))
     assert [layer.conv.bias is not None for layer in block] == [True, True]
     assert all(layer.with_norm for layer in block)

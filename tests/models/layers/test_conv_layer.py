@@ -7,7 +7,7 @@ from mmseg_attn.models.backbones import ResUNetEncoder
 from mmseg_attn.models.layers import ConvBlock
 
 
-def test_weights_are_pytorchs_before_and_after_mmengine_initialises():
+def test_weights_are_pytorchs_before_and_after_mmengine_initializes():
     """PyTorch draws from a uniform distribution within 1 / sqrt(fan_in)."""
     encoder = ResUNetEncoder(16, channels=(32, 64), kernel_size=3, norm_cfg=dict(type='BN'))
     for _ in range(2):

@@ -74,7 +74,7 @@ def test_the_parameters_do_not_grow_with_t():
     assert shapes[0] == shapes[1] == shapes[2]
 
 
-def test_without_normalisation_and_with_another_activation():
+def test_without_normalization_and_with_another_activation():
     block = RecurrentResidualBlock(3, 4, act_cfg=dict(type='LeakyReLU'))
     assert [type(m).__name__ for m in block.recurrent[0]] == ['Conv2d', 'LeakyReLU']
     assert block(torch.randn(1, 3, 1, 1)).shape == (1, 4, 1, 1)

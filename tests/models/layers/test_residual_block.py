@@ -25,6 +25,6 @@ def test_is_two_convolutions_plus_the_shortcut_then_relu(in_channels, kernel_siz
     torch.testing.assert_close(value_and_gradients(block(x), wrt), expected)
 
 
-def test_normalisation_reaches_the_shortcut_too():
+def test_normalization_reaches_the_shortcut_too():
     block = ResidualBlock(3, 4, norm_cfg=dict(type='BN'))
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in block.modules()) == 3

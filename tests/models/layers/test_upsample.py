@@ -34,7 +34,7 @@ def test_match_size_interpolates_any_other_difference(size):
     assert torch.equal(match_size(x, size), torch.full((1, 2, *size), 3.0))
 
 
-def test_transposed_convolution_with_normalisation():
+def test_transposed_convolution_with_normalization():
     layer = TransposedUpsample(6, 4, norm_cfg=dict(type='BN')).double()
     x = torch.randn(2, 6, 5, 3, dtype=torch.float64)
     expected = F.conv_transpose2d(x, layer[0].weight, stride=2)
@@ -54,7 +54,7 @@ def test_three_pixel_kernels_are_the_mirror_image_of_keras_same_padding():
 
 
 @pytest.mark.parametrize('norm_cfg', [None, dict(type='BN')])
-def test_nearest_neighbours_then_convolution(norm_cfg):
+def test_nearest_neighbors_then_convolution(norm_cfg):
     layer = NearestUpsample(6, 4, norm_cfg=norm_cfg).double()
     x = torch.randn(2, 6, 5, 3, dtype=torch.float64)
     repeated = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)

@@ -1,4 +1,4 @@
-"""Every loss on batches of any size, whatever is labelled and however large the logits are."""
+"""Every loss on batches of any size, whatever is labeled and however large the logits are."""
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def random_logits(label: Tensor, classes: int, seed: int, dtype: torch.dtype) ->
 
 
 def written_out(name: str, logits: Tensor, label: Tensor, weights: list[float]) -> Tensor:
-    """The mean over the labelled pixels, or over the classes that occur among them."""
+    """The mean over the labeled pixels, or over the classes that occur among them."""
     valid = label != IGNORED
     y, p = label[valid], logits.movedim(1, -1)[valid].softmax(dim=1)  # (P,) and (P, C)
     terms, total = logits.sum() * 0, 0

@@ -11,7 +11,7 @@ def pyramid(sizes=((16, 20), (8, 10), (4, 5)), **options):
 
 
 def interpolation(target, source, dtype=torch.double):
-    """Bilinear weights ``(target, source)`` along one side, pixel centres at halves."""
+    """Bilinear weights ``(target, source)`` along one side, pixel centers at halves."""
     matrix = torch.zeros(target, source, dtype=dtype)
     for i in range(target):
         position = max((i + 0.5) * source / target - 0.5, 0)
@@ -54,7 +54,7 @@ def test_options_reach_the_layers():
 @pytest.mark.parametrize(
     'sizes', [((16, 20), (8, 10), (4, 5)), ((15, 19), (8, 10), (4, 5))], ids=['even', 'odd']
 )
-def test_multi_scale_adds_the_mapped_neighbours(sizes):
+def test_multi_scale_adds_the_mapped_neighbors(sizes):
     neck = HybridAttentionSkip(CHANNELS, levels=(0, 1, 2), multi_scale=True, reduction=4).double()
     features = pyramid(sizes, dtype=torch.double, requires_grad=True)
     out = neck(features)

@@ -74,12 +74,12 @@ def test_upright_slices_masks_and_folds(source, tmp_path, capsys):
     )
     counts = [0, 0, 0, 0]
     for k, stem in enumerate(stems):
-        grey, label = (read(out / kind / f'{stem}.png') for kind in ('images', 'annotations'))
-        assert grey.shape == label.shape == (10, 12)
+        gray, label = (read(out / kind / f'{stem}.png') for kind in ('images', 'annotations'))
+        assert gray.shape == label.shape == (10, 12)
         for x in range(12):
             for y in range(10):
                 level = 255 * (float(image[x, y, k]) + 1500) / 2000
-                assert abs(grey[y, x] - min(max(level, 0), 255)) <= 0.5 + 1e-9
+                assert abs(gray[y, x] - min(max(level, 0), 255)) <= 0.5 + 1e-9
                 lesion, lung = mask[x, y, k], lungs[x, y, k]
                 kind = {1: 2, 2: 3, 3: 1}.get(lesion, 1 if lung in (1, 2) else 0)
                 assert label[y, x] == kind
@@ -95,8 +95,8 @@ def test_upright_slices_masks_and_folds(source, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert '8 slices of 12x10' in printed
     below, above = (100 * np.mean(part) for part in (image < -1500, image > 500))
-    assert 'window -1500 to 500 in 8 bits, 7.84 per grey level, ' in printed
-    assert f'{below:.2f} per cent below, {above:.2f} above' in printed
+    assert 'window -1500 to 500 in 8 bits, 7.84 per gray level, ' in printed
+    assert f'{below:.2f} percent below, {above:.2f} above' in printed
     assert 'slices without image content, kept: 005' in printed
     assert 'fold3      4    2     2' in printed
 
@@ -109,7 +109,7 @@ def test_bytes_stay_as_they_are(source, tmp_path, capsys):
         pixels = read(tmp_path / 'out' / 'images' / f'{k:03d}.png')
         np.testing.assert_array_equal(pixels, image[:, :, k].T)
     printed = capsys.readouterr().out
-    assert 'window 0 to 255 in 8 bits, 1 per grey level, 0.00 per cent below, 0.00 above' in printed
+    assert 'window 0 to 255 in 8 bits, 1 per gray level, 0.00 percent below, 0.00 above' in printed
     assert 'without image content' not in printed
 
 

@@ -93,7 +93,7 @@ def test_crops_masks_and_splits(stack, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert '3 slices, 18 crops of 4x4' in printed
     assert 'fold2      6    6     6' in printed
-    assert f'membrane          {counts[0]}     {100 * counts[0] / 288:.2f}' in printed
+    assert f'membrane          {counts[0]}    {100 * counts[0] / 288:.2f}' in printed
 
 
 def test_whole_slices_per_fold(stack, tmp_path):
@@ -193,7 +193,7 @@ DAMAGES = {
         lambda s: resize(label(s)),
         r'labels00000001\.png is 12x4, but its image .*01\.tif is 12x8',
     ),
-    'colour image': (
+    'color image': (
         lambda s: Image.open(image(s)).convert('RGB').save(image(s)),
         r'01\.tif must have one 8-bit channel',
     ),

@@ -224,7 +224,7 @@ def jpeg(path):
     path.unlink()
 
 
-def colour(path):
+def color(path):
     pixels = np.stack([np.array(Image.open(path)), *np.zeros((2, 8, 10), np.uint8)], 2)
     save(path, pixels, np.uint8)
 
@@ -246,7 +246,7 @@ DAMAGES = {
         r'images/b\.png is truncated or damaged',
     ),
     'truncated mask': (lambda s: truncate(s / 'masks/b.png'), r'masks/b\.png is truncated or dam'),
-    'grey mask': (
+    'gray mask': (
         lambda s: edit(s / 'masks/b.png', value=7),
         r'masks/b\.png holds 0, 1, 7: a mask must hold 0 and 1, or 0 and 255',
     ),
@@ -263,8 +263,8 @@ DAMAGES = {
         r'masks/b\.png holds 0, 1, 2, 3, 4, 5, \.\.\.: a mask must hold',
     ),
     'jpeg mask': (lambda s: jpeg(s / 'masks/b.png'), r'b\.jpg is a JPEG, whose losses change'),
-    'colour mask': (lambda s: colour(s / 'masks/b.png'), r'masks/b\.png must have one channel'),
-    'colour image': (lambda s: colour(s / 'images/b.png'), r'images/b\.png must have one channel'),
+    'color mask': (lambda s: color(s / 'masks/b.png'), r'masks/b\.png must have one channel'),
+    'color image': (lambda s: color(s / 'images/b.png'), r'images/b\.png must have one channel'),
     'sizes differ': (
         lambda s: save(s / 'masks/b.png', np.zeros((10, 8)), np.uint8),
         r'masks/b\.png is 8x10, but its image .*images/b\.png is 10x8',

@@ -88,7 +88,7 @@ DAMAGES = {
     ),
     'too few images': (
         lambda r: [(r / LISTS / f'{part}.txt').write_text(f'2007_00000{i}\n') for i, part in NAMED],
-        r'lists 2 labelled images, but a split of 9:1 needs 10: use the whole release',
+        r'lists 2 labeled images, but a split of 9:1 needs 10: use the whole release',
     ),
     'image listed twice': (
         lambda r: (r / LISTS / 'train.txt').write_text('2007_000011\n'),
@@ -98,7 +98,7 @@ DAMAGES = {
     'no mask': (lambda r: mask(r).unlink(), r'000004\.png is missing: get the complete release'),
     'truncated image': (lambda r: truncate(image(r)), r'000004\.jpg is truncated or damaged'),
     'truncated mask': (lambda r: truncate(mask(r)), r'000004\.png is truncated or damaged'),
-    'colour mask': (
+    'color mask': (
         lambda r: Image.open(mask(r)).convert('RGB').save(mask(r)),
         r'000004\.png is of mode RGB, no mask of labels: use the original',
     ),

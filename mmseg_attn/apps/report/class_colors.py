@@ -1,4 +1,4 @@
-"""Colours in which curves of classes are seen on white: those of the masks, where that can be."""
+"""Colors in which curves of classes are seen on white: those of the masks, where that can be."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -13,12 +13,12 @@ from ...datasets.nested_datasets import nested_datasets
 from .pictures import hexadecimal
 
 CONTRAST = 3  # with white, as WCAG 2.1 asks for in drawings
-DISTINCT = 20  # least distance of two colours in CIELAB
+DISTINCT = 20  # least distance of two colors in CIELAB
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue in the luminance
 
 
-def class_colours(cfg: Config) -> dict[str, list[int]]:
-    """The palette of a config's data set, RGB by the names of the classes; empty if unknown."""
+def class_colors(cfg: Config) -> dict[str, list[int]]:
+    """The palette of a config's dataset, RGB by the names of the classes; empty if unknown."""
     try:
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         *_, inner = nested_datasets(cfg.val_dataloader.dataset)
@@ -29,14 +29,14 @@ def class_colours(cfg: Config) -> dict[str, list[int]]:
 
 
 def on_white(names: Sequence[str], palette: Mapping[str, Sequence[int]]) -> dict[str, str]:
-    """The colours of classes as CSS writes them, the pale ones darkened.
+    """The colors of classes as CSS writes them, the pale ones darkened.
 
     Args:
         names: The classes.
-        palette: Colours of classes, RGB.
+        palette: Colors of classes, RGB.
 
     Returns:
-        A colour of each class; none at all where one is missing or two are hard to tell apart.
+        A color of each class; none at all where one is missing or two are hard to tell apart.
     """
     if any(name not in palette for name in names):
         return {}
@@ -44,12 +44,12 @@ def on_white(names: Sequence[str], palette: Mapping[str, Sequence[int]]) -> dict
     lab = cv2.cvtColor(np.array(drawn, np.float32).reshape(-1, 1, 3) / 255, cv2.COLOR_RGB2LAB)
     if any(np.linalg.norm(a - b) < DISTINCT for a, b in combinations(lab[:, 0], 2)):
         return {}
-    return {name: hexadecimal(colour) for name, colour in zip(names, drawn, strict=True)}
+    return {name: hexadecimal(color) for name, color in zip(names, drawn, strict=True)}
 
 
-def _darkened(colour: Sequence[int]) -> list[int]:
-    """A colour of the same hue that has the contrast."""
-    share = np.asarray(colour) / 255
+def _darkened(color: Sequence[int]) -> list[int]:
+    """A color of the same hue that has the contrast."""
+    share = np.asarray(color) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     most = 1.05 / CONTRAST - 0.05
     linear *= min(1, most / max(linear @ WEIGHTS, most))
