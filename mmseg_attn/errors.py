@@ -54,5 +54,5 @@ def damaged(name: str | Path, reason: object = '') -> DamagedError:
         name: The file.
         reason: The decoder's message.
     """
-    text = ' '.join(str(reason).split())
+    text = ' '.join(str(reason).split())[:300]
     return DamagedError(f'{name} is truncated or damaged{": " * bool(text)}{text}; get it again')

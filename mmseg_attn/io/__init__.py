@@ -3,6 +3,7 @@
 from .archive import MAX_UNPACKED_GIB, unpack
 from .decoded import DecodedImage
 from .dicom import dicom_series, open_dicom, read_dicom
+from .finite import check_finite
 from .images import decode_image, explain, read_gray8, read_image, read_images, write_png
 from .intensities import Window, ct_window, percentile_window, to_bytes
 from .nifti import NiftiHeader, open_nifti, read_nifti
@@ -18,6 +19,7 @@ __all__ = [
     'NiftiHeader',
     'Stage',
     'Window',
+    'check_finite',
     'check_placement',
     'counted',
     'ct_window',

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import TooLargeError, UnsupportedError, damaged
-from .dicom_header import DicomHeader, number, read_header
+from .dicom_header import DicomHeader, element, number, read_header
+from .finite import check_finite
 from .kinds import kind_of
 from .libraries import library
 from .limits import check_size
@@ -64,11 +65,11 @@ def open_dicom(path: Path) -> tuple[np.ndarray, DicomHeader]:
         raise UnsupportedError(
             f'{path} has values of shape {pixels.shape}: give one gray slice per file'
         )
-    photometric = str(file.get('PhotometricInterpretation') or '')
+    photometric = str(element(file, 'PhotometricInterpretation', path) or '')
     if photometric not in GRAY:
         what = f'is in color ({photometric})' if photometric else 'lacks PhotometricInterpretation'
         raise UnsupportedError(f'{path} {what}: save it as MONOCHROME2')
-    table = bool(file.get('ModalityLUTSequence'))
+    table = bool(element(file, 'ModalityLUTSequence', path))
     if header.inverted:
         if pixels.dtype.kind == 'f' or table:
             raise UnsupportedError(
@@ -87,8 +88,7 @@ def open_dicom(path: Path) -> tuple[np.ndarray, DicomHeader]:
         pixels = pixels * header.slope + header.intercept
     elif header.bits <= 8 and pixels.dtype == np.uint16:
         pixels = pixels.astype(np.uint8)
-    if pixels.dtype.kind == 'f' and not np.isfinite(pixels).all():
-        raise UnsupportedError(f'{path} holds values that are no finite numbers')
+    check_finite(pixels, path)
     return pixels, header
 
 
@@ -136,7 +136,8 @@ def _check_image(file: Any, path: Path) -> None:
     if any(key in file for key in PIXELS):
         return
     complete = file.file_meta.get('MediaStorageSOPClassUID')
-    kind = complete or file.get('SOPClassUID')  # where a file was cut, it may end within this one
+    # where a file was cut, it may end within this one
+    kind = complete or element(file, 'SOPClassUID', path)
     name = getattr(kind, 'name', kind)
     if kind and (complete or name != kind) and 'Image Storage' not in name:
         raise UnsupportedError(f'{path} is a {name} object and holds no image: leave it out')

@@ -1,12 +1,23 @@
 """The headers of DICOM files, with the defaults and units that the standard has."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
+from ..errors import UnsupportedError, damaged
+
+# Where enhanced objects keep what others have at the top, for all frames or for each
+MACROS = dict(
+    RescaleSlope='PixelValueTransformationSequence',
+    RescaleIntercept='PixelValueTransformationSequence',
+    PixelSpacing='PixelMeasuresSequence',
+    ImagePositionPatient='PlanePositionSequence',
+    ImageOrientationPatient='PlaneOrientationSequence',
+)
+GROUPS = ('PerFrameFunctionalGroupsSequence', 'SharedFunctionalGroupsSequence')
 
 
 @dataclass
@@ -51,11 +62,11 @@ def read_header(file: Any, path: Path) -> DicomHeader:
     if slope == 0:
         raise UnsupportedError(f'{path} has RescaleSlope 0, so that all values are the same')
     intercept = number(file, 'RescaleIntercept', path)
-    spacing = _numbers(file, 'PixelSpacing', 2)
+    spacing = _numbers(file, 'PixelSpacing', path, count=2)
     if spacing and not all(0 < side < np.inf for side in spacing):
         spacing = None
-    position = _numbers(file, 'ImagePositionPatient', 3)
-    directions = _numbers(file, 'ImageOrientationPatient', 6)
+    position = _numbers(file, 'ImagePositionPatient', path, count=3)
+    directions = _numbers(file, 'ImageOrientationPatient', path, count=6)
     affine = None
     if spacing and position and directions:
         affine = np.eye(4)
@@ -65,28 +76,58 @@ def read_header(file: Any, path: Path) -> DicomHeader:
     return DicomHeader(
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
-        inverted=file.get('PhotometricInterpretation') == 'MONOCHROME1',
+        inverted=element(file, 'PhotometricInterpretation', path) == 'MONOCHROME1',
         bits=bits,
         signed=bool(number(file, 'PixelRepresentation', path)),
         spacing=spacing,
         affine=affine,
-        series=str(file.get('SeriesInstanceUID') or ''),
+        series=str(element(file, 'SeriesInstanceUID', path) or ''),
     )
+
+
+def element(file: Any, key: str, path: Path) -> Any:
+    """Return what a file says, in the functional groups of its first frame where they say it.
+
+    Args:
+        file: pydicom's dataset.
+        key: DICOM's keyword.
+        path: The file, for messages.
+
+    Returns:
+        The value; ``None`` if it is missing.
+
+    Raises:
+        DamagedError: If its bytes are no value of its type.
+    """
+    try:
+        for group in GROUPS if key in MACROS else ():
+            for frame in (file.get(group) or [])[:1]:
+                for macro in (frame.get(MACROS[key]) or [])[:1]:
+                    if macro.get(key) not in (None, ''):
+                        return macro.get(key)
+        return file.get(key)
+    except Exception as error:  # pydicom decodes values when they are asked for
+        raise damaged(path, f'{key}: {error}') from error
 
 
 def number(file: Any, key: str, path: Path) -> float | None:
     """Return a number; ``None`` if it is missing or empty."""
+    value = element(file, key, path)
     try:
-        value = file.get(key)
-        return None if value is None or value == '' else float(value)
+        if value is None or value == '':
+            return None
+        if not math.isfinite(float(value)):
+            raise ValueError(f'it is {value}')
+        return float(value)
     except (TypeError, ValueError) as error:
         raise UnsupportedError(f'{path} has no number as {key} ({error}): correct it') from error
 
 
-def _numbers(file: Any, key: str, count: int) -> tuple[float, ...] | None:
+def _numbers(file: Any, key: str, path: Path, *, count: int) -> tuple[float, ...] | None:
     """Return several numbers; ``None`` unless there are as many as the standard has."""
+    values = element(file, key, path)
     try:
-        values = tuple(float(value) for value in file.get(key) or ())
+        values = tuple(float(value) for value in values or ())
     except (TypeError, ValueError):
         return None
     return values if len(values) == count else None

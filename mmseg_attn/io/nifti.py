@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, TooLargeError, UnsupportedError, damaged
+from .finite import check_finite
 from .kinds import kind_of
 from .libraries import library
 from .limits import MAX_IMAGE_VARIABLE, check_size, max_image_bytes
 
-NIFTI2 = (b'\x1c\x02\0\0', b'\0\0\x02\x1c')  # the size of its header, 540, little and big endian
+NIFTI1 = (b'\x5c\x01\0\0', b'\0\0\x01\x5c')  # the size of the header, little and big endian
+NIFTI2 = (b'\x1c\x02\0\0', b'\0\0\x02\x1c')
+LENGTH = 348  # of the shorter header
+# In nibabel's words
+NOT_READ = ('Valid slope', 'not supported', 'not recognized', 'magic string', 'be positive')
 MILLIMETERS = {'meter': 1e3, 'mm': 1.0, 'micron': 1e-3}
 DIFFERENT = 0.01  # of a spacing, above which two of them contradict each other
 
@@ -40,12 +45,14 @@ class NiftiHeader:
     @property
     def pixel_area(self) -> float | None:
         """Square millimeters of a pixel in the plane of the first two axes."""
-        return _size(np.linalg.norm(np.cross(self.affine[:3, 0], self.affine[:3, 1])))
+        with np.errstate(invalid='ignore'):  # where the affine is not finite
+            return _size(np.linalg.norm(np.cross(self.affine[:3, 0], self.affine[:3, 1])))
 
     @property
     def voxel_volume(self) -> float | None:
         """Cubic millimeters of a voxel; ``None`` for a single slice without a third axis."""
-        return _size(abs(np.linalg.det(self.affine[:3, :3]))) if len(self.shape) > 2 else None
+        with np.errstate(invalid='ignore'):
+            return _size(abs(np.linalg.det(self.affine[:3, :3]))) if len(self.shape) > 2 else None
 
 
 def read_nifti(path: Path) -> np.ndarray:
@@ -70,6 +77,11 @@ def open_nifti(path: Path) -> tuple[np.ndarray, NiftiHeader]:
     data = _content(path)
     image = _image(path, data)
     size = math.prod(image.shape) * image.get_data_dtype().itemsize
+    if image.dataobj.offset < image.header['sizeof_hdr']:
+        raise UnsupportedError(
+            f'{path} has vox_offset {image.dataobj.offset}, which lies within its header: save it '
+            'again'
+        )
     if image.dataobj.offset + size > len(data):
         raise damaged(path, f'{size} bytes of values are announced, fewer are there')
     kind = image.get_data_dtype()
@@ -92,8 +104,7 @@ def open_nifti(path: Path) -> tuple[np.ndarray, NiftiHeader]:
         raise damaged(path, error) from error
     volume = volume.reshape(*shape, *(1,) * (3 - len(shape)))
     volume = volume.astype(f'={volume.dtype.kind}{min(volume.dtype.itemsize, 8)}', copy=False)
-    if not np.isfinite(volume).all():
-        raise UnsupportedError(f'{path} holds values that are no finite numbers')
+    check_finite(volume, path)
     return volume, header
 
 
@@ -133,14 +144,21 @@ def _content(path: Path) -> bytes | bytearray:
 def _unzip(data: bytes, path: Path) -> bytearray:
     content, limit = bytearray(), max_image_bytes()
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        while chunk := file.read(2**24):  # up to the end, where the checksum is compared
+        while True:  # up to the end, where the checksum is compared
+            try:
+                chunk = file.read1(2**24)
+            except gzip.BadGzipFile as error:
+                if content and 'Not a gzipped file' in str(error):
+                    return content  # bytes behind the end, which gzip ignores, too
+                raise
+            if not chunk:
+                return content
             content += chunk
             if len(content) > limit:
                 raise TooLargeError(
                     f'{path} unpacks to more than the limit of {limit / 2**30:g} GiB: cut it into '
                     f'parts, or raise the limit with the environment variable {MAX_IMAGE_VARIABLE}'
                 )
-    return content
 
 
 def _image(path: Path, data: bytes | bytearray) -> Any:
@@ -148,6 +166,11 @@ def _image(path: Path, data: bytes | bytearray) -> Any:
     known = kind_of(bytes(data[:512]))
     if known not in (None, 'NIfTI'):
         raise UnsupportedError(f'{path} is a {known} file, no NIfTI: name it as what it is')
+    if data[:4] not in (*NIFTI1, *NIFTI2) and len(data) >= LENGTH:
+        raise UnsupportedError(
+            f'{path} is no NIfTI file, whose first number is 348 or 540: name it as what it is, or '
+            'get it again'
+        )
     kind = nibabel.Nifti2Image if data[:4] in NIFTI2 else nibabel.Nifti1Image
     logger = logging.getLogger('nibabel.global')
     level = logger.level
@@ -156,7 +179,7 @@ def _image(path: Path, data: bytes | bytearray) -> Any:
         return kind.from_bytes(bytes(data))
     except Exception as error:  # on damaged input nibabel raises nearly anything
         text = ' '.join(str(error).split())
-        if 'Valid slope' in text or 'not supported' in text or 'not recognized' in text:
+        if any(words in text for words in NOT_READ):
             raise UnsupportedError(f'{path} has a header that is not read: {text}') from error
         raise damaged(path, error) from error
     finally:
@@ -171,6 +194,8 @@ def _header(image: Any) -> NiftiHeader:
         unit = None
     if unit is None:
         notes.append('names no unit of length: millimeters are assumed')
+    if not np.isfinite(affine).all():
+        notes.append('has an affine that is no finite numbers, so that its sizes are not known')
     affine[:3] *= unit or 1.0
     spacing = np.abs(np.array(raw.get_zooms()[:3], dtype=float)) * (unit or 1.0)
     lengths = np.linalg.norm(affine[:3, : len(spacing)], axis=0)

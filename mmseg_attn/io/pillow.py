@@ -5,7 +5,7 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -14,17 +14,34 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import DamagedError, DataError, TooLargeError, UnsupportedError, damaged
 from .decoded import DecodedImage
+from .depths import Depth, jpeg2000_depths, pnm_maximum
 from .kinds import kind_of
 from .limits import check_size, max_image_bytes
 
 BYTES = {'I;16': 2, 'I;16B': 2, 'I;16L': 2, 'I': 4, 'F': 4}  # of a pixel of Pillow's; else 1 a band
+# Pillow's formats that are read; others it reduces to 8 bits, or hands to other programs
+FORMATS = (
+    'PNG',
+    'JPEG',
+    'TIFF',
+    'JPEG2000',
+    'BMP',
+    'DIB',
+    'GIF',
+    'WEBP',
+    'PPM',
+    'TGA',
+    'PCX',
+    'ICO',
+)
 ALPHA = ('LA', 'La', 'PA', 'RGBA', 'RGBa')
 ORIENTATION = 274  # of EXIF
 PNG, PNG_END = b'\x89PNG', b'IEND\xaeB`\x82'
 JPEG = b'\xff\xd8\xff'
 PNG_DEPTH, PNG_COLOR = 24, 25  # where they stand
 DEFLATE = 1040  # the most bytes that one compressed byte can become
-LOSSLESS_JPEG = (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)  # frames that few decoders know
+# frames that few decoders know
+LOSSLESS_JPEG, JPEG_LS = (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF), 0xF7
 
 
 def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | None) -> DecodedImage:
@@ -33,7 +50,7 @@ def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | Non
     Args:
         data: The bytes of the file.
         name: The file, for messages.
-        formats: Pillow's names of the accepted formats; ``None`` accepts all.
+        formats: Pillow's names of the accepted formats; ``None`` accepts ``FORMATS``.
 
     Raises:
         DataError: As of ``read_images``.
@@ -47,6 +64,8 @@ def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | Non
             if data.startswith(PNG) and math.prod(image.size) // 8 > len(data) * DEFLATE:
                 raise damaged(name, 'its data are too short for its size')
             frames = 1 if image.format in ('MPO', 'TIFF') else getattr(image, 'n_frames', 1)
+            if image.format == 'PPM':
+                _check_pnm(data, name)
             if frames > 1:
                 raise UnsupportedError(
                     f'{name} is an animation of {frames} images: save the one that you want'
@@ -54,7 +73,7 @@ def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | Non
             image.verify()  # checksums; the image must be opened again afterwards
         with _open(data, name, formats) as image:
             image.load()
-            decoded = _decoded(image, data)
+            decoded = _decoded(image, data, name)
     if data.startswith(PNG) and PNG_END not in data:
         raise damaged(name, 'its end is missing')
     return decoded
@@ -62,15 +81,16 @@ def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | Non
 
 def _open(data: bytes, name: str | Path, formats: Sequence[str] | None) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=formats)
+        return Image.open(io.BytesIO(data), formats=formats or FORMATS)
     except UnidentifiedImageError as error:
         wanted = ' or '.join(formats or ['image'])
         known = kind_of(data)
         if known is None and formats is not None:
             with contextlib.suppress(UnidentifiedImageError), Image.open(io.BytesIO(data)) as other:
                 known = other.format
-        if known is not None and formats is not None and known not in formats:
-            raise UnsupportedError(f'{name} is a {known} file, no {wanted}: convert it') from error
+        if known is not None and known.replace(' ', '') not in (formats or (*FORMATS, 'HTML')):
+            instead = f'no {wanted}' if formats else 'which is not read'
+            raise UnsupportedError(f'{name} is a {known} file, {instead}: convert it') from error
         raise DamagedError(
             f'{name} is truncated or damaged, or no {wanted}: get it again'
         ) from error
@@ -81,6 +101,8 @@ def _check_jpeg(data: bytes, name: str | Path) -> None:
     at = 2
     while at + 5 < len(data) and data[at] == 0xFF:
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], 'big')
+        if marker == JPEG_LS:
+            raise UnsupportedError(f'{name} is a JPEG-LS file: save it as a PNG or TIFF')
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             bits, lossless = data[at + 4], marker in LOSSLESS_JPEG
             if bits != 8 or lossless:
@@ -90,13 +112,28 @@ def _check_jpeg(data: bytes, name: str | Path) -> None:
         at += 2 + size
 
 
-def _decoded(image: Image.Image, data: bytes) -> DecodedImage:
+def _check_pnm(data: bytes, name: str | Path) -> None:
+    """Refuse values that Pillow scales, as others do not."""
+    maximum = pnm_maximum(data)
+    if maximum not in (None, 255) and (maximum != 65535 or data[1:2] in b'36'):
+        raise UnsupportedError(
+            f'{name} is a PNM file whose white is {maximum}, which readers scale in different '
+            'ways: save it as a PNG or TIFF'
+        )
+
+
+def _decoded(image: Image.Image, data: bytes, name: str | Path) -> DecodedImage:
     mode, pixels = image.mode, np.array(image)
     bits = 8 * BYTES.get(mode, 1) if mode != '1' else 1
     if data.startswith(PNG):
         bits = data[PNG_DEPTH]
         if bits == 16:
             mode, pixels = _deep_png(data)
+    elif image.format == 'JPEG2000':
+        depths = set(jpeg2000_depths(data))
+        bits = max((depth.bits for depth in depths), default=8)
+        if any(depth.bits != 8 or depth.signed for depth in depths):
+            mode, pixels = _deep_jpeg2000(data, depths, name)
     palette = image.getpalette('RGB') if mode == 'P' else None
     return DecodedImage(
         pixels.astype(pixels.dtype.newbyteorder('='), copy=False),
@@ -119,6 +156,25 @@ def _deep_png(data: bytes) -> tuple[str, np.ndarray]:
     }[data[PNG_COLOR]]
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError('its 16 bits cannot be decoded')
+    return mode, pixels if pixels.ndim == 2 else pixels[..., channels]
+
+
+def _deep_jpeg2000(
+    data: bytes, depths: Collection[Depth], name: str | Path
+) -> tuple[str, np.ndarray]:
+    """Decode JPEG 2000 beyond 8 bits, which Pillow scales to 16, or to 8 if in color."""
+    kinds = {1: ('I;16', 0), 3: ('RGB of uint16', [2, 1, 0])}
+    bits, signed, sampling = next(iter(depths))
+    pixels = None
+    if len(depths) == 1 and 8 < bits <= 16 and not signed and sampling == (1, 1):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    count = 0 if pixels is None else 1 if pixels.ndim == 2 else pixels.shape[2]
+    if count not in kinds or pixels.dtype != np.uint16 or pixels.max(initial=0) >= 2**bits:
+        what = ' and '.join(
+            sorted(f'{depth.bits} {"signed " * depth.signed}bits' for depth in depths)
+        )
+        raise UnsupportedError(f'{name} is a JPEG 2000 file of {what}: save it as a TIFF')
+    mode, channels = kinds[count]
     return mode, pixels if pixels.ndim == 2 else pixels[..., channels]
 
 

@@ -8,12 +8,15 @@ import numpy as np
 from ..errors import UnknownTypeError, UnsupportedError
 from .decoded import upright
 from .dicom import read_dicom, starts_like_dicom
+from .finite import check_finite
 from .images import read_image
 from .nifti import read_nifti
+from .tiff_tags import COMPRESSION, first_tags, is_tiff
 
 JPEG, NIFTI, DICOM = ('.jpg', '.jpeg'), ('.nii.gz', '.nii'), ('.dcm', '.dicom')
 PICTURES = ('.png', '.tif', '.tiff', *JPEG)
 SUFFIXES = (*PICTURES, *DICOM, *NIFTI)
+JPEG_START, JPEG_IN_TIFF = b'\xff\xd8\xff', (6, 7, 33007)
 
 
 def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
@@ -35,12 +38,12 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
     if is_nifti(path):
         return read_nifti(path).T  # slice k is volume[:, :, k].T
     if name.endswith(PICTURES):
-        if mask and name.endswith(JPEG):
+        data = path.read_bytes()
+        if mask and _is_jpeg(data):
             raise UnsupportedError(
                 f'{path} is a JPEG, whose losses change labels: give the original mask'
             )
-        formats = ('JPEG',) if name.endswith(JPEG) else ('PNG', 'TIFF')
-        image = read_image(path.read_bytes(), name=path, formats=formats)
+        image = read_image(data, name=path, formats=('PNG', 'JPEG', 'TIFF'))
         pixels = image.pixels
         colors = image.mode.startswith('RGB') and image.channels == 3
         if colors and not mask and (pixels == pixels[..., :1]).all():  # gray saved as color
@@ -52,10 +55,18 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
                 f'but is of mode {mode}: convert it'
             )
         values = upright(image.labels(path), image.orientation) if mask else image.visible(path)
+        check_finite(values, path)
         return values[None]
     if is_dicom(path):
         return read_dicom(path)[None]
     raise UnknownTypeError(f'{path} is of no known type ({", ".join(SUFFIXES)}): move it away')
+
+
+def _is_jpeg(data: bytes) -> bool:
+    """Whether an image is compressed as JPEG, in a TIFF file too."""
+    if is_tiff(data):
+        return first_tags(data)[0].get(COMPRESSION) in JPEG_IN_TIFF
+    return data.startswith(JPEG_START)
 
 
 def is_nifti(path: Path) -> bool:

@@ -25,6 +25,7 @@ from .tiff_tags import (
     GRAY,
     ORIENTATION,
     PALETTE,
+    PHOTOMETRIC,
     RGB,
     WHITE_IS_ZERO,
     YCBCR,
@@ -32,7 +33,14 @@ from .tiff_tags import (
     is_stack,
 )
 
-NAMES = {4: 'a mask', 8: 'CIELAB', 9: 'ICCLAB', 10: 'ITULAB', 32803: 'raw sensor data (CFA)'}
+NAMES = {
+    4: 'a mask',
+    6: 'YCbCr',
+    8: 'CIELAB',
+    9: 'ICCLAB',
+    10: 'ITULAB',
+    32803: 'raw sensor data (CFA)',
+}
 ALPHA = (1, 2)  # values of EXTRA
 JPEG = (6, 7, 33007, 34892)
 SLICES = 'ZTIQRM'  # tifffile's axes along which images follow each other
@@ -80,7 +88,8 @@ def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
                 f'{name} is compressed in a way that needs imagecodecs ({text}): pip install '
                 f'imagecodecs {numpy_kept()}'
             ) from error
-        if isinstance(error, NotImplementedError) or NOT_DECODED.search(text):
+        named = NOT_DECODED.search(text) and not isinstance(error, TypeError | AttributeError)
+        if isinstance(error, NotImplementedError) or named:
             raise UnsupportedError(
                 f'{name} is a TIFF file that tifffile cannot decode ({text}): save it without '
                 'compression'
@@ -102,7 +111,15 @@ def _parts(file: Any, data: bytes, name: str | Path) -> list[Any]:
             )
     else:
         parts = list(file.series[:1] if kind in SLIDES else file.series)
+    if not parts:
+        raise damaged(name, 'it holds no image')
+    pages = [part.keyframe for part in parts]
     parts = [part for part in parts if not (part.keyframe.is_reduced or part.keyframe.is_mask)]
+    if not parts and any(page.subifds for page in pages):
+        raise UnsupportedError(
+            f'{name} keeps its image below an overview (SubIFD), as raw files of cameras do: save '
+            'it as a TIFF of its own'
+        )
     if not parts:
         raise UnsupportedError(f'{name} holds overviews or masks alone: give the image itself')
     if kind == 'ome' and len(parts) > 1:
@@ -134,7 +151,16 @@ def _check_segments(part: Any, length: int, name: str | Path) -> None:
 
 def _images(pixels: np.ndarray, axes: str, key: Any, name: str | Path) -> Iterator[DecodedImage]:
     """Yield the slices of what tifffile has read, with the meaning of their values."""
+    if PHOTOMETRIC not in key.tags:
+        raise UnsupportedError(
+            f'{name} lacks PhotometricInterpretation, so that 0 may be black or white: save it '
+            'again'
+        )
     photometric, bits = int(key.photometric), key.bitspersample
+    if not isinstance(bits, int):
+        raise UnsupportedError(
+            f'{name} has {", ".join(map(str, bits))} bits in its channels: save it with 8 in each'
+        )
     if photometric == YCBCR and int(key.compression) in JPEG:
         photometric = RGB  # the decoder has converted it
     slices = _slices(pixels, axes, name)

@@ -13,6 +13,7 @@ STARTS = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')  # the last two are of BigTIFF
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, DESCRIPTION, ORIENTATION, SAMPLES, PLANAR = 266, 270, 274, 277, 284
 PREDICTOR, COLORS, EXTRA, FORMAT, DEPTH = 317, 320, 338, 339, 32997
+SEGMENTS = (273, 279, 324, 325)  # where strips and tiles lie; 0 in GDAL's files that lack some
 STACKS = (33628, 33629, 33630, 34361, 34412, 43314)  # MetaMorph, FluoView, LSM and NIH Image
 UINT, FLOAT = 1, 3
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
@@ -88,6 +89,7 @@ def is_plain(data: bytes) -> bool:
         and len(set(form)) == 1
         and all(tags.get(tag, values[0]) in values for tag, values in usual.items())
         and not any(tag in tags for tag in STACKS)
+        and all(all(_tuple(tags.get(tag, 1))) for tag in SEGMENTS)
         and (kind[0] != PALETTE or max(_tuple(tags.get(COLORS, 0))) > 255)
         and not is_stack(tags)
     )

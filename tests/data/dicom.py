@@ -3,8 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+MACROS = dict(  # what is in which sequence of a functional group
+    PixelValueTransformationSequence=('RescaleSlope', 'RescaleIntercept'),
+    PixelMeasuresSequence=('PixelSpacing',),
+    PlanePositionSequence=('ImagePositionPatient',),
+    PlaneOrientationSequence=('ImageOrientationPatient',),
+)
 
 
 def write(path: Path, pixels: np.ndarray, **tags) -> None:
@@ -50,3 +57,25 @@ def fill(file: FileDataset, pixels: np.ndarray, **tags) -> None:
     file.PixelData = pixels.tobytes()
     for tag, value in tags.items():
         setattr(file, tag, value)
+
+
+def enhance(file: FileDataset, *, each: bool) -> None:
+    """Move rescaling and placement into the functional groups, as enhanced objects have them.
+
+    Args:
+        file: A file with one frame.
+        each: Whether they are said for each frame instead of for all.
+    """
+    file.NumberOfFrames = 1
+    group = Dataset()
+    for sequence, keys in MACROS.items():
+        macro = Dataset()
+        for key in keys:
+            if key in file:
+                setattr(macro, key, file[key].value)
+                delattr(file, key)
+        if len(macro):
+            setattr(group, sequence, [macro])
+    frame, shared = (group, Dataset()) if each else (Dataset(), group)
+    file.PerFrameFunctionalGroupsSequence = [frame]
+    file.SharedFunctionalGroupsSequence = [shared]

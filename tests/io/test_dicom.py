@@ -174,6 +174,7 @@ def test_files_without_preamble_and_meta_information(tmp_path, pixels, implicit)
         ),
         (dict(HighBit=15, BitsStored=12), 'has HighBit 15 with BitsStored 12: save it with'),
         (dict(RescaleSlope=0), 'has RescaleSlope 0, so that all values are the same'),
+        (dict(RescaleSlope='1e999'), 'has no number as RescaleSlope .*: correct it'),
     ],
 )
 def test_what_has_no_meaning_that_is_shared_is_named(tmp_path, pixels, tags, message):
@@ -235,6 +236,39 @@ def test_large_files_are_told_from_damaged_ones(tmp_path, pixels, monkeypatch):
     dicom.write(tmp_path / 'a.dcm', pixels)
     monkeypatch.setenv('MMSEG_ATTN_MAX_IMAGE_GIB', str((pixels.nbytes - 1) / 2**30))
     with pytest.raises(TooLargeError, match=r'has 6x5 pixels, .* MMSEG_ATTN_MAX_IMAGE_GIB'):
+        read_dicom(tmp_path / 'a.dcm')
+
+
+@pytest.mark.parametrize('each', [False, True])
+def test_enhanced_objects_keep_their_header_in_functional_groups(tmp_path, pixels, each):
+    """PS3.3, C.7.6.16: for all frames or for each."""
+    tags = dict(
+        RescaleSlope=2,
+        RescaleIntercept=-1024,
+        PixelSpacing=[0.5, 0.25],
+        ImagePositionPatient=[1, 2, 3],
+        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+    )
+    file = dicom.file(tmp_path / 'a.dcm')
+    dicom.fill(file, pixels, **tags)
+    dicom.enhance(file, each=each)
+    assert not set(tags) & set(file.dir())
+    file.save_as(tmp_path / 'a.dcm')
+    values, header = open_dicom(tmp_path / 'a.dcm')
+    np.testing.assert_array_equal(values, pixels * 2.0 - 1024)
+    assert header.pixel_area == pytest.approx(0.125)
+    np.testing.assert_allclose(header.affine[:3, 3], [1, 2, 3])
+
+
+def test_values_of_a_wrong_length_are_damage(tmp_path, pixels):
+    """pydicom meets them when they are asked for."""
+    dicom.write(tmp_path / 'a.dcm', pixels)
+    data = (tmp_path / 'a.dcm').read_bytes()
+    place = data.index(b'\x28\0\x03\x01US\x02\0') + 6  # the length of PixelRepresentation
+    (tmp_path / 'a.dcm').write_bytes(data[:place] + b'\3' + data[place + 1 :])
+    with pytest.raises(DamagedError, match='damaged: PixelRepresentation: '):
+        dicom_series(tmp_path / 'a.dcm')
+    with pytest.raises(DamagedError, match='truncated or damaged'):
         read_dicom(tmp_path / 'a.dcm')
 
 

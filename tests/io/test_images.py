@@ -5,7 +5,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from mmseg_attn.errors import DamagedError, DataError, TooLargeError, UnsupportedError
@@ -163,6 +163,91 @@ def test_kinds_of_jpeg_that_few_decoders_know_are_named(tmp_path, pixels, marker
     data = data[: at + 1] + bytes([marker]) + data[at + 2 : at + 4] + bytes([bits]) + data[at + 5 :]
     with pytest.raises(UnsupportedError, match=f'{what}: save it as a PNG or TIFF'):
         read_images(data, name='a.jpg', formats=('JPEG',))
+
+
+def test_jpeg_ls_is_named():
+    """With the header of SPIFF or without."""
+    for marker in (b'\xff\xe8\0\x04ab', b''):
+        data = b'\xff\xd8' + marker + b'\xff\xf7\0\x0b\x08' + bytes(50)
+        with pytest.raises(UnsupportedError, match='is a JPEG-LS file: save it as a PNG or TIFF'):
+            read_images(data, name='a.jpg', formats=('JPEG',))
+
+
+@pytest.mark.parametrize(
+    ('start', 'kind'),
+    [
+        (b'\0\0\0\x18ftypheic', 'HEIC'),
+        (b'\x89HDF\r\n\x1a\n', 'HDF5'),  # which Pillow knows, but hands to others
+        (b'ZISRAWFILE', 'CZI'),
+        (bytes(208) + b'MAP ', 'MRC'),
+        (b'ObjectType = Image', 'MetaImage'),
+    ],
+)
+def test_formats_that_are_not_read_are_no_damage(start, kind):
+    with pytest.raises(UnsupportedError, match=f'is a {kind} file, which is not read: convert'):
+        read_images(start + bytes(600), name='a')
+
+
+def test_programs_are_not_called():
+    """Pillow calls Ghostscript for EPS."""
+    data = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n'
+    with pytest.raises(DamagedError, match='truncated or damaged, or no image') as caught:
+        read_images(data, name='a')
+    assert isinstance(caught.value.__cause__, UnidentifiedImageError)
+
+
+@pytest.mark.parametrize(('channels', 'mode'), [(1, 'I;16'), (3, 'RGB of uint16')])
+def test_jpeg_2000_of_16_bits_keeps_them(channels, mode):
+    """Pillow gives colors in 8 bits."""
+    deep = np.random.default_rng(0).integers(0, 2**16, (40, 50, channels), dtype=np.uint16)
+    bgr = deep[..., ::-1] if channels > 1 else deep
+    lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
+    (image,) = read_images(cv2.imencode('.jp2', bgr, lossless)[1].tobytes(), name='a.jp2')
+    assert (image.mode, image.bits, image.pixels.dtype) == (mode, 16, np.uint16)
+    assert abs(image.pixels.astype(int) - deep.squeeze()).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ('low', 'bits', 'message'),
+    [
+        (0, 12, None),  # Pillow multiplies them by 16
+        (-2000, 16, 'is a JPEG 2000 file of 16 signed bits: save it as a TIFF'),  # and adds 32768
+    ],
+)
+def test_depths_of_jpeg_2000(low, bits, message):
+    imagecodecs = pytest.importorskip('imagecodecs', reason='needs imagecodecs')
+    pixels = np.random.default_rng(0).integers(low, 2000, (40, 50)).astype('i2' if low else 'u2')
+    options = dict(level=0, reversible=True, bitspersample=bits)
+    data = imagecodecs.jpeg2k_encode(pixels, **options)
+    np.testing.assert_array_equal(imagecodecs.jpeg2k_decode(data), pixels)
+    if message:
+        with pytest.raises(UnsupportedError, match=message):
+            read_images(data, name='a.jp2')
+        return
+    (image,) = read_images(data, name='a.jp2')
+    assert (image.mode, image.bits) == ('I;16', 12)
+    np.testing.assert_array_equal(image.pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    ('header', 'kind', 'message'),
+    [
+        (b'P5 7 5 255\n', 'u1', None),
+        (b'P5\n# a comment\n7 5\n65535\n', '>u2', None),
+        (b'P5 7 5 4095\n', '>u2', 'is a PNM file whose white is 4095'),
+        (b'P5 7 5 31\n', 'u1', 'is a PNM file whose white is 31'),
+        (b'P6 7 5 65535\n', '>u2', 'is a PNM file whose white is 65535'),
+    ],
+)
+def test_pnm_is_not_scaled(header, kind, message):
+    values = np.arange(35 * (3 if header.startswith(b'P6') else 1)) % 32
+    data = header + values.astype(kind).tobytes()
+    if message:
+        with pytest.raises(UnsupportedError, match=f'{message}, .* save it as a PNG or TIFF'):
+            read_images(data, name='a.ppm')
+    else:
+        (image,) = read_images(data, name='a.ppm')
+        np.testing.assert_array_equal(image.pixels, values.reshape(5, 7))
 
 
 def test_animations_are_no_slices(tmp_path, pixels):

@@ -187,6 +187,36 @@ def test_the_sform_counts_before_the_qform_and_the_spacing(tmp_path, volume):
     ]
 
 
+@pytest.mark.parametrize('behind', [bytes(64), b'junk', b'\x1f\x8bx'])
+def test_bytes_behind_a_compressed_volume_do_not_matter(tmp_path, volume, behind):
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / 'a.nii')
+    packed = gzip.compress((tmp_path / 'a.nii').read_bytes())
+    (tmp_path / 'b.nii.gz').write_bytes(packed + behind)
+    if behind.startswith(b'\x1f\x8b'):  # the start of another part
+        with pytest.raises(DamagedError):
+            read_nifti(tmp_path / 'b.nii.gz')
+    else:
+        np.testing.assert_array_equal(read_nifti(tmp_path / 'b.nii.gz'), volume)
+
+
+@pytest.mark.parametrize(
+    ('offset', 'values', 'message'),
+    [
+        (108, struct.pack('<f', 0), 'has vox_offset 0, which lies within its header'),
+        (344, b'\0\0\0\0', 'has a header that is not read: magic string'),  # Analyze 7.5
+        (0, b'\0\0\0\1', 'is no NIfTI file, whose first number is 348 or 540'),  # MGH
+    ],
+)
+def test_headers_of_others_are_not_taken_for_damage(tmp_path, volume, offset, values, message):
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / 'a.nii')
+    data = bytearray((tmp_path / 'a.nii').read_bytes())
+    data[offset : offset + len(values)] = values
+    (tmp_path / 'a.nii').write_bytes(data)
+    with pytest.raises(UnsupportedError, match=message) as caught:
+        read_nifti(tmp_path / 'a.nii')
+    assert 'damaged' not in str(caught.value)
+
+
 def test_a_missing_file_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError, match='nothing'):
         read_nifti(tmp_path / 'nothing')

@@ -28,6 +28,31 @@ def test_jpeg_is_an_image_and_no_mask(tmp_path, pixels, name):
         read_slices(tmp_path / name, mask=True)
 
 
+def test_jpeg_in_tiff_is_no_mask(tmp_path, pixels):
+    Image.fromarray(pixels).save(tmp_path / 'a.tif', compression='jpeg')
+    assert read_slices(tmp_path / 'a.tif').shape == (1, 6, 5)
+    with pytest.raises(DataError, match=r'a\.tif is a JPEG, whose losses change labels'):
+        read_slices(tmp_path / 'a.tif', mask=True)
+
+
+def test_the_content_says_what_a_file_is(tmp_path, pixels):
+    Image.fromarray(pixels).save(tmp_path / 'a.jpg', format='PNG')
+    np.testing.assert_array_equal(read_slices(tmp_path / 'a.jpg', mask=True), pixels[None])
+    Image.fromarray(pixels).save(tmp_path / 'b.png', format='JPEG')
+    with pytest.raises(DataError, match=r'b\.png is a JPEG, whose losses change labels'):
+        read_slices(tmp_path / 'b.png', mask=True)
+
+
+@pytest.mark.parametrize('mask', [False, True])
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused(tmp_path, pixels, value, mask):
+    values = pixels.astype(np.float32)
+    values[2, 3] = value
+    Image.fromarray(values).save(tmp_path / 'a.tif')
+    with pytest.raises(DataError, match='no finite numbers: replace them'):
+        read_slices(tmp_path / 'a.tif', mask=mask)
+
+
 def test_gray_in_three_channels_is_gray_for_images_only(tmp_path, pixels):
     path = tmp_path / 'a.png'
     Image.fromarray(pixels).convert('RGB').save(path)

@@ -185,15 +185,47 @@ def test_extra_samples_are_alpha_only_if_the_file_says_so(samples, extra, mode, 
     np.testing.assert_array_equal(image.visible('a.tif'), expected)
 
 
-def tag_changed(data: bytes, number: int, value: int) -> bytes:
-    """Change the value of a tag of the first directory of a small-endian file."""
+def tag_changed(data: bytes, number: int, value: int | None) -> bytes:
+    """Change the value of a tag of the first directory of a small-endian file, or remove it."""
     changed = bytearray(data)
     (at,) = struct.unpack_from('<I', data, 4)
     for entry in range(at + 2, at + 2 + 12 * struct.unpack_from('<H', data, at)[0], 12):
         if struct.unpack_from('<H', data, entry)[0] == number:
-            struct.pack_into('<I', changed, entry + 8, value)
+            if value is None:
+                struct.pack_into('<H', changed, entry, 65000)
+            else:
+                struct.pack_into('<I', changed, entry + 8, value)
     assert changed != data
     return bytes(changed)
+
+
+def below_an_overview() -> bytes:
+    """A file as cameras write them: a preview, and in its SubIFD the image."""
+    small = dict(subfiletype=1, photometric='rgb', metadata=None)
+    return made((RGB[::4, ::4], small | dict(subifds=1)), (RGB, small | dict(subfiletype=0)))
+
+
+def five_six_five() -> bytes:
+    """A file of 16 bits per pixel, of which green has 6."""
+    tags = [
+        (256, 3),
+        (257, 2),
+        (258, 0),
+        (259, 1),
+        (262, 2),
+        (273, 0),
+        (277, 3),
+        (278, 2),
+        (279, 12),
+    ]
+    end = 8 + 2 + 12 * len(tags) + 4
+    places = {258: end, 273: end + 6}
+    entries = b''.join(
+        struct.pack('<HHII', tag, 3, 3 if tag == 258 else 1, places.get(tag, value))
+        for tag, value in tags
+    )
+    header = b'II*\0' + struct.pack('<IH', 8, len(tags)) + entries + bytes(4)
+    return header + struct.pack('<3H', 5, 6, 5) + bytes(12)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +250,10 @@ def tag_changed(data: bytes, number: int, value: int) -> bytes:
             'chroma subsampling not supported',
         ),
         (lambda: tag_changed(one(GRAY, compression='zlib'), 259, 40000), 'cannot decode'),
+        (lambda: tag_changed(one(GRAY), 262, None), 'lacks PhotometricInterpretation, so that 0'),
+        (lambda: below_an_overview(), r'keeps its image below an overview \(SubIFD\)'),
+        (lambda: one(RGB, photometric='ycbcr'), 'is stored as YCbCr: save it in gray or RGB'),
+        (lambda: five_six_five(), 'has 5, 6, 5 bits in its channels: save it with 8 in each'),
     ],
 )
 def test_what_is_not_supported_is_named(make, message):
@@ -297,3 +333,24 @@ def test_without_tifffile_plain_files_are_read_and_others_named(monkeypatch):
             read_images(data, name='a.tif')
     with pytest.raises(DamagedError):
         read_images(one(GRAY)[:150], name='a.tif')
+
+
+@pytest.mark.parametrize('nodata', [None, 7])
+def test_tiles_that_are_left_out_hold_no_bytes_of_the_file(nodata):
+    """GDAL leaves out tiles without data (SPARSE_OK): their place and length are 0."""
+    tags = [] if nodata is None else [(42113, 's', 0, str(nodata), True)]
+    data = bytearray(one(GRAY, tile=(16, 16), metadata=None, extratags=tags))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        for name, size in (('TileOffsets', 4), ('TileByteCounts', 2)):
+            at = file.pages[0].tags[name].valueoffset
+            data[at : at + size] = bytes(size)  # of the first tile
+    (image,) = read_images(bytes(data), name='a.tif')
+    expected = GRAY.copy()
+    expected[:16, :16] = nodata or 0
+    np.testing.assert_array_equal(image.pixels, expected)
+    np.testing.assert_array_equal(tifffile.imread(io.BytesIO(data)), expected)
+
+
+def test_a_file_without_images_is_damaged():
+    with pytest.raises(DamagedError, match='it holds no image'):
+        read_images(b'II*\0' + bytes(4), name='a.tif')

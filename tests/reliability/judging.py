@@ -69,21 +69,25 @@ class Judge:
         if file.slices is None:
             return 'defect', 'taken, but readers do not agree on it'
         slices = [file.turned] if keep and file.turned is not None else file.slices
-        expected = [self._expected(predictor, image, model, keep) for image in slices]
+        expected = [
+            self._expected(predictor, image, model, keep, gamma=file.gamma) for image in slices
+        ]
         exact = file.exact and not (model == 'gray' and file.slices[0].ndim == 3)
         return _compared(_masks(out), expected, exact=exact)
 
     @staticmethod
     def _expected(
-        predictor: Predictor, image: np.ndarray, model: str, keep: bool
+        predictor: Predictor, image: np.ndarray, model: str, keep: bool, *, gamma: float
     ) -> np.ndarray | None:
         """The mask of an independently read image, if the model is for such."""
+        if image.dtype != np.uint8:  # which our own reader reads
+            gamma = 1.0
         if not keep:
             image = in_window(image)
         if image.ndim == 3 and image.shape[2] != 3:
             return None
         if model == 'gray':
-            image = in_gray(image)
+            image = in_gray(image, gamma=gamma)
         elif model == 'color':
             image = in_bgr(image)
         if model == 'stored' and image.ndim == 3:

@@ -26,6 +26,7 @@ from tests.data import dicom
 SIZE = 40, 56
 WINDOW = 0.0, 1000.0  # of values of more than 8 bits
 GRAY_WEIGHTS = 0.299, 0.587, 0.114
+GAMMA = 0.45455
 ORIENTATION = 274
 TURNS = {1: 0, 3: 2, 6: -1, 8: 1}  # quarters, counterclockwise
 
@@ -38,9 +39,10 @@ class Unusual:
         path: The file.
         slices: What a viewer shows of it, (H, W) or (H, W, C); ``None`` where readers do not agree.
         exact: Whether every decoder gives the same values, which those of JPEG do not.
+        words: How it was made.
         turned: The same without EXIF's orientation, which OpenCV leaves out where it changes
             nothing else.
-        words: How it was made.
+        gamma: Of a PNG, by which OpenCV turns its colors gray.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class Unusual:
     exact: bool
     words: str
     turned: np.ndarray | None = None
+    gamma: float = 1.0
 
 
 def smooth(chance: random.Random, kind: str = 'u1', channels: int = 1) -> np.ndarray:
@@ -182,7 +185,7 @@ def png(chance: random.Random, path: Path) -> Unusual:
     height, width = pixels.shape[:2]
     chunks = [(b'IHDR', struct.pack('>IIBBBBB', width, height, bits, color, 0, 0, 0))]
     extras = {
-        b'gAMA': struct.pack('>I', 45455),
+        b'gAMA': struct.pack('>I', round(GAMMA * 100000)),
         b'pHYs': struct.pack('>IIB', 2835, 2835, 1),
         b'tEXt': b'Comment\0' + 'µ'.encode() * 50,
         b'zTXt': b'Comment\0\0' + zlib.compress(b'x' * 3 * 2**20),
@@ -221,7 +224,9 @@ def png(chance: random.Random, path: Path) -> Unusual:
         shown = shown * np.uint8(255) if shown.dtype == bool else shown
         shown = shown[..., 0] if color == 4 else shown[..., :3] if color == 6 else shown
         np.testing.assert_array_equal(shown, seen)
-    return Unusual(path, [seen], True, f'color type {color} of {bits} bits, {chosen}')
+    gamma = GAMMA if b'gAMA' in chosen else 1.0
+    words = f'color type {color} of {bits} bits, {chosen}'
+    return Unusual(path, [seen], True, words, gamma=gamma)
 
 
 def _packed(row: np.ndarray, bits: int) -> bytes:
@@ -289,6 +294,9 @@ def dicom_file(chance: random.Random, path: Path) -> Unusual:
         written = ((values.astype('i4') & mask) | (noise & ~mask & 0xFFFF)).astype('u2').view(kind)
     file = dicom.file(path)
     dicom.fill(file, written, BitsStored=stored, **tags)
+    enhanced = chance.random() < 0.2
+    if enhanced:
+        dicom.enhance(file, each=chance.random() < 0.5)
     form = chance.choice(['explicit', 'implicit', 'big', 'bare', 'rle', 'deflated'])
     syntax = dict(
         implicit='1.2.840.10008.1.2', big='1.2.840.10008.1.2.2', deflated='1.2.840.10008.1.2.1.99'
@@ -318,7 +326,8 @@ def dicom_file(chance: random.Random, path: Path) -> Unusual:
     if (slope, intercept) == (1, 0):
         seen = seen.astype('u1' if stored == 8 and not signed else kind)
     shown = 'PhotometricInterpretation' not in tags or tags['PhotometricInterpretation'][-1] in '1'
-    return Unusual(path, [seen] if shown else None, True, f'{form} {kind} {stored} bits {tags}')
+    words = f'{form} {kind} {stored} bits {tags}{" enhanced" * enhanced}'
+    return Unusual(path, [seen] if shown else None, True, words)
 
 
 def nifti(chance: random.Random, path: Path) -> Unusual:
@@ -402,9 +411,12 @@ def in_window(image: np.ndarray) -> np.ndarray:
     return np.clip(np.round(scaled), 0, 255).astype(np.uint8)
 
 
-def in_gray(image: np.ndarray) -> np.ndarray:
-    """Turn RGB into gray by the usual weights."""
-    return image if image.ndim == 2 else (image @ np.array(GRAY_WEIGHTS)).round().astype(np.uint8)
+def in_gray(image: np.ndarray, *, gamma: float = 1.0) -> np.ndarray:
+    """Turn RGB into gray by the usual weights of the light that a gamma makes of the values."""
+    if image.ndim == 2:
+        return image
+    light = (image / 255) ** (1 / gamma) @ np.array(GRAY_WEIGHTS)
+    return (255 * light**gamma).round().astype(np.uint8)
 
 
 def in_bgr(image: np.ndarray) -> np.ndarray:

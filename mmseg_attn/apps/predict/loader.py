@@ -93,8 +93,10 @@ class ConfigLoader:
                 return True  # loaders blend or drop it, each in its way
             if loaded.shape == expected.shape and _same(loaded, expected):
                 return True
-            if self.color_type == 'grayscale' and channels(pixels) == 3 and loaded.ndim == 2:
-                return loaded.dtype == pixels.dtype == np.uint8 and _is_brightness(loaded, pixels)
+            grayed = self.color_type == 'grayscale' and channels(pixels) == 3 and loaded.ndim == 2
+            eight = loaded.dtype == pixels.dtype == np.uint8
+            if grayed and eight and _is_brightness(loaded, pixels):
+                return True
         return False
 
 

@@ -121,4 +121,4 @@ def _write_nifti(path: Path, source: NiftiHeader, labels: Sequence[np.ndarray]) 
     header['cal_min'] = header['cal_max'] = 0
     volume = np.stack(labels).T.reshape(source.shape)
     kind = nibabel.Nifti2Image if header['sizeof_hdr'] == 540 else nibabel.Nifti1Image
-    nibabel.save(kind(volume, header.get_best_affine(), header), path)
+    nibabel.save(kind(volume, None, header), path)  # the header says where it lies

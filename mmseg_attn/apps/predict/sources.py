@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import UnidentifiedImageError
 
-from ...errors import DataError, UnknownTypeError, UnsupportedError
+from ...errors import DataError, UnknownTypeError
 from ...io import (
     DecodedImage,
     NiftiHeader,
+    check_finite,
     is_dicom,
     is_nifti,
     is_tiff,
@@ -76,8 +77,8 @@ def read_source(path: Path) -> Source:
         source = _read_images(path)
     if not source.slices or not all(each.size for each in source.slices):
         raise DataError(f'{path} holds no pixels: get it again')
-    if not all(np.isfinite(each).all() for each in source.slices):
-        raise UnsupportedError(f'{path} holds values that are no finite numbers')
+    for each in source.slices:
+        check_finite(each, path)
     return source
 
 

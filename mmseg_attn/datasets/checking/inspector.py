@@ -108,6 +108,8 @@ class Inspector:
             found.add('bit-depth', path, f'{picture.bits} to {bits} bits')
         if picture.channels != channels:
             found.add('converted', path, f'{picture.channels} to {channels} channels')
+        if pixels.dtype.kind == 'f' and not np.isfinite(pixels).all():
+            found.add('not-finite', path)
         if pixels.min() == pixels.max():
             found.add('blank', path, str(pixels.min()))
         else:

@@ -121,6 +121,11 @@ KINDS = {
         'in_channels of the backbone',
     ),
     'pipeline': (True, 'the pipeline stops: {why}', 'correct the pipeline'),
+    'not-finite': (
+        True,
+        'images with values that are no finite numbers: {n} of {total}',
+        'replace them, by the lowest value of the image for example',
+    ),
     'bit-depth': (
         True,
         'images that lose bits when they are loaded: {n} of {total}; {why}',

@@ -125,6 +125,19 @@ def test_orientation_is_as_the_loader_has_it(tmp_path, color_type, orientation):
     assert loaded.shape == ((36, 48, 3) if turned else (48, 36, 3))
 
 
+@pytest.mark.parametrize('kind', ['jpg', 'png'])
+@pytest.mark.parametrize('orientation', [3, 6, 8])
+def test_colors_that_are_turned_become_gray(tmp_path, kind, orientation):
+    """A photo of a phone, for a model of gray images."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f'a.{kind}'
+    Image.fromarray(cv2.resize(COLOR, (36, 48))).save(path, exif=exif)
+    (image,) = read_images(path.read_bytes(), name=path)
+    loaded = made(color_type='grayscale').load(path, image)
+    np.testing.assert_array_equal(loaded, cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+
 def test_gray_of_colors_may_follow_the_gamma_of_the_file(tmp_path):
     """OpenCV turns colors gray by the brightness that the gamma of a PNG gives them."""
     Image.fromarray(COLOR).save(tmp_path / 'a.png')

@@ -2,6 +2,7 @@ import csv
 import re
 import shutil
 import sys
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -165,6 +166,30 @@ def test_volumes_have_volumes(predict, tmp_path, unit):
     note = 'names no unit of length: millimeters are assumed'
     assert dict(report.notes) == ({} if unit == 'mm' else {note: [tmp_path / 'in/x.nii']})
     assert report.without_area == 0
+
+
+@pytest.mark.parametrize('value', [0, np.nan, np.inf])
+def test_a_place_that_makes_no_sense_stops_nothing(predict, tmp_path, value):
+    """Programs that know no place write zeros or NaN; the mask keeps the header."""
+    nibabel = pytest.importorskip('nibabel')
+    volume = np.random.default_rng(0).integers(0, 256, (9, 12, 4), dtype=np.uint8)
+    image = nibabel.Nifti1Image(volume, np.diag([0.5, 0.25, 4, 1]))
+    image.header.set_xyzt_units('mm')
+    path = tmp_path / 'in/x.nii'
+    nibabel.save(image, path)
+    data = bytearray(path.read_bytes())
+    data[280:328] = np.full(12, value, '<f4').tobytes()  # the rows of the sform
+    path.write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        report, results = predict()
+    assert not report.failed
+    assert {row['area_mm2'] for row in table(results.folder)} == {''}
+    (note,) = report.notes
+    assert ('0 x 0 x 0 mm in its affine' if value == 0 else 'no finite numbers') in note
+    mask = nibabel.load(tmp_path / 'out/masks/x.nii')
+    np.testing.assert_array_equal(mask.affine[:3], np.full((3, 4), value))
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), volume > 100)
 
 
 def test_nifti_2_comes_back_as_nifti_2(predict, tmp_path):

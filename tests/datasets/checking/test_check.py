@@ -116,6 +116,15 @@ def cut(name: str, keep: float) -> Callable[[Path], None]:
     return damage
 
 
+def with_nan(path: Path) -> None:
+    """Write a TIFF, which decoders tell by its content, with one value that is no number."""
+    pytest.importorskip('tifffile', reason='needs tifffile: install mmseg_attn[medical]')
+    values = np.random.default_rng(0).random((SIZE, SIZE, 3), dtype=np.float32)
+    values[3, 4, 1] = np.nan
+    uncompressed = [cv2.IMWRITE_TIFF_COMPRESSION, 1]
+    path.write_bytes(cv2.imencode('.tif', values, uncompressed)[1].tobytes())
+
+
 def with_preview(folder: Path) -> None:
     """Write an image as cameras do, with a second small one in the same file."""
     picture = Image.fromarray(pixels(folder, 1))
@@ -428,6 +437,11 @@ FAULTS = {
             model=dict(data_preprocessor=dict(mean=[0.0] * 3), backbone=dict(type='UNetEncoder')),
         ),
         {('converted', 'val'): 2, ('channels', 'val'): 0},
+    ),
+    'values that are no numbers': (
+        lambda d: with_nan(d / 'images/1.png'),
+        dict(pipeline=[dict(LOAD[0], color_type='unchanged', to_float32=True), LOAD[1], PACK]),
+        {('not-finite', 'train'): 1},
     ),
     'blank image': (
         lambda d: [image(d, i, np.zeros((SIZE, SIZE, 3), dtype=np.uint8)) for i in (0, 6)],
