@@ -1,6 +1,6 @@
-"""Weights of the classes from how often they occur.
+"""Class weights from the frequencies of the classes.
 
-Median frequency (Eigen & Fergus, arXiv 1411.4734): the frequency of a class is its share of the
+Median frequency (Eigen & Fergus, arXiv 1411.4734): the frequency of a class is its fraction of the
 pixels of the images that hold it; a weight is the median of all frequencies over that of the class.
 Inverse frequency: the mean number of pixels per class over the number of the class; the mean over
 all pixels is 1. Ignored pixels do not count.
@@ -13,11 +13,11 @@ import numpy as np
 from mmcv.transforms import LoadAnnotations
 from mmseg.datasets import BaseSegDataset
 
-from ..errors import DataError
-from .loading import apply_loaders
-from .nested_datasets import nested_datasets
-
-IGNORE = 255
+from ...datasets.loading import check_width
+from ...datasets.nested_datasets import nested_datasets
+from ...datasets.rules import IGNORE
+from ...errors import DataError
+from ...io import explain
 
 
 def count_pixels(
@@ -27,7 +27,7 @@ def count_pixels(
 
     Args:
         dataset: The dataset; those that it wraps are counted one after the other.
-        watch: Goes through the numbers of the images, for example to show how far it is.
+        watch: Iterates over the numbers of the images, for example to show progress.
 
     Returns:
         Pixels of each class in each image, (images, classes).
@@ -36,12 +36,13 @@ def count_pixels(
         DataError: If a pipeline loads no annotations, a mask cannot be loaded, or a label is no
             class.
     """
-    sets = [each for each in nested_datasets(dataset) if isinstance(each, BaseSegDataset)]
-    return np.array([row for each in sets for row in _rows(each, watch(range(len(each))))])
+    leaves = [leaf for leaf in nested_datasets(dataset) if isinstance(leaf, BaseSegDataset)]
+    return np.array([row for leaf in leaves for row in _rows(leaf, watch(range(len(leaf))))])
 
 
 def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarray]:
-    loaders = [each for each in dataset.pipeline.transforms if isinstance(each, LoadAnnotations)]
+    transforms = dataset.pipeline.transforms
+    loaders = [transform for transform in transforms if isinstance(transform, LoadAnnotations)]
     if not loaders:
         raise DataError(
             f'the pipeline of {type(dataset).__name__} loads no annotations: add LoadAnnotations'
@@ -53,7 +54,7 @@ def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarra
             'and the ignored label: merge some of them'
         )
     for i in indices:
-        results = apply_loaders(loaders, dataset.get_data_info(i))
+        results = _load(loaders, dataset.get_data_info(i))
         row = np.bincount(results['gt_seg_map'].ravel(), minlength=IGNORE + 1)
         if row[classes:IGNORE].any():
             label = classes + int(row[classes:IGNORE].argmax())
@@ -64,8 +65,23 @@ def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarra
         yield row[:classes]
 
 
+def _load(loaders: Sequence[LoadAnnotations], results: dict) -> dict:
+    path = results.get('seg_map_path')
+    for load in loaders:
+        try:
+            results = load(results)
+        except (DataError, MemoryError):
+            raise
+        except Exception as error:  # decoders raise nearly anything
+            if path is None or (isinstance(error, OSError) and error.errno is not None):
+                raise
+            raise explain(error, path) from error
+        check_width(load, path)
+    return results
+
+
 def class_weights(pixels: np.ndarray, *, classes: Sequence[str]) -> dict[str, list[float]]:
-    """Weigh classes.
+    """Compute the weights of the classes.
 
     Args:
         pixels: Pixels of each class in each image, (images, classes).
@@ -86,7 +102,7 @@ def class_weights(pixels: np.ndarray, *, classes: Sequence[str]) -> dict[str, li
         )
     present = np.where(pixels > 0, pixels.sum(axis=1, keepdims=True), 0).sum(axis=0)
     frequency = total / present
-    found = dict(
+    weights = dict(
         median_frequency=np.median(frequency) / frequency, inverse_frequency=total.mean() / total
     )
-    return {kind: [float(f'{value:.5g}') for value in values] for kind, values in found.items()}
+    return {kind: [float(f'{value:.5g}') for value in values] for kind, values in weights.items()}

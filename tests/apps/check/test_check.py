@@ -15,7 +15,8 @@ from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
-from mmseg_attn.datasets.checking import KINDS, Report, check, check_config
+from mmseg_attn.apps.check import Report, check, check_config
+from mmseg_attn.datasets.findings import KINDS
 from tests.processes import run_script
 from tools import check_dataset
 
@@ -265,11 +266,15 @@ FAULTS = {
         dict(),
         {('size', 'train'): 1},
     ),
-    'turned image': (lambda d: as_jpeg(d, 4, orientation=6), dict(), {('turned', 'train'): 1}),
+    'rotated image': (
+        lambda d: as_jpeg(d, 4, orientation=6),
+        dict(),
+        {('orientation', 'train'): 1},
+    ),
     'image upside down': (
         lambda d: as_jpeg(d, 4, orientation=3),
         dict(),
-        {('turned', 'train'): 1},
+        {('orientation', 'train'): 1},
     ),
     'jpeg with a preview': (with_preview, dict(), {}),
     'upright jpeg': (lambda d: as_jpeg(d, 4), dict(), {}),
@@ -477,7 +482,7 @@ def test_faults(folder, name):
     damage(folder)
     report = check_config(config(folder, **options))
     assert found(report) == expected
-    assert report.errors == sum(KINDS[kind][0] for kind, _ in expected)
+    assert report.errors == sum(KINDS[kind].severity == 'error' for kind, _ in expected)
 
 
 def test_every_kind_of_finding_has_a_test():
@@ -538,7 +543,7 @@ def test_a_reason_is_short_and_names_no_object(folder, name, load):
     assert 'object at' not in finding.files[0].note
 
 
-def test_a_turned_image_has_the_size_it_is_loaded_with(folder):
+def test_a_rotated_image_has_the_size_it_is_loaded_with(folder):
     as_jpeg(folder, 4, orientation=6)
     mask(folder, 4, np.resize(labels(0, 1), (SIZE, SIZE // 2)))  # fits the stored picture alone
     assert ('size', 'train') in found(check_config(config(folder)))
@@ -575,7 +580,7 @@ def test_a_sample_says_what_it_can(folder):
     report = check_config(config(folder, **THREE, model=model), sample=2)
     assert found(report) == {('missing-mask', 'train'): 1}  # 0 and 5 were opened
     assert report.splits['train']['checked'] == 2
-    assert 'train: 6 images, 2 of them looked at, 16x16' in str(report)
+    assert 'train: 6 images, 2 of them checked, 16x16' in str(report)
     clean = check_config(config(folder, train=dict(ann_file='val.txt')), sample=1)
     assert found(clean) == {('leak', 'train and val'): 2}  # names are compared all the same
 
@@ -704,7 +709,7 @@ def test_warnings_alone_are_no_failure(folder, capsys):
     with pytest.raises(SystemExit) as end:
         check_dataset.main([str(folder / 'config.py'), '--workers', '1'])
     assert end.value.code == 0
-    assert 'WARNINGS\n  val: masks of one class alone: 1 of 2' in capsys.readouterr().out
+    assert 'WARNINGS\n  val: masks that hold one class only: 1 of 2' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
