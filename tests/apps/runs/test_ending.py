@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from mmseg_attn.apps.reproduce import BEFORE_TOOL, end_by_signals
-from mmseg_attn.apps.reproduce.process import run_tool
+from mmseg_attn.apps.runs.process import end_by_signals, run_tool
 from tests.processes import HANG
 
 SLEEP = 'import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(7200)\n'
@@ -21,7 +20,7 @@ def alive(pid: int) -> bool:
     return stat.strip()[:1] not in ('', 'Z')
 
 
-@pytest.fixture(params=['run_tool', 'subprocess'])
+@pytest.fixture(params=['log', 'no log'])
 def parent(request, tmp_path):
     """A process in the background of a shell, which runs another one; both numbers."""
     tool, out = tmp_path / 'tool.py', tmp_path / 'out.txt'
@@ -33,11 +32,12 @@ def parent(request, tmp_path):
             os.dup2(file.fileno(), 2)
         try:
             end_by_signals('the test')
-            if request.param == 'run_tool':
+            if request.param == 'log':
                 run_tool(tool, log=tmp_path / 'log.txt', on_line=(tmp_path / 'pid').write_text)
             else:
                 with (tmp_path / 'pid').open('w') as file:
-                    subprocess.run([sys.executable, tool], preexec_fn=BEFORE_TOOL, stdout=file)
+                    os.dup2(file.fileno(), 1)
+                run_tool(tool)
         except SystemExit as error:
             os.write(2, str(error).encode())
         finally:
@@ -49,15 +49,15 @@ def parent(request, tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     yield pid, int(file.read_text()), out
-    for each in (pid, int(file.read_text())):
-        if alive(each):
-            os.kill(each, signal.SIGKILL)
+    for process in (pid, int(file.read_text())):
+        if alive(process):
+            os.kill(process, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 
 @pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'])
 def test_a_signal_to_the_parent_alone(parent, name):
-    if name == 'SIGKILL' and BEFORE_TOOL is None:
+    if name == 'SIGKILL' and sys.platform != 'linux':
         pytest.skip('only Linux ends the children of a killed process')
     pid, child, out = parent
     assert alive(child)

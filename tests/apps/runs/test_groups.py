@@ -2,9 +2,9 @@ import os
 
 import pytest
 
-from mmseg_attn.apps.report import find_groups, merge
-from mmseg_attn.apps.report.describe import commands
-from mmseg_attn.apps.report.groups import short_names
+from mmseg_attn.apps.report.overview import commands
+from mmseg_attn.apps.runs import find_groups, merge
+from mmseg_attn.apps.runs.groups import short_names
 from mmseg_attn.errors import DataError
 from tests.data.work_dirs import write_start
 
@@ -15,7 +15,7 @@ CONFIG = (
 
 @pytest.fixture
 def run(tmp_path):
-    """Write a work folder with a log and a config."""
+    """Write a work directory with a log and a config."""
 
     def run(name: str, *, lr: float = 0.1, seed: int = 0, fold: int = 0, config: str = 'config'):
         folder = tmp_path / name
@@ -46,7 +46,7 @@ def test_folds_are_one_group_in_their_order(run, tmp_path):
     for fold in (10, 9, 0):
         run(f'cv/fold{fold}', fold=fold)
     (group,) = find_groups([tmp_path / 'cv'])
-    assert [each.name for each in group.runs] == ['fold0', 'fold9', 'fold10']
+    assert [run.name for run in group.runs] == ['fold0', 'fold9', 'fold10']
     assert group.title == 'cv (3 runs)'
     assert merge([group]) == [group]
 
@@ -74,7 +74,7 @@ def test_seeds_and_folds_of_one_config_come_together(run):
     ]
     unet, lfa = merge(find_groups(folders))
     assert unet.title == 'unet (3 runs)'
-    assert [each.name for each in unet.runs] == ['unet_s0', 'unet_s1', 'unet_s2']
+    assert [run.name for run in unet.runs] == ['unet_s0', 'unet_s1', 'unet_s2']
     assert lfa.title == 'lfa_s0'
 
 
@@ -104,26 +104,26 @@ def test_else_the_folder_does(run, name, config):
 def test_names_of_configs_stay_different(run):
     names = '20240102_030405', '20240102_040506', '20240103_000000'
     runs = zip(names, ('unet', 'unet', 'lfa'), (0.1, 0.2, 0.3), strict=True)
-    found = find_groups([run(name, config=config, lr=lr) for name, config, lr in runs])
-    assert [group.name for group in found] == [
+    groups = find_groups([run(name, config=config, lr=lr) for name, config, lr in runs])
+    assert [group.name for group in groups] == [
         'unet 20240102_030405',
         'unet 20240102_040506',
         'lfa',
     ]
-    assert [group.folder for group in found] == list(names)
+    assert [group.folder for group in groups] == list(names)
 
 
 def test_names_of_configs_are_short_beside_each_other(run):
     names = [(f'2024010{i}_000000', config, i) for i, config in enumerate(('unet_x_y', 'lfa_x_y'))]
-    found = find_groups([run(name, config=config, lr=lr) for name, config, lr in names])
-    assert [group.name for group in found] == ['unet', 'lfa']
+    groups = find_groups([run(name, config=config, lr=lr) for name, config, lr in names])
+    assert [group.name for group in groups] == ['unet', 'lfa']
 
 
 def test_seeds_in_folders_that_say_nothing_are_called_by_their_config(run):
     folders = [run(f'2024010{i}_000000', config='unet', seed=i) for i in range(3)]
     (group,) = merge(find_groups(folders))
     assert group.title == 'unet (3 runs)'
-    assert [each.name for each in group.runs] == ['20240100', '20240101', '20240102']
+    assert [run.name for run in group.runs] == ['20240100', '20240101', '20240102']
 
 
 def test_the_newest_config_and_the_best_checkpoint(run, tmp_path):
@@ -133,9 +133,9 @@ def test_the_newest_config_and_the_best_checkpoint(run, tmp_path):
     os.utime(old, (0, 0))
     for name in ('best_mIoU_iter_90.pth', 'best_mIoU_iter_100.pth', 'iter_200.pth'):
         (folder / name).touch()
-    (found,) = find_groups([folder])[0].runs
-    assert found.config == folder / 'config.py'
-    assert found.checkpoint == folder / 'best_mIoU_iter_100.pth'
+    (trained,) = find_groups([folder])[0].runs
+    assert trained.config == folder / 'config.py'
+    assert trained.checkpoint == folder / 'best_mIoU_iter_100.pth'
 
 
 def test_a_last_checkpoint_that_is_gone_is_none(run):
@@ -147,7 +147,7 @@ def test_a_last_checkpoint_that_is_gone_is_none(run):
 
 
 def test_folders_without_a_run_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r'nothing is no folder: name the work folder'):
+    with pytest.raises(DataError, match=r'nothing is no folder: name the work directory'):
         find_groups([tmp_path / 'nothing'])
     with pytest.raises(DataError, match=r'holds no log of a training \(\*/vis_data/scalars'):
         find_groups([tmp_path])

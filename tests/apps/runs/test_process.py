@@ -1,14 +1,10 @@
-import json
 import os
+import platform
 
 import pytest
+import torch
 
-from mmseg_attn.apps.reproduce.process import (
-    find_checkpoint,
-    find_metrics,
-    run_tool,
-    seconds_per_iteration,
-)
+from mmseg_attn.apps.runs.process import environment, run_tool
 from mmseg_attn.errors import RunError
 
 
@@ -61,33 +57,18 @@ def test_an_interruption_ends_the_tool(tool, tmp_path):
         os.kill(pids[0], 0)
 
 
-def test_checkpoints(tmp_path):
-    with pytest.raises(RunError, match='holds no checkpoint to test'):
-        find_checkpoint(tmp_path)
-    (tmp_path / 'last_checkpoint').write_text('elsewhere/epoch_20.pth')
-    assert find_checkpoint(tmp_path) == 'epoch_20.pth'
-    for name in ('best_mIoU_epoch_9.pth', 'best_mIoU_epoch_10.pth'):
-        (tmp_path / name).touch()
-    assert find_checkpoint(tmp_path) == 'best_mIoU_epoch_10.pth'
-    assert find_checkpoint(tmp_path, best=False) == 'epoch_20.pth'
+def test_without_a_log_the_tool_prints_itself_and_has_its_environment(tool, tmp_path, capfd):
+    code = 'print(os.environ["FOLD"], os.environ["HOME"], flush=True)\nsys.exit(3)'
+    with pytest.raises(RunError, match=r'^tool.py failed with exit code 3 \(see above\)$'):
+        run_tool(tool(code), variables=dict(FOLD='2'))
+    assert capfd.readouterr().out == f'2 {os.environ["HOME"]}\n'
 
 
-def test_a_test_without_metrics_is_a_failure(tmp_path):
-    with pytest.raises(RunError, match='holds no metrics'):
-        find_metrics(tmp_path)
-
-
-def test_time_of_an_iteration_is_the_median_without_the_warm_up(tmp_path):
-    assert seconds_per_iteration(tmp_path) is None
-
-    def log(name: str, entries: list[dict], rest: str = '') -> None:
-        folder = tmp_path / name / 'vis_data'
-        folder.mkdir(parents=True)
-        text = ''.join(json.dumps(entry) + '\n' for entry in entries)
-        (folder / 'scalars.json').write_text(text + rest)
-
-    times = [90.0, 1.0, 3.0, 50.0]
-    validation = [{'mIoU': 3.0, 'mean_loss': 2.0, 'time': 700.0}]
-    log('a', [dict(loss=1.0, time=time) for time in times] + validation, '{"loss": 1.0, "ti')
-    log('b', [dict(loss=1.0, time=80.0), dict(loss=1.0, time=2.0)])
-    assert seconds_per_iteration(tmp_path) == 2.5
+def test_environment_names_what_a_measurement_depends_on():
+    machine = environment()
+    assert f'torch {torch.__version__}' in machine['versions']
+    assert f'Python {platform.python_version()}' in machine['versions']
+    for name in ('mmengine', 'mmcv', 'mmsegmentation', 'mmseg_attn', 'numpy'):
+        assert name in machine['versions']
+    assert f' cores, PyTorch on {torch.get_num_threads()}' in machine['CPU']
+    assert ('GPU' in machine) == torch.cuda.is_available()

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_attn.apps.report.scores import choose, classwise, confusions, metrics
+from mmseg_attn.apps.report.cases import choose
+from mmseg_attn.apps.report.evaluation import classwise, confusions, metrics
 from mmseg_attn.evaluation.metrics import PerClassIoUMetric
 
 # true cell: 6 right, 2 taken for wall; true wall: 1 taken for cell, 3 right; no third class
@@ -11,19 +12,19 @@ CLASSES = ['cell', 'wall', 'third']
 
 
 def test_hand_checked_measures():
-    found = classwise(COUNTS)
-    np.testing.assert_allclose(found['IoU'], [100 * 6 / 9, 100 * 3 / 6, np.nan])
-    np.testing.assert_allclose(found['Dice'], [100 * 12 / 15, 100 * 6 / 9, np.nan])
-    np.testing.assert_allclose(found['Precision'], [100 * 6 / 7, 60, np.nan])
-    np.testing.assert_allclose(found['Recall'], [75, 75, np.nan])
+    measured = classwise(COUNTS)
+    np.testing.assert_allclose(measured['IoU'], [100 * 6 / 9, 100 * 3 / 6, np.nan])
+    np.testing.assert_allclose(measured['Dice'], [100 * 12 / 15, 100 * 6 / 9, np.nan])
+    np.testing.assert_allclose(measured['Precision'], [100 * 6 / 7, 60, np.nan])
+    np.testing.assert_allclose(measured['Recall'], [75, 75, np.nan])
 
 
 def test_undefined_measures_are_left_out_and_count_in_no_mean():
-    found = metrics(COUNTS, CLASSES)
-    assert found['mIoU'] == pytest.approx((100 * 6 / 9 + 50) / 2)
-    assert found['mAcc'] == 75
-    assert found['aAcc'] == 75
-    assert not [name for name in found if name.endswith('third')]
+    measured = metrics(COUNTS, CLASSES)
+    assert measured['mIoU'] == pytest.approx((100 * 6 / 9 + 50) / 2)
+    assert measured['mAcc'] == 75
+    assert measured['aAcc'] == 75
+    assert not [name for name in measured if name.endswith('third')]
 
 
 def test_nothing_was_labeled():
@@ -40,11 +41,11 @@ def test_the_same_as_the_metric_of_the_tools():
     expected = metric.compute_metrics([areas])
     counts = np.zeros((3, 3), dtype=int)
     np.add.at(counts, (truth[5:].numpy(), labels[5:].numpy()), 1)
-    found = metrics(counts, CLASSES)
-    assert {name.partition('.')[0] for name in found} <= {
+    measured = metrics(counts, CLASSES)
+    assert {name.partition('.')[0] for name in measured} <= {
         name.partition('.')[0] for name in expected
     }
-    assert found == pytest.approx({name: expected[name] for name in found}, abs=0.0051)
+    assert measured == pytest.approx({name: expected[name] for name in measured}, abs=0.0051)
 
 
 def test_best_median_and_worst():

@@ -1,9 +1,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmseg_attn.apps.report import Run
-from mmseg_attn.apps.report.launch import find_launches
-from mmseg_attn.apps.report.unfinished import unfinished
+from mmseg_attn.apps.runs import Run
+from mmseg_attn.apps.runs.log import find_launches
 from tests.data.work_dirs import write_start
 
 WAITED = 'mmengine - INFO - the monitored metric did not improve in the last 5 records. best score'
@@ -18,11 +17,11 @@ def run(tmp_path):
         for number, content in enumerate(starts):
             folder = write_start(tmp_path / str(number), **dict(content, log=False))
             resumed = content.get('resumed')
-            said = '' if resumed is None else f'resumed epoch: 0, iter: {resumed}\n'
-            (folder / 'x.log').write_text(f'begin\n{said}{text}')
-        made = Run(tmp_path, 'x', find_launches(tmp_path), None, None)
-        made.cfg = Config(dict(train_cfg=plan))
-        return made
+            line = '' if resumed is None else f'resumed epoch: 0, iter: {resumed}\n'
+            (folder / 'x.log').write_text(f'begin\n{line}{text}')
+        one = Run(tmp_path, 'x', find_launches(tmp_path), None, None)
+        one.cfg = Config(dict(train_cfg=plan))
+        return one
 
     return run
 
@@ -39,7 +38,7 @@ ITERATIONS, EPOCHS = dict(max_iters=600), dict(type='EpochBasedTrainLoop', max_e
 
 
 @pytest.mark.parametrize(
-    ('plan', 'start', 'text', 'said'),
+    ('plan', 'start', 'text', 'expected'),
     [
         (ITERATIONS, dict(losses=losses(300, 350)), '', f'350 of 600 iterations {INTERRUPTED}'),
         (ITERATIONS, dict(losses=losses(550, 600)), '', ''),
@@ -67,12 +66,12 @@ ITERATIONS, EPOCHS = dict(max_iters=600), dict(type='EpochBasedTrainLoop', max_e
         *['nothing tells', 'early stopping', 'no plan'],
     ],
 )
-def test_iterations(run, plan, start, text, said):
-    assert unfinished(run(plan, start, text=text)) == (said and f'ended after {said}')
+def test_iterations(run, plan, start, text, expected):
+    assert run(plan, start, text=text).unfinished() == (expected and f'ended after {expected}')
 
 
 @pytest.mark.parametrize(
-    ('validated', 'epochs', 'text', 'said'),
+    ('validated', 'epochs', 'text', 'expected'),
     [
         ([1, 2], 3, '', f'2 of 3 epochs {INTERRUPTED}'),  # the third had begun
         ([1, 2, 3], 3, '', ''),
@@ -82,35 +81,35 @@ def test_iterations(run, plan, start, text, said):
         ([], 2, '', f'2 of 3 epochs {INTERRUPTED}'),
     ],
 )
-def test_epochs(run, validated, epochs, text, said):
+def test_epochs(run, validated, epochs, text, expected):
     content = dict(losses=losses(10, 20, 30)) if epochs == 3 else dict(losses=losses(10, 20))
     content['epochs'] = {10 * epoch: epoch for epoch in range(1, epochs + 1)}
-    found = unfinished(run(EPOCHS, dict(content, scores=scores(*validated)), text=text))
-    assert found == (said and f'ended after {said}')
+    sentence = run(EPOCHS, dict(content, scores=scores(*validated)), text=text).unfinished()
+    assert sentence == (expected and f'ended after {expected}')
 
 
 def test_what_was_resumed_counts_from_where_it_went_on(run):
     first = dict(losses=losses(200, 350), scores=scores(200))
     complete = dict(losses=losses(350, 600), scores=scores(400, 600), resumed=300)
-    assert unfinished(run(ITERATIONS, first, complete)) == ''
+    assert run(ITERATIONS, first, complete).unfinished() == ''
 
 
 def test_what_was_resumed_and_interrupted_again(run):
     first = dict(losses=losses(300, 400, 500), scores=scores(200, 400))
     second = dict(losses=losses(350), resumed=300)  # from an older checkpoint
-    found = unfinished(run(ITERATIONS, first, second))
-    assert found == f'ended after 350 of 600 iterations {INTERRUPTED}'
+    sentence = run(ITERATIONS, first, second).unfinished()
+    assert sentence == f'ended after 350 of 600 iterations {INTERRUPTED}'
 
 
 def test_what_an_earlier_start_has_saved_does_not_count(run, tmp_path):
-    made = run(ITERATIONS, dict(losses=losses(600)), dict(losses=losses(300, 350)))
-    first, _ = (launch.folder / 'x.log' for launch in made.launches)
+    one = run(ITERATIONS, dict(losses=losses(600)), dict(losses=losses(300, 350)))
+    first, _ = (launch.folder / 'x.log' for launch in one.launches)
     first.write_text('Saving checkpoint at 600 iterations')
-    assert unfinished(made) == f'ended after 350 of 600 iterations {INTERRUPTED}'
+    assert one.unfinished() == f'ended after 350 of 600 iterations {INTERRUPTED}'
 
 
 def test_without_config_or_log_nothing_is_said(run, tmp_path):
-    made = run(ITERATIONS, dict(losses=losses(5)))
-    assert unfinished(Run(tmp_path, 'x', made.launches, None, None)) == ''
-    made.launches = []
-    assert unfinished(made) == ''
+    one = run(ITERATIONS, dict(losses=losses(5)))
+    assert Run(tmp_path, 'x', one.launches, None, None).unfinished() == ''
+    one.launches = []
+    assert one.unfinished() == ''
