@@ -130,7 +130,7 @@ def test_importing_the_package_loads_no_application():
         'import sys, mmseg_attn\n'
         "names = [name for name in sys.modules if name.startswith('mmseg_attn')]\n"
         'assert len(names) > 50, names\n'
-        "print(*[name for name in names if name.startswith('mmseg_attn.apps')])"
+        "print([name for name in names if name.startswith('mmseg_attn.apps')])"
     )
     done = subprocess.run(
         [sys.executable, '-c', code],
@@ -140,7 +140,7 @@ def test_importing_the_package_loads_no_application():
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == ''
+    assert done.stdout.splitlines()[-1] == '[]'  # the forks print something before
 
 
 @pytest.mark.parametrize(

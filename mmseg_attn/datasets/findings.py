@@ -1,7 +1,7 @@
 """Faults of a dataset: how bad each kind is, how it is said, and the files that have it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from .rules import (
@@ -214,24 +214,41 @@ class Finding:
     Attributes:
         kind: A key of ``KINDS``.
         split: Train, val or test; several with commas between.
-        error: Whether it spoils a run; otherwise it is a warning.
-        message: The sentence.
-        remedy: What to do.
-        files: The files.
+        files: The files that have the fault.
+        total: Number of files that were checked.
+        why: The reason, for a kind whose message has one.
         values: Pixels of each value, where values are at fault.
+        remedy: What to do; by default the remedy of the kind.
     """
 
     kind: str
     split: str
-    error: bool
-    message: str
-    remedy: str
     files: list[File] = field(default_factory=list)
+    total: int = 0
+    why: str = ''
     values: dict[str, int] = field(default_factory=dict)
+    remedy: str = ''
+
+    def __post_init__(self) -> None:
+        self.remedy = self.remedy or KINDS[self.kind].remedy
+
+    @property
+    def error(self) -> bool:
+        """Whether it spoils a run; otherwise it is a warning."""
+        return KINDS[self.kind].severity == 'error'
+
+    @property
+    def message(self) -> str:
+        """What is wrong."""
+        values = list_values(self.values)
+        counts = dict(n=len(self.files), total=self.total, values=values)
+        return KINDS[self.kind].message.format(why=self.why, **counts)
 
     def to_dict(self) -> dict:
         """Return everything, for JSON."""
-        return asdict(self) | dict(files=[file._asdict() for file in self.files])
+        names = ('kind', 'split', 'error', 'message', 'remedy', 'values')
+        files = [file._asdict() for file in self.files]
+        return {name: getattr(self, name) for name in names} | dict(files=files)
 
     @property
     def sentence(self) -> str:
@@ -248,41 +265,6 @@ class Finding:
         """The first files, and how many there are more."""
         more = [f'and {len(self.files) - SHOWN} more'] if len(self.files) > SHOWN else []
         return [*map(str, self.files[:SHOWN]), *more]
-
-
-def finding(
-    kind: str,
-    split: str,
-    *,
-    files: Sequence[File] = (),
-    total: int = 0,
-    why: str = '',
-    values: dict[str, int] | None = None,
-    remedy: str = '',
-) -> Finding:
-    """Write a finding.
-
-    Args:
-        kind: A key of ``KINDS``.
-        split: Train, val or test.
-        files: The files that have the fault.
-        total: Number of files that were checked.
-        why: The reason, for a kind whose message has one.
-        values: Pixels of each value at fault.
-        remedy: What to do, where more is known than the remedy of the kind.
-    """
-    rule = KINDS[kind]
-    counts = dict(n=len(files), total=total, values=list_values(values or {}))
-    message = rule.message.format(why=why, **counts)
-    return Finding(
-        kind=kind,
-        split=split,
-        error=rule.severity == 'error',
-        message=message,
-        remedy=remedy or rule.remedy,
-        files=list(files),
-        values=dict(values or {}),
-    )
 
 
 def merge_findings(findings: Iterable[Finding]) -> list[Finding]:

@@ -12,7 +12,7 @@ from mmengine import fileio
 from mmengine.dataset import BaseDataset
 from mmseg.datasets import BaseSegDataset
 
-from .findings import KINDS, File, Finding, finding
+from .findings import KINDS, File, Finding
 from .rules import class_conflict
 
 SPLITS = ('train', 'val', 'test')
@@ -65,7 +65,7 @@ class Source:
 
     def add(self, kind: str, **details: Any) -> None:
         """Add a finding."""
-        self.findings.append(finding(kind, self.split, **details))
+        self.findings.append(Finding(kind, self.split, **details))
 
 
 def list_dataset(split: str, dataset: BaseDataset) -> Source:
@@ -188,14 +188,14 @@ def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:
         if 'CLASSES' in source.dataset.metainfo:
             why += ': its metainfo has CLASSES, as before MMSegmentation 1.0'
             remedy = 'write classes and palette in lower case'
-        return [finding('class-count', split, why=why, remedy=remedy)]
+        return [Finding('class-count', split, why=why, remedy=remedy)]
     conflicts = (
         class_conflict(name, count, head.name, head.channels)
         for head in heads
         if head.channels and head.kind not in BOUNDARY_HEADS
     )
     return [
-        finding('class-count', split, why=why, remedy=remedy)
+        Finding('class-count', split, why=why, remedy=remedy)
         for why, remedy in filter(None, conflicts)
     ]
 
@@ -224,17 +224,17 @@ def find_repeats(
     for split, listed in names.items():
         files = [File(name) for name, times in Counter(listed).items() if times > 1]
         if files:
-            findings.append(finding('listed-twice', split, files=files))
+            findings.append(Finding('listed-twice', split, files=files))
         files = [file for group in groups for file in _copies(group, split)]
         if files:
-            findings.append(finding('duplicate', split, files=files))
+            findings.append(Finding('duplicate', split, files=files))
     for first, second in combinations([split for split in SPLITS if split in names], 2):
         if set(names[first]) == set(names[second]) and first != 'train':
             continue  # validation and test are meant to be one split
         files = [file for group in groups for file in _leaks(group, first, second)]
         if files:
             kind = 'leak' if first == 'train' else 'leak-val-test'
-            findings.append(finding(kind, f'{first} and {second}', files=files))
+            findings.append(Finding(kind, f'{first} and {second}', files=files))
     return findings
 
 

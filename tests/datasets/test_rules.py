@@ -72,6 +72,6 @@ def test_every_kind_is_complete():
 
 
 def test_what_splits_have_in_common_is_merged():
-    findings = [Finding('blank', split, False, 'blank', 'look') for split in ('train', 'val')]
-    merged, other = merge_findings([*findings, Finding('leak', 'train', True, 'leak', 'move')])
+    findings = [Finding('blank', split) for split in ('train', 'val')]
+    merged, other = merge_findings([*findings, Finding('leak', 'train')])
     assert (merged.split, other.split) == ('train, val', 'train')

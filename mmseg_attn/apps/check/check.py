@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from ...config_types import type_name
-from ...datasets.findings import KINDS, Finding, finding
+from ...datasets.findings import KINDS, Finding
 from ...datasets.listing import SPLITS, Head, Source, check_classes, find_repeats, list_dataset
 from ...datasets.rules import IGNORE, channel_conflicts
 from ...errors import DataError
@@ -38,12 +38,16 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
     sources, same = _read_sources(cfg)
     if not sources:
         raise DataError('the config has no dataset: name a config with a train_dataloader')
-    heads = list(_heads(cfg))
-    ignored = next((head.get('ignore_index', IGNORE) for _, head in heads), IGNORE)
+    configs = list(_head_configs(cfg))
+    heads = [
+        Head(name, type_name(head), head.get('out_channels') or head.get('num_classes'))
+        for name, head in configs
+    ]
+    ignored = configs[0][1].get('ignore_index', IGNORE) if configs else IGNORE
     findings: list[Finding] = []
     inspections: dict[str, list[Inspection]] = {}
     for source in sources:
-        findings += source.findings + check_classes(source, _known_heads(heads))
+        findings += source.findings + check_classes(source, heads)
         infos = _spread(source.infos, sample)
         inspected = list(_inspect(source, infos, ignored, workers)) if infos else []
         sound = [
@@ -107,18 +111,13 @@ def _read(split: str, config: dict) -> Source:
     return list_dataset(split, dataset)
 
 
-def _heads(cfg: Config) -> Iterator[tuple[str, dict]]:
+def _head_configs(cfg: Config) -> Iterator[tuple[str, dict]]:
     """Yield the heads of the model with their names, the one that predicts first."""
     model = cfg.get('model') or {}
     for name in ('decode_head', 'auxiliary_head'):
         heads = model.get(name) or []
         for head in reversed(heads if isinstance(heads, Sequence) else [heads]):
             yield name, head
-
-
-def _known_heads(heads: Sequence[tuple[str, dict]]) -> Iterator[Head]:
-    for name, head in heads:
-        yield Head(name, type_name(head), head.get('out_channels') or head.get('num_classes'))
 
 
 def _spread(infos: list[dict], sample: int | None) -> list[dict]:
@@ -140,7 +139,7 @@ def _check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
         results = source.dataset.pipeline(dict(info, seg_fields=[], sample_idx=0))
     except Exception as error:  # transforms may raise anything
         why = f'{type(error).__name__}: {error} ({info["img_path"]})'
-        return [finding('pipeline', source.split, why=why)]
+        return [Finding('pipeline', source.split, why=why)]
     inputs = (results or {}).get('inputs')
     if inputs is None:
         return []
@@ -154,7 +153,7 @@ def _check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
         mean=len(mean) if mean else None,
         in_channels=in_channels if isinstance(in_channels, int) else None,
     )
-    return [finding('channels', source.split, why=why, remedy=remedy) for why, remedy in conflicts]
+    return [Finding('channels', source.split, why=why, remedy=remedy) for why, remedy in conflicts]
 
 
 def _inspect(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from ...datasets.findings import File, Finding, finding
+from ...datasets.findings import File, Finding
 from .inspector import STRAY, Inspection, Problem
 
 
@@ -30,7 +30,32 @@ def judge_split(
             kinds.setdefault(problem.kind, []).append(problem)
     total = len(inspections)
     findings = [_gather(kind, split, problems, total) for kind, problems in kinds.items()]
-    return findings + _judge_labels(split, inspections, classes, ignored, complete)
+    masks = [inspection for inspection in inspections if inspection.pixels]
+    if not masks:
+        return findings
+    total = len(masks)
+    labels = {mask.mask: set(mask.pixels) - {ignored} for mask in masks}
+    present = set().union(*labels.values())
+    binary = [File(mask.mask) for mask in masks if mask.only_0_255]
+    if binary and len(present) < 2 and len(classes) != 1:
+        return [*findings, Finding('0-255', split, files=binary, total=total)]
+    if not present:
+        return [*findings, Finding('nothing-labeled', split, total=total)]
+    # in other masks 255 stands beside other labels than 0, so it is not the foreground
+    if binary and not any(ignored in mask.pixels and labels[mask.mask] - {0} for mask in masks):
+        findings.append(Finding('some-0-255', split, files=binary, total=total))
+    empty = [File(mask) for mask, values in labels.items() if not values]
+    if empty:
+        findings.append(Finding('all-ignored', split, files=empty, total=total))
+    single = {mask: min(values) for mask, values in labels.items() if len(values) == 1}
+    files = [File(mask, _name(classes, label)) for mask, label in single.items() if label != STRAY]
+    if files and len(classes) != 1:
+        findings.append(Finding('one-class', split, files=files, total=total))
+    absent = [name for label, name in enumerate(classes) if label not in present]
+    if absent and complete:
+        kind = 'absent-class' if split == 'train' else 'absent-class-evaluation'
+        findings.append(Finding(kind, split, why=', '.join(absent)))
+    return findings
 
 
 def _gather(kind: str, split: str, problems: list[Problem], total: int) -> Finding:
@@ -46,43 +71,7 @@ def _gather(kind: str, split: str, problems: list[Problem], total: int) -> Findi
         for problem in problems
     ]
     why = ', '.join(sorted({problem.note for problem in problems}))
-    return finding(kind, split, files=files, total=total, why=why, values=dict(values))
-
-
-def _judge_labels(
-    split: str,
-    inspections: Sequence[Inspection],
-    classes: Sequence[str],
-    ignored: int,
-    complete: bool,
-) -> list[Finding]:
-    masks = [inspection for inspection in inspections if inspection.pixels]
-    if not masks:
-        return []
-    total = len(masks)
-    labels = {mask.mask: set(mask.pixels) - {ignored} for mask in masks}
-    present = set().union(*labels.values())
-    binary = [File(mask.mask) for mask in masks if mask.only_0_255]
-    if binary and len(present) < 2 and len(classes) != 1:
-        return [finding('0-255', split, files=binary, total=total)]
-    if not present:
-        return [finding('nothing-labeled', split, total=total)]
-    findings = []
-    # in other masks 255 stands beside other labels than 0, so it is not the foreground
-    if binary and not any(ignored in mask.pixels and labels[mask.mask] - {0} for mask in masks):
-        findings.append(finding('some-0-255', split, files=binary, total=total))
-    empty = [File(mask) for mask, values in labels.items() if not values]
-    if empty:
-        findings.append(finding('all-ignored', split, files=empty, total=total))
-    single = {mask: min(values) for mask, values in labels.items() if len(values) == 1}
-    files = [File(mask, _name(classes, label)) for mask, label in single.items() if label != STRAY]
-    if files and len(classes) != 1:
-        findings.append(finding('one-class', split, files=files, total=total))
-    absent = [name for label, name in enumerate(classes) if label not in present]
-    if absent and complete:
-        kind = 'absent-class' if split == 'train' else 'absent-class-evaluation'
-        findings.append(finding(kind, split, why=', '.join(absent)))
-    return findings
+    return Finding(kind, split, files=files, total=total, why=why, values=dict(values))
 
 
 def _name(classes: Sequence[str], label: int) -> str:

@@ -117,19 +117,7 @@ class DatasetCheckHook(Hook):
 def _check_lists(
     datasets: Mapping[str, Sequence[BaseDataset]], segmentor: nn.Module, *, labeled: bool
 ) -> list[str]:
-    """Check what datasets list and name, without opening a file.
-
-    Args:
-        datasets: Datasets without wrappers, by split.
-        segmentor: The model.
-        labeled: Whether labels are needed, which they are except for writing predictions.
-
-    Returns:
-        The warnings, one sentence each.
-
-    Raises:
-        DataError: At the first error.
-    """
+    """Refuse datasets whose list or classes have an error, and return the warnings."""
     sources = [
         list_dataset(split, dataset) for split, leaves in datasets.items() for dataset in leaves
     ]
