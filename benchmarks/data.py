@@ -60,11 +60,11 @@ class Epochs:
     """A contender: runs an epoch at a call.
 
     Args:
-        cfg: the config.
-        args: the options.
-        in_memory: whether the dataset is kept in memory.
-        train: whether a network trains, or the batches are only taken.
-        counter: what counts the decoded files.
+        cfg: The config.
+        args: The options.
+        in_memory: Whether the dataset is kept in memory.
+        train: Whether a network trains, or the batches are only taken.
+        counter: What counts the decoded files.
     """
 
     def __init__(

@@ -81,7 +81,7 @@ def compare(
         calls_before: Calls that are watched and not timed; the first makes what is made once.
 
     Raises:
-        DataError: if a contender returns something wrong; nothing was timed then.
+        DataError: If a contender returns something wrong; nothing was timed then.
     """
     runs = {
         each.name: _prepare(each, device, least, memory, calls_before)

@@ -15,7 +15,7 @@ def use(device: str) -> None:
     """Make a GPU the current one: what names no GPU, such as MMEngine's runner, takes that.
 
     Raises:
-        DataError: if there is no such GPU.
+        DataError: If there is no such GPU.
     """
     if not device.startswith('cuda'):
         return

@@ -46,8 +46,8 @@ def load(name: str, width: int | None = None) -> Config:
     """Load a network's config, for color images and ten classes.
 
     Args:
-        name: one of ``NETWORKS``.
-        width: channels of the first stage; the others' follow. ``None``: as in the config.
+        name: One of ``NETWORKS``.
+        width: Channels of the first stage; the others' follow. ``None``: as in the config.
     """
     cfg = Config.fromfile(config_file(name))
     model = cfg.model

@@ -82,7 +82,7 @@ def launch(number: int, args: argparse.Namespace) -> float:
     """Run a number of processes; return the median seconds of a step.
 
     Raises:
-        DataError: if they fail or disagree.
+        DataError: If they fail or disagree.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'result.json'

@@ -74,7 +74,7 @@ class Report:
         timed: Whether something is timed; then it warns where other processes use the cores.
 
     Raises:
-        DataError: if the device or the folder for a file is missing.
+        DataError: If the device or the folder for a file is missing.
     """
 
     def __init__(

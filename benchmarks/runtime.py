@@ -137,8 +137,8 @@ class Training:
     """A contender: an iteration of its process at a call.
 
     Args:
-        name: what it is called.
-        args: the options.
+        name: What it is called.
+        args: The options.
     """
 
     def __init__(self, name: str, args: argparse.Namespace) -> None:

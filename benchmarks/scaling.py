@@ -70,7 +70,7 @@ def verify(name: str, channels: int) -> None:
     """Compare a layer on a small map with itself in float64.
 
     Raises:
-        DataError: if the two differ.
+        DataError: If the two differ.
     """
     layer = LAYERS[name]
     module = seeded(layer, channels)

@@ -37,8 +37,8 @@ def build(name: str, base: int) -> tuple[nn.Module, Network]:
     """Build a network for training, for color images, with the same weights in every run.
 
     Args:
-        name: one of ``NAMES``.
-        base: channels of the first stage; each deeper one has twice as many.
+        name: One of ``NAMES``.
+        base: Channels of the first stage; each deeper one has twice as many.
 
     Returns:
         The module, and its forward pass.

@@ -89,7 +89,7 @@ class Job(NamedTuple):
         """Read a config.
 
         Raises:
-            DataError: if the size is missing from its name.
+            DataError: If the size is missing from its name.
         """
         cfg = Config.fromfile(file)
         shape = input_shape(cfg)
@@ -225,7 +225,7 @@ def write_tables(page: Path, text: str) -> None:
     """Replace what stands between the two marks of a page.
 
     Raises:
-        DataError: if a mark is missing.
+        DataError: If a mark is missing.
     """
     before, begin, rest = page.read_text(encoding='utf-8').partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])

@@ -25,7 +25,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float)
     """Softmax attention in every window of maps ``(N, C, H, W)``.
 
     Raises:
-        ValueError: if Triton is missing, or does not run on the maps' device, or the maps differ in
+        ValueError: If Triton is missing, or does not run on the maps' device, or the maps differ in
             device or type, or the kernels do not know the type or the window.
     """
     _check((query, key, value), window)

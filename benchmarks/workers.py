@@ -52,7 +52,7 @@ class Worker:
         """Wait for what it sends.
 
         Raises:
-            DataError: if it has ended.
+            DataError: If it has ended.
         """
         try:
             return self.connection.recv()

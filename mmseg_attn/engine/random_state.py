@@ -45,10 +45,10 @@ class WorkerSeed:
     follow from seed, rank, worker and epoch.
 
     Args:
-        seed: the seed of the run.
+        seed: The seed of the run.
 
     Attributes:
-        epoch: the epoch, in memory that the workers share.
+        epoch: The epoch, in memory that the workers share.
     """
 
     def __init__(self, seed: int) -> None:

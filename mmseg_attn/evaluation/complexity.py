@@ -21,8 +21,8 @@ def complexity(model: dict, shape: tuple[int, int, int]) -> Complexity:
     convolutions and matrix products, those of the attention included.
 
     Args:
-        model: config of the segmentor.
-        shape: channels, height and width of the image.
+        model: Config of the segmentor.
+        shape: Channels, height and width of the image.
 
     Raises:
         RuntimeError: If PyTorch cannot count FLOPs.

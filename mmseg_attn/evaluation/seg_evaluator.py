@@ -14,8 +14,8 @@ class SegEvaluator(Evaluator):
     ``tools/test.py --out DIR`` writes ``output_dir=DIR`` into ``test_evaluator``.
 
     Args:
-        metrics: configs of the metrics.
-        kwargs: settings of the first metric that its config does not hold.
+        metrics: Configs of the metrics.
+        kwargs: Settings of the first metric that its config does not hold.
     """
 
     def __init__(self, metrics: Sequence[dict], **kwargs: Any):

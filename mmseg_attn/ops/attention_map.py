@@ -23,15 +23,15 @@ def attention_map(
     Args:
         query: ``(N, Ck, Hq, Wq)``.
         key: ``(N, Ck, Hk, Wk)``; of the query's size with ``window_size``.
-        point: row and column of the position in the query.
-        window_size: side of the windows in pixels; ``None`` attends to the whole map.
-        scale: factor on the inner products.
+        point: Row and column of the position in the query.
+        window_size: Side of the windows in pixels; ``None`` attends to the whole map.
+        scale: Factor on the inner products.
 
     Returns:
         ``(N, 1, Hk, Wk)``, which sums to one; zero outside of the position's window.
 
     Raises:
-        ValueError: if the position lies outside of the query.
+        ValueError: If the position lies outside of the query.
     """
     height, width = query.shape[2:]
     row, column = point

@@ -26,7 +26,7 @@ def select(
     ``auto`` is the last entry on the CPU, and ``sdpa`` elsewhere and where the model is traced.
 
     Raises:
-        ValueError: if there is no backend of that name, or it does not run on the device of ``x``.
+        ValueError: If there is no backend of that name, or it does not run on the device of ``x``.
     """
     on_cpu = x.device.type == 'cpu'
     if name == 'auto':
@@ -42,7 +42,7 @@ def check_maps(query: Tensor, key: Tensor, value: Tensor) -> None:
     """Check that query, key and value are maps that attend to each other.
 
     Raises:
-        ValueError: if the ranks, batch sizes, query and key channels or key and value sizes
+        ValueError: If the ranks, batch sizes, query and key channels or key and value sizes
             differ.
     """
     shapes = f'query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}'
@@ -95,7 +95,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         query: ``(B, L, Ck)``. CUDA launches at most 65535 batches: see ``LAUNCHES``.
         key: ``(B, S, Ck)``.
         value: ``(B, S, Cv)``.
-        scale: factor on the inner products.
+        scale: Factor on the inner products.
 
     Returns:
         ``(B, L, Cv)``.
@@ -139,10 +139,10 @@ def kernel_channels(
       and FLOPs are counted: these are the formula's.
 
     Args:
-        device: type of the device.
-        dtype: type of the tokens.
-        key_channels: channels of query and key.
-        value_channels: channels of the value.
+        device: Type of the device.
+        dtype: Type of the tokens.
+        key_channels: Channels of query and key.
+        value_channels: Channels of the value.
 
     Returns:
         The channels of query and key, and those of the value.

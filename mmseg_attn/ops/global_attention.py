@@ -50,7 +50,7 @@ def global_attention(
         query: ``(N, Ck, Hq, Wq)``.
         key: ``(N, Ck, Hk, Wk)``.
         value: ``(N, Cv, Hk, Wk)``.
-        scale: factor on the inner products, for example ``Ck ** -0.5``.
+        scale: Factor on the inner products, for example ``Ck ** -0.5``.
         backend: ``reference`` (the formula written out), ``sdpa`` (PyTorch's fused attention),
             ``chunks`` (on the CPU, a part of the queries at a time) or ``auto``: ``chunks`` on the
             CPU, else ``sdpa``. All but the first take memory linear in the number of positions.
@@ -59,7 +59,7 @@ def global_attention(
         ``(N, Cv, Hq, Wq)``.
 
     Raises:
-        ValueError: if the shapes do not fit together or the backend is unknown.
+        ValueError: If the shapes do not fit together or the backend is unknown.
     """
     backends.check_maps(query, key, value)
     if is_exporting():

@@ -114,8 +114,8 @@ def window_attention(
         query: ``(N, Ck, H, W)``.
         key: ``(N, Ck, H, W)``.
         value: ``(N, Cv, H, W)``.
-        window_size: side of the windows in pixels; may exceed the map.
-        scale: factor on the inner products, for example ``Ck ** -0.5``.
+        window_size: Side of the windows in pixels; may exceed the map.
+        scale: Factor on the inner products, for example ``Ck ** -0.5``.
         backend: ``reference`` (the formula written out), ``sdpa`` (PyTorch's fused
             attention, nothing padded), ``strips`` (on the CPU, a part of the windows at a time)
             or ``auto``: ``strips`` on the CPU, else ``sdpa``.
@@ -124,7 +124,7 @@ def window_attention(
         ``(N, Cv, H, W)``.
 
     Raises:
-        ValueError: if the shapes do not fit together, the window is smaller than 1 or the backend
+        ValueError: If the shapes do not fit together, the window is smaller than 1 or the backend
             is unknown or does not take these maps.
     """
     backends.check_maps(query, key, value)

@@ -46,10 +46,10 @@ def draw_attention(
     """Draw a column per layer; a row per point, then the weights of positions and of channels.
 
     Args:
-        recording: the picture and the layers' calls.
-        points: x and y of pixels of the picture, for the layers with an attention map.
-        title: what stands above.
-        classes: names of the classes.
+        recording: The picture and the layers' calls.
+        points: X and y of pixels of the picture, for the layers with an attention map.
+        title: What stands above.
+        classes: Names of the classes.
     """
     looking, spatial, channel = (
         [call for call in recording.calls if call.has(method)]

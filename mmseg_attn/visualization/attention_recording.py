@@ -100,8 +100,8 @@ def stride(side: int, positions: int) -> float:
     """Return how many pixels lie between two positions of a map, a power of two if it can be.
 
     Args:
-        side: pixels of the input.
-        positions: positions of the map on that side, rounded up or down at every halving.
+        side: Pixels of the input.
+        positions: Positions of the map on that side, rounded up or down at every halving.
     """
     powers = [2**steps for steps in range(side.bit_length() + 1)]
     for rounded in (lambda s: math.ceil(side / s), lambda s: side // s):
@@ -118,10 +118,10 @@ def record(
     """Run the whole picture through a model; sliding windows are not used.
 
     Args:
-        model: the segmentor.
-        inputs: its input, ``(1, C, H, W)``, normalized and padded.
-        image: the picture that the input was made of.
-        resized: rows and columns before padding.
+        model: The segmentor.
+        inputs: Its input, ``(1, C, H, W)``, normalized and padded.
+        image: The picture that the input was made of.
+        resized: Rows and columns before padding.
     """
     calls: dict[str, LayerCall] = {}
 

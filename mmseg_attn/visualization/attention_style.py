@@ -51,8 +51,8 @@ def heading(kind: str, step: float) -> str:
     """Write what a layer is and how large its map is.
 
     Args:
-        kind: the layer's class.
-        step: pixels of the model's input between two places of the map.
+        kind: The layer's class.
+        step: Pixels of the model's input between two places of the map.
     """
     size = 'full size' if step == 1 else f'1/{step:.3g} of the size'
     return f'{words(kind)} at {size}'
@@ -143,7 +143,7 @@ def add_legend(fig: Figure, entries: Sequence[tuple[str, str]]) -> None:
     """Explain below a figure what its marks mean.
 
     Args:
-        fig: the figure.
+        fig: The figure.
         entries: 'point', 'heat' or 'window', and what it means.
     """
     characters = int(CHARACTERS * fig.get_figwidth()) - 10

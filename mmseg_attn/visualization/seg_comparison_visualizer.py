@@ -61,10 +61,10 @@ class SegComparisonVisualizer(SegLocalVisualizer):
     background, which is a class called so or one whose color is black, is the image itself.
 
     Args:
-        name: name of the instance.
-        alpha: opacity of the classes' colors over the image.
-        panel_size: longer side of a panel in pixels.
-        kwargs: what MMSegmentation's ``SegLocalVisualizer`` takes.
+        name: Name of the instance.
+        alpha: Opacity of the classes' colors over the image.
+        panel_size: Longer side of a panel in pixels.
+        kwargs: What MMSegmentation's ``SegLocalVisualizer`` takes.
     """
 
     def __init__(
@@ -97,17 +97,17 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         """Draw one sample and show it, write it to ``out_file`` or hand it to the backends.
 
         Args:
-            name: name of the picture.
+            name: Name of the picture.
             image: RGB or gray image ``(H, W, 3)`` or ``(H, W)``, or of any channels and type; see
                 :func:`~mmseg_attn.visualization.drawable.drawable` for what is drawn of them.
-            data_sample: holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
-            draw_gt: whether to draw the ground truth, where there is one.
-            draw_pred: whether to draw the prediction, where there is one.
-            show: whether to open a window.
-            wait_time: seconds that the window stays; 0 waits for a key.
-            out_file: file to write instead of handing the picture to the backends.
-            step: iteration, for the backends.
-            kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
+            data_sample: Holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
+            draw_gt: Whether to draw the ground truth, where there is one.
+            draw_pred: Whether to draw the prediction, where there is one.
+            show: Whether to open a window.
+            wait_time: Seconds that the window stays; 0 waits for a key.
+            out_file: File to write instead of handing the picture to the backends.
+            step: Iteration, for the backends.
+            kwargs: Other arguments of MMSegmentation's visualizer; they change nothing.
         """
         drawn = self.draw(
             image, data_sample, self.dataset_meta, draw_gt=draw_gt, draw_pred=draw_pred
@@ -182,9 +182,9 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         """Put the panels in a row with a title above each, and the legend below.
 
         Args:
-            panels: the panels, of one size, by their titles.
+            panels: The panels, of one size, by their titles.
             metainfo: The ``classes`` and ``palette`` of the dataset.
-            ground: mean gray of the image, with which the legend mixes its colors.
+            ground: Mean gray of the image, with which the legend mixes its colors.
         """
         font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
         font = _font(font_size)

@@ -42,7 +42,7 @@ class ActivationCheckpointHook(Hook):
         """Wrap the stages.
 
         Raises:
-            ValueError: if a name is not a module of the model, or if the model is compiled.
+            ValueError: If a name is not a module of the model, or if the model is compiled.
         """
         if runner.cfg.get('compile'):
             raise ValueError(
@@ -68,7 +68,7 @@ def find_stages(model: nn.Module, names: Sequence[str] | None = None) -> list[nn
         names: Names of the modules; ``None`` means all stages.
 
     Raises:
-        ValueError: if a name is not a module of the model.
+        ValueError: If a name is not a module of the model.
     """
     if names is None:
         return list(_stages(model))

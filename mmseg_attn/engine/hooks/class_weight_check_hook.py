@@ -17,7 +17,7 @@ class ClassWeightCheckHook(Hook):
     """Counts the training set before training starts, and stops where the weights are others.
 
     Args:
-        kind: how the classes are weighed, see ``tools/class_weights.py``.
+        kind: How the classes are weighed, see ``tools/class_weights.py``.
     """
 
     def __init__(self, *, kind: Literal['median_frequency', 'inverse_frequency']):
@@ -27,7 +27,7 @@ class ClassWeightCheckHook(Hook):
         """Compare the class weights of all losses with the training set.
 
         Raises:
-            DataError: if they differ by more than a thousandth, or there are none, or a class
+            DataError: If they differ by more than a thousandth, or there are none, or a class
                 does not occur.
         """
         dataset = runner.train_loop.dataloader.dataset

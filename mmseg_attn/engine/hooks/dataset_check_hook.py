@@ -40,7 +40,7 @@ class DatasetCheckHook(Hook):
     state is left as it was. ``tools/check_dataset.py`` opens all images and finds more.
 
     Args:
-        samples: how many images of each dataset, spread over it.
+        samples: How many images of each dataset, spread over it.
     """
 
     def __init__(self, *, samples: int = 5):
@@ -50,7 +50,7 @@ class DatasetCheckHook(Hook):
         """Check the training and the validation set.
 
         Raises:
-            DataError: if they do not fit the model.
+            DataError: If they do not fit the model.
         """
         loops = dict(train=runner.train_loop)
         if runner.val_loop is not None:
@@ -62,7 +62,7 @@ class DatasetCheckHook(Hook):
         """Check the test set.
 
         Raises:
-            DataError: if it does not fit the model, or the model averages wrongly.
+            DataError: If it does not fit the model, or the model averages wrongly.
         """
         check_tta(runner.model)
         _check_metrics(runner.model, runner.test_loop)

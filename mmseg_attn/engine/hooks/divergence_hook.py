@@ -47,7 +47,7 @@ class DivergenceHook(Hook):
         """Look at the losses, and at the weights if a checkpoint is due.
 
         Raises:
-            DivergenceError: if one is not finite.
+            DivergenceError: If one is not finite.
         """
         self._batches.append((runner.iter + 1, runner.epoch + 1, _images(data_batch)))
         found = []
@@ -74,7 +74,7 @@ class DivergenceHook(Hook):
         """Look at the weights.
 
         Raises:
-            DivergenceError: if one is not finite.
+            DivergenceError: If one is not finite.
         """
         check_weights(runner, iteration=runner.iter)
 
@@ -82,7 +82,7 @@ class DivergenceHook(Hook):
         """Look at the weights in the middle of a training.
 
         Raises:
-            DivergenceError: if one is not finite.
+            DivergenceError: If one is not finite.
         """
         if isinstance(runner._train_loop, BaseLoop):  # runner.iter would build the training set
             check_weights(runner, iteration=runner.iter)
@@ -91,7 +91,7 @@ class DivergenceHook(Hook):
         """Look at the weights, whoever writes them.
 
         Raises:
-            DivergenceError: if one is not finite.
+            DivergenceError: If one is not finite.
         """
         check_weights(runner, iteration=runner.iter)
 
@@ -104,7 +104,7 @@ def check_weights(runner: Runner, *, iteration: int) -> None:
         iteration: How many iterations are done.
 
     Raises:
-        DivergenceError: if one is not finite.
+        DivergenceError: If one is not finite.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     name = first_not_finite(model)

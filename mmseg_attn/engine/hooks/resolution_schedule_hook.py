@@ -18,11 +18,11 @@ class ResolutionScheduleHook(Hook):
     rank. Persistent workers, which hold a copy of the pipeline, are started anew when it changes.
 
     Args:
-        schedule: first epoch of each phase, counted from 0, and its scale ``(width, height)``:
+        schedule: First epoch of each phase, counted from 0, and its scale ``(width, height)``:
             ``{0: (256, 256), 100: (512, 512)}``.
 
     Raises:
-        ValueError: if no phase starts at epoch 0, or a scale is not two whole positive numbers.
+        ValueError: If no phase starts at epoch 0, or a scale is not two whole positive numbers.
     """
 
     def __init__(self, *, schedule: Mapping[int, Sequence[int]]):
@@ -40,7 +40,7 @@ class ResolutionScheduleHook(Hook):
         """Find what to change.
 
         Raises:
-            ValueError: if the training does not count epochs, or nothing in its pipeline resizes.
+            ValueError: If the training does not count epochs, or nothing in its pipeline resizes.
         """
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError(

@@ -28,8 +28,8 @@ class BF16OptimWrapper(OptimWrapper):
     and computes in float32.
 
     Args:
-        args: what ``OptimWrapper`` takes.
-        kwargs: what ``OptimWrapper`` takes.
+        args: What ``OptimWrapper`` takes.
+        kwargs: What ``OptimWrapper`` takes.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

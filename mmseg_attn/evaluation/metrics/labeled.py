@@ -9,12 +9,12 @@ def check_labeled(metric: BaseMetric, results: Sequence, found: int) -> None:
     """Check that something counts, since the mean over nothing is not a number.
 
     Args:
-        metric: the metric, which has an ``ignore_index``.
-        results: what it keeps of every image.
-        found: how many labeled pixels, or images with one, are among them.
+        metric: The metric, which has an ``ignore_index``.
+        results: What it keeps of every image.
+        found: How many labeled pixels, or images with one, are among them.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: If there is none.
     """
     if not found:
         raise ValueError(

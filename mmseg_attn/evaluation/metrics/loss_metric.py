@@ -33,10 +33,10 @@ class LossMetric(BaseMetric):
     Early stopping and ``save_best`` always get the value itself.
 
     Args:
-        loss_decode: config of the loss or losses, the same as the decode head's; those whose
+        loss_decode: Config of the loss or losses, the same as the decode head's; those whose
             ``loss_name`` contains ``loss`` are added up, as in training.
-        ignore_index: label of the pixels that do not count.
-        kwargs: what MMEngine's ``BaseMetric`` takes.
+        ignore_index: Label of the pixels that do not count.
+        kwargs: What MMEngine's ``BaseMetric`` takes.
     """
 
     default_prefix = ''  # names have none; MMEngine warns of None
@@ -54,7 +54,7 @@ class LossMetric(BaseMetric):
         """Refuse a model whose logits are not to be had; ``DatasetCheckHook`` asks at the start.
 
         Raises:
-            DataError: if its head has one output channel, of which MMSegmentation keeps no logit.
+            DataError: If its head has one output channel, of which MMSegmentation keeps no logit.
         """
         if LabelRule.of(segmentor).channels == 1:
             raise DataError(ONE_CHANNEL)
@@ -64,11 +64,11 @@ class LossMetric(BaseMetric):
         """Keep the loss of each image, and whether it counts.
 
         Args:
-            data_batch: not used.
-            data_samples: predictions, with the ground truth.
+            data_batch: Not used.
+            data_samples: Predictions, with the ground truth.
 
         Raises:
-            DataError: if there is one score per pixel, of which MMSegmentation keeps no logit.
+            DataError: If there is one score per pixel, of which MMSegmentation keeps no logit.
         """
         for sample in data_samples:
             logits = sample['seg_logits']['data'].unsqueeze(0)  # (1, C, H, W)
@@ -87,10 +87,10 @@ class LossMetric(BaseMetric):
         """Take the mean over the images.
 
         Args:
-            results: loss and whether it counts, per image.
+            results: Loss and whether it counts, per image.
 
         Raises:
-            ValueError: if no image counts.
+            ValueError: If no image counts.
         """
         images = sum(counts for _, counts in results)
         check_labeled(self, results, images)

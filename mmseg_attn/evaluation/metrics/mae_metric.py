@@ -20,12 +20,12 @@ class MAEMetric(BaseMetric):
     probabilities are those of one augmentation, not of their mean.
 
     Args:
-        on: what is compared with the labels: predicted ``labels`` or ``probabilities``.
-        ignore_index: label of the pixels that do not count.
-        kwargs: what MMEngine's ``BaseMetric`` takes.
+        on: What is compared with the labels: predicted ``labels`` or ``probabilities``.
+        ignore_index: Label of the pixels that do not count.
+        kwargs: What MMEngine's ``BaseMetric`` takes.
 
     Raises:
-        ValueError: if ``on`` is neither of the two.
+        ValueError: If ``on`` is neither of the two.
     """
 
     default_prefix = ''  # names have none; MMEngine warns of None
@@ -47,8 +47,8 @@ class MAEMetric(BaseMetric):
         """Keep the sum of the errors and the number of pixels of each image.
 
         Args:
-            data_batch: not used.
-            data_samples: predictions, with the ground truth.
+            data_batch: Not used.
+            data_samples: Predictions, with the ground truth.
         """
         for sample in data_samples:
             predicted = sample['pred_sem_seg' if self.on == 'labels' else 'seg_logits']['data']
@@ -73,10 +73,10 @@ class MAEMetric(BaseMetric):
         """Divide the sum over all images by their pixels.
 
         Args:
-            results: sum of the errors and number of pixels per image.
+            results: Sum of the errors and number of pixels per image.
 
         Raises:
-            ValueError: if no pixel counts.
+            ValueError: If no pixel counts.
         """
         pixels = sum(count for _, count in results)
         check_labeled(self, results, pixels)

@@ -29,9 +29,9 @@ class PerClassIoUMetric(IoUMetric):
     Pixels are counted in integers; the original's float32 stops at 16,777,216 of a class.
 
     Args:
-        background: class without which the means are given a second time, as
+        background: Class without which the means are given a second time, as
             ``mIoU_without_background`` and so on; ``None`` for none.
-        kwargs: what MMSegmentation's ``IoUMetric`` takes.
+        kwargs: What MMSegmentation's ``IoUMetric`` takes.
     """
 
     default_prefix = ''  # names have none; MMEngine warns of None
@@ -45,7 +45,7 @@ class PerClassIoUMetric(IoUMetric):
         """Names of the classes and more, which the loop sets before the first image.
 
         Raises:
-            DataError: if masks are to be written and have more classes than 8 bits can hold.
+            DataError: If masks are to be written and have more classes than 8 bits can hold.
         """
         return self._dataset_meta
 
@@ -66,10 +66,10 @@ class PerClassIoUMetric(IoUMetric):
         """Count the pixels of each class in one image.
 
         Args:
-            pred_label: predicted class of each pixel ``(H, W)``.
-            label: class of each pixel ``(H, W)``; labels beyond the classes count nowhere.
-            num_classes: number of classes C.
-            ignore_index: label of the pixels that do not count.
+            pred_label: Predicted class of each pixel ``(H, W)``.
+            label: Class of each pixel ``(H, W)``; labels beyond the classes count nowhere.
+            num_classes: Number of classes C.
+            ignore_index: Label of the pixels that do not count.
 
         Returns:
             Areas of intersection, union, prediction and label, each ``(C,)``.
@@ -86,13 +86,13 @@ class PerClassIoUMetric(IoUMetric):
         """Compute the metrics.
 
         Args:
-            results: areas of intersection, union, prediction and label per class, per image.
+            results: Areas of intersection, union, prediction and label per class, per image.
 
         Returns:
             The means, then the values per class.
 
         Raises:
-            ValueError: if no pixel counts, or ``background`` is none of the classes.
+            ValueError: If no pixel counts, or ``background`` is none of the classes.
         """
         if self.format_only:
             return super().compute_metrics(results)

@@ -19,9 +19,9 @@ class DilatedVGG16(BaseModule):
     ``init_cfg=dict(type='Pretrained', checkpoint='torchvision://vgg16')``.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of the five stages.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the images.
+        channels: Channels of the five stages.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class DilatedVGG16(BaseModule):
         """Encode.
 
         Args:
-            x: images ``(N, in_channels, H, W)`` of any size.
+            x: Images ``(N, in_channels, H, W)`` of any size.
 
         Returns:
             One map, at stride 8 with its size rounded up.

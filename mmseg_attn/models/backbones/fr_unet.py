@@ -93,15 +93,15 @@ class FRUNet(BaseModule):
     """A grid of residual blocks that exchange their maps with the levels above and below.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of every level, finest first; their number L is the depth.
-        dropout: probability with which a channel is dropped in training.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means LeakyReLU with slope 0.1.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the images.
+        channels: Channels of every level, finest first; their number L is the depth.
+        dropout: Probability with which a channel is dropped in training.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means LeakyReLU with slope 0.1.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
-        ValueError: if there are fewer than two levels.
+        ValueError: If there are fewer than two levels.
     """
 
     def __init__(
@@ -157,13 +157,13 @@ class FRUNet(BaseModule):
         """Encode and decode.
 
         Args:
-            x: images ``(N, in_channels, H, W)`` of any size.
+            x: Images ``(N, in_channels, H, W)`` of any size.
 
         Returns:
             2L - 3 maps ``(N, channels[0], H, W)``, from the shallowest to the deepest path.
 
         Raises:
-            ValueError: in training with normalization, if a map has one value per channel.
+            ValueError: In training with normalization, if a map has one value per channel.
         """
         finest, inputs = [], [[x]]
         column: Any  # these three are ModuleLists

@@ -17,11 +17,11 @@ class MSANetEncoder(UNetEncoder):
     """Four blocks of three convolutions; three pools halve the map, the fourth keeps its size.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of every block, finest first.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the images.
+        channels: Channels of every block, finest first.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class MSANetEncoder(UNetEncoder):
         """Encode.
 
         Args:
-            x: images ``(N, in_channels, H, W)``.
+            x: Images ``(N, in_channels, H, W)``.
 
         Returns:
             The blocks' last activations at strides 1, 2 and 4, the last pool's output at stride 8,

@@ -20,12 +20,12 @@ class ResUNetEncoder(UNetEncoder):
     """``UNetEncoder`` of residual blocks, and one more convolution on the deepest map.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of every stage, finest first.
-        kernel_size: side of the kernels: 1 is the paper's, 3 the usual residual U-Net's.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the images.
+        channels: Channels of every stage, finest first.
+        kernel_size: Side of the kernels: 1 is the paper's, 3 the usual residual U-Net's.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(

@@ -20,19 +20,19 @@ class UNetEncoder(BaseModule):
     """Stages of convolutions with 2x2 max pooling between them.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of every stage, finest first; their number is the depth.
-        block: config of the stages, or one config per stage, built with ``in_channels``,
+        in_channels: Channels of the images.
+        channels: Channels of every stage, finest first; their number is the depth.
+        block: Config of the stages, or one config per stage, built with ``in_channels``,
             ``out_channels`` and, unless it has its own, ``norm_cfg`` and ``act_cfg``; ``None``
             means ``ConvBlock``.
-        return_indices: whether the tuple goes on with the positions of the maxima of every pool,
+        return_indices: Whether the tuple goes on with the positions of the maxima of every pool,
             finest first, for decoders that unpool.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
-        ValueError: if the number of blocks and of stages differ.
+        ValueError: If the number of blocks and of stages differ.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class UNetEncoder(BaseModule):
         """Encode.
 
         Args:
-            x: images ``(N, in_channels, H, W)`` of any size.
+            x: Images ``(N, in_channels, H, W)`` of any size.
 
         Returns:
             One map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up. With
             ``return_indices``, then the positions of the maxima, in the shape of the pools' output.
 
         Raises:
-            ValueError: in training with normalization, if a map has one value per channel.
+            ValueError: In training with normalization, if a map has one value per channel.
         """
         features, indices = [self.stages[0](channels_last_on_cpu(x))], []
         for stage in self.stages[1:]:

@@ -15,10 +15,10 @@ class AveragingHead(BaseDecodeHead):
     The maps have one size and one number of channels.
 
     Args:
-        in_channels: channels of the maps.
-        in_index: which of the backbone's maps; ``None`` means the first ones in order.
-        dropout_ratio: dropout before the classifiers.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the maps.
+        in_index: Which of the backbone's maps; ``None`` means the first ones in order.
+        dropout_ratio: Dropout before the classifiers.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
             ``BaseDecodeHead`` takes.
     """
@@ -62,7 +62,7 @@ class AveragingHead(BaseDecodeHead):
         """Classify.
 
         Args:
-            inputs: the backbone's or neck's maps.
+            inputs: The backbone's or neck's maps.
 
         Returns:
             The mean of the logits, ``(N, out_channels, H, W)``.

@@ -19,13 +19,13 @@ class LargeFOVHead(BaseDecodeHead):
     """A dilated 3x3 and a 1x1 convolution, each with dropout of single values; then the classes.
 
     Args:
-        in_channels: channels of the backbone's map.
-        channels: channels of both convolutions.
-        dilation: distance of the 3x3 kernel's positions in pixels of the map.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        dropout_ratio: probability with which a value is dropped in training.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the backbone's map.
+        channels: Channels of both convolutions.
+        dilation: Distance of the 3x3 kernel's positions in pixels of the map.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        dropout_ratio: Probability with which a value is dropped in training.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index``, ``in_index`` and what else
             MMSegmentation's ``BaseDecodeHead`` takes.
     """
@@ -62,7 +62,7 @@ class LargeFOVHead(BaseDecodeHead):
         """Classify.
 
         Args:
-            inputs: the backbone's maps, of which ``in_index`` names one (default: the last).
+            inputs: The backbone's maps, of which ``in_index`` names one (default: the last).
 
         Returns:
             Logits ``(N, out_channels, H, W)`` at the size of that map.

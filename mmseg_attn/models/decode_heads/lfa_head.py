@@ -18,14 +18,14 @@ class LFAHead(UNetHead):
     """``UNetHead`` whose skip fusion is localized feature aggregation, at every level.
 
     Args:
-        in_channels: channels of the maps, finest first.
-        window_size: local range m in pixels; ``None`` attends to the whole map.
-        residual: what is added to the aggregated value: encoder feature, decoder feature, nothing.
-        query_from: which of the two asks; the other is key and value.
-        backend: backend of the attention, see :mod:`mmseg_attn.ops`.
-        upsample: config of the upsampling; ``None`` means ``TransposedUpsample`` with ``norm_cfg``.
-        norm_cfg: normalization; ``None`` means none.
-        kwargs: what else :class:`UNetHead` takes, except ``fusion``.
+        in_channels: Channels of the maps, finest first.
+        window_size: Local range m in pixels; ``None`` attends to the whole map.
+        residual: What is added to the aggregated value: encoder feature, decoder feature, nothing.
+        query_from: Which of the two asks; the other is key and value.
+        backend: Backend of the attention, see :mod:`mmseg_attn.ops`.
+        upsample: Config of the upsampling; ``None`` means ``TransposedUpsample`` with ``norm_cfg``.
+        norm_cfg: Normalization; ``None`` means none.
+        kwargs: What else :class:`UNetHead` takes, except ``fusion``.
     """
 
     def __init__(

@@ -19,8 +19,8 @@ class MSANetHead(UnpoolingHead):
     finest level it stands alone. The last convolution, 3x3, gives the classes.
 
     Args:
-        in_channels: channels of the encoder's levels, finest first.
-        kwargs: what else :class:`UnpoolingHead` takes, except ``levels`` and ``skips``.
+        in_channels: Channels of the encoder's levels, finest first.
+        kwargs: What else :class:`UnpoolingHead` takes, except ``levels`` and ``skips``.
     """
 
     def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), **kwargs: Any):

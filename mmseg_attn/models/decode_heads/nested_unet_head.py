@@ -41,16 +41,16 @@ class NestedUNetHead(AveragingHead):
     """U-Net decoders of every depth that share their nodes; the logits have the finest map's size.
 
     Args:
-        in_channels: channels of the maps, finest first.
-        deep_supervision: whether every node of the finest level is classified, or the last alone.
-        block: config of the nodes, built with ``in_channels``, ``out_channels`` and, unless it has
+        in_channels: Channels of the maps, finest first.
+        deep_supervision: Whether every node of the finest level is classified, or the last alone.
+        block: Config of the nodes, built with ``in_channels``, ``out_channels`` and, unless it has
             its own, ``norm_cfg`` and ``act_cfg``; ``None`` means ``ConvBlock``.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        kwargs: what else :class:`AveragingHead` takes.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        kwargs: What else :class:`AveragingHead` takes.
 
     Raises:
-        ValueError: if there are fewer than two maps.
+        ValueError: If there are fewer than two maps.
     """
 
     def __init__(
@@ -112,9 +112,9 @@ class NestedUNetHead(AveragingHead):
         """Compute the losses of every classifier.
 
         Args:
-            inputs: the backbone's or neck's maps.
-            batch_data_samples: the ground truth.
-            train_cfg: not used.
+            inputs: The backbone's or neck's maps.
+            batch_data_samples: The ground truth.
+            train_cfg: Not used.
 
         Returns:
             Each loss, and the accuracy, as the mean over the classifiers.

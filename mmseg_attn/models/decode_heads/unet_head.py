@@ -18,27 +18,27 @@ class UNetHead(BaseDecodeHead):
     backbones around that return the deepest map first. The logits have the size of the finest map.
 
     Args:
-        in_channels: channels of the maps, finest first.
-        fusion: config of the skip fusion, or one config per level, finest first; ``None`` means
+        in_channels: Channels of the maps, finest first.
+        fusion: Config of the skip fusion, or one config per level, finest first; ``None`` means
             ``Concatenation``. It is built with ``channels``, tells its ``out_channels`` and is
             called with the skip and the upsampled feature. A class with ``takes_coarse = True`` is
             also built with ``coarse_channels`` and called with a third map, the coarser feature
             before it is upsampled.
-        upsample: config of the upsampling, built with ``in_channels`` and ``out_channels``;
+        upsample: Config of the upsampling, built with ``in_channels`` and ``out_channels``;
             ``None`` means ``TransposedUpsample``.
-        block: config of the convolutions of a level, or one config per level, finest first, built
+        block: Config of the convolutions of a level, or one config per level, finest first, built
             like the encoder's; ``None`` means ``ConvBlock``.
-        in_index: which of the backbone's maps; ``None`` means the first ones in order.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        dropout_ratio: dropout before the classifier.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+        in_index: Which of the backbone's maps; ``None`` means the first ones in order.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        dropout_ratio: Dropout before the classifier.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
             where MMSegmentation's heads begin with almost equal logits.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
             ``BaseDecodeHead`` takes.
 
     Raises:
-        ValueError: if there are fewer than two maps, or the number of fusions or blocks is not that
+        ValueError: If there are fewer than two maps, or the number of fusions or blocks is not that
             of the levels.
     """
 
@@ -89,7 +89,7 @@ class UNetHead(BaseDecodeHead):
         """Decode.
 
         Args:
-            inputs: the backbone's or neck's maps.
+            inputs: The backbone's or neck's maps.
 
         Returns:
             Logits ``(N, out_channels, H, W)`` at the size of the finest map.

@@ -23,20 +23,20 @@ class UnpoolingHead(BaseDecodeHead):
     last convolution, 3x3 and bare, gives the classes.
 
     Args:
-        in_channels: channels of the maps, finest first.
-        levels: channels and kernel size of every convolution of every level, finest first. The
+        in_channels: Channels of the maps, finest first.
+        levels: Channels and kernel size of every convolution of every level, finest first. The
             last one of a level has the channels of the next finer map; a level may have none.
-        skips: levels at which the backbone's or neck's map stands beside the unpooled one.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        dropout_ratio: dropout before the last convolution.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+        skips: Levels at which the backbone's or neck's map stands beside the unpooled one.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        dropout_ratio: Dropout before the last convolution.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
             where MMSegmentation's heads begin with almost equal logits.
         kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
             ``BaseDecodeHead`` takes.
 
     Raises:
-        ValueError: if there are more or fewer levels than maps.
+        ValueError: If there are more or fewer levels than maps.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class UnpoolingHead(BaseDecodeHead):
         """Decode.
 
         Args:
-            inputs: the maps, finest first, then the positions of the pools' maxima, finest first.
+            inputs: The maps, finest first, then the positions of the pools' maxima, finest first.
 
         Returns:
             Logits ``(N, out_channels, H, W)`` at the size of the finest map.
 
         Raises:
-            ValueError: if the pools' indices are missing.
+            ValueError: If the pools' indices are missing.
         """
         features, indices = self._transform_inputs(inputs), inputs[len(self.in_channels) :]
         if len(indices) != len(features) - 1:
@@ -123,14 +123,14 @@ def unpool(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
 
     Args:
         x: ``(N, C, H, W)``.
-        indices: positions of the maxima as the pool returns them, of the same shape.
-        size: height and width of the map before the pool.
+        indices: Positions of the maxima as the pool returns them, of the same shape.
+        size: Height and width of the map before the pool.
 
     Returns:
         ``(N, C, *size)``, in the memory format of ``x``.
 
     Raises:
-        ValueError: if the map and the indices differ in their shapes.
+        ValueError: If the map and the indices differ in their shapes.
     """
     if x.shape != indices.shape:
         raise ValueError(

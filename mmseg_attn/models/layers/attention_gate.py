@@ -34,8 +34,8 @@ class AttentionGate(nn.Module):
     """Skip fusion ``[skip * alpha, up]`` with alpha from the skip and the upsampled feature.
 
     Args:
-        channels: channels C of skip and decoder feature.
-        norm_cfg: normalization after W_g, W_x and psi, whose output has one channel; ``None`` means
+        channels: Channels C of skip and decoder feature.
+        norm_cfg: Normalization after W_g, W_x and psi, whose output has one channel; ``None`` means
             none.
     """
 
@@ -63,8 +63,8 @@ class GridAttentionGate(nn.Module):
     Odd sides of the skip are padded by a row or column of zeros before W_x, as pooling rounds up.
 
     Args:
-        channels: channels C of skip and upsampled feature.
-        coarse_channels: channels of the decoder feature before the upsampling.
+        channels: Channels C of skip and upsampled feature.
+        coarse_channels: Channels of the decoder feature before the upsampling.
     """
 
     takes_coarse = True
@@ -89,9 +89,9 @@ class GridAttentionGate(nn.Module):
         """Gate and concatenate.
 
         Args:
-            skip: encoder feature ``(N, C, H, W)``.
-            up: upsampled decoder feature of the same shape.
-            coarse: decoder feature before the upsampling; where it does not have half the skip's
+            skip: Encoder feature ``(N, C, H, W)``.
+            up: Upsampled decoder feature of the same shape.
+            coarse: Decoder feature before the upsampling; where it does not have half the skip's
                 size, its map W_g is resized.
 
         Returns:

@@ -23,8 +23,8 @@ class ChannelAttentionConcatenation(nn.Module):
     """Skip fusion ``[skip, up * w(up)]`` with one weight w per channel.
 
     Args:
-        channels: channels C of skip and decoder feature.
-        reduction: the MLP's hidden layer has ``channels // reduction`` units, at least one.
+        channels: Channels C of skip and decoder feature.
+        reduction: The MLP's hidden layer has ``channels // reduction`` units, at least one.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16):

@@ -15,9 +15,9 @@ class ChannelWeights(nn.Module):
     """``sigmoid(sum_pool W2 ReLU(W1 pool(x)))``: one bias-free MLP shared by the pools.
 
     Args:
-        channels: channels of the map.
-        reduction: the hidden layer has ``channels // reduction`` units, at least one.
-        pools: what summarizes each channel over its positions, of ``mean`` and ``max``.
+        channels: Channels of the map.
+        reduction: The hidden layer has ``channels // reduction`` units, at least one.
+        pools: What summarizes each channel over its positions, of ``mean`` and ``max``.
     """
 
     def __init__(self, channels: int, *, reduction: int, pools: Sequence[str]):
@@ -40,12 +40,12 @@ class SpatialWeights(nn.Module):
     """``sigmoid(Conv([pool(x) for each pool]))``: the pools run over the channels.
 
     Args:
-        kernel_size: side of the convolution, odd.
-        pools: the convolution's input channels in this order, of ``mean`` and ``max``.
-        bias: whether the convolution has a bias.
+        kernel_size: Side of the convolution, odd.
+        pools: The convolution's input channels in this order, of ``mean`` and ``max``.
+        bias: Whether the convolution has a bias.
 
     Raises:
-        ValueError: if ``kernel_size`` is even, which would change the size of the map.
+        ValueError: If ``kernel_size`` is even, which would change the size of the map.
     """
 
     def __init__(self, *, kernel_size: int, pools: Sequence[str], bias: bool = True):

@@ -13,7 +13,7 @@ class Concatenation(nn.Module):
     in ``out_channels`` how many channels it returns.
 
     Args:
-        channels: channels C of each input.
+        channels: Channels C of each input.
     """
 
     def __init__(self, channels: int):

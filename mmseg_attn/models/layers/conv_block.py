@@ -15,14 +15,14 @@ class ConvBlock(nn.Sequential):
     With ``dropout``, single values are dropped at the end.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of every convolution.
-        num_convs: number of convolutions.
-        kernel_size: odd side of the kernels in pixels.
-        dropout: probability with which a value is dropped in training.
-        bias: whether the convolutions have a bias; ``None`` means those without normalization.
-        norm_cfg: normalization; ``None`` means none, and convolutions with bias.
-        act_cfg: activation; ``None`` means ReLU.
+        in_channels: Channels of the input.
+        out_channels: Channels of every convolution.
+        num_convs: Number of convolutions.
+        kernel_size: Odd side of the kernels in pixels.
+        dropout: Probability with which a value is dropped in training.
+        bias: Whether the convolutions have a bias; ``None`` means those without normalization.
+        norm_cfg: Normalization; ``None`` means none, and convolutions with bias.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ def per_level(block: dict | Sequence[dict] | None, levels: int) -> list[dict]:
     """Spread a block's config over all levels: one for all, one for each, or ``ConvBlock``.
 
     Raises:
-        ValueError: if there is one config per level, but not for every level.
+        ValueError: If there is one config per level, but not for every level.
     """
     if block is None:
         block = dict(type='ConvBlock')

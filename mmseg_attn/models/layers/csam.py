@@ -28,13 +28,13 @@ class CSAM(nn.Module):
     """Weigh the channels, then the positions of a map.
 
     Args:
-        channels: channels of the map.
-        reduction: the MLP's hidden layer has ``channels // reduction`` units, at least one.
-        kernel_size: side of the spatial convolution, odd.
+        channels: Channels of the map.
+        reduction: The MLP's hidden layer has ``channels // reduction`` units, at least one.
+        kernel_size: Side of the spatial convolution, odd.
         order: ``sequential``, or ``parallel`` for both weights from the input.
 
     Raises:
-        ValueError: if ``order`` is neither of the two or ``kernel_size`` is even.
+        ValueError: If ``order`` is neither of the two or ``kernel_size`` is even.
     """
 
     def __init__(

@@ -31,14 +31,14 @@ class DABlock(nn.Module):
     """Let every position of a map (or every channel) attend to all the others.
 
     Args:
-        channels: channels of the map.
-        qk_channels: channels of query and key; ``None`` means ``channels // 8``, at least one. Not
+        channels: Channels of the map.
+        qk_channels: Channels of query and key; ``None`` means ``channels // 8``, at least one. Not
             with ``dim='channel'``, where they have all the channels.
-        residual: whether the input is added to the attention.
-        dim: what the tokens are: positions (``spatial``) or channels (``channel``).
+        residual: Whether the input is added to the attention.
+        dim: What the tokens are: positions (``spatial``) or channels (``channel``).
 
     Raises:
-        ValueError: if ``dim`` is neither of the two, or ``qk_channels`` is given with
+        ValueError: If ``dim`` is neither of the two, or ``qk_channels`` is given with
             ``dim='channel'``.
     """
 
@@ -83,15 +83,15 @@ class DABlock(nn.Module):
         """Compute where one position looks.
 
         Args:
-            x: what ``forward`` takes.
-            point: row and column of the position.
+            x: What ``forward`` takes.
+            point: Row and column of the position.
 
         Returns:
             ``(N, 1, H, W)``, which sums to one. The values' mean with these weights is the
             attention's output at the position.
 
         Raises:
-            ValueError: if the position lies outside of the map, or the tokens are channels.
+            ValueError: If the position lies outside of the map, or the tokens are channels.
         """
         if self.over_channels:
             raise ValueError("dim='channel' lets channels look at channels: no position looks")

@@ -22,11 +22,11 @@ class DropBlock(nn.Module):
     """Set square blocks to zero in training; in evaluation do nothing.
 
     Args:
-        rate: share of the values to drop.
-        block_size: side of the blocks in pixels.
+        rate: Share of the values to drop.
+        block_size: Side of the blocks in pixels.
 
     Raises:
-        ValueError: if ``rate`` is not a probability or ``block_size`` is not positive.
+        ValueError: If ``rate`` is not a probability or ``block_size`` is not positive.
     """
 
     def __init__(self, rate: float, *, block_size: int):

@@ -23,12 +23,12 @@ class HybridAttention(nn.Module):
     """Weigh the channels and the positions of a map at once.
 
     Args:
-        channels: channels of the map.
-        reduction: the hidden layer (W1) has ``channels // reduction`` units, at least one.
-        kernel_size: side of the spatial convolution, odd.
+        channels: Channels of the map.
+        reduction: The hidden layer (W1) has ``channels // reduction`` units, at least one.
+        kernel_size: Side of the spatial convolution, odd.
 
     Raises:
-        ValueError: if ``kernel_size`` is even.
+        ValueError: If ``kernel_size`` is even.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16, kernel_size: int = 7):

@@ -33,15 +33,15 @@ class LocalFeatureAggregation(nn.Module):
     """Skip fusion by attention between encoder and decoder inside local windows.
 
     Args:
-        channels: channels C of skip and decoder feature.
-        window_size: local range m in pixels; ``None`` attends to the whole map.
-        residual: what is added to the aggregated value: the encoder feature as in the paper, the
+        channels: Channels C of skip and decoder feature.
+        window_size: Local range m in pixels; ``None`` attends to the whole map.
+        residual: What is added to the aggregated value: the encoder feature as in the paper, the
             decoder feature, or nothing (Table 4).
-        query_from: which of the two asks; the other is key and value.
-        backend: backend of the attention, see :mod:`mmseg_attn.ops`.
+        query_from: Which of the two asks; the other is key and value.
+        backend: Backend of the attention, see :mod:`mmseg_attn.ops`.
 
     Raises:
-        ValueError: if ``residual`` or ``query_from`` is none of the choices.
+        ValueError: If ``residual`` or ``query_from`` is none of the choices.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class LocalFeatureAggregation(nn.Module):
         """Aggregate.
 
         Args:
-            skip: encoder feature ``(N, C, H, W)``.
-            up: decoder feature of the same shape.
+            skip: Encoder feature ``(N, C, H, W)``.
+            up: Decoder feature of the same shape.
 
         Returns:
             ``(N, C, H, W)``.
@@ -94,16 +94,16 @@ class LocalFeatureAggregation(nn.Module):
         """Compute where one position looks: the ``W_pq`` of a p.
 
         Args:
-            skip: what ``forward`` takes.
-            up: what ``forward`` takes.
-            point: row and column of the position p.
+            skip: What ``forward`` takes.
+            up: What ``forward`` takes.
+            point: Row and column of the position p.
 
         Returns:
             ``(N, 1, H, W)``, which sums to one and is zero outside of the position's window. The
             values' mean with these weights is ``Y_p``.
 
         Raises:
-            ValueError: if the position lies outside of the map.
+            ValueError: If the position lies outside of the map.
         """
         source, target = self._roles(skip, up)
         return attention_map(self.query(source), self.key(target), point, self.window_size)

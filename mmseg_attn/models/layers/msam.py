@@ -41,11 +41,11 @@ class MSAM(nn.Module):
     """Fuse maps of several levels and let every position attend to all the others.
 
     Args:
-        in_channels: channels of the levels, finest first; each level is twice as fine as the next.
+        in_channels: Channels of the levels, finest first; each level is twice as fine as the next.
             The output has the channels of the last.
-        attention: whether there is an attention term, or the projection D alone.
-        norm_cfg: normalization after the strided convolutions; ``None`` means none.
-        act_cfg: activation after the strided convolutions; ``None`` means ReLU.
+        attention: Whether there is an attention term, or the projection D alone.
+        norm_cfg: Normalization after the strided convolutions; ``None`` means none.
+        act_cfg: Activation after the strided convolutions; ``None`` means ReLU.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class MSAM(nn.Module):
         """Fuse the levels, finest first, into a map of the last one's shape.
 
         Args:
-            features: maps ``(N, in_channels[i], Hi, Wi)``.
+            features: Maps ``(N, in_channels[i], Hi, Wi)``.
 
         Returns:
             ``(N, C, H, W)``, the shape of ``features[-1]``.
 
         Raises:
-            ValueError: if the sizes of the levels do not follow each other by halves.
+            ValueError: If the sizes of the levels do not follow each other by halves.
         """
         x = self._fused(features)
         out = self.project(x)
@@ -102,15 +102,15 @@ class MSAM(nn.Module):
         """Compute where one position looks: the ``s_ij`` of a j.
 
         Args:
-            features: what ``forward`` takes.
-            point: row and column of the position j in the coarsest level.
+            features: What ``forward`` takes.
+            point: Row and column of the position j in the coarsest level.
 
         Returns:
             ``(N, 1, H, W)``, which sums to one. The values' mean with these weights is the first
             term of ``E_j``.
 
         Raises:
-            ValueError: if the position lies outside of the map, or there is no attention.
+            ValueError: If the position lies outside of the map, or there is no attention.
         """
         if not self.attention:
             raise ValueError('attention=False leaves the projection alone: no position looks')

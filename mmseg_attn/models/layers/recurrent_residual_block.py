@@ -23,10 +23,10 @@ class RecurrentConv(nn.Sequential):
     """``f(x)``, then ``t`` times ``f(x + h)``, where f is one 3x3 convolution layer.
 
     Args:
-        channels: channels of the input and of the output.
-        t: how often the layer is applied again.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
+        channels: Channels of the input and of the output.
+        t: How often the layer is applied again.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class RecurrentResidualBlock(nn.Module):
     """1x1 convolution, then two recurrent layers bridged by the residual; the size is kept.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of every convolution.
-        t: time steps: how often each layer is applied again after the first time. The parameters
+        in_channels: Channels of the input.
+        out_channels: Channels of every convolution.
+        t: Time steps: how often each layer is applied again after the first time. The parameters
             do not depend on it.
-        norm_cfg: normalization of the recurrent layers; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
+        norm_cfg: Normalization of the recurrent layers; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(

@@ -17,12 +17,12 @@ class ResidualBlock(nn.Module):
     """``act(conv(act(conv(x))) + shortcut(x))``; height and width are kept.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of every convolution.
-        num_convs: number of convolutions.
-        kernel_size: odd side of the kernels in pixels.
-        norm_cfg: normalization; ``None`` means none, and convolutions with bias.
-        act_cfg: activation; ``None`` means ReLU.
+        in_channels: Channels of the input.
+        out_channels: Channels of every convolution.
+        num_convs: Number of convolutions.
+        kernel_size: Odd side of the kernels in pixels.
+        norm_cfg: Normalization; ``None`` means none, and convolutions with bias.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(

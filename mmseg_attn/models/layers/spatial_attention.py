@@ -19,11 +19,11 @@ class SpatialAttention(nn.Module):
     """Weigh the positions of a map.
 
     Args:
-        channels: channels of the map; any number will do.
-        kernel_size: side of the convolution, odd.
+        channels: Channels of the map; any number will do.
+        kernel_size: Side of the convolution, odd.
 
     Raises:
-        ValueError: if ``kernel_size`` is even.
+        ValueError: If ``kernel_size`` is even.
     """
 
     def __init__(self, channels: int, *, kernel_size: int = 7):

@@ -20,14 +20,14 @@ class StructuredDropoutBlock(nn.Sequential):
     """Twice 3x3 convolution, DropBlock, normalization, activation; height and width are kept.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of both convolutions.
-        attention: config of a layer between the two, built with ``channels``; ``None`` means none.
+        in_channels: Channels of the input.
+        out_channels: Channels of both convolutions.
+        attention: Config of a layer between the two, built with ``channels``; ``None`` means none.
             SA-UNet has ``SpatialAttention`` in its deepest block.
-        drop_rate: share of the values that are dropped in training.
-        drop_size: side of the dropped blocks in pixels.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
+        drop_rate: Share of the values that are dropped in training.
+        drop_size: Side of the dropped blocks in pixels.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(

@@ -18,10 +18,10 @@ class TransposedUpsample(nn.Sequential):
     on 2i + 1. One network is the other with images and kernels mirrored.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: side of the kernels in pixels; 2 is the U-Net's.
-        norm_cfg: normalization after the convolution, and then ReLU; ``None`` means neither, as in
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the kernels in pixels; 2 is the U-Net's.
+        norm_cfg: Normalization after the convolution, and then ReLU; ``None`` means neither, as in
             the U-Net.
     """
 
@@ -75,9 +75,9 @@ class NearestUpsample(nn.Sequential):
     normalization too.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        norm_cfg: normalization; ``None`` means none.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        norm_cfg: Normalization; ``None`` means none.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, norm_cfg: dict | None = None):
@@ -97,8 +97,8 @@ class BilinearUpsample(nn.Module):
     A 1x1 convolution and an interpolation commute; in this order the convolution costs a quarter.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
     """
 
     def __init__(self, in_channels: int, out_channels: int):
@@ -118,7 +118,7 @@ def match_size(x: Tensor, size: tuple[int, int]) -> Tensor:
 
     Args:
         x: ``(N, C, H, W)``.
-        size: height and width of the skip.
+        size: Height and width of the skip.
 
     Returns:
         ``(N, C, *size)``.

@@ -20,10 +20,10 @@ class PixelLoss(nn.Module):
     classes apart: the sigmoid is the probability of class 1, and one minus it that of class 0.
 
     Args:
-        class_weight: one weight per class (two for a head with one output channel), or a JSON or
+        class_weight: One weight per class (two for a head with one output channel), or a JSON or
             NumPy file that holds them; ``None`` weighs all classes alike.
-        loss_weight: factor on the loss.
-        loss_name: name in the log; it takes part in training if it starts with ``loss_``.
+        loss_weight: Factor on the loss.
+        loss_name: Name in the log; it takes part in training if it starts with ``loss_``.
     """
 
     class_weight: Tensor | None
@@ -58,20 +58,20 @@ class PixelLoss(nn.Module):
         all logits that float16 can hold.
 
         Args:
-            cls_score: logits ``(N, C, H, W)``; one channel stands for two classes.
-            label: class of each pixel ``(N, H, W)``.
-            weight: weight of each pixel ``(N, H, W)``, as a pixel sampler gives it.
-            avg_factor: divisor of the sum in place of the sum of the weights.
+            cls_score: Logits ``(N, C, H, W)``; one channel stands for two classes.
+            label: Class of each pixel ``(N, H, W)``.
+            weight: Weight of each pixel ``(N, H, W)``, as a pixel sampler gives it.
+            avg_factor: Divisor of the sum in place of the sum of the weights.
             reduction_override: ``'none'`` for a value per pixel, as samplers want it, ``'sum'`` for
                 the sum of these; ``None`` and ``'mean'`` for their weighted mean, the loss.
-            ignore_index: label of the pixels that do not count.
-            kwargs: what MMSegmentation gives to losses of other kinds; it changes nothing.
+            ignore_index: Label of the pixels that do not count.
+            kwargs: What MMSegmentation gives to losses of other kinds; it changes nothing.
 
         Returns:
             A scalar; with ``'none'`` ``(N, H, W)``, zero where a pixel is ignored.
 
         Raises:
-            ValueError: if there is not one weight per class, or the reduction is none of these.
+            ValueError: If there is not one weight per class, or the reduction is none of these.
         """
         summed = reduction_override == 'sum'
         if reduction_override not in REDUCTIONS or (summed and avg_factor is not None):
@@ -109,8 +109,8 @@ class PixelLoss(nn.Module):
 
         Args:
             logits: ``(N, C, H, W)``.
-            label: class of each pixel ``(N, H, W)``; 0 where it is ignored.
-            pixel_weight: weight of each pixel ``(N, H, W)``; 0 where it is ignored.
+            label: Class of each pixel ``(N, H, W)``; 0 where it is ignored.
+            pixel_weight: Weight of each pixel ``(N, H, W)``; 0 where it is ignored.
             class_weight: ``(C,)``.
         """
 
@@ -122,8 +122,8 @@ class PixelLoss(nn.Module):
 
         Args:
             logits: ``(N, C, H, W)``.
-            label: class of each pixel ``(N, H, W)``; 0 where it is ignored.
-            pixel_weight: weight of each pixel ``(N, H, W)``; 0 where it is ignored.
+            label: Class of each pixel ``(N, H, W)``; 0 where it is ignored.
+            pixel_weight: Weight of each pixel ``(N, H, W)``; 0 where it is ignored.
             class_weight: ``(C,)``.
         """
 
@@ -138,9 +138,9 @@ class OverlapLoss(PixelLoss):
     its own part to the loss, which is what a sampler of hard pixels gets to see.
 
     Args:
-        class_weight: one weight per class in the mean over the classes, or a file that holds them.
-        loss_weight: factor on the loss.
-        loss_name: name in the log.
+        class_weight: One weight per class in the mean over the classes, or a file that holds them.
+        loss_weight: Factor on the loss.
+        loss_name: Name in the log.
     """
 
     @abstractmethod
@@ -185,8 +185,8 @@ def class_masks(label: Tensor, like: Tensor) -> Tensor:
     """Tell for each class whether a pixel is of it, in an eighth of the memory of ``one_hot``.
 
     Args:
-        label: class of each pixel ``(N, H, W)``.
-        like: a map ``(N, C, H, W)``, whose order in memory the result has.
+        label: Class of each pixel ``(N, H, W)``.
+        like: A map ``(N, C, H, W)``, whose order in memory the result has.
 
     Returns:
         ``(N, C, H, W)``, boolean.
@@ -200,10 +200,10 @@ def reduce_terms(
     """Reduce values as MMSegmentation does: to their weighted mean or sum.
 
     Args:
-        values: of any shape.
-        weights: of a shape that fits.
+        values: Of any shape.
+        weights: Of a shape that fits.
         reduction: ``'sum'``, or ``'mean'`` or ``None`` for the mean.
-        avg_factor: divisor of the sum in place of the sum of the weights; ``None`` for these.
+        avg_factor: Divisor of the sum in place of the sum of the weights; ``None`` for these.
 
     Returns:
         A scalar: the mean is zero, with a gradient, where all weights are zero.

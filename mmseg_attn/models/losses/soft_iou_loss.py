@@ -17,8 +17,8 @@ class SoftIoULoss(OverlapLoss):
     """One minus the soft IoU over the batch, averaged over the classes that occur in the labels.
 
     Args:
-        loss_name: name in the log.
-        kwargs: what :class:`OverlapLoss` takes.
+        loss_name: Name in the log.
+        kwargs: What :class:`OverlapLoss` takes.
     """
 
     def __init__(self, *, loss_name: str = 'loss_iou', **kwargs: Any):

@@ -17,9 +17,9 @@ class SoftmaxFocalLoss(PixelLoss):
     """``-(1 - p_t) ** gamma * log(p_t)``, averaged over the pixels that are not ignored.
 
     Args:
-        gamma: how much easy pixels count less.
-        loss_name: name in the log.
-        kwargs: what :class:`PixelLoss` takes; with ``class_weight`` the mean is weighted by the
+        gamma: How much easy pixels count less.
+        loss_name: Name in the log.
+        kwargs: What :class:`PixelLoss` takes; with ``class_weight`` the mean is weighted by the
             labels' classes.
     """
 

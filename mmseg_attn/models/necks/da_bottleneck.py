@@ -18,10 +18,10 @@ class DABottleneck(FeatureNeck):
     or the deepest skip (``level=-2``).
 
     Args:
-        channels: channels of the feature that the block works on.
-        level: index of that feature among the backbone's features, finest first.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
-        kwargs: what :class:`DABlock` takes.
+        channels: Channels of the feature that the block works on.
+        level: Index of that feature among the backbone's features, finest first.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
+        kwargs: What :class:`DABlock` takes.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class DABottleneck(FeatureNeck):
         """Replace the feature at ``level``.
 
         Raises:
-            ValueError: if there is no such level or its channels are not ``channels``.
+            ValueError: If there is no such level or its channels are not ``channels``.
         """
         if not -len(features) <= self.level < len(features):
             raise ValueError(

@@ -27,7 +27,7 @@ class FeatureNeck(BaseModule):
         """Check that the backbone gives the features that the neck was built for.
 
         Raises:
-            ValueError: if the number of features or their channels differ.
+            ValueError: If the number of features or their channels differ.
         """
         given = [x.shape[1] for x in features]
         if given != list(in_channels):

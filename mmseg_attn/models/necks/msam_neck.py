@@ -20,14 +20,14 @@ class MSAMNeck(FeatureNeck):
     its second and third stage, each half the size of the one before.
 
     Args:
-        in_channels: channels of all the backbone's features, finest first, three or more.
+        in_channels: Channels of all the backbone's features, finest first, three or more.
         attention: False for the paper's "MSANet without attention".
-        norm_cfg: normalization after the strided convolutions; ``None`` means none.
-        act_cfg: activation after the strided convolutions; ``None`` means ReLU.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        norm_cfg: Normalization after the strided convolutions; ``None`` means none.
+        act_cfg: Activation after the strided convolutions; ``None`` means ReLU.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
-        ValueError: if ``in_channels`` has less than three entries.
+        ValueError: If ``in_channels`` has less than three entries.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class MSAMNeck(FeatureNeck):
         """Replace the second and the third feature.
 
         Raises:
-            ValueError: if the features do not have ``in_channels``.
+            ValueError: If the features do not have ``in_channels``.
         """
         self.check_channels(features, self.in_channels)
         finest, _, _, *deeper = features

@@ -16,13 +16,13 @@ class SkipAttention(FeatureNeck):
     """One attention layer on each of the chosen features.
 
     Args:
-        in_channels: channels of all the backbone's features, finest first.
-        levels: indices of the features that get a layer; ``None`` means all but the deepest.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
-        kwargs: what the layer takes.
+        in_channels: Channels of all the backbone's features, finest first.
+        levels: Indices of the features that get a layer; ``None`` means all but the deepest.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
+        kwargs: What the layer takes.
 
     Raises:
-        ValueError: if a level is not one of the features.
+        ValueError: If a level is not one of the features.
     """
 
     layer: type[nn.Module]
@@ -59,7 +59,7 @@ class SkipAttention(FeatureNeck):
         """Replace the features at ``levels``.
 
         Raises:
-            ValueError: if the features do not have ``in_channels``.
+            ValueError: If the features do not have ``in_channels``.
         """
         self.check_channels(features, self.in_channels)
         out = list(features)
@@ -84,9 +84,9 @@ class HybridAttentionSkip(SkipAttention):
     its attention, each mapped to the skip's channels by a 1x1 convolution and resized bilinearly.
 
     Args:
-        in_channels: channels of all the backbone's features, finest first.
-        multi_scale: whether the skips add their neighbors.
-        kwargs: what :class:`SkipAttention` and :class:`HybridAttention` take.
+        in_channels: Channels of all the backbone's features, finest first.
+        multi_scale: Whether the skips add their neighbors.
+        kwargs: What :class:`SkipAttention` and :class:`HybridAttention` take.
     """
 
     layer = HybridAttention

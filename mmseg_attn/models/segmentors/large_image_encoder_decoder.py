@@ -33,8 +33,8 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         """Predict; see the class for which of ``seg_logits`` and ``pred_sem_seg`` there are.
 
         Args:
-            inputs: preprocessed images ``(N, C, H, W)``.
-            data_samples: one per image, or ``None``.
+            inputs: Preprocessed images ``(N, C, H, W)``.
+            data_samples: One per image, or ``None``.
         """
         samples = data_samples or [SegDataSample() for _ in inputs]
         cfg, size = self.test_cfg or {}, tuple(inputs.shape[2:])
@@ -54,8 +54,8 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         """Compute the logits of whole images.
 
         Args:
-            inputs: preprocessed images ``(N, C, H, W)``.
-            batch_img_metas: what is known of each image.
+            inputs: Preprocessed images ``(N, C, H, W)``.
+            batch_img_metas: What is known of each image.
 
         Returns:
             ``(N, out_channels, H, W)``.
@@ -104,7 +104,7 @@ def _windows(size: int, crop: int, stride: int) -> list[slice]:
     """Place windows along a side as MMSegmentation does; the last ends with the image.
 
     Raises:
-        ValueError: if there would be pixels between the windows.
+        ValueError: If there would be pixels between the windows.
     """
     if stride > crop:
         raise ValueError(
