@@ -1,6 +1,6 @@
-"""Everything of the host that ``import mmseg_attn`` replaces, where, and why.
+"""List and apply everything in the host that ``import mmseg_attn`` replaces, where, and why.
 
-docs/host.md shows this table. Nothing else of MMEngine, mmcv, MMSegmentation or PyTorch changes.
+docs/host.md shows this table. Nothing else in MMEngine, mmcv, MMSegmentation or PyTorch changes.
 """
 
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from . import checkpoint, model_names, ops, packages
 
 @dataclass(frozen=True)
 class Replacement:
-    """One replacement.
+    """Describe one replacement.
 
     Attributes:
-        names: The dotted names of what is replaced, wherever they were imported.
+        names: The dotted names of the replaced objects; all modules that imported them are changed.
         where: The versions that need it.
         why: What does not work there without it.
-        after: What is different afterwards.
-        needed: Tells whether the installed stack is one of these.
-        replace: Replaces; a second call changes nothing.
+        after: What changes with it.
+        needed: Function that tells whether the installed stack needs it.
+        replace: Function that applies it; a second call changes nothing.
     """
 
     names: tuple[str, ...]

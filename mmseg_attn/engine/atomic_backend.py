@@ -1,4 +1,4 @@
-"""A storage backend whose files are complete or not there."""
+"""Write files atomically: a file is complete or does not exist."""
 
 import contextlib
 import os
@@ -12,35 +12,35 @@ SUFFIX = '.unfinished'
 
 
 class AtomicLocalBackend(LocalBackend):
-    """MMEngine's local files, but written aside, brought to the disk and renamed.
+    """Write local files under a temporary name, flush them to the disk and rename them.
 
-    Whatever ends the process or fills the disk, a name stands for what it stood for before or for
-    the whole new content. At the most a file that ends in ``SUFFIX`` is left behind.
+    If the process is killed or the disk is full, a file keeps its old content or has the whole new
+    one. At most a temporary file that ends in ``SUFFIX`` is left behind.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write a file.
 
         Raises:
-            CheckpointError: If the disk is full or the place cannot be written.
+            CheckpointError: If the disk is full or the file cannot be written.
         """
         path = Path(filepath)
-        aside = path.with_name(path.name + SUFFIX)
+        temporary = path.with_name(path.name + SUFFIX)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open('wb') as file:
+            with temporary.open('wb') as file:
                 file.write(obj)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(aside, path)
+            os.replace(temporary, path)
             _sync_folder(path.parent)
         except BaseException as error:
             with contextlib.suppress(OSError):
-                aside.unlink()
+                temporary.unlink()
             if isinstance(error, OSError):
                 raise CheckpointError(
-                    f'{path} ({len(obj) / 2**20:.1f} MiB) could not be written: {error.strerror}; '
-                    'what was saved before is still there, so make room and go on with --resume'
+                    f'{path} ({len(obj) / 2**20:.1f} MiB) could not be written: {error.strerror}. '
+                    'Earlier files are intact: free disk space and continue with --resume'
                 ) from error
             raise
 
@@ -50,8 +50,8 @@ class AtomicLocalBackend(LocalBackend):
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a renamed file's new name to the disk, where the system can."""
-    with contextlib.suppress(OSError):  # no such thing on Windows and some network file systems
+    """Flush a renamed file's new name to the disk, where the system supports it."""
+    with contextlib.suppress(OSError):  # not possible on Windows and some network file systems
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -70,11 +70,11 @@ def test_what_cannot_work_is_refused(config, device):
     device('cpu')
     file = config(TEXT.format('AmpOptimWrapper'))
     for words in ([file], [file, '--amp']):
-        with pytest.raises(DataError, match=r'computes on a GPU only, .*\.BF16OptimWrapper'):
+        with pytest.raises(DataError, match=r'needs a GPU, .*\.BF16OptimWrapper'):
             read_request('train.py', words)
     assert read_request('test.py', [file, 'x.pth']).cfg is not None
     device('cuda')
-    with pytest.raises(DataError, match=r'--amp works with OptimWrapper alone, and .* has ApexOp'):
+    with pytest.raises(DataError, match=r'--amp works with OptimWrapper only, but .* is ApexOp'):
         read_request('train.py', [config(TEXT.format('ApexOptimWrapper')), '--amp'])
 
 

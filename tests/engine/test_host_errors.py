@@ -65,7 +65,7 @@ def test_a_key_of_the_config_that_nothing_takes(tmp_path):
         MODELS.build(cfg.model)
     found = sentence(caught.value, cfg, [])
     assert found.startswith(f'{tmp_path}/x.py sets sample, which ')
-    assert found.endswith('does not take; did you mean sampler?')
+    assert found.endswith('has no such argument; did you mean sampler?')
 
 
 def test_a_type_that_is_not_registered():
@@ -78,7 +78,7 @@ def test_a_part_without_a_type(key):
     model = dict(MODEL, neck=dict(tpye='DABottleneck'))
     if key == 'norm_cfg':
         model = dict(MODEL, backbone=dict(MODEL['backbone'], norm_cfg=dict(tpye='BN')))
-    assert 'has no type: add it, or correct the spelling' in told(MODELS.build, model)
+    assert 'has no type: add type, or correct its spelling' in told(MODELS.build, model)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Class weights that a config holds as numbers are right for one training split alone."""
+"""Check that class weights in a config are those of its training split."""
 
 from typing import Any, Literal
 
@@ -14,10 +14,10 @@ from ...errors import DataError
 
 @HOOKS.register_module()
 class ClassWeightCheckHook(Hook):
-    """Counts the training set before training starts, and stops where the weights are others.
+    """Count the pixels of the training set, and stop if the class weights of a loss differ.
 
     Args:
-        kind: How the classes are weighed, see ``tools/class_weights.py``.
+        kind: Formula of the weights; see ``tools/class_weights.py``.
     """
 
     def __init__(self, *, kind: Literal['median_frequency', 'inverse_frequency']):
@@ -27,24 +27,28 @@ class ClassWeightCheckHook(Hook):
         """Compare the class weights of all losses with the training set.
 
         Raises:
-            DataError: If they differ by more than a thousandth, or there are none, or a class
+            DataError: If they differ by more than 0.1 %, if no loss has weights, or if a class
                 does not occur.
         """
         dataset = runner.train_loop.dataloader.dataset
         pixels = count_pixels(dataset)
-        right = class_weights(pixels, classes=dataset.metainfo['classes'])[self.kind]
-        given: list[Any] = [getattr(each, 'class_weight', None) for each in runner.model.modules()]
-        given = [torch.as_tensor(each).tolist() for each in given if each is not None]
-        given = [[float(f'{weight:.5g}') for weight in each] for each in given]
-        wrong = [each for each in given or [None] if not _close(each, right)]
+        expected = class_weights(pixels, classes=dataset.metainfo['classes'])[self.kind]
+        weights: list[Any] = [
+            getattr(module, 'class_weight', None) for module in runner.model.modules()
+        ]
+        weights = [torch.as_tensor(values).tolist() for values in weights if values is not None]
+        weights = [[float(f'{weight:.5g}') for weight in values] for values in weights]
+        wrong = [values for values in weights or [None] if not _close(values, expected)]
         if wrong:
             raise DataError(
                 f'The class weights of the loss are {wrong[0]}, but the {self.kind} weights of the '
-                f'{len(pixels)} training images are {right}: set '
-                'model.decode_head.loss_decode.class_weight to these, or, to keep yours, leave '
-                'ClassWeightCheckHook out of custom_hooks'
+                f'{len(pixels)} training images are {expected}: set '
+                'model.decode_head.loss_decode.class_weight to the latter or, to keep the former, '
+                'remove ClassWeightCheckHook from custom_hooks'
             )
 
 
-def _close(given: list[float] | None, right: list[float]) -> bool:
-    return given is not None and len(given) == len(right) and np.allclose(given, right, rtol=1e-3)
+def _close(weights: list[float] | None, expected: list[float]) -> bool:
+    if weights is None or len(weights) != len(expected):
+        return False
+    return np.allclose(weights, expected, rtol=1e-3)

@@ -1,4 +1,4 @@
-"""A config that does not fit its data stops before the first iteration."""
+"""Stop before the first iteration if the config does not fit its datasets."""
 
 import logging
 import random
@@ -28,19 +28,19 @@ from ...models.segmentors import check_tta
 
 @HOOKS.register_module()
 class DatasetCheckHook(Hook):
-    """Looks at the datasets and a few of their images before training or testing starts.
+    """Check the datasets and a few of their images before training or testing starts.
 
-    Every image and mask that is listed must be there, and the classes must be named, as many as the
-    heads have. Of a few images, the number of channels must be that of the preprocessor's mean and
-    of the backbone's first convolution, and the masks must have the size of their image and hold
-    nothing but classes and the ignored label. What else ``tools/check_dataset.py`` finds without
-    opening files, such as an image that is listed twice or in two splits, is a warning in the log.
+    All listed images and masks must exist, and the dataset must name as many classes as the heads
+    have. A few images are opened: their number of channels must match the preprocessor's mean and
+    the backbone's first convolution, and their masks must have the size of the image and hold only
+    classes and the ignored label. Other problems that ``tools/check_dataset.py`` finds without
+    opening files, such as an image that is listed twice or in two splits, are warnings in the log.
 
-    Every rank looks at the same images, so all of them stop. Nothing is written, and the random
-    state is left as it was. ``tools/check_dataset.py`` opens all images and finds more.
+    Every rank checks the same images, so all of them stop. No file is written, and the random state
+    stays unchanged. ``tools/check_dataset.py`` opens all images and finds more.
 
     Args:
-        samples: How many images of each dataset, spread over it.
+        samples: Number of images to open of each dataset, spread over it evenly.
     """
 
     def __init__(self, *, samples: int = 5):
@@ -56,13 +56,14 @@ class DatasetCheckHook(Hook):
         if runner.val_loop is not None:
             _check_metrics(runner.model, runner.val_loop)
             loops['val'] = runner.val_loop
-        self._check(runner.model, {split: each.dataloader.dataset for split, each in loops.items()})
+        self._check(runner.model, {split: loop.dataloader.dataset for split, loop in loops.items()})
 
     def before_test(self, runner: Runner) -> None:
         """Check the test set.
 
         Raises:
-            DataError: If it does not fit the model, or the model averages wrongly.
+            DataError: If it does not fit the model, or test-time augmentation would average
+                wrongly.
         """
         check_tta(runner.model)
         _check_metrics(runner.model, runner.test_loop)
@@ -75,12 +76,12 @@ class DatasetCheckHook(Hook):
         if segmentor is None:
             return
         inner = {
-            split: [each for each in nested_datasets(outer) if isinstance(each, BaseDataset)]
+            split: [inside for inside in nested_datasets(outer) if isinstance(inside, BaseDataset)]
             for split, outer in datasets.items()
         }
         for warning in check_lists(inner, segmentor, labeled=labeled):
             print_log(warning, logger='current', level=logging.WARNING)
-        with _random_state_kept():
+        with _unchanged_random_state():
             for dataset in chain.from_iterable(inner.values()):
                 self._check_images(dataset, segmentor)
 
@@ -88,8 +89,8 @@ class DatasetCheckHook(Hook):
         classes = dataset.metainfo.get('classes')
         ignore = getattr(segmentor.decode_head, 'ignore_index', 255)
         seen: set[int] = set()
-        places = np.linspace(0, len(dataset) - 1, min(self.samples, len(dataset)))
-        for index in places.astype(int).tolist():
+        indices = np.linspace(0, len(dataset) - 1, min(self.samples, len(dataset)))
+        for index in indices.astype(int).tolist():
             results, mask = dataset.get_data_info(index), None
             name, mask_name = results.get('img_path'), results.get('seg_map_path')
             for transform in dataset.pipeline.transforms:
@@ -105,15 +106,15 @@ class DatasetCheckHook(Hook):
                 check_channels(results['inputs'], name, segmentor)
         if 255 in seen and seen <= {0, 255}:
             raise DataError(
-                f'The masks of {type(dataset).__name__}, {mask_name} for one, hold nothing but 0 '
-                'and 255, and 255 is ignored, so only class 0 would be learned: '
-                f'{ONLY_0_255}, or, if these {len(places)} masks are right, raise samples of '
-                'DatasetCheckHook until it sees another class'
+                f'The masks of {type(dataset).__name__}, such as {mask_name}, contain only 0 and '
+                '255, and 255 is ignored, so only class 0 would be learned: '
+                f'{ONLY_0_255}, or, if these {len(indices)} masks are correct, increase samples '
+                'of DatasetCheckHook until it finds another class'
             )
 
 
 def _segmentor(model: nn.Module) -> nn.Module | None:
-    return next((each for each in model.modules() if hasattr(each, 'decode_head')), None)
+    return next((module for module in model.modules() if hasattr(module, 'decode_head')), None)
 
 
 def _metrics(loop: Any) -> Sequence[Any]:
@@ -121,7 +122,7 @@ def _metrics(loop: Any) -> Sequence[Any]:
 
 
 def _check_metrics(model: nn.Module, loop: Any) -> None:
-    """Let the metrics that need something of the model look at it."""
+    """Call the checks of metrics that have requirements on the model."""
     segmentor = _segmentor(model)
     for metric in _metrics(loop):
         if segmentor is not None and hasattr(metric, 'check_model'):
@@ -129,7 +130,7 @@ def _check_metrics(model: nn.Module, loop: Any) -> None:
 
 
 def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> dict | None:
-    """Apply a transform; its error names the files."""
+    """Apply a transform; name the files in its error."""
     try:
         return transform(results)
     except DataError:
@@ -140,11 +141,11 @@ def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> d
             labels = isinstance(transform, LoadAnnotations) and names[1]
             raise explain(error, labels or names[0] or files) from error
         reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
-        raise ValueError(f'{kind} stops at {files} ({reason}): correct the pipeline') from error
+        raise ValueError(f'{kind} fails for {files} ({reason}): correct the pipeline') from error
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def _unchanged_random_state() -> Iterator[None]:
     state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         try:

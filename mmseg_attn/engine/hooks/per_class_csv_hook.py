@@ -1,4 +1,4 @@
-"""Per-class results as a table that spreadsheets read."""
+"""Write per-class results to a CSV file."""
 
 import csv
 from pathlib import Path
@@ -12,10 +12,10 @@ from mmseg.registry import HOOKS
 
 @HOOKS.register_module()
 class PerClassCSVHook(Hook):
-    """Writes ``per_class.csv`` beside the log: a row per class and evaluation, a column per metric.
+    """Write ``per_class.csv`` beside the log: a row per class and evaluation, a column per metric.
 
-    It takes the metrics whose names end in ``.<class>``, as ``PerClassIoUMetric`` gives them; where
-    there are none it writes nothing. A cell is empty where a metric is not defined.
+    It contains the metrics whose names end in ``.<class>``, which ``PerClassIoUMetric`` returns; if
+    there are none, no file is written. A cell is empty where a metric is not defined.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class PerClassCSVHook(Hook):
     @master_only
     def _add(self, runner: Runner, split: str, metrics: dict[str, float] | None) -> None:
         rows: dict[str, dict] = {}
-        loop = runner._train_loop  # runner.epoch would build the training set for a mere test
+        loop = runner._train_loop  # in a test, runner.epoch would build the training set
         epoch, step = (loop.epoch, loop.iter) if isinstance(loop, BaseLoop) else ('', '')
         for key, value in (metrics or {}).items():
             metric, dot, name = key.partition('.')

@@ -232,7 +232,7 @@ def test_0_255_masks_are_called_so(folder):
         mask = np.zeros((16, 16), dtype=np.uint8)
         mask[number:] = 255
         save_mask(folder, number, mask)
-    with pytest.raises(ValueError, match=r'hold nothing but 0 and 255, .* foreground as 1'):
+    with pytest.raises(ValueError, match=r'contain only 0 and 255, .* foreground as 1'):
         check(dataset(folder), model())
     with pytest.raises(ValueError, match=r'masks/0.png is a 0/255 mask: save'):
         check(dataset(folder), model(ignore_index=100))
