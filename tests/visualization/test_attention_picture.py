@@ -111,7 +111,7 @@ def test_the_shown_weights_are_shares_in_percent():
     weights = found.calls[0].layer.attention_map(*found.calls[0].inputs, point=(4, 2)).detach()
     np.testing.assert_allclose(heat(ax).get_array(), 100 * weights[0, 0], rtol=1e-5)
     assert heat(ax).get_clim() == (0, heat(ax).get_array().max())
-    caption = 'all 12 x 8 places of 2 x 2 pixels\nlargest share {:.2g} %, an even one is 1 %'
+    caption = 'all 12 x 8 positions of 2 x 2 pixels\nlargest weight {:.2g} %, uniform 1 %'
     assert ax.get_xlabel() == caption.format(100 * weights.max())
 
 
@@ -167,7 +167,7 @@ def test_weights_that_are_nearly_the_same_look_like_it(largest, scale, told):
     found.calls[0].layer.spatial_weights = lambda *_: weights
     (ax,) = named(draw(found), found.calls[0].name)
     assert heat(ax).get_clim() == pytest.approx(scale)
-    assert ('nearly the same everywhere' in ax.get_xlabel()) == told
+    assert ('nearly uniform' in ax.get_xlabel()) == told
 
 
 def test_what_goes_up_is_what_channel_attention_weighs():

@@ -1,4 +1,4 @@
-"""What to do where an encoder's map becomes too small to be normalized in training."""
+"""Explain the error for feature maps that are too small for batch normalization."""
 
 import functools
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 def explain_small_maps(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the remedy to PyTorch's error at one value per channel, a bottleneck of 1x1 pixels.
+    """Add a remedy to PyTorch's error for one value per channel, for example a map of 1x1 pixels.
 
-    Batch normalization would divide by a standard deviation of zero there; PyTorch refuses.
+    Its standard deviation is zero, so that batch normalization is not possible in training.
     """
 
     @functools.wraps(forward)
@@ -21,8 +21,8 @@ def explain_small_maps(forward: Callable[..., Any]) -> Callable[..., Any]:
             if not str(error).startswith('Expected more than 1 '):
                 raise
             raise ValueError(
-                f'{error}: {x.shape[0]} image(s) of {x.shape[3]}x{x.shape[2]} pixels are too small '
-                f'a batch for {type(self).__name__}, whose coarsest map cannot be normalized. Take '
+                f'{error}: a batch of {x.shape[0]} image(s) of {x.shape[3]}x{x.shape[2]} pixels is '
+                f'too small for the batch normalization of {type(self).__name__}. Use '
                 'larger crops or more images per batch (drop_last=True where only the last batch '
                 'of an epoch is that small), or norm_cfg=None'
             ) from error

@@ -17,22 +17,22 @@ from .small_maps import explain_small_maps
 
 @MODELS.register_module()
 class UNetEncoder(BaseModule):
-    """Stages of convolutions with 2x2 max pooling between them.
+    """Encode with stages of convolutions and 2x2 max pooling between them.
 
     Args:
         in_channels: Channels of the images.
         channels: Channels of every stage, finest first; their number is the depth.
         block: Config of the stages, or one config per stage, built with ``in_channels``,
-            ``out_channels`` and, unless it has its own, ``norm_cfg`` and ``act_cfg``; ``None``
+            ``out_channels`` and, unless it sets them, ``norm_cfg`` and ``act_cfg``; ``None``
             means ``ConvBlock``.
-        return_indices: Whether the tuple goes on with the positions of the maxima of every pool,
-            finest first, for decoders that unpool.
+        return_indices: Whether to return also the indices of the maxima of every pool, finest
+            first, for decoders that unpool.
         norm_cfg: Normalization; ``None`` means none.
         act_cfg: Activation; ``None`` means ReLU.
         init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
-        ValueError: If the number of blocks and of stages differ.
+        ValueError: If the numbers of blocks and stages differ.
     """
 
     def __init__(
@@ -58,17 +58,19 @@ class UNetEncoder(BaseModule):
 
     @explain_small_maps
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Encode.
+        """Encode images.
 
         Args:
             x: Images ``(N, in_channels, H, W)`` of any size.
 
         Returns:
-            One map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up. With
-            ``return_indices``, then the positions of the maxima, in the shape of the pools' output.
+            One feature map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up.
+            With ``return_indices``, they are followed by the indices of the maxima, in the shapes
+            of the pools' outputs.
 
         Raises:
-            ValueError: In training with normalization, if a map has one value per channel.
+            ValueError: In training with normalization, if a feature map has only one value per
+                channel.
         """
         features, indices = [self.stages[0](channels_last_on_cpu(x))], []
         for stage in self.stages[1:]:

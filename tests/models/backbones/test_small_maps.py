@@ -24,7 +24,7 @@ def encode(config: dict, norm: str | None, images: int, height: int, width: int,
 @pytest.mark.parametrize('config', ENCODERS, ids=str)
 @pytest.mark.parametrize('norm', ['BN', 'IN'])
 def test_one_value_per_channel_cannot_be_normalized_in_training(config, norm):
-    sentence = r'1 image\(s\) of 8x8 pixels are too small a batch .* Take larger crops or more '
+    sentence = r'1 image\(s\) of 8x8 pixels is too small for .* Use larger crops or more '
     with pytest.raises(ValueError, match=sentence) as error:
         encode(config, norm, 1, 8, 8)
     assert re.match(r'Expected more than 1 .*torch\.Size\(\[1, \d, 1, 1\]\): ', str(error.value))
