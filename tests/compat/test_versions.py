@@ -82,7 +82,7 @@ def test_mmcv_lite_is_named_as_it_is_installed(check, version):
     [
         ('torch', '1.13.1+cu117', 'PyTorch 1.13.1+cu117 is installed, but mmseg_attn needs 2.0'),
         ('mmengine', '0.7.4', 'MMEngine 0.7.4 is installed, but mmseg_attn needs 0.8'),
-        ('mmengine', '1.0.0', 'mmengine 1.0.0 is installed, but MMSegmentation 1.2.2 works'),
+        ('mmengine', '1.0.0', 'mmengine 1.0.0 is installed, but MMSegmentation 1.2.2 needs'),
         ('mmseg', '0.30.0', 'MMSegmentation 0.30.0 is installed, but mmseg_attn needs 1.1'),
     ],
 )

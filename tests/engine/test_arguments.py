@@ -47,7 +47,7 @@ def test_mixed_precision_without_a_gpu_is_bfloat16(config, device, capsys, text)
     request = read_request('train.py', [file, '--amp', '--work-dir', 'w'])
     expected = ['--cfg-options', 'optim_wrapper.type=mmseg.BF16OptimWrapper']
     assert request.argv == [file, '--work-dir', 'w', *expected]
-    assert 'there is no GPU here' in capsys.readouterr().err
+    assert 'this machine has no GPU' in capsys.readouterr().err
 
 
 def test_with_a_gpu_it_is_left_to_mmsegmentation(config, device):

@@ -54,7 +54,7 @@ def test_an_option_that_nothing_takes():
     option = 'model.decode_head.num_clases=3'
     found = told(MODELS.build, model, cfg=dict(model=model), options=[option])
     assert found.startswith(f'--cfg-options {option}: ')
-    assert found.endswith('takes no num_clases; did you mean num_classes?')
+    assert found.endswith('has no argument num_clases; did you mean num_classes?')
 
 
 def test_a_key_of_the_config_that_nothing_takes(tmp_path):
@@ -64,7 +64,7 @@ def test_a_key_of_the_config_that_nothing_takes(tmp_path):
     with pytest.raises(TypeError) as caught:
         MODELS.build(cfg.model)
     found = sentence(caught.value, cfg, [])
-    assert found.startswith(f'{tmp_path}/x.py sets sample, which ')
+    assert found.startswith(f'{tmp_path}/x.py sets sample, but ')
     assert found.endswith('has no such argument; did you mean sampler?')
 
 

@@ -63,16 +63,19 @@ def test_what_is_renamed_fits():
 
 
 WRONG = {
-    'another model': (nn.Linear(2, 2).state_dict(), r"of the 8 tensors .*it begins with 'weight'"),
-    'another framework': (dict(model=content(Segmentor())), "it begins with 'model'"),
-    'nothing': ({}, "it begins with 'none'"),
+    'another model': (
+        nn.Linear(2, 2).state_dict(),
+        r"of the 8 tensors .*its first one is 'weight'",
+    ),
+    'another framework': (dict(model=content(Segmentor())), "its first one is 'model'"),
+    'nothing': ({}, "its first one is 'none'"),
     'no state dict': (dict(state_dict=[torch.ones(3)]), 'holds no model weights'),
     'a list': ([1], 'holds no model weights'),
     'numbers as names': ({1: torch.ones(3)}, 'holds no model weights'),
-    'no tensors': (dict.fromkeys(Segmentor().state_dict(), 'x'), 'is of another model'),
+    'no tensors': (dict.fromkeys(Segmentor().state_dict(), 'x'), 'is from another model'),
     'other widths': (
         content(Segmentor(width=5)),
-        r'7 of its 8 tensors .* \(5x1x1x1 instead of 4x1x1x1\)',
+        r'7 of the 8 tensors .* \(5x1x1x1 instead of 4x1x1x1\)',
     ),
 }
 
@@ -110,7 +113,7 @@ def test_statistics_of_batch_norms_are_missed_and_their_counters_not():
     del checkpoint['state_dict']['backbone.1.num_batches_tracked']
     assert load(Segmentor(), checkpoint) == []
     del checkpoint['state_dict']['backbone.1.running_mean']
-    with pytest.raises(CheckpointError, match=r'1 of its 8 .* backbone\.1\.running_mean \(missing'):
+    with pytest.raises(CheckpointError, match=r'1 of the 8 .* backbone\.1\.running_mean \(missing'):
         load(Segmentor(), checkpoint)
 
 
@@ -163,7 +166,7 @@ def test_functions_for_predictions(kind, tmp_path):
     with pytest.raises(CheckpointError, match='trained for 3 classes, but the model has 4'):
         predictor(kind, tmp_path, classes=4)(weights)
     torch.save(content(nn.Linear(2, 2), meta={}), weights)
-    with pytest.raises(CheckpointError, match='is of another model'):
+    with pytest.raises(CheckpointError, match='is from another model'):
         predictor(kind, tmp_path, classes=3)(weights)
 
 

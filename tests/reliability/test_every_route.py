@@ -166,7 +166,7 @@ HOSTILE = {
     'no weights': (lambda f, m: add(f, state_dict=[1]), 'no (weights of a model|state_dict)'),
     'another model': (
         lambda f, m: add(f, state_dict=torch.nn.Linear(2, 2).state_dict()),
-        'is of another model',
+        'is from another model',
     ),
     'other shapes': (
         weights(lambda key, value: value[None] if 'backbone' in key else value),

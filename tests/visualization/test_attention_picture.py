@@ -71,8 +71,8 @@ def test_local_windows_are_drawn_where_they_lie_and_enlarged():
     assert frame(coarse[0]) == (3, 6, 9, 12)
     assert frame(fine[0]) == (4.5, 6, 9, 10.5)
     assert frame(coarse[1]) == (21, 24, 15, 16)  # cut off by the picture
-    assert coarse[0].get_xlabel().startswith('window of 3 x 3 places = 3 x 3 pixels\n')
-    assert coarse[1].get_xlabel().startswith('window of 3 x 1 places = 3 x 1 pixels\n')
+    assert coarse[0].get_xlabel().startswith('window of 3 x 3 positions = 3 x 3 pixels\n')
+    assert coarse[1].get_xlabel().startswith('window of 3 x 1 positions = 3 x 1 pixels\n')
     # Around the window, half as much again on every side.
     assert [ax.get_xlim() for ax in (coarse[0], fine[0])] == [(1.5, 7.5), (3.75, 6.75)]
     assert [ax.get_ylim() for ax in (coarse[0], fine[0])] == [(13.5, 7.5), (11.25, 8.25)]

@@ -16,11 +16,11 @@ class AveragingHead(BaseDecodeHead):
 
     Args:
         in_channels: Channels of the maps.
-        in_index: Which of the backbone's maps; ``None`` means the first ones in order.
+        in_index: Indices of the backbone's maps to use; ``None`` means the first ones in order.
         dropout_ratio: Probability with which a channel is dropped before the classifiers.
         init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
-        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
-            ``BaseDecodeHead`` takes.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and other arguments of
+            MMSegmentation's ``BaseDecodeHead``.
     """
 
     def __init__(

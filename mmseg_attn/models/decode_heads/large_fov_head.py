@@ -26,8 +26,8 @@ class LargeFOVHead(BaseDecodeHead):
         act_cfg: Activation; ``None`` means ReLU.
         dropout_ratio: Probability with which a value is dropped in training.
         init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
-        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index``, ``in_index`` and what else
-            MMSegmentation's ``BaseDecodeHead`` takes.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index``, ``in_index`` and other
+            arguments of MMSegmentation's ``BaseDecodeHead``.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class LFAHead(UNetHead):
         backend: Backend of the attention, see :mod:`mmseg_attn.ops`.
         upsample: Config of the upsampling; ``None`` means ``TransposedUpsample`` with ``norm_cfg``.
         norm_cfg: Normalization; ``None`` means none.
-        kwargs: What else :class:`UNetHead` takes, except ``fusion``.
+        kwargs: Other arguments of :class:`UNetHead`, except ``fusion``.
     """
 
     def __init__(

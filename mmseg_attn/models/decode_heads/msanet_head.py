@@ -20,7 +20,7 @@ class MSANetHead(UnpoolingHead):
 
     Args:
         in_channels: Channels of the encoder's levels, finest first.
-        kwargs: What else :class:`UnpoolingHead` takes, except ``levels`` and ``skips``.
+        kwargs: Other arguments of :class:`UnpoolingHead`, except ``levels`` and ``skips``.
     """
 
     def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), **kwargs: Any):

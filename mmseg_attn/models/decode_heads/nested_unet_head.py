@@ -48,7 +48,7 @@ class NestedUNetHead(AveragingHead):
             them, ``norm_cfg`` and ``act_cfg``; ``None`` means ``ConvBlock``.
         norm_cfg: Normalization; ``None`` means none.
         act_cfg: Activation; ``None`` means ReLU.
-        kwargs: What else :class:`AveragingHead` takes.
+        kwargs: Other arguments of :class:`AveragingHead`.
 
     Raises:
         ValueError: If there are fewer than two maps.

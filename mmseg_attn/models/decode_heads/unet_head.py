@@ -29,14 +29,14 @@ class UNetHead(BaseDecodeHead):
             ``None`` means ``TransposedUpsample``.
         block: Config of the convolutions of a level, or one config per level, finest first, built
             like the encoder's; ``None`` means ``ConvBlock``.
-        in_index: Which of the backbone's maps; ``None`` means the first ones in order.
+        in_index: Indices of the backbone's maps to use; ``None`` means the first ones in order.
         norm_cfg: Normalization; ``None`` means none.
         act_cfg: Activation; ``None`` means ReLU.
         dropout_ratio: Probability with which a channel is dropped before the classifier.
         init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
             where MMSegmentation's heads start with nearly equal logits.
-        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
-            ``BaseDecodeHead`` takes.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and other arguments of
+            MMSegmentation's ``BaseDecodeHead``.
 
     Raises:
         ValueError: If there are fewer than two maps, or the number of fusions or blocks differs

@@ -34,8 +34,8 @@ class UnpoolingHead(BaseDecodeHead):
         dropout_ratio: Probability with which a channel is dropped before the classifier.
         init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
             where MMSegmentation's heads start with nearly equal logits.
-        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
-            ``BaseDecodeHead`` takes.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and other arguments of
+            MMSegmentation's ``BaseDecodeHead``.
 
     Raises:
         ValueError: If the numbers of levels and feature maps differ.
@@ -55,8 +55,8 @@ class UnpoolingHead(BaseDecodeHead):
     ):
         if len(levels) != len(in_channels):
             raise ValueError(
-                f'levels has {len(levels)} entries for {len(in_channels)} feature maps: list one for '
-                'each'
+                f'levels has {len(levels)} entries for {len(in_channels)} feature maps: '
+                'list one for each'
             )
         super().__init__(
             in_channels,

@@ -14,13 +14,13 @@ from .conv_layer import ConvLayer
 
 @MODELS.register_module()
 class ResidualBlock(nn.Module):
-    """``act(conv(act(conv(x))) + shortcut(x))``; height and width are kept.
+    """Compute ``act(conv(act(conv(x))) + shortcut(x))``; keep height and width.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of every convolution.
         num_convs: Number of convolutions.
-        kernel_size: Odd side of the kernels in pixels.
+        kernel_size: Side of the kernels in pixels, odd.
         norm_cfg: Normalization; ``None`` means none, and convolutions with bias.
         act_cfg: Activation; ``None`` means ReLU.
     """

@@ -405,13 +405,13 @@ def test_weights_of_other_classes_are_refused_for_tests_and_taken_for_training(
 def test_weights_of_another_model_are_refused_for_training_too(tmp_path, other):
     file = other(torch.nn.Sequential(torch.nn.Linear(3, 5)))
     for name, act in (('test', Runner.test), ('train', Runner.train)):
-        with pytest.raises(CheckpointError, match=r'other\.pth is of another model'):
+        with pytest.raises(CheckpointError, match=r'other\.pth is from another model'):
             act(build(tmp_path / name, load_from=file))
 
 
 def test_weights_cannot_be_resumed(tmp_path, other):
     file = other(Line())
-    with pytest.raises(CheckpointError, match='leave --resume out'):
+    with pytest.raises(CheckpointError, match='leave out --resume'):
         build(tmp_path, load_from=file, resume=True).train()
 
 

@@ -181,7 +181,7 @@ def test_other_settings_of_the_optimizer_are_those_of_the_checkpoint(train):
     train(poly(6, by_epoch=False), iterations=3, weight_decay=0.01)
     _, (told,) = train(poly(6, by_epoch=False), iterations=6, resume=True, weight_decay=0.5)
     assert told.startswith(
-        'weight_decay of the optimizer is 0.5 in the config and 0.01 in the checkpoint, which holds'
+        'weight_decay of the optimizer is 0.5 in the config and 0.01 in the checkpoint; the resumed'
     )
 
 
