@@ -1,4 +1,4 @@
-# The small one differs from the others in its data and schedule alone: its width is 16 anyway.
+# Only dataset and schedule differ from the other configs: SA-UNet has base width 16 anyway.
 _base_ = '../unet/unet-b16_1xb4-600i_drosophila-128x128.py'
 channels = [16, 32, 64, 128]
 block = dict(type='StructuredDropoutBlock', drop_rate=0.18, drop_size=7)

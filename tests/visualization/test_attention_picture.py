@@ -199,7 +199,7 @@ def test_rows_are_what_the_layers_have(neck, rows):
 def test_layers_without_a_map_say_why():
     figure = draw(recording(neck=dict(type='DABottleneck', channels=8, dim='channel')))
     said = [text.get_text().replace('\n', ' ') for ax in figure.axes for text in ax.texts]
-    assert any('not drawn' in text and 'no position looks' in text for text in said)
+    assert any('not drawn' in text and 'no attention map over positions' in text for text in said)
 
 
 @pytest.mark.parametrize(

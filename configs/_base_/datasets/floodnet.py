@@ -1,5 +1,5 @@
-# FloodNet-Supervised_v1.0 in its official layout; the environment's FLOODNET_ROOT names the folder.
-# The DA-UNet paper resizes whole images: to 256x256, later to 512x512; a hook does the first.
+# FloodNet-Supervised_v1.0 in its official layout; FLOODNET_ROOT is its folder. The DA-UNet paper
+# resizes whole images, first to 256x256 (by a hook), later to 512x512.
 data_root = '{{$FLOODNET_ROOT:data/FloodNet-Supervised_v1.0}}'
 num_classes = 10
 
@@ -13,13 +13,13 @@ data_preprocessor = dict(
 )
 load = [
     dict(type='LoadImageFromFile'),
-    # stray='ignore' accepts copies with values beyond 9
+    # stray='ignore' accepts versions of the dataset with labels above 9
     dict(type='LoadStrictAnnotations', num_classes=num_classes),
 ]
 resize = dict(type='Resize', scale=(512, 512), keep_ratio=False)
 train_pipeline = [*load, resize, dict(type='PackSegInputs')]
-# The network sees 512x512; its logits are resized to the image, and the scores count every labeled
-# pixel of it: at 4592x3072, 564 MB of logits for one image.
+# The input is 512x512. Logits are resized to the size of the image, so the metrics count all of its
+# labeled pixels: at 4592x3072, the logits of one image take 564 MB.
 test_pipeline = [load[0], resize, load[1], dict(type='PackSegInputs')]
 tta_pipeline = [
     load[0],

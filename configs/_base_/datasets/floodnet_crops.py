@@ -1,4 +1,4 @@
-# FloodNet at full resolution: random crops for training; for testing a sliding window, so add
+# FloodNet at full resolution: random crops for training, sliding windows for testing. Add
 # model = dict(test_cfg=dict(mode='slide', crop_size=_base_.crop_size, stride=_base_.stride))
 _base_ = './floodnet.py'
 crop_size = (512, 512)

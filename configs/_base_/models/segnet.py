@@ -1,5 +1,5 @@
 # SegNet (Badrinarayanan et al., 2017): the convolutions of VGG16 with batch normalization, and the
-# same mirrored. The sixth stage has no convolution: it is what comes out of the fifth pool.
+# same mirrored. The sixth stage has no convolution: it is the output of the fifth pool.
 norm_cfg = dict(type='BN')
 channels = [64, 128, 256, 512, 512, 512]
 model = dict(
