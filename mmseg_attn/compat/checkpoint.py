@@ -194,8 +194,8 @@ def _explain(error: Exception) -> str:
     """Return the rest of the sentence that begins with the name of the file."""
     if isinstance(error, RefusedError):
         return (
-            f'was not loaded because it asks for {str(error)[:100]}, which no data of MMEngine '
-            'needs: resave it as a plain state dict where it was made, with '
+            f'was not loaded because it asks for {str(error)[:100]}, which no checkpoint of '
+            'MMEngine needs: save it again as a plain state dict where it was made, with '
             "torch.save({'state_dict': model.state_dict()}, file)"
         )
     reason = ''

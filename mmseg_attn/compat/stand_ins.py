@@ -18,7 +18,7 @@ from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
 
 class RefusedError(Exception):
-    """A pickle asks for something that MMEngine's checkpoints do not hold; the text names it."""
+    """Report an object that MMEngine's checkpoints do not hold; the message names it."""
 
 
 class Record:

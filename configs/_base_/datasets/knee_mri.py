@@ -5,8 +5,8 @@ split = 'splits/fold0'
 num_classes = 2
 size = (512, 512)
 
-# Mean and standard deviation of uniformly distributed gray values, as after equalization. Images keep
-# their aspect ratio and are padded with the mean; the loss ignores the padding.
+# Mean and standard deviation of uniformly distributed gray values, as after equalization.
+# Images keep their aspect ratio and are padded with the mean; the loss ignores the padding.
 data_preprocessor = dict(
     type='SegDataPreProcessor',
     mean=[127.5],
