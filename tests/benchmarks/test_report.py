@@ -73,14 +73,14 @@ def test_what_is_printed_and_written(report, script, args, capsys):
 
 def test_a_missing_folder_is_refused_before_anything_runs(report, args, tmp_path):
     args.json = tmp_path / 'missing' / 'out.json'
-    with pytest.raises(DataError, match=r'cannot write .*out.json: its folder is missing'):
+    with pytest.raises(DataError, match=r'cannot write .*out.json: its folder does not exist'):
         report.Report(args)
 
 
 def test_a_missing_gpu_is_refused(report, args, monkeypatch):
     monkeypatch.setattr('torch.cuda.device_count', lambda: 0)
     args.device = 'cuda:1'
-    with pytest.raises(DataError, match='--device cuda:1: there is no GPU 1; use cpu'):
+    with pytest.raises(DataError, match='--device cuda:1: this machine has no GPU 1; use cpu'):
         report.Report(args)
 
 

@@ -74,7 +74,9 @@ def test_a_backend_that_is_wrong_is_not_timed(run, monkeypatch):
     module = importlib.import_module('mmseg_attn.ops.window_attention')
     right = module._BACKENDS['strips']
     monkeypatch.setitem(module._BACKENDS, 'strips', lambda *maps: 1.01 * right(*maps))
-    with pytest.raises(DataError, match='strips is wrong and is not timed: result 0 is off'):
+    with pytest.raises(
+        DataError, match='the result of strips is wrong, so nothing is timed: result 0 is off'
+    ):
         run('attention', '--quick', '--maps', 'window:4:9')
 
 
@@ -133,7 +135,7 @@ def test_the_exact_scores_are_computed_on_the_cpu(script, monkeypatch):
     contender.check(samples)
     assert devices == ['cuda:1', 'cpu']
     samples[0].seg_logits.data = 1.1 * samples[0].seg_logits.data
-    with pytest.raises(ValueError, match='the scores are off by 0'):
+    with pytest.raises(ValueError, match='the logits are off by 0'):
         contender.check(samples)
 
 
@@ -260,10 +262,10 @@ def test_processes_want_a_gpu_each(script, monkeypatch, capsys):
     processes = script('processes')
     with pytest.raises(SystemExit, match='2'):
         processes.main(['--device', 'cuda:1'])
-    assert '--device cuda:1: each process takes a GPU of its own' in capsys.readouterr().err
+    assert '--device cuda:1: each process uses its own GPU' in capsys.readouterr().err
     monkeypatch.setattr('torch.cuda.device_count', lambda: 1)
     monkeypatch.setattr('torch.cuda.set_device', lambda index: None)
-    with pytest.raises(DataError, match='there is no GPU 1; use cuda:0'):
+    with pytest.raises(DataError, match='this machine has no GPU 1; use cuda:0'):
         processes.main(['--device', 'cuda'])
 
 
