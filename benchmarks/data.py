@@ -1,10 +1,10 @@
-"""The share of a training iteration that is spent waiting for data, from files and from memory.
+"""Measure the fraction of a training that is spent waiting for data.
 
     python -m benchmarks.data [--data data/drosophila] [--workers 2] [--json FILE]
 
-A U-Net trains for an epoch of the Drosophila crops at a time. ``waiting`` is the share of the epoch
-in which the training stands still for want of a batch, the start of the epoch included. The loaders
-are also timed without the training. Every image that comes out of a loader is compared with the
+A U-Net trains for an epoch of the Drosophila crops at a time. ``waiting`` is the fraction of the
+epoch in which the training waits for a batch, the start of the epoch included. The loader is also
+timed without the training. Every image that comes out of a loader is compared with the
 file. ``decoded`` counts the files that were decoded, over all epochs; ``worker MiB`` is the memory
 that a worker shares with no other process, where the system tells (Linux).
 """
@@ -27,9 +27,8 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from benchmarks import networks
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.memory import synchronize
-from benchmarks.report import MIB, Report, Target, parser
+from benchmarks.report import Report, Target, parser
 from mmseg_attn.apps.cli import at_least, run_cli
-from mmseg_attn.datasets.in_memory import Recall
 from mmseg_attn.errors import DataError
 
 
@@ -62,7 +61,6 @@ class Epochs:
     Args:
         cfg: the config.
         args: the options.
-        in_memory: whether the dataset is kept in memory.
         train: whether a network trains, or the batches are only taken.
         counter: what counts the decoded files.
     """
@@ -72,24 +70,17 @@ class Epochs:
         cfg: Config,
         args: argparse.Namespace,
         *,
-        in_memory: bool,
         train: bool,
         counter: Counter,
     ) -> None:
-        self.cfg, self.args, self.in_memory, self.train = cfg, args, in_memory, train
+        self.cfg, self.args, self.train = cfg, args, train
         self.counter = counter
-        self.waiting: list[float] = []  # share of each epoch
-        self.kept: int | None = None  # bytes
+        self.waiting: list[float] = []  # fraction of each epoch
 
     def build(self) -> Callable[[], dict[str, int]]:
         """Start the loader and build the network."""
         self.decoded = self.counter.start()
-        cfg = self.cfg.train_dataloader.copy()
-        if self.in_memory:
-            cfg.dataset = dict(type='InMemoryDataset', dataset=cfg.dataset)
-        self.loader = Runner.build_dataloader(cfg, seed=0)
-        first = self.loader.dataset.pipeline.transforms[0]
-        self.kept = first.content.nbytes if isinstance(first, Recall) else None
+        self.loader = Runner.build_dataloader(self.cfg.train_dataloader, seed=0)
         step = self.step() if self.train else lambda batch: None
         return lambda: self.epoch(step)
 
@@ -123,7 +114,6 @@ class Epochs:
             else None,
             'images per second': len(self.loader.dataset) / row.median,
             'decoded': f'{self.decoded.value} in {len(self.waiting)} epochs',
-            'cache MiB': self.kept and self.kept / MIB,
             'worker MiB': self.private_mib(),
         }
 
@@ -142,7 +132,7 @@ def load(args: argparse.Namespace) -> Config:
     """Load the config, its dataset cut to ``--images``."""
     if not (args.data / 'splits').is_dir():
         raise DataError(
-            f'{args.data} is not the converted Drosophila set: name its folder with --data, or '
+            f'{args.data} is not the converted Drosophila dataset: name its folder with --data, or '
             'make it with tools/dataset_converters/drosophila.py (and synthetic_sstem.py)'
         )
     os.environ['DROSOPHILA_ROOT'] = str(args.data)
@@ -180,25 +170,19 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError('an epoch has other images than the files')
 
     for train, what in ((True, 'training'), (False, 'the loader alone')):
-        runs = {
-            name: Epochs(cfg, args, in_memory=name == 'memory', train=train, counter=counter)
-            for name in ('files', 'memory')
-        }
-        rows = compare(
-            [Contender(name, run.build, check) for name, run in runs.items()],
+        run = Epochs(cfg, args, train=train, counter=counter)
+        (row,) = compare(
+            [Contender('files', run.build, check)],
             'files',
             repeats=args.repeats,
             device=args.device,
             memory=False,
         )
         title = f'{what}, {len(plain)} images, batch {args.batch}, {args.workers} workers'
-        more = {row.name: runs[row.name].more(row) for row in rows}
-        report.timings(title, rows, 'files', lambda row, more=more: more[row.name])
+        columns = run.more(row)
+        report.timings(title, [row], 'files', lambda row, columns=columns: columns)
         if train:
-            report.targets += [
-                Target(f'waiting for data from {name}', 0.05, columns['waiting'])
-                for name, columns in more.items()
-            ]
+            report.targets.append(Target('waiting for data', 0.05, columns['waiting']))
     report.close()
 
 

@@ -19,7 +19,7 @@ from benchmarks import quiet
 from benchmarks.harness import Row
 from benchmarks.memory import use
 from mmseg_attn.apps.cli import at_least
-from mmseg_attn.apps.reproduce.machine import environment
+from mmseg_attn.apps.runs import environment
 from mmseg_attn.errors import DataError
 
 MIB = 2**20

@@ -10,10 +10,10 @@ from mmengine.config import Config
 from mmseg.datasets.transforms import LoadAnnotations as MMSegAnnotations
 from mmseg.registry import MODELS, TRANSFORMS
 
+from mmseg_attn.apps.check import check_config
 from mmseg_attn.apps.predict import Predictor
-from mmseg_attn.apps.report.describe import TOPICS
+from mmseg_attn.apps.report.overview import TOPICS
 from mmseg_attn.config_types import class_of, is_a, type_name
-from mmseg_attn.datasets.checking import check_config
 
 WAYS = [
     LoadImageFromFile,

@@ -2,9 +2,9 @@
 
     python tools/check_dataset.py CONFIG [--json FILE] [--sample N] [--workers N]
 
-It opens every image and mask of the training, validation and test set, as the pipelines of the
-config load them, and changes nothing. Errors spoil training or the scores: the exit code is then
-1. Warnings may be right; look at them once.
+It opens every image and mask of the training, validation and test datasets, as the pipelines of
+the config load them, and changes nothing. Errors spoil the training or the metrics: the exit code
+is then 1. Warnings may be intended; check them once.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--sample',
         type=int,
         metavar='N',
-        help='open N images of each dataset only, spread over it; default: all',
+        help='open only N images of each dataset, spread over it; default: all',
     )
     parser.add_argument(
         '--workers',
@@ -51,8 +51,8 @@ if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
 import mmseg_attn  # noqa: F401  registers the datasets
+from mmseg_attn.apps.check import check_config
 from mmseg_attn.apps.cli import load_config, run_cli
-from mmseg_attn.datasets.checking import check_config
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -2,7 +2,7 @@
 
     python tools/class_weights.py CONFIG [--out DIR]
 
-The kinds are median frequency and inverse frequency, see mmseg_attn/datasets/class_weights.py.
+The kinds are median frequency and inverse frequency, see mmseg_attn/apps/check/class_weights.py.
 Each kind is written as a list that a loss takes by its file:
 
     loss_decode=dict(type='SoftmaxFocalLoss', gamma=0, class_weight='DIR/median_frequency.json')
@@ -41,8 +41,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the datasets
+from mmseg_attn.apps.check.class_weights import class_weights, count_pixels
 from mmseg_attn.apps.cli import load_config, progress, run_cli
-from mmseg_attn.datasets.class_weights import class_weights, count_pixels
 from mmseg_attn.errors import DataError
 
 

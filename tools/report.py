@@ -1,11 +1,11 @@
-"""Write one HTML page about trainings: scores, pictures, curves, cost and setup.
+"""Write one HTML page about trainings: scores, images, curves, cost and setup.
 
     python tools/report.py WORK_DIR [WORK_DIR ...] [--out report.html]
 
-WORK_DIR is what tools/train.py or tools/cross_validate.py wrote. The best checkpoint, or else the
-last, predicts the test set; runs that differ in seed or fold alone become mean and deviation,
-others stand side by side. The page is one file that needs no network; what is missing, such as the
-data or the checkpoint, is said in it.
+WORK_DIR is the output of tools/train.py or tools/cross_validate.py. The best checkpoint, or else
+the last, predicts the test set. Runs that differ only in seed or fold become mean and deviation,
+others are shown side by side. The page is one file that needs no network. If the data or the
+checkpoint is missing, the page says so.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--images',
         type=int,
         default=1,
-        help='draw so many of the best, of the median and of the worst; default: %(default)s',
+        help='number of best, of median and of worst images; default: %(default)s',
     )
     parser.add_argument('--device', help='default: the GPU, if there is one')
     args = parser.parse_args(argv)
@@ -48,12 +48,14 @@ from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import progress, run_cli, usable_device
-from mmseg_attn.apps.report import GroupResult, find_groups, find_result, merge, render, write_bytes
+from mmseg_attn.apps.report import GroupResult, find_result, render
+from mmseg_attn.apps.runs import find_groups, merge
 from mmseg_attn.errors import DataError
+from mmseg_attn.io import write_file
 
 
 def check(out: Path) -> None:
-    """Stop before minutes of predictions that would be for nothing."""
+    """Stop before minutes of predictions that would be in vain."""
     if out.is_dir():
         raise DataError(f'--out {out} is a folder: give the name of a file')
     try:
@@ -62,7 +64,7 @@ def check(out: Path) -> None:
             pass
     except OSError as error:
         raise DataError(
-            f'{out.parent} cannot be written ({error.strerror}): choose another place with --out'
+            f'{out.parent} cannot be written ({error.strerror}): choose another folder with --out'
         ) from error
 
 
@@ -89,9 +91,10 @@ def main(argv: list[str] | None = None) -> None:
         )
         for group in groups
     ]
-    write_bytes(out, render(results, images=args.images).encode())
-    for lack in [each.lack for result in results for each in result.results if each.lack]:
-        print(f'missing in the page: {lack}')
+    write_file(out, render(results, images=args.images))
+    for result in [result for group in results for result in group.results]:
+        if result.missing:
+            print(f'missing in the page: {result.missing}')
     print(out)
 
 

@@ -2,16 +2,17 @@
 
     python tools/reproduce.py TABLE [--protocol reduced] [--rows ROW ...] [--folds N]
 
-Every row is trained with tools/train.py and tested with tools/test.py. The same command goes on
-after an interruption: finished rows are kept, an unfinished one resumes. A row that fails is marked
-so, and the others go on. After every row the table is written anew to docs/results as Markdown, CSV
-and a plot: all rows of the table, empty where nothing has been run.
+Every row is trained with tools/train.py and tested with tools/test.py. If it is interrupted, run
+the same command again to resume: finished rows are kept. A row that fails is marked as failed, and
+the others still run. After every row the table is written to docs/results as Markdown, CSV and a
+plot: all rows of the table, empty if they have not been run.
 
 The tables, their rows and the papers' figures are in configs/tables.yaml.
 """
 
 import argparse
 import functools
+import io
 import re
 import shlex
 import sys
@@ -72,50 +73,45 @@ from mmengine.logging import MMLogger
 import mmseg_attn  # noqa: F401  registers the parts and prepares the stack
 from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.apps.reproduce import (
+    PaperTable,
     Plan,
     Progress,
-    Run,
-    Table,
     check_data,
     collect,
-    end_by_signals,
     load_tables,
     markdown,
     plan_row,
     plot,
     remaining,
     to_csv,
-    write_text,
 )
+from mmseg_attn.apps.runs import Job, end_by_signals
 from mmseg_attn.errors import RunError, UsageError
+from mmseg_attn.io import write_file
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     MMLogger.get_current_instance().setLevel('WARNING')  # it names every variable of every config
-    tables = load_tables(CONFIGS / 'tables.yaml')
-    try:
-        table = choose(args, tables)
-        rows = choose_rows(args.rows, table)
-        plans = plan(args, table, rows)
-        selected = [each for each in plans if each.row.name in rows]
-        check_data(table, selected)
-    except UsageError as error:
-        sys.exit(f'error: {error}')
+    table = choose_table(args, load_tables(CONFIGS / 'tables.yaml'))
+    rows = choose_rows(args.rows, table)
+    plans = plan(args, table, rows)
+    selected = [row for row in plans if row.row.name in rows]
+    check_data(table, selected)
 
     save = functools.partial(write, args, table, plans)
-    save()  # complains at once where nothing can be written
+    save()  # fails at once if nothing can be written
     failed = run(table, selected, save)
     print(f'== {table.title}: see {args.out / file_name(args, table)}.md, .csv and .png')
     if failed:
-        sys.exit('error: not everything ran:\n' + '\n'.join(failed))
+        raise RunError('not everything ran:\n' + '\n'.join(failed))
 
 
-def choose(args: argparse.Namespace, tables: dict[str, Table]) -> Table:
+def choose_table(args: argparse.Namespace, tables: dict[str, PaperTable]) -> PaperTable:
     """Find the table of the protocol.
 
     Raises:
-        UsageError: if it has no such protocol, or not so many folds.
+        UsageError: If it has no such protocol, or fewer folds.
     """
     name = args.table + REDUCED * (args.protocol == 'reduced')
     if name not in tables:
@@ -126,27 +122,27 @@ def choose(args: argparse.Namespace, tables: dict[str, Table]) -> Table:
     return tables[name]
 
 
-def choose_rows(wanted: list[str] | None, table: Table) -> list[str]:
-    """Find the rows by their names, as printed or in lower case with hyphens.
+def choose_rows(names: list[str] | None, table: PaperTable) -> list[str]:
+    """Find rows by their names, as printed or in lower case with hyphens.
 
     Raises:
-        UsageError: if there is no such row.
+        UsageError: If there is no such row.
     """
     known = {row.slug: row.name for row in table.rows} | {row.name: row.name for row in table.rows}
-    for name in wanted or ():
+    for name in names or ():
         if name not in known:
             rows = ', '.join(row.slug for row in table.rows)
             raise UsageError(f'--rows {name} is no row of {table.name}: choose from {rows}')
-    return [known[name] for name in wanted or known]
+    return [known[name] for name in names or known]
 
 
-def plan(args: argparse.Namespace, table: Table, chosen: Sequence[str]) -> list[Plan]:
-    """Plan all rows, whether chosen or not, as all stand in the table.
+def plan(args: argparse.Namespace, table: PaperTable, chosen: Sequence[str]) -> list[Plan]:
+    """Plan all rows, chosen or not, as the table shows all.
 
-    A row that is not chosen need not take the arguments: it has not been run with them then.
+    A row that is not chosen and does not take the arguments counts as not run.
 
     Raises:
-        UsageError: if the arguments do not fit a chosen row, or an earlier run was another one.
+        UsageError: If the arguments do not fit a chosen row, or an earlier run had another config.
     """
     lengths = dict(max_epochs=args.max_epochs, max_iters=args.max_iters)
     cut = {key: value for key, value in lengths.items() if value}
@@ -159,37 +155,37 @@ def plan(args: argparse.Namespace, table: Table, chosen: Sequence[str]) -> list[
             if row.name in chosen:
                 raise
             untouched = plan_row(row, **rest | dict(folds=1, cut={}))
-            untouched.runs.clear()
+            untouched.jobs.clear()
             plans.append(untouched)
-    for each in plans:
-        for one in each.runs:
-            if one.conflict():
-                raise UsageError(one.conflict())
+    for job in [job for row in plans for job in row.jobs]:
+        if job.conflict():
+            raise UsageError(job.conflict())
     return plans
 
 
-def run(table: Table, plans: Sequence[Plan], save: Callable[[], None]) -> list[str]:
-    """Do what is still to do.
+def run(table: PaperTable, plans: Sequence[Plan], save: Callable[[], None]) -> list[str]:
+    """Run the jobs that are not finished.
 
     Returns:
         A line for every row or fold that failed.
     """
-    failed = [f'{each.row.name}: {each.error}' for each in plans if each.error]
-    todo: list[tuple[Plan, Run]] = []
-    for each in plans:
-        for one in each.runs if not each.error else ():
-            if one.finished(table.split):
-                print(f'== {name(each, one)}: finished before')
+    failed = [f'{row.row.name}: {row.error}' for row in plans if row.error]
+    jobs: list[tuple[str, float, Job]] = []
+    for row in plans:
+        for job in row.jobs if not row.error else ():
+            name = row.row.name + (f', fold {job.fold}' if len(row.jobs) > 1 else '')
+            if job.is_finished(table.split):
+                print(f'== {name}: finished before')
             else:
-                todo.append((each, one))
-    progress = Progress([each.cost for each, _ in todo])
-    for each, one in todo:
-        report = Reporter(progress, name(each, one))
+                jobs.append((name, row.cost, job))
+    progress = Progress([cost for _, cost, _ in jobs])
+    for name, _, job in jobs:
         progress.start()
         try:
-            one.go(table, TOOLS, report.line)
+            on_line = report_to(progress, name)
+            job.execute(TOOLS, table.split, best=table.checkpoint == 'best', on_line=on_line)
         except RunError as error:
-            failed.append(f'{name(each, one)}: {error}')
+            failed.append(f'{name}: {error}')
             print(f'== {failed[-1]}', file=sys.stderr, flush=True)
             progress.end(finished=False)
         else:
@@ -199,34 +195,26 @@ def run(table: Table, plans: Sequence[Plan], save: Callable[[], None]) -> list[s
     return failed
 
 
-def name(each: Plan, one: Run) -> str:
-    return each.row.name + (f', fold {one.fold}' if len(each.runs) > 1 else '')
+def report_to(progress: Progress, name: str) -> Callable[[str], None]:
+    """Print that a run starts; return what takes its output and prints a line now and then."""
+    print(f'== {name}: starts. {progress}', flush=True)
+    last = time.monotonic()
 
-
-class Reporter:
-    """Prints what is going on, but not too often; all that the tools say is in log.txt."""
-
-    def __init__(self, progress: Progress, label: str):
-        self.progress, self.label = progress, label
-        self.next = 0.0
-        self.say('starts')
-
-    def line(self, line: str) -> None:
-        """Take a line of a tool's output."""
+    def on_line(line: str) -> None:
+        nonlocal last
         seconds = remaining(line)
         if seconds is not None:
-            self.progress.expect(seconds)
-            if time.monotonic() >= self.next:
-                self.say(line.split(' - ')[-1].split('  ')[0].strip())
+            progress.expect(seconds)
+            if time.monotonic() >= last + QUIET:
+                step = line.split(' - ')[-1].split('  ')[0].strip()
+                print(f'== {name}: {step}. {progress}', flush=True)
+                last = time.monotonic()
 
-    def say(self, what: str) -> None:
-        """Print a line on the run, and wait before the next."""
-        print(f'== {self.label}: {what}. {self.progress}', flush=True)
-        self.next = time.monotonic() + QUIET
+    return on_line
 
 
-def file_name(args: argparse.Namespace, table: Table) -> str:
-    """Name of the result; that of a part never replaces that of the whole."""
+def file_name(args: argparse.Namespace, table: PaperTable) -> str:
+    """Name the result; that of a part never replaces that of the whole."""
     cuts = [f'-{args.folds}of{table.folds}folds'] if args.folds < table.folds else []
     cuts += [f'-{args.max_epochs}e'] if args.max_epochs else []
     cuts += [f'-{args.max_iters}i'] if args.max_iters else []
@@ -234,7 +222,7 @@ def file_name(args: argparse.Namespace, table: Table) -> str:
 
 
 def command(args: argparse.Namespace) -> str:
-    """The command for the whole table, wherever it is run."""
+    """Return the command for the whole table, independent of folders."""
     words = ['python', 'tools/reproduce.py', args.table]
     words += ['--protocol', 'reduced'] if args.protocol == 'reduced' else []
     words += ['--folds', str(args.folds)] if args.folds > 1 else []
@@ -244,15 +232,15 @@ def command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def write(args: argparse.Namespace, table: Table, plans: Sequence[Plan]) -> None:
-    """Write what there is so far."""
-    args.out.mkdir(parents=True, exist_ok=True)
-    stem, results = args.out / file_name(args, table), collect(table, plans)
-    picture = f'{stem.name}.png'
-    page = markdown(table, results, command=command(args), picture=picture)
-    write_text(stem.with_name(f'{stem.name}.md'), page)
-    write_text(stem.with_name(f'{stem.name}.csv'), to_csv(table, results))
-    plot(table, results, stem.with_name(picture))
+def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]) -> None:
+    """Write the results so far."""
+    name, results = file_name(args, table), collect(table, plans)
+    page = markdown(table, results, command=command(args), image=f'{name}.png')
+    png = io.BytesIO()
+    plot(table, results).savefig(png, dpi=150)
+    write_file(args.out / f'{name}.md', page)
+    write_file(args.out / f'{name}.csv', to_csv(table, results))
+    write_file(args.out / f'{name}.png', png.getvalue())
 
 
 if __name__ == '__main__':

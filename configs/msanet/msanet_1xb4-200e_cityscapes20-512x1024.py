@@ -5,13 +5,13 @@ crop_size = (512, 1024)
 model = dict(test_cfg=dict(mode='slide', crop_size=crop_size, stride=crop_size))
 pack = dict(type='PackSegInputs')
 crop = dict(type='RandomCrop', crop_size=crop_size)
-train_pipeline = [*_base_.load, crop, *_base_.flips, pack]
-test_pipeline = [*_base_.load, pack]
+train_pipeline = [_base_.load_image, _base_.load_labels, crop, *_base_.flips, pack]
+test_pipeline = [_base_.load_image, _base_.load_labels, pack]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 tta_pipeline = [
-    _base_.load[0],
+    _base_.load_image,
     dict(
         type='TestTimeAug',
         transforms=[
@@ -19,7 +19,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [_base_.load[1]],
+            [_base_.load_labels],
             [pack],
         ],
     ),

@@ -20,7 +20,8 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler'),
     dataset=dict(
         pipeline=[
-            *_base_.load,
+            _base_.load_image,
+            _base_.load_labels,
             dict(type='RandomCrop', crop_size=(128, 128), cat_max_ratio=0.75),
             dict(type='PackSegInputs'),
         ]

@@ -16,5 +16,3 @@ model = dict(
         ),
     ),
 )
-# Stops where the weights are not those of the training split, as with folds of your own.
-custom_hooks = [dict(type='ClassWeightCheckHook', kind='median_frequency')]

@@ -1,8 +1,8 @@
-"""The command line of the tools: configs, devices, progress, errors."""
+"""The command line of the tools: configs, devices, progress, tables, errors."""
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -101,24 +101,55 @@ def at_least(minimum: int) -> Callable[[str], int]:
 
 
 def progress(items: Sequence[T], label: str) -> Iterator[T]:
-    """Yield the items and count them on stderr.
+    """Yield the items and show on stderr how many are done.
 
-    On a terminal it is one line that changes; in a file, a line for every tenth of the items, and
-    one for the item at which an error ends the loop.
+    On a terminal it is a bar; in a file, a line for every tenth of the items, and one for the item
+    at which an error ends the loop.
     """
-    total, live = len(items), sys.stderr.isatty()
-    done = told = 0
+    if not sys.stderr.isatty():
+        yield from _log_progress(items, label)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = TextColumn('{task.description}', markup=False), BarColumn(), MofNCompleteColumn()
+    with Progress(
+        *columns,
+        Remaining(),
+        console=Console(stderr=True),
+        auto_refresh=False,  # a thread would not survive the fork of a data loader
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
+        yield from bar.track(items, description=label)
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a Markdown table, the first column aligned to the left and the others to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.MARKDOWN)
+    for i, name in enumerate(header):
+        table.add_column(name, justify='right' if i else 'left')
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=10_000, markup=False, highlight=False)  # as wide as the table
+    with console.capture() as capture:
+        console.print(table)
+    sys.stdout.write(capture.get().strip() + '\n')
+
+
+def _log_progress(items: Sequence[T], label: str) -> Iterator[T]:
+    total, done, logged = len(items), 0, 0
     try:
         for done, item in enumerate(items, 1):
-            if live:
-                sys.stderr.write(f'\r{label} {done}/{total}')
-                sys.stderr.flush()
-            elif 10 * done // total > 10 * (done - 1) // total:
-                told = done
+            if 10 * done // total > 10 * (done - 1) // total:
+                logged = done
                 sys.stderr.write(f'{label} {done}/{total}\n')
             yield item
     finally:
-        if live:
-            sys.stderr.write('\n')
-        elif told < done:
+        if logged < done:
             sys.stderr.write(f'{label} {done}/{total}\n')

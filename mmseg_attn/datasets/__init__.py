@@ -1,4 +1,4 @@
-"""Datasets, and their transforms."""
+"""Datasets and their transforms."""
 
 from . import transforms
 from .cityscapes import CheckedCityscapesDataset, Cityscapes20Dataset
@@ -6,7 +6,6 @@ from .compact_collate import compact_collate
 from .covid19_ct import COVID19CTDataset
 from .drosophila import DrosophilaDataset
 from .floodnet import FloodNetDataset
-from .in_memory import in_memory_dataset
 from .knee_mri import KneeMRIDataset
 from .voc import CheckedVOCDataset
 
@@ -19,6 +18,5 @@ __all__ = [
     'FloodNetDataset',
     'KneeMRIDataset',
     'compact_collate',
-    'in_memory_dataset',
     'transforms',
 ]

@@ -1,4 +1,4 @@
-"""What the datasets of this package share: a clear word when their files are not there."""
+"""Base class of our datasets: a clear error if files are missing."""
 
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from .loading import find_fault
 
 
 class PreparedSegDataset(BaseSegDataset):
-    """A ``BaseSegDataset`` that says how to get the files it misses.
+    """A ``BaseSegDataset`` whose errors say how to get missing files.
 
-    MMSegmentation stops with an assertion when a split file is missing, goes on silently with no
-    image when it is empty, and meets a missing image or label in the middle of the training. A
-    file that cannot be decoded ends a training with what its decoder says.
+    MMSegmentation stops with an assertion if a split file is missing, continues without images if
+    it is empty, and finds a missing image or label in the middle of a training. If a file cannot be
+    decoded, the training ends with the message of the decoder.
     """
 
-    PREPARATION: str = ''  # what the user does to get the data, in the imperative
+    PREPARATION: str = ''  # how to get the data, in the imperative
 
     def __init__(self, *, img_suffix: str = '.png', **kwargs: Any) -> None:
         super().__init__(img_suffix=img_suffix, **kwargs)
@@ -27,12 +27,12 @@ class PreparedSegDataset(BaseSegDataset):
         """List the images of the split.
 
         Returns:
-            One dict per image, as MMSegmentation's own datasets give it.
+            One dict per image, as MMSegmentation's own datasets return it.
 
         Raises:
             FileNotFoundError: If the split file, a folder, an image or a label is missing; without
                 a split file, every label must have an image.
-            DataError: If the split file or the folder names no image, or the file is no text.
+            DataError: If the split file or the folder has no image, or the file is not text.
         """
 
         def missing(what: str) -> FileNotFoundError:
@@ -52,7 +52,7 @@ class PreparedSegDataset(BaseSegDataset):
         data_list = super().load_data_list()
         if not data_list:
             raise DataError(
-                f'{prefix["img_path"]} holds no {self.img_suffix} image: {self.PREPARATION}.'
+                f'{prefix["img_path"]} contains no {self.img_suffix} image: {self.PREPARATION}.'
             )
         for kind, key, suffix in kinds:
             present = self.files(prefix[key], suffix)
@@ -69,7 +69,7 @@ class PreparedSegDataset(BaseSegDataset):
         """Send an image through the pipeline.
 
         Raises:
-            DataError: If its file or that of its mask is damaged, not supported or too large.
+            DataError: If the image or its mask is damaged, not supported or too large.
         """
         try:
             return super().prepare_data(idx)
@@ -86,7 +86,7 @@ class PreparedSegDataset(BaseSegDataset):
             return split.read_text(encoding='utf-8')
         except UnicodeDecodeError as error:
             raise DataError(
-                f'The split file {split} is no text in UTF-8 ({error.reason} at byte '
+                f'The split file {split} is not text in UTF-8 ({error.reason} at byte '
                 f'{error.start}): {self.PREPARATION}.'
             ) from error
 

@@ -1,4 +1,4 @@
-"""The COVID-19 CT segmentation set of medicalsegmentation.com: 100 axial slices."""
+"""The COVID-19 CT segmentation dataset of medicalsegmentation.com: 100 axial slices."""
 
 from typing import ClassVar
 

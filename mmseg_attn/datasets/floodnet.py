@@ -1,4 +1,4 @@
-"""FloodNet-Supervised_v1.0: aerial pictures after a hurricane, in the official layout."""
+"""FloodNet-Supervised_v1.0: aerial images after a hurricane, in the official layout."""
 
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ class FloodNetDataset(PreparedSegDataset):
     """``<split>/<split>-org-img/<id>.jpg`` with ``<split>/<split>-label-img/<id>_lab.png``.
 
     Load the labels with ``LoadStrictAnnotations``: the release has a second folder with color
-    pictures of the labels, and copies with stray values are around.
+    images of the labels, and some copies have values that are no class.
     """
 
     METAINFO: ClassVar[dict] = dict(

@@ -1,51 +1,25 @@
-"""Load images and labels with the transforms of a config, and name what cannot be loaded."""
+"""Name the file that a pipeline cannot load as it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from mmcv.transforms import LoadAnnotations
 from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 from PIL import UnidentifiedImageError
 
 from ..errors import DataError
-from ..io import explain, read_image, read_images
+from ..io import read_image, read_images
+from .rules import is_stray
 from .transforms import LoadStrictAnnotations
 
 
-def apply_loaders(loaders: Sequence[Callable[[dict], dict]], results: dict) -> dict:
-    """Apply transforms that load.
-
-    Args:
-        loaders: The transforms.
-        results: What a dataset says of an image.
-
-    Raises:
-        DataError: If one of them cannot load a file.
-        OSError: If a file is missing or cannot be read.
-    """
-    for load in loaders:
-        path = results.get('seg_map_path' if isinstance(load, LoadAnnotations) else 'img_path')
-        try:
-            results = load(results)
-        except (DataError, MemoryError):
-            raise
-        except Exception as error:  # decoders raise nearly anything
-            if path is None or (isinstance(error, OSError) and error.errno is not None):
-                raise
-            raise explain(error, path) from error
-        if isinstance(load, LoadAnnotations):
-            check_width(load, path)
-    return results
-
-
 def check_width(load: Callable[[dict], dict], path: str | None) -> None:
-    """Compare the labels in a mask with the 8 bits that MMSegmentation's loader keeps of them.
+    """Refuse a mask whose labels do not fit the 8 bits that MMSegmentation's loader keeps.
 
     Args:
-        load: The transform that loads it; our own strict one looks itself.
-        path: The mask.
+        load: The transform that loads it; ``LoadStrictAnnotations`` checks its masks itself.
+        path: File of the mask.
 
     Raises:
         DataError: If a label is above 255, below 0 or no whole number.
@@ -55,29 +29,28 @@ def check_width(load: Callable[[dict], dict], path: str | None) -> None:
         return
     try:
         labels = read_image(Path(path).read_bytes(), name=path, formats=None).pixels
-    except DataError:  # the host has read it, in its way
+    except DataError:  # the host has read it all the same
         return
     if labels.dtype in (bool, np.uint8):
         return
-    with np.errstate(invalid='ignore'):
-        changed = labels[labels != labels.astype(np.uint8)]
-    if changed.size:
+    stray = labels[is_stray(labels, 256)]
+    if stray.size:
         raise DataError(
-            f'{path} holds the label {changed.flat[0]:g}, of which {type(load).__name__} keeps 8 '
+            f'{path} holds the label {stray.flat[0]:g}, of which {type(load).__name__} keeps 8 '
             'bits: number the classes from 0 to 254'
         )
 
 
 def find_fault(info: dict, backend_args: dict | None = None) -> DataError | None:
-    """Look for the file that a pipeline has failed on.
+    """Find the file on which a pipeline has failed.
 
     Args:
-        info: What a dataset says of an image.
-        backend_args: Where files are, as in MMEngine.
+        info: Entry of a dataset for an image.
+        backend_args: File backend, as in MMEngine.
 
     Returns:
-        What is wrong with its image or its mask; ``None`` if our readers find both sound, or know
-        nothing of their types.
+        The error of its image or its mask; ``None`` if our readers can read both, or do not know
+        their types.
     """
     for path in filter(None, (info.get('img_path'), info.get('seg_map_path'))):
         try:

@@ -1,4 +1,4 @@
-"""Datasets inside others: ``RepeatDataset``, ``ConcatDataset`` and their kin."""
+"""Datasets inside wrappers such as ``RepeatDataset`` and ``ConcatDataset``."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,6 +1,7 @@
-"""Reading and writing of files: images, TIFF, DICOM, NIfTI, archives, staged output."""
+"""Reading and writing of files: images, TIFF, DICOM, NIfTI, archives, atomic and staged output."""
 
 from .archive import MAX_UNPACKED_GIB, unpack
+from .atomic import atomic_path, write_file
 from .decoded import DecodedImage
 from .dicom import dicom_series, open_dicom, read_dicom
 from .finite import check_finite
@@ -19,6 +20,7 @@ __all__ = [
     'NiftiHeader',
     'Stage',
     'Window',
+    'atomic_path',
     'check_finite',
     'check_placement',
     'counted',
@@ -45,5 +47,6 @@ __all__ = [
     'stem',
     'to_bytes',
     'unpack',
+    'write_file',
     'write_png',
 ]

@@ -35,10 +35,9 @@ def drawable(image: np.ndarray, *, bgr: bool = False) -> np.ndarray:
 def loads_bgr(dataset: Any) -> bool:
     """Whether a dataset loads colors as BGR, as all decoders but ``tifffile`` do."""
     transforms = [
-        loader
-        for each in nested_datasets(dataset)
-        for transform in getattr(getattr(each, 'pipeline', None), 'transforms', ())
-        for loader in getattr(transform, 'loaders', [transform])  # of what is kept in memory
+        transform
+        for leaf in nested_datasets(dataset)
+        for transform in getattr(getattr(leaf, 'pipeline', None), 'transforms', ())
     ]
-    images = [each for each in transforms if isinstance(each, LoadImageFromFile)]
-    return all(each.imdecode_backend != 'tifffile' for each in images)
+    loaders = [transform for transform in transforms if isinstance(transform, LoadImageFromFile)]
+    return all(loader.imdecode_backend != 'tifffile' for loader in loaders)

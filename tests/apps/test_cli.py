@@ -1,11 +1,12 @@
 import argparse
 import errno
+import re
 import sys
 
 import pytest
 
 from mmseg_attn.apps import cli
-from mmseg_attn.apps.cli import at_least, load_config, progress, run_cli, usable_device
+from mmseg_attn.apps.cli import at_least, load_config, print_table, progress, run_cli, usable_device
 from mmseg_attn.errors import CheckpointError, DataError, UsageError
 
 
@@ -56,7 +57,9 @@ def test_progress_ends_its_line_before_an_error(capsys, monkeypatch):
 
     with pytest.raises(DataError, match='a'):
         fail()
-    assert capsys.readouterr().err == '\rreading 1/2\n'
+    err = capsys.readouterr().err
+    assert 'reading' in err
+    assert re.search(r'0/2[^/]*\n[^/]*$', err)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,23 @@ def test_progress_in_a_file_names_the_item_of_an_error(capsys):
     with pytest.raises(DataError):
         fail()
     assert capsys.readouterr().err == 'reading 32/320\nreading 41/320\n'
+
+
+def test_progress_on_a_terminal_counts_the_items(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+    assert list(progress('abc', '[reading]')) == ['a', 'b', 'c']
+    err = capsys.readouterr().err
+    assert [count for count in ('0/3', '1/3', '2/3', '3/3') if count in err] == [
+        *('0/3', '1/3', '2/3', '3/3')
+    ]
+    assert '[reading]' in err
+
+
+def test_a_table_is_as_wide_as_it_has_to_be(capsys):
+    print_table(['name', 'value'], [['[b]' + 100 * 'x', '1.5'], ['y', '-']])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ['|', 'name', '|', 'value', '|']
+    assert lines[2:] == [f'| [b]{100 * "x"} |   1.5 |', f'| y{102 * " "} |     - |']
 
 
 def test_a_config_is_loaded_with_its_options(tmp_path):

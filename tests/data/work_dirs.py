@@ -1,4 +1,4 @@
-"""Work folders such as trainings leave, written by hand."""
+"""Work directories as trainings leave them, written by hand."""
 
 import json
 from pathlib import Path
@@ -31,15 +31,15 @@ def write_start(
     resumed: int | None = None,
     log: bool = True,
 ) -> Path:
-    """Write what one start of a training logs.
+    """Write the log of one launch of a training.
 
     Args:
-        folder: of the start, in the work folder.
-        losses: per iteration.
-        scores: metrics of the validations, per iteration or epoch.
-        epochs: of the iterations, if the training counts in them.
-        resumed: the iteration that it went on from.
-        log: whether there is a log in text.
+        folder: The folder of the launch, in the work directory.
+        losses: Losses by iteration.
+        scores: Metrics of the validations, by iteration or epoch.
+        epochs: The epochs of the iterations, if the training is counted by epoch.
+        resumed: The iteration that it resumed from.
+        log: Whether there is a log as text.
     """
     lines = []
     for step, loss in losses.items():

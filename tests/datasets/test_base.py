@@ -67,7 +67,7 @@ DAMAGES = {
         'label folder .* is missing',
     ),
     'no label': (lambda d: remove(d[1]['seg_map_path']), r'The label .*\.png is missing'),
-    'no images': (remove_images, r'holds no .* image|The image .* is missing'),
+    'no images': (remove_images, r'contains no .* image|The image .* is missing'),
 }
 FOLDER_DAMAGES = {
     'no image': (lambda d: remove(d[1]['img_path']), r'image of .*\.png is missing'),
@@ -76,7 +76,7 @@ SPLIT_DAMAGES = {
     'no split': (lambda d: remove(d.ann_file), r'split file .*train\.txt is missing'),
     'binary split': (
         lambda d: Path(d.ann_file).write_bytes(b'a\xff'),
-        r'train\.txt is no text in UTF-8 \(invalid start byte at byte 1\)',
+        r'train\.txt is not text in UTF-8 \(invalid start byte at byte 1\)',
     ),
     'empty split': (lambda d: Path(d.ann_file).write_text('\n \n'), r'train\.txt is empty'),
     'no image': (lambda d: remove(d[1]['img_path']), r'The image .*\.(png|jpg) is missing'),

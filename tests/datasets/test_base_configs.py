@@ -1,4 +1,4 @@
-"""The base configs of the datasets on pseudo sets: what the network and the metric see."""
+"""The base configs of the datasets on pseudo data: what the network and the metric see."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,12 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS, METRICS, MODELS
 
+CROPS = 'da_unet/da-unet_1xb8-300e_floodnet-crops-512x512'
+
 # input of the network in training and in testing, and what labels may be in training
 CONFIGS = {
     'floodnet': ((3, 512, 512), (3, 512, 512), range(10)),
-    'floodnet_crops': ((3, 96, 144), (3, 96, 128), [*range(10), 255]),
+    CROPS: ((3, 96, 144), (3, 96, 128), [*range(10), 255]),
     'knee_mri': ((1, 512, 512), (1, 512, 512), [0, 1, 255]),
     'covid19': ((1, 64, 64), (1, 64, 64), range(4)),
     'cityscapes': ((3, 64, 128), (3, 64, 128), [*range(19), 255]),
@@ -24,7 +26,8 @@ def load(root, pseudo_data, monkeypatch):
     def load(name):
         for variable, value in pseudo_data.items():
             monkeypatch.setenv(variable, value)
-        return Config.fromfile(root / f'configs/_base_/datasets/{name}.py')
+        folder = 'configs' if '/' in name else 'configs/_base_/datasets'
+        return Config.fromfile(root / f'{folder}/{name}.py')
 
     return load
 

@@ -70,10 +70,10 @@ def test_a_truncated_image_is_named(folder):
         build(folder)[0]
 
 
-def test_the_color_pictures_of_the_release_are_refused(folder):
+def test_the_color_images_of_the_release_are_refused(folder):
     dataset = build(folder)
     path = folder / 'train/train-label-img/6000_lab.png'
     palette = np.array(dataset.metainfo['palette'], np.uint8)
     Image.fromarray(palette[np.array(Image.open(path))]).save(path)
-    with pytest.raises(ValueError, match=r'6000_lab\.png is a picture in color \(mode RGB\)'):
+    with pytest.raises(ValueError, match=r'6000_lab\.png is a color image \(mode RGB\)'):
         dataset[0]

@@ -8,9 +8,9 @@ import signal
 import pytest
 from mmengine.fileio import get_file_backend
 
-from mmseg_attn.engine import atomic_backend
-from mmseg_attn.engine.atomic_backend import SUFFIX, AtomicLocalBackend
+from mmseg_attn.engine.atomic_backend import AtomicLocalBackend
 from mmseg_attn.errors import CheckpointError
+from mmseg_attn.io.atomic import SUFFIX
 
 
 def backend() -> AtomicLocalBackend:
@@ -37,7 +37,7 @@ def test_the_content_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch
         seen.append((os.readlink(f'/proc/self/fd/{handle}'), contents(tmp_path)))
         fsync(handle)
 
-    monkeypatch.setattr(atomic_backend.os, 'fsync', look)
+    monkeypatch.setattr(os, 'fsync', look)
     (tmp_path / 'a').write_bytes(b'old')
     backend().put(b'new', tmp_path / 'a')
     assert seen == [
@@ -75,7 +75,7 @@ def test_an_error_at_any_step_leaves_what_was_there(tmp_path, monkeypatch, step,
         raise error
 
     backend().put(b'old', tmp_path / 'a.pth')
-    monkeypatch.setattr(atomic_backend.os, step, fail)
+    monkeypatch.setattr(os, step, fail)
     with pytest.raises(raised, match=r'No space left on device|stop'):
         backend().put(b'new', tmp_path / 'a.pth')
     assert contents(tmp_path) == {'a.pth': b'old'}
@@ -86,7 +86,7 @@ def test_a_kill_at_any_step_leaves_what_was_there(tmp_path, step):
     backend().put(b'old', tmp_path / 'a.pth')
     child = os.fork()
     if not child:
-        setattr(atomic_backend.os, step, lambda *args: os.kill(os.getpid(), signal.SIGKILL))
+        setattr(os, step, lambda *args: os.kill(os.getpid(), signal.SIGKILL))
         backend().put(b'new', tmp_path / 'a.pth')
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

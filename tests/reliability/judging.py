@@ -13,8 +13,8 @@ import torch
 from mmengine.config import Config
 from mmseg.apis import init_model
 
+from mmseg_attn.apps.check.inspector import decode
 from mmseg_attn.apps.predict import Intensities, Item, Predictor, Results, predict_files
-from mmseg_attn.datasets.checking.pictures import read_picture
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import read_slices
 from tests.reliability.unusual import WINDOW, Unusual, in_bgr, in_gray, in_window
@@ -150,7 +150,7 @@ def _refusals_elsewhere(path: Path) -> list[str]:
     for read in (
         lambda: read_slices(path),
         lambda: read_slices(path, mask=True),
-        lambda: read_picture(path.read_bytes(), name=str(path)),
+        lambda: decode(path.read_bytes(), name=str(path)),
     ):
         try:
             read()

@@ -30,7 +30,7 @@ from mmengine.fileio import LocalBackend
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from mmseg_attn.compat.checkpoint import load_file
-from mmseg_attn.engine import atomic_backend
+from mmseg_attn.io import atomic
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POINTS = ('half written', 'written', 'renamed', 'before a removal', 'after a removal')
@@ -92,7 +92,7 @@ class Steps:
         self.log, self.point, self.left = log, point, number
         os_ = type(sys)('os')
         os_.__dict__.update(vars(os), fsync=self.fsync, replace=self.replace)
-        atomic_backend.os = os_
+        atomic.os = os_
         self._remove = LocalBackend.remove
         LocalBackend.remove = lambda backend, path: self.remove(backend, path)
 

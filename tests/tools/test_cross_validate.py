@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mmseg_attn.errors import RunError, UsageError
 from tests.processes import HANG
 from tools import cross_validate
 
@@ -120,8 +121,8 @@ def test_finished_folds_are_not_repeated(validate):
     ],
 )
 def test_a_child_that_fails_stops_the_run_and_the_next_one_goes_on(validate, stop, first, second):
-    message = rf'tools/{stop[:-1]}.py failed in fold 1 with exit code 3.* the same command goes on'
-    with pytest.raises(SystemExit, match=message):
+    message = rf'fold 1: {stop[:-1]}.py failed with exit code 3 .* the same command again to resume'
+    with pytest.raises(RunError, match=message):
         validate(STOP=stop)
     assert validate() == second
     assert len(ALL) - len(second) + 1 == first
@@ -133,7 +134,7 @@ def test_options_reach_every_child_and_the_check(validate):
     assert all(call.endswith(' --cfg-options a.b=1 c="[1,2]"') for call in calls)
     same = ['train_dataloader', 'val_dataloader', 'test_dataloader']
     same = [f'{loader}.dataset.ann_file=fold0.txt' for loader in same]
-    with pytest.raises(SystemExit, match='does not read FOLD'):
+    with pytest.raises(UsageError, match='does not read FOLD'):
         validate('--cfg-options', *same)
 
 
@@ -160,22 +161,22 @@ def test_configs_that_cannot_work_are_refused_at_once(validate, config, old, new
     text = config.read_text()
     assert old in text
     config.write_text(text.replace(old, new))
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UsageError, match=message):
         validate()
     assert not (config.parent / 'work').exists()
 
 
 def test_too_many_folds_are_refused_at_once(validate, tmp_path):
-    with pytest.raises(SystemExit, match=r'fold3.txt of fold 3 is missing: .* lower --folds'):
+    with pytest.raises(UsageError, match=r'fold3.txt of fold 3 is missing: .* lower --folds'):
         validate('--folds', '4')
-    with pytest.raises(SystemExit, match='at least 1, got 0'):
+    with pytest.raises(UsageError, match='at least 1, got 0'):
         validate('--folds', '0')
     assert not (tmp_path / 'work').exists()
 
 
 def test_results_of_another_configuration_are_not_mixed_in(validate):
     validate()
-    with pytest.raises(SystemExit, match='holds a cross-validation of another configuration'):
+    with pytest.raises(UsageError, match='holds a cross-validation of another configuration'):
         validate('--cfg-options', 'lr=0.1')
 
 

@@ -12,7 +12,7 @@ SCORES = {4: {'mIoU': 30.0, 'IoU.cell': 40.0, 'IoU.wall': 20.0}}
 
 @pytest.fixture
 def work_dir(tmp_path):
-    """Write a work folder."""
+    """Write a work directory."""
 
     def work_dir(name: str, **content):
         content = dict(losses={2: 1.0, 4: 0.5}, scores=SCORES) | content
@@ -49,7 +49,7 @@ def test_folds(work_dir, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('folder', 'out', 'message'),
     [
-        ('nothing', 'x.png', 'nothing is no folder: name the work folder of a training'),
+        ('nothing', 'x.png', 'nothing is no folder: name the work directory of a training'),
         ('.', 'x.png', r'holds no log of a training \(\*/vis_data/scalars.json\): name a folder'),
         ('a', 'x.jpg', r'x\.jpg is no PNG file'),
         ('a', '.png', r'\.png is no PNG file'),

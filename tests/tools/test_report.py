@@ -31,7 +31,7 @@ OPTIONS = [
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, pseudo_data):
-    """The work folder of a training of four iterations."""
+    """The work directory of a training of four iterations."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     folder = tmp_path_factory.mktemp('work') / 'small'
     command = [sys.executable, '-W', 'ignore', 'tools/train.py', CONFIG, '--work-dir', str(folder)]
@@ -54,8 +54,8 @@ def work_dir(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / 'small')
 
 
-def made(*arguments) -> Page:
-    report.main([str(each) for each in arguments])
+def page(*arguments) -> Page:
+    report.main([str(argument) for argument in arguments])
     *_, last = arguments
     return Page(last.read_text(encoding='utf-8'))
 
@@ -72,15 +72,15 @@ def logged(work_dir) -> list[dict]:
 
 
 def test_the_page_says_what_the_validation_has_measured(work_dir, tmp_path, capsys):
-    found = made(work_dir, '--split', 'val', '--out', tmp_path / 'x.html')
-    best = max((each for each in logged(work_dir) if 'mIoU' in each), key=lambda e: e['mIoU'])
-    assert f'{best["mIoU"]:.1f} % ' in found.text
+    html = page(work_dir, '--split', 'val', '--out', tmp_path / 'x.html')
+    best = max((entry for entry in logged(work_dir) if 'mIoU' in entry), key=lambda e: e['mIoU'])
+    assert f'{best["mIoU"]:.1f} % ' in html.text
     for name in ('membrane', 'mitochondria', 'synapse', 'extracellular', 'intracellular'):
-        shown = re.search(rf'{name} ([\d.]+) ', found.text)[1]
+        shown = re.search(rf'{name} ([\d.]+) ', html.text)[1]
         assert float(shown) == pytest.approx(best[f'IoU.{name}'], abs=0.0051)
-    assert len(found.all('img')) == 3 + len(found.all('article')) * 4  # three curves
-    assert len(found.all('article')) == 2  # two images: best and worst
-    assert 'val set, 2 images' in found.text
+    assert len(html.all('img')) == 3 + len(html.all('article')) * 4  # three curves
+    assert len(html.all('article')) == 2  # two images: best and worst
+    assert 'val set, 2 images' in html.text
     assert 'missing' not in capsys.readouterr().out
 
 
@@ -94,29 +94,29 @@ def test_beside_the_training_by_default(work_dir, capsys):
 def test_without_a_checkpoint(work_dir, tmp_path, capsys):
     for file in work_dir.glob('*.pth'):
         file.unlink()
-    found = made(work_dir, '--out', tmp_path / 'x.html')
-    said = f'{work_dir} holds no checkpoint: no predictions'
-    assert said in found.text
-    assert f'missing in the page: {said}' in capsys.readouterr().out
-    assert 'validation at iteration' in found.text
-    assert not found.all('article')
-    assert 'parameters' in found.text
+    html = page(work_dir, '--out', tmp_path / 'x.html')
+    sentence = f'{work_dir} holds no checkpoint: no predictions'
+    assert sentence in html.text
+    assert f'missing in the page: {sentence}' in capsys.readouterr().out
+    assert 'validation at iteration' in html.text
+    assert not html.all('article')
+    assert 'parameters' in html.text
 
 
 def test_without_data(work_dir, tmp_path, monkeypatch):
     config = record(work_dir)
     config.write_text(re.sub(r"data_root\s*=\s*'[^']*'", "data_root='gone'", config.read_text()))
-    found = made(work_dir, '--out', tmp_path / 'x.html')
-    said = 'The split file gone/splits/fold0/test.txt is missing: run python tools/dataset_conv'
-    assert said in found.text
-    assert not found.all('article')
+    html = page(work_dir, '--out', tmp_path / 'x.html')
+    sentence = 'The split file gone/splits/fold0/test.txt is missing: run python tools/dataset_conv'
+    assert sentence in html.text
+    assert not html.all('article')
 
 
 def test_a_checkpoint_that_does_not_fit(work_dir, tmp_path):
     for file in work_dir.glob('best_*.pth'):
         file.write_bytes(b'nothing')
-    found = made(work_dir, '--out', tmp_path / 'x.html')
-    assert 'cannot be read as a checkpoint' in found.text
+    html = page(work_dir, '--out', tmp_path / 'x.html')
+    assert 'cannot be read as a checkpoint' in html.text
 
 
 def test_an_image_that_is_damaged(work_dir, tmp_path, pseudo_data):
@@ -125,8 +125,8 @@ def test_an_image_that_is_damaged(work_dir, tmp_path, pseudo_data):
     (data / f'images/{name}.png').write_bytes(b'nothing')
     config = record(work_dir)
     config.write_text(config.read_text().replace(pseudo_data['DROSOPHILA_ROOT'], str(data)))
-    found = made(work_dir, '--out', tmp_path / 'x.html')
-    assert 'no predictions of small: ' in found.text
+    html = page(work_dir, '--out', tmp_path / 'x.html')
+    assert 'no predictions of small: ' in html.text
 
 
 def test_what_was_tested_before_stands_in(work_dir, tmp_path):
@@ -135,13 +135,13 @@ def test_what_was_tested_before_stands_in(work_dir, tmp_path):
     metrics = {'mIoU': 12.34, 'IoU.synapse': 12.34, 'Acc.synapse': 56.78}
     (work_dir / 'test/20240102_030405').mkdir(parents=True)
     (work_dir / 'test/20240102_030405/x.json').write_text(json.dumps(metrics))
-    found = made(work_dir, '--out', tmp_path / 'x.html')
-    assert 'test set, from the log of the test' in found.text
-    assert 'synapse 12.34 56.78 ' in found.text
+    html = page(work_dir, '--out', tmp_path / 'x.html')
+    assert 'test set, from the log of the test' in html.text
+    assert 'synapse 12.34 56.78 ' in html.text
     (work_dir / 'cross_validation.json').write_text(json.dumps(dict(metrics={'mIoU': 98.7})))
-    found = made(work_dir, '--out', tmp_path / 'x.html')
-    assert 'test set, from cross_validation.json' in found.text
-    assert '98.7 %' in found.text
+    html = page(work_dir, '--out', tmp_path / 'x.html')
+    assert 'test set, from cross_validation.json' in html.text
+    assert '98.7 %' in html.text
 
 
 @pytest.mark.parametrize(('name', 'taken'), [('train', True), ('small', False)])
@@ -149,9 +149,9 @@ def test_a_test_beside_a_training_belongs_to_it_where_reproduce_put_it(tmp_path,
     write_start(tmp_path / name / '1', losses={1: 1.0}, scores={1: {'mIoU': 5.0}})
     (tmp_path / 'test/1').mkdir(parents=True)
     (tmp_path / 'test/1/1.json').write_text('{"mIoU": 12.0}')
-    found = made(tmp_path / name, '--out', tmp_path / 'x.html')
-    assert ('12.0 % ' in found.text) == taken
-    assert ('validation at iteration 1' in found.text) != taken
+    html = page(tmp_path / name, '--out', tmp_path / 'x.html')
+    assert ('12.0 % ' in html.text) == taken
+    assert ('validation at iteration 1' in html.text) != taken
 
 
 def test_folds_have_mean_and_deviation(trained, tmp_path):
@@ -161,18 +161,18 @@ def test_folds_have_mean_and_deviation(trained, tmp_path):
             file.unlink()
         metrics = {'mIoU': 60.0 + 2 * fold, 'IoU.synapse': 60.0 + 2 * fold}
         (folder / 'cross_validation.json').write_text(json.dumps(dict(metrics=metrics)))
-    found = made(tmp_path / 'cv', '--out', tmp_path / 'x.html')
-    assert '61.0 ± 1.4 %' in found.text
-    assert 'synapse 61.00 1.41 60.00 62.00 ' in found.text
+    html = page(tmp_path / 'cv', '--out', tmp_path / 'x.html')
+    assert '61.0 ± 1.4 %' in html.text
+    assert 'synapse 61.00 1.41 60.00 62.00 ' in html.text
 
 
 def test_runs_side_by_side(work_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_start(tmp_path / 'other/1', losses={1: 1.0}, scores={1: {'mIoU': 5.0, 'IoU.a': 5.0}})
     report.main([str(work_dir), 'other'])
-    found = Page((tmp_path / 'report.html').read_text(encoding='utf-8'))
-    assert 'small and other' in found.text
-    assert 'other holds no config' in found.text
+    html = Page((tmp_path / 'report.html').read_text(encoding='utf-8'))
+    assert 'small and other' in html.text
+    assert 'other holds no config' in html.text
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,10 @@ def test_runs_side_by_side(work_dir, tmp_path, monkeypatch):
         (['.'], 'holds no log of a training'),
         (['small', '--out', 'small'], 'small is a folder: give the name of a file'),
         (['small', '--device', 'cuda:99'], '--device cuda:99 cannot be used: '),
-        (['small', '--out', 'file/x.html'], r'file cannot be written \(.*\): choose another place'),
+        (
+            ['small', '--out', 'file/x.html'],
+            r'file cannot be written \(.*\): choose another f',
+        ),
     ],
 )
 def test_mistakes_are_one_sentence_and_write_nothing(tmp_path, monkeypatch, arguments, message):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mmseg_attn.errors import RunError, UsageError
 from tests.processes import HANG
 from tools import reproduce
 
@@ -207,7 +208,7 @@ def test_rows_that_are_not_run_are_empty(run, project):
 
 
 def test_a_row_that_fails_does_not_lose_the_others(run, project, capsys):
-    with pytest.raises(SystemExit, match=r'(?s)not everything ran.*U-Net\+\+: train.py failed'):
+    with pytest.raises(RunError, match=r'(?s)not everything ran.*U-Net\+\+: train.py failed'):
         run('cells', stop='train second')
     assert calls_of(project) == [*ALL[:3], *ALL[4:]]
     rows = table(project / 'out/cells-1of3folds.md')
@@ -228,13 +229,13 @@ def test_a_row_that_fails_does_not_lose_the_others(run, project, capsys):
 
 
 def test_a_test_that_fails_is_repeated_without_the_training(run, project):
-    with pytest.raises(SystemExit, match=r'U-Net\+\+: test.py failed .* no space left'):
+    with pytest.raises(RunError, match=r'(?s)U-Net\+\+: test.py failed .* no space left'):
         run('cells', stop='test second')
     assert run('cells') == [ALL[3]]
 
 
 def test_a_config_that_is_missing_is_a_failed_row(run, project):
-    with pytest.raises(SystemExit, match=r'Lost: .*lost_1xb4-600i_cells-64x64.py is missing'):
+    with pytest.raises(RunError, match=r'Lost: .*lost_1xb4-600i_cells-64x64.py is missing'):
         run('cells-val')
     assert calls_of(project) == ['train plain fold0', 'test plain fold0 val iter_600.pth']
     assert table(project / 'out/cells-val.md')['Lost']['mean'] == 'failed'
@@ -325,7 +326,7 @@ def test_a_reduced_protocol_shows_no_figures_of_a_paper(run, project):
     ],
 )
 def test_requests_that_cannot_work_are_refused_at_once(run, project, arguments, message):
-    with pytest.raises(SystemExit, match=f'^error: .*{message}'):
+    with pytest.raises(UsageError, match=message):
         run(*arguments)
     assert not (project / 'work').exists()
     assert not (project / 'out').exists()
@@ -339,7 +340,7 @@ def test_requests_that_cannot_work_are_refused_at_once(run, project, arguments, 
     ],
 )
 def test_options_that_nothing_takes_are_refused_at_once(run, project, option, message):
-    with pytest.raises(SystemExit, match=f'^error: .*{message}'):
+    with pytest.raises(UsageError, match=message):
         run('cells', '--cfg-options', option)
     assert not (project / 'work').exists()
 
@@ -355,15 +356,13 @@ def test_rows_that_are_not_chosen_need_not_take_the_options(run, project, root):
     page = table(project / 'out/cells-1of3folds.md')
     assert page['U-Net++']['mean, measured here'] == '70.0'
     assert page['U-Net']['mean, measured here'] != '70.0'
-    with pytest.raises(SystemExit, match=r'which has no model\.neck'):
+    with pytest.raises(UsageError, match=r'which has no model\.neck'):
         run('cells', '--rows', 'U-Net', '--cfg-options', option)
 
 
 def test_missing_data_is_one_sentence(run, project, monkeypatch):
     monkeypatch.setenv('DROSOPHILA_ROOT', str(project / 'nowhere'))
-    with pytest.raises(
-        SystemExit, match=r'^error: The split file \S+nowhere\S+ is missing: [^\n]+$'
-    ):
+    with pytest.raises(UsageError, match=r'^The split file \S+nowhere\S+ is missing: [^\n]+$'):
         run('cells')
     assert not (project / 'work').exists()
 
@@ -372,7 +371,7 @@ def test_results_of_another_configuration_are_not_mixed_in(run, project):
     run('cells', '--rows', 'U-Net')
     before = (project / 'out/cells-1of3folds.md').read_text()
     with pytest.raises(
-        SystemExit, match=r'is another configuration, from line \d+ on .*interval=7'
+        UsageError, match=r'is another configuration, from line \d+ on .*interval=7'
     ):
         run('cells', '--rows', 'U-Net++', '--cfg-options', 'default_hooks.logger.interval=7')
     assert (project / 'out/cells-1of3folds.md').read_text() == before

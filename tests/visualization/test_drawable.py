@@ -41,8 +41,7 @@ def test_one_value_is_drawn_as_black():
 
 
 @pytest.mark.parametrize('backend', ['cv2', 'pillow', 'tifffile'])
-@pytest.mark.parametrize('kept', [False, True], ids=['from files', 'in memory'])
-def test_the_order_of_colors_is_that_of_the_decoder(backend, kept, tmp_path):
+def test_the_order_of_colors_is_that_of_the_decoder(backend, tmp_path):
     kind = 'tif' if backend == 'tifffile' else 'png'
     if backend == 'tifffile':
         pytest.importorskip('tifffile')
@@ -55,8 +54,6 @@ def test_the_order_of_colors_is_that_of_the_decoder(backend, kept, tmp_path):
         data_prefix=dict(img_path=''),
         pipeline=[load, dict(type='PackSegInputs')],
     )
-    if kept:
-        dataset = dict(type='InMemoryDataset', dataset=dataset)
     dataset = DATASETS.build(dict(type='RepeatDataset', times=2, dataset=dataset))
     image = np.moveaxis(dataset[0]['inputs'].numpy(), 0, -1)
     assert drawable(image, bgr=loads_bgr(dataset))[0, 0].tolist() == [1, 2, 3]

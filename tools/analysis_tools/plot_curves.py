@@ -2,9 +2,9 @@
 
     python tools/analysis_tools/plot_curves.py WORK_DIR... [--out curves.png]
 
-WORK_DIR is what tools/train.py wrote, or tools/cross_validate.py: then all folds are drawn, in one
-color. A training that was resumed is one curve. IoU per class needs PerClassIoUMetric, which the
-configs here have.
+WORK_DIR is the output of tools/train.py, or of tools/cross_validate.py: then all folds are drawn,
+in one color. A training that was resumed is one curve. IoU per class needs PerClassIoUMetric, which
+the configs here have.
 """
 
 import argparse
@@ -27,8 +27,10 @@ if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
 from mmseg_attn.apps.cli import run_cli
-from mmseg_attn.apps.report import draw, find_groups, panels, write_bytes
+from mmseg_attn.apps.report import draw, panels
+from mmseg_attn.apps.runs import find_groups
 from mmseg_attn.errors import DataError
+from mmseg_attn.io import write_file
 
 COLUMNS = 3
 
@@ -38,18 +40,17 @@ def main(argv: list[str] | None = None) -> None:
     if args.out.suffix.lower() != '.png':
         raise DataError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
     groups = find_groups(args.work_dirs)
-    wanted = panels(groups)
-    if not wanted:
+    drawn = panels(groups)
+    if not drawn:
         names = ', '.join(map(str, args.work_dirs))
         raise DataError(f'the logs of {names} hold no loss and no IoU yet: wait for the first')
-    picture = io.BytesIO()
-    columns = 2 if len(wanted) in (2, 4) else COLUMNS
-    draw(wanted, columns=columns, title=groups[0].title if len(groups) == 1 else '').savefig(
-        picture
-    )
-    write_bytes(args.out, picture.getvalue())
+    columns = 2 if len(drawn) in (2, 4) else COLUMNS
+    title = groups[0].title if len(groups) == 1 else ''
+    png = io.BytesIO()
+    draw(drawn, columns=columns, title=title).savefig(png)
+    write_file(args.out, png.getvalue())
     runs = sum(len(group.runs) for group in groups)
-    print(f'{args.out}: {len(wanted)} panels of {runs} run{"s" * (runs > 1)}')
+    print(f'{args.out}: {len(drawn)} panels of {runs} run{"s" * (runs > 1)}')
 
 
 if __name__ == '__main__':

@@ -1,5 +1,8 @@
 """Turn pairs of knee MR images and masks of the patellar ligament into a dataset.
 
+It is for two classes, the background and the patellar ligament, and for at least ten cases. For
+other classes, write the folders and split files that docs/datasets.md shows yourself.
+
 How pairs are found in SOURCE:
 
     images/ with masks/, annotations/ or labels/   the same name on both sides, whatever the type;

@@ -12,20 +12,19 @@ data_preprocessor = dict(
     seg_pad_val=255,
     size_divisor=1,
 )
-load = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadStrictAnnotations', num_classes=num_classes),
-]
+load_image = dict(type='LoadImageFromFile')
+load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes)
 train_pipeline = [
-    *load,
+    load_image,
+    load_labels,
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomBrightness', delta=32),
     dict(type='PackSegInputs'),
 ]
-test_pipeline = [*load, dict(type='PackSegInputs')]
+test_pipeline = [load_image, load_labels, dict(type='PackSegInputs')]
 tta_pipeline = [
-    load[0],
+    load_image,
     dict(
         type='TestTimeAug',
         transforms=[
@@ -33,7 +32,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [load[1]],
+            [load_labels],
             [dict(type='PackSegInputs')],
         ],
     ),

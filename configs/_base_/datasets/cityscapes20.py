@@ -3,10 +3,8 @@
 _base_ = './cityscapes.py'
 num_classes = 20
 
-load = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadStrictAnnotations', num_classes=19, ignored_as=19),
-]
+load_image = _base_.load_image
+load_labels = dict(type='LoadStrictAnnotations', num_classes=19, ignored_as=19)
 crop_size = (224, 224)
 resize = dict(type='Resize', scale=(250, 250), keep_ratio=False)
 flips = [
@@ -14,16 +12,17 @@ flips = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
 ]
 train_pipeline = [
-    *load,
+    load_image,
+    load_labels,
     resize,
     dict(type='RandomCrop', crop_size=crop_size),
     *flips,
     dict(type='PackSegInputs'),
 ]
 # Logits are resized to the image: the scores count every labeled pixel of it.
-test_pipeline = [load[0], resize, load[1], dict(type='PackSegInputs')]
+test_pipeline = [load_image, resize, load_labels, dict(type='PackSegInputs')]
 tta_pipeline = [
-    load[0],
+    load_image,
     dict(
         type='TestTimeAug',
         transforms=[
@@ -32,7 +31,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [load[1]],
+            [load_labels],
             [dict(type='PackSegInputs')],
         ],
     ),

@@ -4,8 +4,9 @@ data_root = '{{$COVID19_ROOT:data/covid19}}'
 fold = int('{{$FOLD:0}}')
 split = f'splits/fold{fold}'
 num_classes = 4
-# Median frequency weights of the training split of each fold (tools/class_weights.py), right for
-# the converter's default folds alone; ClassWeightCheckHook stops a run on others:
+# Median frequency weights of the training split of each of the converter's default folds. With
+# other folds or files compute them again: python tools/class_weights.py CONFIG. A fold without
+# weights here trains unweighted.
 # loss_decode=dict(type='CrossEntropyLoss', class_weight=_base_.class_weight, ...)
 class_weight = {
     0: [0.19129, 0.59232, 3.208, 3.7584],
@@ -18,19 +19,17 @@ class_weight = {
 data_preprocessor = dict(
     type='SegDataPreProcessor', mean=[65.3], std=[87.8], seg_pad_val=255, size_divisor=1
 )
-load = [
-    dict(type='LoadImageFromFile', color_type='grayscale'),
-    dict(type='LoadStrictAnnotations', num_classes=num_classes),
-]
-train_pipeline = [*load, dict(type='PackSegInputs')]
+load_image = dict(type='LoadImageFromFile', color_type='grayscale')
+load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes)
+train_pipeline = [load_image, load_labels, dict(type='PackSegInputs')]
 test_pipeline = train_pipeline
 # The paper does not tell the size of the input. At 256x256:
 # train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline_256)), val and test likewise.
 resize = dict(type='Resize', scale=(256, 256), keep_ratio=False)
-train_pipeline_256 = [*load, resize, dict(type='PackSegInputs')]
-test_pipeline_256 = [load[0], resize, load[1], dict(type='PackSegInputs')]
+train_pipeline_256 = [load_image, load_labels, resize, dict(type='PackSegInputs')]
+test_pipeline_256 = [load_image, resize, load_labels, dict(type='PackSegInputs')]
 tta_pipeline = [
-    load[0],
+    load_image,
     dict(
         type='TestTimeAug',
         transforms=[
@@ -38,7 +37,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [load[1]],
+            [load_labels],
             [dict(type='PackSegInputs')],
         ],
     ),

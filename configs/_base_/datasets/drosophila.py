@@ -8,22 +8,21 @@ num_classes = 5
 data_preprocessor = dict(
     type='SegDataPreProcessor', mean=[128.6], std=[54.7], seg_pad_val=255, size_divisor=1
 )
-load = [
-    dict(type='LoadImageFromFile', color_type='grayscale'),
-    dict(type='LoadStrictAnnotations', num_classes=num_classes),
-]
-train_pipeline = [*load, dict(type='PackSegInputs')]
+load_image = dict(type='LoadImageFromFile', color_type='grayscale')
+load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes)
+train_pipeline = [load_image, load_labels, dict(type='PackSegInputs')]
 test_pipeline = train_pipeline
 # The paper mentions no augmentation; this one is for your own runs:
 # train_dataloader = dict(dataset=dict(pipeline=_base_.augmented_pipeline))
 augmented_pipeline = [
-    *load,
+    load_image,
+    load_labels,
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomRightAngle'),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [
-    load[0],
+    load_image,
     dict(
         type='TestTimeAug',
         transforms=[
@@ -32,7 +31,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
                 dict(type='RandomFlip', prob=1.0, direction='vertical'),
             ],
-            [load[1]],
+            [load_labels],
             [dict(type='PackSegInputs')],
         ],
     ),

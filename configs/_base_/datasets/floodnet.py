@@ -11,18 +11,16 @@ data_preprocessor = dict(
     seg_pad_val=255,
     size_divisor=1,
 )
-load = [
-    dict(type='LoadImageFromFile'),
-    # stray='ignore' accepts copies with values beyond 9
-    dict(type='LoadStrictAnnotations', num_classes=num_classes),
-]
+load_image = dict(type='LoadImageFromFile')
+# stray='ignore' accepts copies with values beyond 9
+load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes)
 resize = dict(type='Resize', scale=(512, 512), keep_ratio=False)
-train_pipeline = [*load, resize, dict(type='PackSegInputs')]
+train_pipeline = [load_image, load_labels, resize, dict(type='PackSegInputs')]
 # The network sees 512x512; its logits are resized to the image, and the scores count every labeled
 # pixel of it: at 4592x3072, 564 MB of logits for one image.
-test_pipeline = [load[0], resize, load[1], dict(type='PackSegInputs')]
+test_pipeline = [load_image, resize, load_labels, dict(type='PackSegInputs')]
 tta_pipeline = [
-    load[0],
+    load_image,
     dict(
         type='TestTimeAug',
         transforms=[
@@ -31,7 +29,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [load[1]],
+            [load_labels],
             [dict(type='PackSegInputs')],
         ],
     ),

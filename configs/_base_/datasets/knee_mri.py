@@ -15,16 +15,14 @@ data_preprocessor = dict(
     size=size,
     test_cfg=dict(size=size),
 )
-load = [
-    dict(type='LoadImageFromFile', color_type='grayscale'),
-    dict(type='LoadStrictAnnotations', num_classes=num_classes),
-]
+load_image = dict(type='LoadImageFromFile', color_type='grayscale')
+load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes)
 enhance = [dict(type='GaussianSmooth'), dict(type='EqualizeHistogram')]
 resize = dict(type='Resize', scale=size, keep_ratio=True)
-train_pipeline = [*load, *enhance, resize, dict(type='PackSegInputs')]
-test_pipeline = [load[0], *enhance, resize, load[1], dict(type='PackSegInputs')]
+train_pipeline = [load_image, load_labels, *enhance, resize, dict(type='PackSegInputs')]
+test_pipeline = [load_image, *enhance, resize, load_labels, dict(type='PackSegInputs')]
 tta_pipeline = [
-    load[0],
+    load_image,
     *enhance,
     dict(
         type='TestTimeAug',
@@ -34,7 +32,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [load[1]],
+            [load_labels],
             [dict(type='PackSegInputs')],
         ],
     ),

@@ -13,13 +13,12 @@ data_preprocessor = dict(
     seg_pad_val=255,
     size_divisor=1,
 )
-load = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadStrictAnnotations', num_classes=num_classes, palette=True),
-]
+load_image = dict(type='LoadImageFromFile')
+load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes, palette=True)
 resize = dict(type='Resize', scale=(250, 250), keep_ratio=False)
 train_pipeline = [
-    *load,
+    load_image,
+    load_labels,
     resize,
     dict(type='RandomCrop', crop_size=(224, 224)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
@@ -27,9 +26,9 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 # Logits are resized to the image: the scores count every labeled pixel of it.
-test_pipeline = [load[0], resize, load[1], dict(type='PackSegInputs')]
+test_pipeline = [load_image, resize, load_labels, dict(type='PackSegInputs')]
 tta_pipeline = [
-    load[0],
+    load_image,
     dict(
         type='TestTimeAug',
         transforms=[
@@ -38,7 +37,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [load[1]],
+            [load_labels],
             [dict(type='PackSegInputs')],
         ],
     ),

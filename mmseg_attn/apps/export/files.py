@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 
 from ...errors import ExportError
+from ...io import atomic_path
 from .check import Check, Run, compare
 from .program import PixelsToLogits, check_version, export_program, first_line
 
@@ -61,20 +61,14 @@ def write(
         _check_onnx(module)
     if path.is_dir():
         raise ExportError(f'{path} is a folder: name a file')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'unfinished-{os.getpid()}-{path.name}')
-    unfinished.touch()  # better now than after a minute
-    try:
+    with atomic_path(path) as unfinished:
+        unfinished.touch()  # better now than after a minute
         say('tracing the model')
         program = export_program(module)
         say('writing the file')
         save(program, unfinished, description)
         say('comparing it with the model')
-        check = _compare(module, unfinished, load)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return check
+        return _compare(module, unfinished, load)
 
 
 def _compare(

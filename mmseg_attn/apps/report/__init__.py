@@ -1,22 +1,7 @@
-"""Pictures and pages about trainings, from the folders that these leave."""
+"""The report page and the curves of training runs."""
 
 from .curves import draw, panels
-from .groups import Group, find_groups, merge
 from .page import render
-from .result import GroupResult, Result, find_result
-from .run import Run
-from .writing import write_bytes
+from .results import GroupResult, RunResult, find_result
 
-__all__ = [
-    'Group',
-    'GroupResult',
-    'Result',
-    'Run',
-    'draw',
-    'find_groups',
-    'find_result',
-    'merge',
-    'panels',
-    'render',
-    'write_bytes',
-]
+__all__ = ['GroupResult', 'RunResult', 'draw', 'find_result', 'panels', 'render']

@@ -1,142 +1,170 @@
-"""The best, median and worst images, with what each group of runs makes of them."""
+"""The best, median and worst images, with the predictions of each group of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ...visualization.drawable import loads_bgr
-from .evaluation import Evaluation, Predicted
-from .pictures import color_of_mistakes, colored, errors, fit, hexadecimal, image_of, png
-from .result import GroupResult
-from .scores import choose
+from ...visualization.drawable import drawable, loads_bgr
+from .evaluation import Evaluation, Prediction
+from .images import colored, error_color, errors, fit, hexadecimal, png
+from .results import GroupResult
 
-Found = tuple[str, Evaluation, Predicted]  # the name of the run comes first
+RunPrediction = tuple[str, Evaluation, Prediction]  # the name of the run comes first
 
 
 @dataclass
-class Shown:
-    """A picture with the line below it, and what those hear who cannot see it."""
+class PageImage:
+    """An image of the page, with its caption and alternative text."""
 
     uri: str
-    caption: str
     alt: str
+    caption: str = ''
 
 
 @dataclass
 class Case:
-    """An image of the set.
+    """One image of the set.
 
     Attributes:
         kind: 'best', 'median' or 'worst'.
-        name: Its file.
-        score: Mean IoU over the classes that it has, percent; the mean over the groups.
-        given: The image and its ground truth.
-        made: Prediction and errors of every group.
-        legend: The classes that occur, and mistakes, with their colors.
+        name: The name of the file.
+        score: Mean IoU over the classes of its ground truth, in percent; the mean over the groups.
+        image: The image and its ground truth.
+        predictions: Prediction and errors of every group.
+        legend: The classes that occur, and the errors, with their colors.
     """
 
     kind: str
     name: str
     score: float
-    given: tuple[Shown, Shown]
-    made: list[tuple[Shown, Shown]]
+    image: tuple[PageImage, PageImage]
+    predictions: list[tuple[PageImage, PageImage]]
     legend: list[tuple[str, str]]
 
 
 def cases(groups: Sequence[GroupResult], number: int) -> list[Case]:
-    """Draw images of each kind.
+    """Draw the best, the median and the worst images.
 
-    Images that all groups with the classes of the first have predicted are compared, where there
-    are some; else those of the first group are drawn. Of several runs that have predicted an image,
-    the first one counts.
+    Groups with the classes of the first group are compared on the images that all have predicted.
+    Without such images, those of the first group are drawn. If several runs of a group have
+    predicted an image, the first of them is shown.
 
     Args:
-        groups: Those with predictions.
-        number: How many images of each kind.
+        groups: The groups.
+        number: The number of images of each kind.
     """
-    found = [(each, _by_path(each)) for each in groups if each.evaluations]
-    if not found:
+    predicted = [(group, _by_path(group)) for group in groups if group.evaluations]
+    if not predicted:
         return []
-    classes = found[0][0].evaluations[0].classes
-    found = [each for each in found if each[0].evaluations[0].classes == classes]
-    shared = [path for path in found[0][1] if all(path in images for _, images in found)]
-    if not shared:
-        found = found[:1]
-        shared = list(found[0][1])
+    classes = predicted[0][0].evaluations[0].classes
+    predicted = [
+        (group, images) for group, images in predicted if group.evaluations[0].classes == classes
+    ]
+    common = [path for path in predicted[0][1] if all(path in images for _, images in predicted)]
+    if not common:
+        predicted = predicted[:1]
+        common = list(predicted[0][1])
     scores = {
-        path: float(np.mean([images[path][2].score for _, images in found])) for path in shared
+        path: float(np.mean([images[path][2].score for _, images in predicted])) for path in common
     }
     return [
-        _case(kind, path, scores[path], [(group, images[path]) for group, images in found])
+        _case(kind, path, scores[path], [(group, images[path]) for group, images in predicted])
         for kind, paths in choose(scores, number).items()
         for path in paths
     ]
 
 
-def _by_path(group: GroupResult) -> dict[str, Found]:
-    found: dict[str, Found] = {}
+def choose(scores: Mapping[str, float], number: int) -> dict[str, list[str]]:
+    """Choose the best, the median and the worst images, each image once.
+
+    Args:
+        scores: The score of every image; images with nan are left out.
+        number: The largest number of images of each kind.
+
+    Returns:
+        Names by kind, the best first; the median of an even number is the lower one.
+    """
+    order = sorted(
+        (name for name in scores if np.isfinite(scores[name])), key=lambda n: (-scores[n], n)
+    )
+    best = order[:number]
+    worst = order[max(len(best), len(order) - number) :]
+    between = order[len(best) : len(order) - len(worst)]
+    begin = max(0, -(-(len(between) - number) // 2))
+    return dict(best=best, median=between[begin : begin + number], worst=worst)
+
+
+def _by_path(group: GroupResult) -> dict[str, RunPrediction]:
+    predictions: dict[str, RunPrediction] = {}
     for result in group.results:
         for image in result.evaluation.images if result.evaluation else ():
-            found.setdefault(image.path, (result.run.name, result.evaluation, image))
-    return found
+            predictions.setdefault(image.path, (result.run.name, result.evaluation, image))
+    return predictions
 
 
-def _case(kind: str, path: str, score: float, found: Sequence[tuple[GroupResult, Found]]) -> Case:
+def _case(
+    kind: str, path: str, score: float, predicted: Sequence[tuple[GroupResult, RunPrediction]]
+) -> Case:
     name = Path(path).name
-    _, evaluation, predicted = found[0][1]
-    item = evaluation.dataset[predicted.index]
+    _, evaluation, prediction = predicted[0][1]
+    item = evaluation.dataset[prediction.index]
     truth = item['data_samples'].gt_sem_seg.data.squeeze(0).numpy()
-    image = fit(image_of(item, bgr=loads_bgr(evaluation.dataset)), truth.shape)
-    drawn = colored(truth, evaluation.palette, image)
-    shares = _shares(predicted.counts.sum(axis=1), evaluation.classes)
-    given = (
-        Shown(png(image, smooth=True), 'image', f'Image {name}'),
-        Shown(png(drawn), 'ground truth', f'Ground truth of {name}: {shares}'),
+    image = np.moveaxis(item['inputs'].numpy(), 0, -1)
+    image = fit(drawable(image, bgr=loads_bgr(evaluation.dataset)), truth.shape)
+    of_classes = _fractions(prediction.counts.sum(axis=1), evaluation.classes)
+    shown = (
+        PageImage(png(image, smooth=True), f'Image {name}', 'image'),
+        PageImage(
+            png(colored(truth, evaluation.palette, image)),
+            f'Ground truth of {name}: {of_classes}',
+            'ground truth',
+        ),
     )
-    made = [_made(group, *each, name, truth, image, len(found) > 1) for group, each in found]
-    counts = sum(each.counts for _, (_, _, each) in found)
-    seen = counts.sum(axis=0) + counts.sum(axis=1) > 0
-    legend = [
-        (evaluation.classes[i], hexadecimal(evaluation.palette[i])) for i in np.flatnonzero(seen)
+    several = len(predicted) > 1
+    predictions = [
+        _drawn(group, *run, name, truth, image, several=several) for group, run in predicted
     ]
-    legend.append(('error', hexadecimal(color_of_mistakes(evaluation.palette))))
-    return Case(kind, name, score, given, made, legend)
+    counts = sum(prediction.counts for _, (_, _, prediction) in predicted)
+    occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    legend = [(evaluation.classes[i], hexadecimal(evaluation.palette[i])) for i in occurring]
+    legend.append(('error', hexadecimal(error_color(evaluation.palette))))
+    return Case(kind, name, score, shown, predictions, legend)
 
 
-def _made(
+def _drawn(
     group: GroupResult,
     run: str,
     evaluation: Evaluation,
-    predicted: Predicted,
+    prediction: Prediction,
     name: str,
     truth: np.ndarray,
     image: np.ndarray,
-    named: bool,
-) -> tuple[Shown, Shown]:
-    """Prediction and errors of a group, whose name is said if ``named``."""
-    labels, classes = predicted.unpacked(), evaluation.classes
-    several = len(group.results) > 1
-    who = ' '.join([group.group.name] * (named or not several) + [run] * several)
-    label = f'{who}: ' if named or several else ''
-    shares = _shares(predicted.counts.sum(axis=0), classes)
+    *,
+    several: bool,
+) -> tuple[PageImage, PageImage]:
+    """Draw the prediction and the errors of a group, with its name if there are ``several``."""
+    labels, classes, runs = prediction.unpacked(), evaluation.classes, len(group.results) > 1
+    model = ' '.join([group.group.name] * (several or not runs) + [run] * runs)
+    label = f'{model}: ' if several or runs else ''
+    of_classes = _fractions(prediction.counts.sum(axis=0), classes)
     return (
-        Shown(
+        PageImage(
             png(colored(labels, evaluation.palette, image)),
-            f'{label}prediction' + (f', IoU {predicted.score:.1f}\xa0%' if named else ''),
-            f'Prediction of {who} for {name}: {shares}',
+            f'Prediction of {model} for {name}: {of_classes}',
+            f'{label}prediction' + (f', IoU {prediction.score:.1f}\xa0%' if several else ''),
         ),
-        Shown(
+        PageImage(
             png(errors(truth, labels, evaluation.palette, image)),
-            f'{label}errors, {predicted.wrong:.1f}\xa0%',
-            f'Errors of {who} in {name}: {predicted.wrong:.1f} % of the labeled pixels',
+            f'Errors of {model} in {name}: {prediction.wrong:.1f} % of the labeled pixels',
+            f'{label}errors, {prediction.wrong:.1f}\xa0%',
         ),
     )
 
 
-def _shares(pixels: np.ndarray, classes: Sequence[str]) -> str:
-    """Classes and their shares, the largest first."""
+def _fractions(pixels: np.ndarray, classes: Sequence[str]) -> str:
+    """Describe the classes by their percentage of the pixels, the largest first."""
     order = np.argsort(-pixels, kind='stable')
     total = max(pixels.sum(), 1)
     return ', '.join(f'{classes[i]} {100 * pixels[i] / total:.0f} %' for i in order if pixels[i])

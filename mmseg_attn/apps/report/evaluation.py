@@ -1,9 +1,9 @@
-"""What the best checkpoint of a run makes of its validation or test set."""
+"""Predict the validation or test set with the best checkpoint of a run, and measure it."""
 
 import copy
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,22 +15,23 @@ from mmengine.runner import Runner
 from ...errors import DataError
 from ...evaluation.confusion import confusion
 from ..predict import Predictor
-from .run import Run
-from .scores import classwise, metrics
+from ..runs import Run
 
-# What checkpoints, datasets, loaders and PyTorch say of what they cannot take
-REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
+MEASURES = ('IoU', 'Dice', 'Precision', 'Recall')
+
+# What checkpoints, datasets, loaders and PyTorch raise for input that they do not take
+_REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
 
 
 @dataclass
-class Predicted:
-    """One image.
+class Prediction:
+    """The prediction of one image.
 
     Attributes:
-        path: Its file.
-        index: Its number in the dataset.
-        counts: Pixels of every pair of a true and a predicted class, a row per true class.
-        labels: The predicted labels (H, W), uint8 or uint16 and packed.
+        path: The file of the image.
+        index: Its index in the dataset.
+        counts: Confusion matrix (C, C): pixels, with a row per true class.
+        labels: The predicted labels (H, W), uint8 or uint16, compressed.
         shape: Height and width.
     """
 
@@ -42,17 +43,17 @@ class Predicted:
 
     @property
     def score(self) -> float:
-        """Mean IoU over the classes that the ground truth has, percent; nan if it has none."""
+        """Mean IoU over the classes of the ground truth, in percent; nan if it has none."""
         present = self.counts.sum(axis=1) > 0
         return float(classwise(self.counts)['IoU'][present].mean()) if present.any() else np.nan
 
     @property
     def wrong(self) -> float:
-        """Wrong pixels, percent of the labeled ones."""
+        """Wrong pixels, in percent of the labeled ones."""
         return 100 - 100 * np.trace(self.counts) / max(self.counts.sum(), 1)
 
     def unpacked(self) -> np.ndarray:
-        """The predicted labels (H, W)."""
+        """Return the predicted labels (H, W)."""
         content = zlib.decompress(self.labels)
         kind = np.uint8 if len(content) == math.prod(self.shape) else np.uint16
         return np.frombuffer(content, kind).reshape(self.shape)
@@ -60,19 +61,19 @@ class Predicted:
 
 @dataclass
 class Evaluation:
-    """All images of a set.
+    """The predictions of a validation or test set.
 
     Attributes:
-        classes: Names.
+        classes: Names of the classes.
         palette: Colors of the classes, RGB.
         dataset: The dataset.
-        images: Its images, in its order.
+        images: The predictions, in the order of the dataset.
     """
 
     classes: list[str]
     palette: list[list[int]]
     dataset: Any
-    images: list[Predicted]
+    images: list[Prediction]
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -81,7 +82,7 @@ class Evaluation:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Means, and values per class, called as by ``PerClassIoUMetric``, percent."""
+        """Metrics with the names of ``PerClassIoUMetric``, in percent."""
         return metrics(self.counts, self.classes)
 
 
@@ -92,13 +93,13 @@ def evaluate(
     device: str = 'cpu',
     watch: Callable[[Iterable], Iterator] = iter,
 ) -> Evaluation:
-    """Predict the images of a set as ``tools/test.py`` does.
+    """Predict a set as ``tools/test.py`` does.
 
     Args:
-        run: The run; it has a config and a checkpoint.
+        run: A run with a config and a checkpoint.
         split: 'val' or 'test'.
-        device: Where the model runs.
-        watch: Iterates over the batches and shows how far it is.
+        device: The device of the model.
+        watch: Iterates over the batches and shows the progress.
 
     Raises:
         DataError: If the checkpoint, the data or the device cannot be used.
@@ -111,45 +112,100 @@ def evaluate(
     try:
         predictor = Predictor(cfg, run.checkpoint, device=device)
         loader = Runner.build_dataloader(loader_cfg, seed=0)
-        images = [
-            _predicted(sample, index, len(predictor.classes))
-            for index, sample in enumerate(_samples(predictor, watch(loader)))
-        ]
+        with torch.no_grad():
+            images = [
+                _prediction(sample, index, len(predictor.classes))
+                for index, sample in enumerate(
+                    sample for batch in watch(loader) for sample in predictor.model.test_step(batch)
+                )
+            ]
     except DataError:
         raise
-    except REFUSALS as error:
+    except _REFUSALS as error:
         raise DataError(_last_line(error)) from error
     if not images:
         raise DataError(f'the {split} set of {run.config} holds no image: check its data')
     return Evaluation(predictor.classes, predictor.palette, loader.dataset, images)
 
 
-@torch.no_grad()
-def _samples(predictor: Predictor, batches: Iterator[dict]) -> Iterator[Any]:
-    for batch in batches:
-        yield from predictor.model.test_step(batch)
+def classwise(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute each of ``MEASURES`` of every class (C,), in percent; nan if it is not defined.
+
+    Args:
+        counts: Confusion matrix (C, C), with a row per true class.
+    """
+    right, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    with np.errstate(invalid='ignore'):
+        return dict(
+            IoU=100 * right / (true + predicted - right),
+            Dice=200 * right / (true + predicted),
+            Precision=100 * right / predicted,
+            Recall=100 * right / true,
+        )
 
 
-def _predicted(sample: Any, index: int, classes: int) -> Predicted:
+def metrics(counts: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
+    """Compute ``mIoU``, ``mAcc``, ``aAcc`` and per class ``IoU.cell`` and so on, in percent.
+
+    Measures that are not defined are left out, also of the means, as in MMSegmentation.
+
+    Args:
+        counts: Confusion matrix (C, C), with a row per true class.
+        classes: Names of the classes.
+    """
+    measures = classwise(counts)
+    values = {f'm{name}': measures[key] for name, key in (('IoU', 'IoU'), ('Acc', 'Recall'))}
+    values = {name: of_classes[np.isfinite(of_classes)] for name, of_classes in values.items()}
+    values = {name: defined.mean() for name, defined in values.items() if defined.size}
+    if pixels := counts.sum():
+        values['aAcc'] = 100 * np.trace(counts) / pixels
+    for measure, of_classes in measures.items():
+        values |= {f'{measure}.{n}': v for n, v in zip(classes, of_classes, strict=True)}
+    return {name: float(value) for name, value in values.items() if np.isfinite(value)}
+
+
+def confusions(
+    counts: np.ndarray, classes: Sequence[str], number: int
+) -> list[tuple[str, str, float]]:
+    """Find the pairs of classes that are confused the most.
+
+    Args:
+        counts: Confusion matrix (C, C), with a row per true class.
+        classes: Names of the classes.
+        number: The largest number of pairs.
+
+    Returns:
+        True class, predicted class, and percent of the true class's pixels, at least 1.
+    """
+    fractions = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    pairs = [
+        (classes[i], classes[j], float(fraction))
+        for (i, j), fraction in np.ndenumerate(fractions)
+        if i != j and fraction >= 1
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])[:number]
+
+
+def pack(labels: np.ndarray) -> bytes:
+    """Compress labels (H, W)."""
+    kind = np.uint8 if labels.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
+    return zlib.compress(labels.astype(kind).tobytes(), level=1)
+
+
+def _prediction(sample: Any, index: int, classes: int) -> Prediction:
     if 'gt_sem_seg' not in sample:
         raise DataError(
             f'{sample.img_path} comes without labels: add LoadAnnotations to its pipeline'
         )
     truth, labels = (
-        each.data.squeeze(0).cpu().numpy() for each in (sample.gt_sem_seg, sample.pred_sem_seg)
+        data.data.squeeze(0).cpu().numpy() for data in (sample.gt_sem_seg, sample.pred_sem_seg)
     )
     counts = confusion(truth, labels.astype(np.int64), classes)
-    return Predicted(sample.img_path, index, counts, pack(labels), labels.shape)
-
-
-def pack(labels: np.ndarray) -> bytes:
-    """Labels (H, W) in little memory."""
-    kind = np.uint8 if labels.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
-    return zlib.compress(labels.astype(kind).tobytes(), level=1)
+    return Prediction(sample.img_path, index, counts, pack(labels), labels.shape)
 
 
 def _last_line(error: Exception) -> str:
-    """What went wrong, without the traceback that a data loader's process sends along."""
+    """Return the message of an error without the traceback of a data loader's process."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1] if lines else type(error).__name__
     return last.removeprefix(f'{type(error).__name__}: ')

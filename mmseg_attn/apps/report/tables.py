@@ -1,62 +1,130 @@
-"""The tables of scores."""
+"""Tables of scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..reproduce import summarize
-from .alike import differences
-from .result import GroupResult, class_names
-from .scores import MEASURES
-from .table import NONE, Cell, Row, Table, marked, mean, percent
+from ..runs import summarize
+from .evaluation import MEASURES
+from .results import GroupResult, class_names, differences
 
-MEANS = dict(mIoU='mean IoU', mAcc='mean recall', aAcc='pixel accuracy')
-OF_CLASSES = dict(IoU='mIoU', Recall='mAcc')  # means of a measure that have names
-WIDE = 10  # classes, from which on a confusion matrix leaves out decimals
+NONE = '–'
+
+_SHADES = (247, 8), (251, 81), (255, 156)  # red, green and blue at 0 and 100 percent
+_MEANS = dict(mIoU='mean IoU', mAcc='mean recall', aAcc='pixel accuracy')
+_MEAN_OF = dict(IoU='mIoU', Recall='mAcc')  # measures whose mean has a name
+_MANY = 10  # classes, above which a confusion matrix has no decimals
+
+
+@dataclass
+class Cell:
+    """One cell of a table.
+
+    Attributes:
+        text: The text.
+        best: Whether it is the best of its row.
+        shade: Darkness of the background from 0 to 1; ``None`` for no background.
+    """
+
+    text: str
+    best: bool = False
+    shade: float | None = None
+
+    @property
+    def style(self) -> str:
+        """The colors of the shade, the same on a light and a dark page."""
+        background = (round(light + self.shade * (dark - light)) for light, dark in _SHADES)
+        foreground = '#fff' if self.shade > 0.55 else '#111'
+        return f'background:rgb({" ".join(map(str, background))});color:{foreground}'
+
+
+@dataclass
+class Row:
+    """One row of a table.
+
+    Attributes:
+        name: Its header.
+        cells: Its cells.
+        kind: 'class', 'mean' or nothing.
+        span: Whether its only cell spans all columns.
+    """
+
+    name: str
+    cells: list[Cell]
+    kind: str = ''
+    span: bool = False
+
+
+@dataclass
+class Table:
+    """A table; the header, if any, begins with the column of the row names."""
+
+    caption: str
+    header: list[str]
+    rows: list[Row] = field(default_factory=list)
+
+
+def marked(
+    texts: Sequence[str], values: Sequence[float | None], *, rank: bool = True
+) -> list[Cell]:
+    """Make cells and, if ``rank`` allows it and values differ, mark the largest value."""
+    if not rank:
+        return [Cell(text) for text in texts]
+    known = [round(value, 2) for value in values if value is not None]
+    best = max(known) if len(set(known)) > 1 else None
+    pairs = zip(texts, values, strict=True)
+    return [Cell(text, value is not None and round(value, 2) == best) for text, value in pairs]
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the known values."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def compared(groups: Sequence[GroupResult]) -> Table:
-    """IoU of every class, a column per group: mean and deviation where there are several runs.
+    """Compare groups, a column each: IoU of every class, mean and deviation of several runs.
 
-    The best is marked if all groups were measured alike.
+    The best is marked if all groups were measured on the same images.
     """
     names = class_names(result for group in groups for result in group.results)
-    summaries = [summarize([each.metrics for each in group.results]) for group in groups]
+    summaries = [summarize(group.metrics) for group in groups]
     several = any(len(group.results) > 1 for group in groups)
     caption = 'IoU of every class and means, percent'
     caption += '; mean ± standard deviation over the runs (n − 1)' if several else ''
     unlike = differences(groups)
     caption += f'. {unlike}.' if unlike else '. The best is bold.' if len(groups) > 1 else '.'
     table = Table(caption, ['class', *(group.group.title for group in groups)])
-    for key, name, kind in _keys(names):
+    for key, name, kind in _score_rows(names):
         values = [summary.get(key, {}).get('mean') for summary in summaries]
         if any(value is not None for value in values):
-            texts = [_spread(summary.get(key, {})) for summary in summaries]
+            texts = [_mean_and_std(summary.get(key, {})) for summary in summaries]
             table.rows.append(Row(name, marked(texts, values, rank=not unlike), kind))
     return table
 
 
 def of_runs(group: GroupResult) -> Table:
-    """IoU of every class in every run of a group."""
+    """List the IoU of every class in every run of a group."""
     names = class_names(group.results)
-    summary = summarize([each.metrics for each in group.results])
-    header = ['class', 'mean', 'std', *(each.run.name for each in group.results)]
+    summary = summarize(group.metrics)
+    header = ['class', 'mean', 'std', *(result.run.name for result in group.results)]
     table = Table(
         'IoU of every class and means in each run, percent; std: standard deviation (n − 1).',
         header,
     )
-    for key, name, kind in _keys(names):
+    for key, name, kind in _score_rows(names):
         if key in summary:
             row = summary[key]
             values = [row['mean'], row['std'], *row['folds']]
-            table.rows.append(Row(name, [Cell(percent(value)) for value in values], kind))
+            table.rows.append(Row(name, [Cell(_percent(value)) for value in values], kind))
     return table
 
 
 def per_class(group: GroupResult) -> Table:
-    """All measures of every class, and its share of the pixels; means over the runs."""
+    """List all measures of every class and its fraction of the pixels; means over the runs."""
     names = class_names(group.results)
-    summary = summarize([each.metrics for each in group.results])
+    summary = summarize(group.metrics)
     columns = {
         measure: [summary.get(f'{measure}.{name}', {}).get('mean') for name in names]
         for measure in MEASURES
@@ -68,49 +136,53 @@ def per_class(group: GroupResult) -> Table:
         'In percent' + ('; mean over the runs.' if len(group.results) > 1 else '.'),
         ['class', *columns],
         [
-            Row(name, [Cell(percent(v[i])) for v in columns.values()], 'class')
+            Row(name, [Cell(_percent(v[i])) for v in columns.values()], 'class')
             for i, name in enumerate(names)
         ],
     )
     means = [
-        summary[key]['mean'] if (key := OF_CLASSES.get(measure)) in summary else mean(values)
+        summary[key]['mean'] if (key := _MEAN_OF.get(measure)) in summary else mean(values)
         for measure, values in columns.items()
     ]
-    table.rows.append(Row('mean', [Cell(percent(value)) for value in means], 'mean'))
+    table.rows.append(Row('mean', [Cell(_percent(value)) for value in means], 'mean'))
     if group.evaluations:
-        pixels = sum(each.counts for each in group.evaluations).sum(axis=1)
-        table.header.append('share of pixels')
-        shares = [*(100 * pixels / max(pixels.sum(), 1)), None]
-        for row, share in zip(table.rows, shares, strict=True):
-            row.cells.append(Cell(percent(share) if share is not None else ''))
+        pixels = sum(evaluation.counts for evaluation in group.evaluations).sum(axis=1)
+        table.header.append('pixels')
+        percents = [*(100 * pixels / max(pixels.sum(), 1)), None]
+        for row, value in zip(table.rows, percents, strict=True):
+            row.cells.append(Cell(_percent(value) if value is not None else ''))
     return table
 
 
-def confused(counts: np.ndarray, classes: Sequence[str]) -> Table:
-    """Which class is taken for which: percent of the true class's pixels, which are shaded.
+def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Table:
+    """Show a confusion matrix in percent of the true class's pixels, shaded.
 
     Args:
-        counts: (C, C), pixels with a row per true class; one without pixels stays empty.
-        classes: Their names.
+        counts: Confusion matrix (C, C), with a row per true class; one without pixels stays empty.
+        classes: Names of the classes.
     """
-    digits = 1 if len(classes) <= WIDE else 0
+    digits = 1 if len(classes) <= _MANY else 0
     table = Table(
-        "Rows: the true class; columns: what it was taken for, in percent of the row's pixels.",
+        "Rows: true class; columns: predicted class, in percent of the row's pixels.",
         ['true class', *classes],
     )
     for name, row in zip(classes, counts, strict=True):
-        shares = 100 * row / row.sum() if row.sum() else []
-        cells = [Cell(f'{share:.{digits}f}', shade=share / 100) for share in shares]
+        percents = 100 * row / row.sum() if row.sum() else []
+        cells = [Cell(f'{value:.{digits}f}', shade=value / 100) for value in percents]
         table.rows.append(Row(name, cells or [Cell(NONE)] * len(classes), 'class'))
     return table
 
 
-def _keys(classes: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Key in the metrics, name and kind of the rows."""
+def _score_rows(classes: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return key in the metrics, name and kind of the rows."""
     rows = [(f'IoU.{name}', name, 'class') for name in classes]
-    return [*rows, *((key, name, 'mean') for key, name in MEANS.items())]
+    return [*rows, *((key, name, 'mean') for key, name in _MEANS.items())]
 
 
-def _spread(row: dict) -> str:
-    text = percent(row.get('mean'))
+def _percent(value: float | None) -> str:
+    return NONE if value is None else f'{value:.2f}'
+
+
+def _mean_and_std(row: dict) -> str:
+    text = _percent(row.get('mean'))
     return f'{text} ± {row["std"]:.2f}' if row.get('std') is not None else text

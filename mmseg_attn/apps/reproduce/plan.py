@@ -1,4 +1,4 @@
-"""What is to run for a row of a table: its configs, one per fold, and their folders."""
+"""The runs of a table row: configs, one per fold, and their folders."""
 
 import re
 from collections.abc import Sequence
@@ -9,33 +9,31 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
-from mmseg_attn.engine.cfg_options import merge_options
-from mmseg_attn.evaluation import Complexity, complexity
-
+from ...engine.cfg_options import merge_options
 from ...errors import DataError, UsageError
-from .process import read_config
-from .run import Run
-from .tables import Row, Table
+from ...evaluation import Complexity, complexity
+from ..runs import Job, read_config
+from .tables import PaperRow, PaperTable
 
-LENGTHS = dict(max_epochs='epochs', max_iters='iterations')
+_LENGTHS = dict(max_epochs='epochs', max_iters='iterations')
 
 
 @dataclass
 class Plan:
-    """A row with its runs.
+    """A row of a table with its runs.
 
     Args:
-        row: the row.
-        runs: one per fold.
-        complexity: parameters of the model, and FLOPs of an image of the size in the config's name.
-        cut: how its training is shortened, in words; empty for the whole schedule.
-        weights: the checkpoint that its training starts from; empty for random weights.
-        cost: of one run, up to a factor that all rows share.
-        error: why it cannot run.
+        row: The row.
+        jobs: One per fold.
+        complexity: Parameters of the model, and FLOPs of an image of the size in the config's name.
+        cut: How its training is shortened, in words; empty for the whole schedule.
+        weights: The checkpoint that its training starts from; empty for random weights.
+        cost: The cost of one run, relative to those of other rows.
+        error: Why it cannot run.
     """
 
-    row: Row
-    runs: list[Run] = field(default_factory=list)
+    row: PaperRow
+    jobs: list[Job] = field(default_factory=list)
     complexity: Complexity | None = None
     cut: str = ''
     weights: str = ''
@@ -44,7 +42,7 @@ class Plan:
 
 
 def plan_row(
-    row: Row,
+    row: PaperRow,
     *,
     configs: Path,
     work_dir: Path,
@@ -52,18 +50,18 @@ def plan_row(
     options: Sequence[str] = (),
     cut: dict[str, int] | None = None,
 ) -> Plan:
-    """Plan a row; whatever is wrong with the row itself stands in the plan.
+    """Plan the runs of a row; an error of the row itself is part of the plan.
 
     Args:
-        row: the row.
-        configs: the folder ``configs``.
-        work_dir: where all runs are. A run of another table with the same config is the same run.
-        folds: number of folds.
+        row: The row.
+        configs: The folder ``configs``.
+        work_dir: The folder of all runs. Rows of several tables with the same config share a run.
+        folds: Number of folds.
         options: ``KEY=VALUE``, for every config.
-        cut: ``max_epochs`` or ``max_iters``, the most that may be trained.
+        cut: The largest ``max_epochs`` or ``max_iters``.
 
     Raises:
-        UsageError: if ``options`` or ``cut`` do not fit the config.
+        UsageError: If ``options`` or ``cut`` do not fit the config.
     """
     plan, file = Plan(row), configs / f'{row.config}.py'
     if not file.is_file():
@@ -72,47 +70,67 @@ def plan_row(
     try:
         for fold in range(folds):
             config = read_config(file, (), fold=fold)
-            changed = {k: v for k, v in row.options.items() if find(config, k) != v}
+            changed = {k: v for k, v in row.options.items() if _lookup(config, k) != v}
             config.merge_from_dict(changed)
-            key = next(key for key in LENGTHS if config.train_cfg.get(key))
+            key = next(key for key in _LENGTHS if config.train_cfg.get(key))
             whole = config.train_cfg[key]
-            check_options(config, options, row)
+            _check_options(config, options, row)
             merge_options(config, options)
-            shorten(config, cut or {}, row)
+            _shorten(config, cut or {}, row)
             length = config.train_cfg[key]
             name = [Path(row.config).name]
             name += [f'{k.rpartition(".")[2]}-{v}' for k, v in changed.items()]
             if length != whole:
-                name.append(f'{length}{LENGTHS[key][0]}')
-                plan.cut = f'cut to {length} of {whole} {LENGTHS[key]}'
-            plan.runs.append(Run(config, fold, work_dir / '-'.join(name) / f'fold{fold}'))
+                name.append(f'{length}{_LENGTHS[key][0]}')
+                plan.cut = f'cut to {length} of {whole} {_LENGTHS[key]}'
+            plan.jobs.append(Job(config, fold, work_dir / '-'.join(name) / f'fold{fold}'))
         height, width = map(int, re.findall(r'\d+', row.config)[-2:])
         shape = config.model.backbone.get('in_channels', 3), height, width
         plan.complexity = complexity(config.model, shape)
-        plan.weights = pretrained(config)
+        plan.weights = _pretrained(config)
         plan.cost = plan.complexity.flops * length
     except UsageError:
         raise
     except DataError as error:
         raise UsageError(str(error)) from error
-    except Exception as error:  # a config is a program, and the other rows shall go on
+    except Exception as error:  # a config is a program, and the other rows can still run
         plan.error = f'{file}: {type(error).__name__}: {error}'
     return plan
 
 
-def pretrained(config: Config) -> str:
-    """The checkpoint that a training of the config starts from."""
+def check_data(table: PaperTable, plans: Sequence[Plan]) -> None:
+    """Check that the files of every dataset of the plans exist.
+
+    Raises:
+        UsageError: If files are missing or do not fit together; the message has the remedy.
+    """
+    checked: set[str] = set()
+    for job in [job for plan in plans if not plan.error for job in plan.jobs]:
+        for split in ('train', 'val', table.split):
+            dataset = job.config[f'{split}_dataloader'].dataset
+            key = str({key: dataset.get(key) for key in ('data_root', 'data_prefix', 'ann_file')})
+            if key not in checked:
+                checked.add(key)
+                try:
+                    with DefaultScope.overwrite_default_scope('mmseg'):
+                        DATASETS.build(dict(dataset, lazy_init=True)).load_data_list()
+                except (OSError, ValueError) as error:
+                    raise UsageError(str(error)) from error
+
+
+def _pretrained(config: Config) -> str:
+    """Name the checkpoint that a training of the config starts from."""
     inits = config.model.backbone.get('init_cfg') or []
     inits = inits if isinstance(inits, list) else [inits]
     names = [init.checkpoint for init in inits if init.type == 'Pretrained']
     return config.get('load_from') or ', '.join(names)
 
 
-def find(config: Config | dict | list, key: str) -> object:
-    """Follow a dotted key.
+def _lookup(config: Config | dict | list, key: str) -> object:
+    """Return the value of a dotted key.
 
     Raises:
-        KeyError: with the part of the key that is not there.
+        KeyError: If the config has no such key; with the first part that is missing.
     """
     parts = key.split('.')
     for i, part in enumerate(parts):
@@ -125,11 +143,11 @@ def find(config: Config | dict | list, key: str) -> object:
     return config
 
 
-def check_options(config: Config, options: Sequence[str], row: Row) -> None:
-    """Refuse what MMEngine would silently add to the config, or what the row itself sets.
+def _check_options(config: Config, options: Sequence[str], row: PaperRow) -> None:
+    """Reject options that MMEngine would silently add to the config, or that the row itself sets.
 
     Raises:
-        UsageError: if a key is not known, or is that of the row.
+        UsageError: If a key is unknown, or is one of the row.
     """
     for option in options:
         key, equals, _ = option.partition('=')
@@ -139,9 +157,8 @@ def check_options(config: Config, options: Sequence[str], row: Row) -> None:
             raise UsageError(
                 f'--cfg-options {key} is what the rows of this table differ in: leave it out'
             )
-        owner = key.rpartition('.')[0] or key  # a new key is fine, but not in a new place
         try:
-            find(config, owner)
+            _lookup(config, key.rpartition('.')[0] or key)  # a known dict may get a new key
         except KeyError as error:
             raise UsageError(
                 f'--cfg-options {key} does not fit {row.config}, which has no {error.args[0]}: '
@@ -149,34 +166,14 @@ def check_options(config: Config, options: Sequence[str], row: Row) -> None:
             ) from None
 
 
-def shorten(config: Config, cut: dict[str, int], row: Row) -> None:
-    """Train no longer than ``cut`` says; the learning rate keeps its schedule.
+def _shorten(config: Config, cut: dict[str, int], row: PaperRow) -> None:
+    """Shorten the training to ``cut``, with the same learning rate schedule.
 
     Raises:
-        UsageError: if the training is not counted in this unit.
+        UsageError: If the training is not counted in this unit.
     """
     for key, most in cut.items():
         if key not in config.train_cfg:
-            other = next(flag for flag in LENGTHS if flag != key).replace('_', '-')
-            raise UsageError(f'{row.config} is not trained by {LENGTHS[key]}: use --{other}')
+            other = next(flag for flag in _LENGTHS if flag != key).replace('_', '-')
+            raise UsageError(f'{row.config} is not trained by {_LENGTHS[key]}: use --{other}')
         config.train_cfg[key] = min(most, config.train_cfg[key])
-
-
-def check_data(table: Table, plans: Sequence[Plan]) -> None:
-    """Look for the files of every dataset that is to be used.
-
-    Raises:
-        UsageError: if files are missing or do not fit together, with what to do.
-    """
-    seen: set[str] = set()
-    for run in [run for plan in plans if not plan.error for run in plan.runs]:
-        for split in ('train', 'val', table.split):
-            dataset = run.config[f'{split}_dataloader'].dataset
-            known = str({key: dataset.get(key) for key in ('data_root', 'data_prefix', 'ann_file')})
-            if known not in seen:
-                seen.add(known)
-                try:
-                    with DefaultScope.overwrite_default_scope('mmseg'):
-                        DATASETS.build(dict(dataset, lazy_init=True)).load_data_list()
-                except (OSError, ValueError) as error:
-                    raise UsageError(str(error)) from error

@@ -1,30 +1,30 @@
-"""How much is done and how long the rest takes."""
+"""Estimate the time left of several runs."""
 
 import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-ETA = re.compile(r'\(train\).*? eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d) ')
+_ETA = re.compile(r'\(train\).*? eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d) ')
 
 
 def remaining(line: str) -> float | None:
-    """Seconds that MMEngine still expects to train, from a line of its log."""
-    found = ETA.search(line)
-    if not found:
+    """Read the seconds that MMEngine still expects to train from a line of its log."""
+    match = _ETA.search(line)
+    if not match:
         return None
-    days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
+    days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
 
 
 class Progress:
-    """Estimates the time left of several runs, whose cost is known up to a common factor.
+    """Estimate the time left of several runs whose relative costs are known.
 
-    The factor comes from the finished runs, until then from what the running one expects.
+    The time per cost comes from the finished runs, or else from the estimate of the current one.
 
     Args:
-        costs: of the runs, in their order, such as FLOPs times epochs.
-        clock: gives the time in seconds.
+        costs: Costs of the runs, in their order, such as FLOPs times epochs.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, costs: Sequence[float], *, clock: Callable[[], float] = time.monotonic):
@@ -36,15 +36,15 @@ class Progress:
         self.left_in_run: float | None = None
 
     def start(self) -> None:
-        """The next run begins."""
+        """Begin the next run."""
         self.begin_run, self.left_in_run = self.clock(), None
 
     def expect(self, seconds: float) -> None:
-        """The current run says how long it still takes."""
+        """Set the time left of the current run, in seconds."""
         self.left_in_run = seconds
 
     def end(self, *, finished: bool = True) -> None:
-        """The current run is over; one that failed tells nothing about the others."""
+        """End the current run; the time of one that failed is not counted."""
         if finished:
             self.spent += self.clock() - self.begin_run
             self.paid += self.costs[self.ended]
@@ -52,19 +52,19 @@ class Progress:
         self.left_in_run = None
 
     def left(self) -> float | None:
-        """Seconds until all runs are over; ``None`` as long as nothing is known."""
+        """Return the seconds until all runs end; ``None`` if nothing is known yet."""
         if self.ended == len(self.costs):
             return 0.0
         current, *others = self.costs[self.ended :]
-        here = self.clock() - self.begin_run
+        elapsed = self.clock() - self.begin_run
         if self.paid:
             pace = self.spent / self.paid
         elif self.left_in_run is not None:
-            pace = (here + self.left_in_run) / current
+            pace = (elapsed + self.left_in_run) / current
         else:
             return None
-        last = self.left_in_run
-        return sum(others) * pace + (max(current * pace - here, 0) if last is None else last)
+        in_run = self.left_in_run
+        return sum(others) * pace + (max(current * pace - elapsed, 0) if in_run is None else in_run)
 
     def __str__(self) -> str:
         left = self.left()

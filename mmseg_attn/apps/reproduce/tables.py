@@ -1,4 +1,4 @@
-"""The papers' tables as data, ``configs/tables.yaml``."""
+"""The tables of the papers as data, from ``configs/tables.yaml``."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ class Column:
     """One metric of a table.
 
     Args:
-        name: its heading.
-        metric: its name in the log.
-        decimals: how many the paper prints.
-        scale: what turns the metric into the paper's unit.
+        name: Its heading.
+        metric: Its name in the log.
+        decimals: Number of decimals that the paper prints.
+        scale: Factor from the metric to the unit of the paper.
     """
 
     name: str
@@ -25,20 +25,20 @@ class Column:
     scale: float = 1.0
 
     def text(self, value: float) -> str:
-        """Print a figure that has the paper's unit."""
+        """Format a value in the unit of the paper."""
         return f'{value:.{self.decimals}f}'
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of a table.
+class PaperRow:
+    """One row of a table.
 
     Args:
-        name: its heading.
-        config: file of its config under ``configs``, without ``.py``.
-        options: what it changes in the config, by dotted key.
-        paper: the paper's figures, in the order of the columns; missing where it has none.
-        note: a remark.
+        name: Its heading.
+        config: Its config file under ``configs``, without ``.py``.
+        options: What it changes in the config, by dotted key.
+        paper: The figures of the paper, in the order of the columns; missing where it has none.
+        note: A remark.
     """
 
     name: str
@@ -54,24 +54,24 @@ class Row:
         return '-'.join(re.findall(r'[a-z0-9.]+', words))
 
     def reported(self, column: int) -> float | None:
-        """The paper's figure in a column."""
+        """Return the figure of the paper in a column."""
         return self.paper[column] if column < len(self.paper) else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table of a paper, or the reduced protocol of one.
+class PaperTable:
+    """A table of a paper, or its reduced protocol.
 
     Args:
-        name: what it is called on the command line.
-        title: its heading.
-        split: ``val`` or ``test``, where our figures are measured.
-        checkpoint: ``best`` or ``last``, which one is measured.
-        columns: its metrics, the main one first.
-        rows: its lines.
-        paper: where the paper's figures are from; empty for a reduced protocol.
-        folds: number of folds of its data.
-        notes: sentences under the heading.
+        name: Its name on the command line.
+        title: Its heading.
+        split: ``val`` or ``test``, where we measure.
+        checkpoint: ``best`` or ``last``, which one we measure.
+        columns: Its metrics, the main one first.
+        rows: Its rows.
+        paper: The source of the paper's figures; empty for a reduced protocol.
+        folds: Number of folds of its dataset.
+        notes: Sentences under the heading.
     """
 
     name: str
@@ -79,25 +79,32 @@ class Table:
     split: str
     checkpoint: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PaperRow, ...]
     paper: str = ''
     folds: int = 1
     notes: tuple[str, ...] = ()
 
+    @property
+    def in_paper(self) -> list[bool]:
+        """For each column, whether the paper has figures."""
+        return [
+            any(row.reported(i) is not None for row in self.rows) for i in range(len(self.columns))
+        ]
 
-def load_tables(file: Path) -> dict[str, Table]:
+
+def load_tables(file: Path) -> dict[str, PaperTable]:
     """Read all tables.
 
     Returns:
         The tables by name.
     """
     tables = {}
-    for name, content in yaml.safe_load(file.read_text()).items():
+    for name, content in yaml.safe_load(file.read_text(encoding='utf-8')).items():
         columns = tuple(Column(**column) for column in content.pop('columns'))
         rows = tuple(
-            Row(name=row, **dict(values, paper=tuple(values.get('paper', ()))))
+            PaperRow(name=row, **dict(values, paper=tuple(values.get('paper', ()))))
             for row, values in content.pop('rows').items()
         )
         notes = tuple(content.pop('notes', ()))
-        tables[name] = Table(name=name, columns=columns, rows=rows, notes=notes, **content)
+        tables[name] = PaperTable(name=name, columns=columns, rows=rows, notes=notes, **content)
     return tables

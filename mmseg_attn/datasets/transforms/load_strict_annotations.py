@@ -1,4 +1,4 @@
-"""Load label masks and refuse what is none."""
+"""Load label masks and refuse those that are not label maps."""
 
 from typing import Literal
 
@@ -9,28 +9,27 @@ from mmseg.registry import TRANSFORMS
 
 from ...errors import DataError
 from ...io import decode_image
-from .. import remedies
-
-IGNORE = 255
+from ..rules import COLOR_MASK, IGNORE, PALETTE_MASK, check_size, is_color, is_stray, list_values
 
 
 @TRANSFORMS.register_module()
 class LoadStrictAnnotations(LoadAnnotations):
-    """MMSegmentation's ``LoadAnnotations`` that checks every mask.
+    """Load label masks as MMSegmentation's ``LoadAnnotations`` does, and check every mask.
 
-    The original takes any value for a class, reads a color picture as three layers and a picture
-    with a color palette as the numbers of its colors. Required key: ``seg_map_path``; without it,
-    as in inference on a user's own image, nothing happens. Added keys: ``gt_seg_map`` and its name
-    in ``seg_fields``.
+    The original takes any value for a class, reads a color image as three layers and an image with
+    a color palette as the numbers of its colors. Required key: ``seg_map_path``; without it, as in
+    inference on a user's own image, nothing happens. Added keys: ``gt_seg_map`` and its name in
+    ``seg_fields``.
 
     Args:
-        num_classes: Masks hold the labels 0 to ``num_classes - 1`` and 255 for ignored pixels.
+        num_classes: Number of classes; masks hold the labels 0 to ``num_classes - 1``, and 255 for
+            ignored pixels.
         stray: What to do with any other value: refuse the mask, or ignore these pixels.
-        color: What to do with a picture in color: refuse it, or ignore all its pixels.
-        palette: Whether masks have a palette whose numbers are the labels, as in PASCAL VOC; else
-            such a mask counts as a picture in color.
+        color: What to do with a color image: refuse it, or ignore all its pixels.
+        palette: Whether masks have a palette whose numbers are the labels, as in PASCAL VOC;
+            otherwise such a mask counts as a color image.
         ignored_as: The class that ignored pixels become; ``None`` leaves them ignored.
-        backend_args: Where files are, as in MMEngine.
+        backend_args: File backend, as in MMEngine.
     """
 
     def __init__(
@@ -60,12 +59,7 @@ class LoadStrictAnnotations(LoadAnnotations):
         if path is None:
             return
         labels = self._labels(path)
-        size = results.get('ori_shape', labels.shape)
-        if labels.shape != tuple(size[:2]):
-            raise DataError(
-                f'{path} is {labels.shape[1]}x{labels.shape[0]}, but its image is '
-                f'{size[1]}x{size[0]}: {remedies.OTHER_SIZE}'
-            )
+        check_size(labels, path, results.get('ori_shape'))
         results['gt_seg_map'] = self._mapping(results)[labels]
         results['seg_fields'].append('gt_seg_map')
 
@@ -73,30 +67,28 @@ class LoadStrictAnnotations(LoadAnnotations):
         """Decode a mask: (H, W), uint8, only known labels and 255."""
         data = fileio.get(path, backend_args=self.backend_args)
         pixels, mode = decode_image(data, name=path)
-        if pixels.ndim != 2 or (mode == 'P' and not self.palette):
+        if is_color(pixels, mode, palette=self.palette):
             if self.color == 'refuse':
-                remedy = f"{remedies.COLOR_MASK}; color='ignore' ignores all pixels of such a mask"
+                remedy = f"{COLOR_MASK}; color='ignore' ignores all pixels of such a mask"
                 if mode == 'P':
-                    remedy = f'{remedies.PALETTE_MASK}; else {remedy}'
+                    remedy = f'{PALETTE_MASK}; otherwise {remedy}'
                 raise DataError(
-                    f'{path} is a picture in color (mode {mode}), no mask of labels: {remedy}'
+                    f'{path} is a color image (mode {mode}), not a mask of labels: {remedy}'
                 )
             return np.full(pixels.shape[:2], IGNORE, dtype=np.uint8)
-        with np.errstate(invalid='ignore'):
-            labels = pixels.astype(np.uint8)
-        unknown = (labels != pixels) | ((labels >= self.num_classes) & (labels != IGNORE))
-        if unknown.any():
-            if self.stray == 'refuse':
-                values, counts = np.unique(pixels[unknown], return_counts=True)
-                found = ', '.join(
-                    f'{value} ({count} px)' for value, count in zip(values, counts, strict=True)
-                )
-                raise DataError(
-                    f'{path} holds values that are no label: {found}; known are 0 to '
-                    f"{self.num_classes - 1} and {IGNORE}: correct it, or set stray='ignore' to "
-                    'ignore these pixels'
-                )
-            labels[unknown] = IGNORE
+        stray = is_stray(pixels, self.num_classes)
+        if not stray.any():
+            return pixels.astype(np.uint8)
+        if self.stray == 'refuse':
+            values, counts = np.unique(pixels[stray], return_counts=True)
+            pixels_of = dict(zip(values.tolist(), counts.tolist(), strict=True))
+            raise DataError(
+                f'{path} holds values that are no label: {list_values(pixels_of)}; the labels are '
+                f"0 to {self.num_classes - 1} and {IGNORE}: correct it, or set stray='ignore' to "
+                'ignore these pixels'
+            )
+        labels = np.full(pixels.shape, IGNORE, dtype=np.uint8)
+        labels[~stray] = pixels[~stray]
         return labels
 
     def _mapping(self, results: dict) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from .activation_checkpoint_hook import ActivationCheckpointHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
-from .class_weight_check_hook import ClassWeightCheckHook
 from .dataset_check_hook import DatasetCheckHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .divergence_hook import DivergenceHook
@@ -15,7 +14,6 @@ from .seg_picture_hook import SegPictureHook
 __all__ = [
     'ActivationCheckpointHook',
     'AtomicCheckpointHook',
-    'ClassWeightCheckHook',
     'DatasetCheckHook',
     'DeferredRuntimeInfoHook',
     'DivergenceHook',

@@ -11,7 +11,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import CheckpointLoader, Runner, save_checkpoint
 from mmseg.registry import HOOKS
 
-from ..atomic_backend import SUFFIX, AtomicLocalBackend
+from ...io.atomic import SUFFIX
+from ..atomic_backend import AtomicLocalBackend
 from ..continuation import Continuation
 from ..loading import check_loaded, choose_checkpoint
 

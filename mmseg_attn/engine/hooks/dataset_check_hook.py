@@ -1,8 +1,8 @@
-"""A config that does not fit its data stops before the first iteration."""
+"""Stop before the first iteration if the config does not fit its data."""
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -13,14 +13,16 @@ from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.model import BaseDataPreprocessor
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
-from ...datasets.checking.loaded import check_channels, check_lists, check_mask, check_size
+from ...datasets.findings import merge_findings
+from ...datasets.listing import Head, check_classes, find_repeats, list_dataset
 from ...datasets.loading import check_width
 from ...datasets.nested_datasets import nested_datasets
-from ...datasets.remedies import ONLY_0_255
+from ...datasets.rules import ONLY_0_255, channel_conflicts, check_labels, check_size
 from ...errors import DataError
 from ...io import explain
 from ...models.segmentors import check_tta
@@ -28,41 +30,41 @@ from ...models.segmentors import check_tta
 
 @HOOKS.register_module()
 class DatasetCheckHook(Hook):
-    """Looks at the datasets and a few of their images before training or testing starts.
+    """Check the datasets and a few of their images before training or testing starts.
 
-    Every image and mask that is listed must be there, and the classes must be named, as many as the
-    heads have. Of a few images, the number of channels must be that of the preprocessor's mean and
-    of the backbone's first convolution, and the masks must have the size of their image and hold
-    nothing but classes and the ignored label. What else ``tools/check_dataset.py`` finds without
+    Every image and mask that is listed must exist, and the dataset must name its classes, as many
+    as the heads have. Of a few images, the number of channels must be that of the preprocessor's
+    mean and of the backbone's first convolution, and the masks must have the size of their image
+    and hold only classes and the ignored label. What else ``tools/check_dataset.py`` finds without
     opening files, such as an image that is listed twice or in two splits, is a warning in the log.
 
-    Every rank looks at the same images, so all of them stop. Nothing is written, and the random
-    state is left as it was. ``tools/check_dataset.py`` opens all images and finds more.
+    Every rank checks the same images, so all of them stop. Nothing is written, and the random state
+    is restored. ``tools/check_dataset.py`` opens all images and finds more.
 
     Args:
-        samples: how many images of each dataset, spread over it.
+        samples: Number of images of each dataset to check, spread over it.
     """
 
     def __init__(self, *, samples: int = 5):
         self.samples = samples
 
     def before_train(self, runner: Runner) -> None:
-        """Check the training and the validation set.
+        """Check the training and the validation dataset.
 
         Raises:
-            DataError: if they do not fit the model.
+            DataError: If they do not fit the model.
         """
         loops = dict(train=runner.train_loop)
         if runner.val_loop is not None:
             _check_metrics(runner.model, runner.val_loop)
             loops['val'] = runner.val_loop
-        self._check(runner.model, {split: each.dataloader.dataset for split, each in loops.items()})
+        self._check(runner.model, {split: loop.dataloader.dataset for split, loop in loops.items()})
 
     def before_test(self, runner: Runner) -> None:
-        """Check the test set.
+        """Check the test dataset.
 
         Raises:
-            DataError: if it does not fit the model, or the model averages wrongly.
+            DataError: If it does not fit the model, or the model averages wrongly.
         """
         check_tta(runner.model)
         _check_metrics(runner.model, runner.test_loop)
@@ -74,22 +76,22 @@ class DatasetCheckHook(Hook):
         segmentor = _segmentor(model)
         if segmentor is None:
             return
-        inner = {
-            split: [each for each in nested_datasets(outer) if isinstance(each, BaseDataset)]
+        leaves = {
+            split: [leaf for leaf in nested_datasets(outer) if isinstance(leaf, BaseDataset)]
             for split, outer in datasets.items()
         }
-        for warning in check_lists(inner, segmentor, labeled=labeled):
+        for warning in _check_lists(leaves, segmentor, labeled=labeled):
             print_log(warning, logger='current', level=logging.WARNING)
         with _random_state_kept():
-            for dataset in chain.from_iterable(inner.values()):
+            for dataset in chain.from_iterable(leaves.values()):
                 self._check_images(dataset, segmentor)
 
     def _check_images(self, dataset: BaseDataset, segmentor: nn.Module) -> None:
         classes = dataset.metainfo.get('classes')
-        ignore = getattr(segmentor.decode_head, 'ignore_index', 255)
+        ignored = getattr(segmentor.decode_head, 'ignore_index', 255)
         seen: set[int] = set()
-        places = np.linspace(0, len(dataset) - 1, min(self.samples, len(dataset)))
-        for index in places.astype(int).tolist():
+        indices = np.linspace(0, len(dataset) - 1, min(self.samples, len(dataset)))
+        for index in indices.astype(int).tolist():
             results, mask = dataset.get_data_info(index), None
             name, mask_name = results.get('img_path'), results.get('seg_map_path')
             for transform in dataset.pipeline.transforms:
@@ -99,21 +101,65 @@ class DatasetCheckHook(Hook):
                 if mask is None and classes and 'gt_seg_map' in results:
                     mask = results['gt_seg_map']
                     check_width(transform, mask_name)
-                    seen |= check_mask(mask, mask_name, len(classes), ignore)
+                    seen |= check_labels(mask, mask_name, len(classes), ignored)
                     check_size(mask, mask_name, results.get('ori_shape'))
             if results is not None and 'inputs' in results:
-                check_channels(results['inputs'], name, segmentor)
+                _check_channels(results['inputs'], name or 'an image', segmentor)
         if 255 in seen and seen <= {0, 255}:
             raise DataError(
-                f'The masks of {type(dataset).__name__}, {mask_name} for one, hold nothing but 0 '
-                'and 255, and 255 is ignored, so only class 0 would be learned: '
-                f'{ONLY_0_255}, or, if these {len(places)} masks are right, raise samples of '
-                'DatasetCheckHook until it sees another class'
+                f'The masks of {type(dataset).__name__}, {mask_name} for one, hold only 0 and 255, '
+                f'and 255 is ignored, so only class 0 would be learned: {ONLY_0_255}, or, if these '
+                f'{len(indices)} masks are right, raise samples of DatasetCheckHook until it sees '
+                'another class'
             )
 
 
+def _check_lists(
+    datasets: Mapping[str, Sequence[BaseDataset]], segmentor: nn.Module, *, labeled: bool
+) -> list[str]:
+    """Refuse datasets whose list or classes have an error, and return the warnings."""
+    sources = [
+        list_dataset(split, dataset) for split, leaves in datasets.items() for dataset in leaves
+    ]
+    heads = list(_heads(segmentor))
+    findings = [
+        finding
+        for source in sources
+        for finding in (*source.findings, *check_classes(source, heads))
+    ]
+    for finding in findings:
+        if finding.error and (labeled or finding.kind != 'no-labels'):
+            raise DataError(finding.sentence)
+    return [finding.sentence for finding in merge_findings(findings + find_repeats(sources))]
+
+
+def _heads(segmentor: nn.Module) -> Iterator[Head]:
+    for name in ('decode_head', 'auxiliary_head'):
+        heads = getattr(segmentor, name, None)
+        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+            channels = getattr(head, 'out_channels', None) or getattr(head, 'num_classes', None)
+            yield Head(name, type(head).__name__, channels)
+
+
+def _check_channels(inputs: Any, name: str, segmentor: nn.Module) -> None:
+    preprocessor = getattr(segmentor, 'data_preprocessor', None)
+    mean = getattr(preprocessor, 'mean', None)
+    if not isinstance(preprocessor, BaseDataPreprocessor):
+        mean = None
+    layers = getattr(segmentor, 'backbone', nn.Identity()).modules()
+    stem = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
+    conflicts = channel_conflicts(
+        name,
+        inputs,
+        mean=None if mean is None else mean.numel(),
+        in_channels=None if stem is None else stem.in_channels,
+    )
+    for conflict in conflicts:
+        raise DataError(': '.join(conflict))
+
+
 def _segmentor(model: nn.Module) -> nn.Module | None:
-    return next((each for each in model.modules() if hasattr(each, 'decode_head')), None)
+    return next((module for module in model.modules() if hasattr(module, 'decode_head')), None)
 
 
 def _metrics(loop: Any) -> Sequence[Any]:
@@ -121,7 +167,7 @@ def _metrics(loop: Any) -> Sequence[Any]:
 
 
 def _check_metrics(model: nn.Module, loop: Any) -> None:
-    """Let the metrics that need something of the model look at it."""
+    """Let metrics that need something of the model check it."""
     segmentor = _segmentor(model)
     for metric in _metrics(loop):
         if segmentor is not None and hasattr(metric, 'check_model'):
@@ -129,7 +175,7 @@ def _check_metrics(model: nn.Module, loop: Any) -> None:
 
 
 def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> dict | None:
-    """Apply a transform; its error names the files."""
+    """Apply a transform, and name the files if it fails."""
     try:
         return transform(results)
     except DataError:

@@ -1,4 +1,4 @@
-"""Per-class results as a table that spreadsheets read."""
+"""Write the results of each class to a table."""
 
 import csv
 from pathlib import Path
@@ -12,32 +12,26 @@ from mmseg.registry import HOOKS
 
 @HOOKS.register_module()
 class PerClassCSVHook(Hook):
-    """Writes ``per_class.csv`` beside the log: a row per class and evaluation, a column per metric.
+    """Write ``per_class.csv`` beside the log: a row per class and validation, a column per metric.
 
-    It takes the metrics whose names end in ``.<class>``, as ``PerClassIoUMetric`` gives them; where
-    there are none it writes nothing. A cell is empty where a metric is not defined.
+    It takes the metrics whose names end in ``.<class>``, as ``PerClassIoUMetric`` returns them;
+    without one it writes nothing. A cell is empty where a metric is not defined. MMEngine writes
+    the metrics of a test to a JSON file in the same folder.
     """
 
     def __init__(self) -> None:
         self._rows: list[dict] = []
 
+    @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Add the rows of a validation."""
-        self._add(runner, 'val', metrics)
-
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Add the rows of a test."""
-        self._add(runner, 'test', metrics)
-
-    @master_only
-    def _add(self, runner: Runner, split: str, metrics: dict[str, float] | None) -> None:
         rows: dict[str, dict] = {}
-        loop = runner._train_loop  # runner.epoch would build the training set for a mere test
+        loop = runner._train_loop  # runner.epoch would build the training set for a mere validation
         epoch, step = (loop.epoch, loop.iter) if isinstance(loop, BaseLoop) else ('', '')
         for key, value in (metrics or {}).items():
             metric, dot, name = key.partition('.')
             if dot:
-                row = {'split': split, 'epoch': epoch, 'iter': step, 'class': name}
+                row = {'split': 'val', 'epoch': epoch, 'iter': step, 'class': name}
                 rows.setdefault(name, row)[metric] = value
         if not rows:
             return

@@ -34,8 +34,6 @@ from torch import Tensor, nn
 
 from mmseg_attn.models.layers import ConvLayer, match_size, pad_end
 
-from .small_maps import explain_small_maps
-
 
 def _norm(norm_cfg: dict | None, channels: int) -> nn.Module:
     return build_norm_layer(norm_cfg, channels)[1] if norm_cfg else nn.Identity()
@@ -152,7 +150,6 @@ class FRUNet(BaseModule):
                 nn.ModuleList(resample(nn.ConvTranspose2d, i, i - 1) for i in range(1, height))
             )
 
-    @explain_small_maps
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Encode and decode.
 

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from mmseg_attn.models.layers import channels_last_on_cpu, per_level
 
-from .small_maps import explain_small_maps
-
 
 @MODELS.register_module()
 class UNetEncoder(BaseModule):
@@ -56,7 +54,6 @@ class UNetEncoder(BaseModule):
         )
         self.pool = nn.MaxPool2d(2, ceil_mode=True, return_indices=return_indices)
 
-    @explain_small_maps
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Encode.
 

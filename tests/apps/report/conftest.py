@@ -1,4 +1,4 @@
-"""What is made by hand in ``fakes.py``, in the folder of a test."""
+"""The functions of ``fakes.py``, in the folder of a test."""
 
 from functools import partial
 

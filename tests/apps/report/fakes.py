@@ -9,9 +9,10 @@ from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmseg_attn.apps.report import Group, GroupResult, Result, Run
-from mmseg_attn.apps.report.evaluation import Evaluation, Predicted, pack
-from mmseg_attn.apps.report.launch import find_launches
+from mmseg_attn.apps.report import GroupResult, RunResult
+from mmseg_attn.apps.report.evaluation import Evaluation, Prediction, pack
+from mmseg_attn.apps.runs import Group, Run
+from mmseg_attn.apps.runs.log import find_launches
 from mmseg_attn.evaluation.confusion import confusion
 from tests.data.work_dirs import write_start
 
@@ -46,7 +47,7 @@ def make_evaluation(shift: int = 1, first: int = 0) -> Evaluation:
         labels[:, : index + 1 + shift * index] = 0
         counts = confusion(dataset.truth(index), labels.astype(np.int64), 2)
         path = f'/data/<{first + index}>.png'
-        images.append(Predicted(path, index, counts, pack(labels), labels.shape))
+        images.append(Prediction(path, index, counts, pack(labels), labels.shape))
     return Evaluation(CLASSES, PALETTE, dataset, images)
 
 
@@ -59,7 +60,7 @@ def small_config() -> str:
 
 
 def make_run(folder: Path) -> Run:
-    """Write a work folder with a log, a config and an empty checkpoint."""
+    """Write a work directory with a log, a config and an empty checkpoint."""
     scores = {
         step: {'mIoU': value, f'IoU.{CLASSES[0]}': value - 5, 'IoU.cell': value + 5}
         for step, value in ((50, 30.0), (100, 40.0))
@@ -75,14 +76,14 @@ def make_result(folder: Path, name: str, *shifts: int) -> GroupResult:
     """Make a group of runs with predictions."""
     results = []
     for number, shift in enumerate(shifts):
-        found = make_evaluation(shift)
+        evaluation = make_evaluation(shift)
         run = make_run(folder / (f'{name}{number}' if len(shifts) > 1 else name))
-        results.append(Result(run, found.metrics, 'test set', found))
-    return GroupResult(Group(name, [each.run for each in results]), results)
+        results.append(RunResult(run, evaluation.metrics, 'test set', evaluation))
+    return GroupResult(Group(name, [result.run for result in results]), results)
 
 
 def make_bare(folder: Path, name: str) -> GroupResult:
     """Make a group of one run of which the log alone is left."""
     write_start(folder / name / '20240102_030405', losses={1: 1.0}, log=False)
     run = Run(folder / name, name, find_launches(folder / name), None, None)
-    return GroupResult(Group(name, [run]), [Result(run, lack=f'{name} holds no config')])
+    return GroupResult(Group(name, [run]), [RunResult(run, missing=f'{name} holds no config')])

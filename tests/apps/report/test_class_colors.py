@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmseg_attn.apps.report.class_colors import class_colors, on_white
+from mmseg_attn.apps.report.curves import class_colors, on_white
 from mmseg_attn.datasets import DrosophilaDataset
 from tests.apps.report.fakes import CONFIG, ROOT
 
@@ -17,8 +17,8 @@ def contrast(color: str) -> float:
 
 
 def test_the_palette_of_a_config():
-    found = class_colors(Config.fromfile(ROOT / CONFIG))
-    assert found == dict(zip(META['classes'], META['palette'], strict=True))
+    colors = class_colors(Config.fromfile(ROOT / CONFIG))
+    assert colors == dict(zip(META['classes'], META['palette'], strict=True))
 
 
 def test_the_palette_of_some_classes_in_a_wrapped_dataset():
@@ -37,13 +37,13 @@ def test_a_foreign_config_has_none():
 
 def test_dark_colors_stay_and_pale_ones_are_darkened():
     palette = dict(zip(META['classes'], META['palette'], strict=True))
-    found = on_white(META['classes'], palette)
-    assert found['membrane'] == '#440154'
-    assert found['synapse'] == '#dc1e3c'
-    assert found['intracellular'] != '#fdf3cd'
-    assert 3 <= contrast(found['intracellular']) < 3.1
-    assert all(contrast(color) >= 3 for color in found.values())
-    assert list(found) == list(META['classes'])
+    colors = on_white(META['classes'], palette)
+    assert colors['membrane'] == '#440154'
+    assert colors['synapse'] == '#dc1e3c'
+    assert colors['intracellular'] != '#fdf3cd'
+    assert 3 <= contrast(colors['intracellular']) < 3.1
+    assert all(contrast(color) >= 3 for color in colors.values())
+    assert list(colors) == list(META['classes'])
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from mmengine.config import Config
 
-from mmseg_attn.apps.report import Group, Run, curves, draw, panels
-from mmseg_attn.apps.report.launch import find_launches
+from mmseg_attn.apps.report import curves, draw, panels
+from mmseg_attn.apps.runs import Group, Run
+from mmseg_attn.apps.runs.log import find_launches
 from tests.data.work_dirs import write_start
 
 
@@ -35,18 +36,18 @@ def config(*palette: list[int]) -> Config:
     return Config(dict(val_dataloader=dict(dataset=dataset)))
 
 
-def titles(found) -> list[str]:
-    return [panel.title for panel in found]
+def titles(drawn) -> list[str]:
+    return [panel.title for panel in drawn]
 
 
 def test_one_run_has_its_classes_in_one_panel(group):
-    found = panels([group('unet', 40.0)])
-    assert titles(found) == [
+    drawn = panels([group('unet', 40.0)])
+    assert titles(drawn) == [
         'Training loss',
         'Validation mean IoU, best 40.0',
         'Validation IoU per class, with the last value',
     ]
-    loss, mean, classes = found
+    loss, mean, classes = drawn
     assert loss.lines[0].x == [5, 10]
     assert loss.lines[0].y == [1.0, 0.5]
     assert mean.lines[0].y == [30.0, 40.0]
@@ -83,23 +84,23 @@ def test_a_config_that_cannot_be_read_does_not_keep_curves_from_being_drawn(grou
 
 
 def test_many_classes_get_a_panel_each(group):
-    found = panels([group('unet', 40.0, classes=8)])
-    assert titles(found)[2:] == [f'Validation IoU: c{i}' for i in range(8)]
+    drawn = panels([group('unet', 40.0, classes=8)])
+    assert titles(drawn)[2:] == [f'Validation IoU: c{i}' for i in range(8)]
 
 
 def test_several_runs_get_a_panel_per_class_and_one_label_per_group(group):
-    found = panels([group('unet', 40.0, 50.0), group('lfa', 60.0)])
-    assert titles(found)[1:] == [
+    drawn = panels([group('unet', 40.0, 50.0), group('lfa', 60.0)])
+    assert titles(drawn)[1:] == [
         'Validation mean IoU',
         'Validation IoU: c0',
         'Validation IoU: c1',
     ]
-    assert [(line.label, line.number) for line in found[0].lines] == [
+    assert [(line.label, line.number) for line in drawn[0].lines] == [
         ('unet (2 runs)', 0),
         ('', 0),
         ('lfa', 1),
     ]
-    assert [line.y[-1] for line in found[3].lines] == [41.0, 51.0, 61.0]
+    assert [line.y[-1] for line in drawn[3].lines] == [41.0, 51.0, 61.0]
 
 
 def test_epochs_only_if_all_count_in_them(group):

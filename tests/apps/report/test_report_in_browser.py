@@ -25,7 +25,7 @@ PHONE, DESK = 390, 1280  # no window is as narrow as a phone, but a frame in it 
 POLICY = re.compile(r'<meta http-equiv[^>]*>')
 # What a page tells of itself; the policy of the page allows no script, so a copy without is asked.
 PROBE = """<script>addEventListener('load', () => {
-  const told = {
+  const layout = {
     images: [...document.images].map(i => [i.naturalWidth, i.naturalHeight]),
     window: innerWidth,
     page: document.documentElement.scrollWidth,
@@ -34,10 +34,10 @@ PROBE = """<script>addEventListener('load', () => {
       !e.closest('.scroll, details') && e.getBoundingClientRect().right > innerWidth + 1
     ).map(e => e.tagName),
   };
-  parent.postMessage(JSON.stringify(told), '*');
+  parent.postMessage(JSON.stringify(layout), '*');
 })</script>"""
 FRAME = """<!doctype html><body style="margin:0">
-<script>addEventListener('message', e => { document.body.dataset.told = e.data; })</script>
+<script>addEventListener('message', e => { document.body.dataset.layout = e.data; })</script>
 <iframe src="copy.html" style="border:0;width:{width}px;height:3000px"></iframe>"""
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason='needs chromium, the browser')
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason='needs chromium, the browse
 
 @pytest.fixture
 def browse(tmp_path):
-    """Open a page; returns what was printed, what was said, and what the page asked for."""
+    """Open a page; returns what was printed, its console, and what the page asked for."""
 
     def browse(page: Path, *flags: str) -> tuple[str, str, list[str]]:
         profile, log = tmp_path / 'profile', tmp_path / 'requests.json'
@@ -58,8 +58,8 @@ def browse(tmp_path):
             timeout=HANG,
         )
         assert done.returncode == 0, done.stderr
-        events = [each.get('params', {}) for each in json.loads(log.read_text())['events']]
-        by_page = [each['url'] for each in events if each.get('initiator') == 'null']
+        events = [event.get('params', {}) for event in json.loads(log.read_text())['events']]
+        by_page = [event['url'] for event in events if event.get('initiator') == 'null']
         return done.stdout, done.stderr, by_page
 
     return browse
@@ -81,8 +81,8 @@ def page(text, tmp_path):
 
 def test_no_error_and_no_request(page, browse, tmp_path):
     picture = tmp_path / 'page.png'
-    _, said, asked = browse(page, f'--screenshot={picture}')
-    assert [line for line in said.splitlines() if 'CONSOLE' in line] == []
+    _, console, asked = browse(page, f'--screenshot={picture}')
+    assert [line for line in console.splitlines() if 'CONSOLE' in line] == []
     assert asked == []
     with Image.open(picture) as image:
         assert image.width == DESK
@@ -95,20 +95,20 @@ def test_no_broken_picture_and_nothing_beside_the_window(text, browse, tmp_path,
     frame = tmp_path / 'frame.html'
     frame.write_text(FRAME.replace('{width}', str(width)))
     dumped, *_ = browse(frame, '--dump-dom')
-    told = json.loads(re.search(r'data-told="([^"]*)"', dumped)[1].replace('&quot;', '"'))
-    assert len(told['images']) == text.count('<img ') > 20
-    assert all(min(size) > 100 for size in told['images'])
-    assert told['window'] == told['page'] == width
-    assert told['beside'] == []
-    assert not told['cut']
+    layout = json.loads(re.search(r'data-layout="([^"]*)"', dumped)[1].replace('&quot;', '"'))
+    assert len(layout['images']) == text.count('<img ') > 20
+    assert all(min(size) > 100 for size in layout['images'])
+    assert layout['window'] == layout['page'] == width
+    assert layout['beside'] == []
+    assert not layout['cut']
 
 
 def test_errors_and_requests_would_be_seen(text, page, browse):
     bad = '<img src="http://elsewhere.invalid/x.png"><script>1</script></main>'
     page.write_text(text.replace('</main>', bad), encoding='utf-8')
-    _, said, asked = browse(page, '--dump-dom')
-    assert 'CONSOLE' in said
-    assert 'Content Security Policy' in said
+    _, console, asked = browse(page, '--dump-dom')
+    assert 'CONSOLE' in console
+    assert 'Content Security Policy' in console
     assert asked == []  # the policy keeps the page from it
     page.write_text(POLICY.sub('', text).replace('</main>', bad), encoding='utf-8')
     *_, asked = browse(page, '--dump-dom')

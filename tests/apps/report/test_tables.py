@@ -3,8 +3,9 @@ import statistics
 import numpy as np
 import pytest
 
-from mmseg_attn.apps.report import Group, GroupResult, Result, Run, tables
-from mmseg_attn.apps.report.table import NONE
+from mmseg_attn.apps.report import GroupResult, RunResult, tables
+from mmseg_attn.apps.report.tables import NONE
+from mmseg_attn.apps.runs import Group, Run
 from tests.apps.report.fakes import make_evaluation
 
 CLASSES = ['a', 'b']
@@ -21,8 +22,8 @@ def group(tmp_path):
             metrics = {f'IoU.{k}': v for k, v in of_classes.items() if v is not None}
             metrics['mIoU'] = statistics.mean(metrics.values())
             one = Run(tmp_path / f'{name}{number}', f'run{number}', [], None, None)
-            results.append(Result(one, metrics, 'test set'))
-        return GroupResult(Group(name, [each.run for each in results]), results)
+            results.append(RunResult(one, metrics, 'test set'))
+        return GroupResult(Group(name, [result.run for result in results]), results)
 
     return group
 
@@ -61,9 +62,9 @@ def bold(table) -> bool:
 def with_images(result, name: str, *firsts: int) -> GroupResult:
     """A group whose runs were measured on four images each, from the named one on."""
     group = result(name, *range(1, len(firsts) + 1))
-    for each, first in zip(group.results, firsts, strict=True):
-        each.evaluation = make_evaluation(1, first)
-        each.metrics = each.evaluation.metrics
+    for run, first in zip(group.results, firsts, strict=True):
+        run.evaluation = make_evaluation(1, first)
+        run.metrics = run.evaluation.metrics
     return group
 
 
@@ -117,7 +118,7 @@ def test_every_run_of_a_group(group):
 
 def test_all_measures_of_a_group(result):
     table = tables.per_class(result('x', 1))
-    assert table.header == ['class', 'IoU', 'Dice', 'Precision', 'Recall', 'share of pixels']
+    assert table.header == ['class', 'IoU', 'Dice', 'Precision', 'Recall', 'pixels']
     # walls: 5 rows of 1, 2, 3 and 4; taken for walls: 1, 3, 5 and 7 of 8 columns
     assert texts(table) == {
         'wall & <b>': ['62.50', '76.92', '62.50', '100.00', '31.25'],
@@ -130,8 +131,8 @@ def test_measures_that_nobody_has_are_no_column(group):
     assert tables.per_class(group('x', (50.0, 80.0))).header == ['class', 'IoU']
 
 
-def test_confusion_in_per_cent_of_the_true_class():
-    table = tables.confused(make_evaluation(1).counts, CLASSES)
+def test_confusion_in_percent_of_the_true_class():
+    table = tables.confusion_matrix(make_evaluation(1).counts, CLASSES)
     assert texts(table) == {'a': ['100.0', '0.0'], 'b': ['27.3', '72.7']}
     assert [cell.shade for cell in table.rows[0].cells] == [1, 0]
     assert table.rows[0].cells[0].style == 'background:rgb(8 81 156);color:#fff'
@@ -140,6 +141,6 @@ def test_confusion_in_per_cent_of_the_true_class():
 
 def test_a_class_that_is_not_there_has_an_empty_row():
     counts = np.array([[0, 0], [1, 3]])
-    table = tables.confused(counts, CLASSES)
+    table = tables.confusion_matrix(counts, CLASSES)
     assert texts(table)['a'] == [NONE] * 2
     assert table.rows[0].cells[0].shade is None

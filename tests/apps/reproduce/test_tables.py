@@ -7,7 +7,8 @@ import pytest
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
-from mmseg_attn.apps.reproduce import Row, load_tables, plan_row, read_config
+from mmseg_attn.apps.reproduce import PaperRow, load_tables, plan_row
+from mmseg_attn.apps.runs import read_config
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 TABLES = load_tables(CONFIGS / 'tables.yaml')
@@ -99,15 +100,15 @@ def test_every_row_can_be_run(table, row, tmp_path):
     assert (CONFIGS / f'{row.config}.py').is_file()
     plan = plan_row(row, configs=CONFIGS, work_dir=tmp_path, folds=table.folds)
     assert not plan.error
-    assert len(plan.runs) == table.folds
+    assert len(plan.jobs) == table.folds
     assert plan.complexity.flops > plan.complexity.parameters > 0
     for key, value in row.options.items():
-        node = plan.runs[0].config
+        node = plan.jobs[0].config
         for part in key.split('.'):
             node = node[part]
         assert node == value
     # what is written for the tools is the same config
-    text = plan.runs[0].config.pretty_text
+    text = plan.jobs[0].config.pretty_text
     (tmp_path / 'config.py').write_text(text)
     assert Config.fromfile(tmp_path / 'config.py', import_custom_modules=False).pretty_text == text
 
@@ -118,21 +119,21 @@ def test_the_evaluators_of_every_row_give_the_columns(table, row):
     evaluators = config[f'{table.split}_evaluator']
     evaluators = evaluators.get('metrics', [evaluators])
     dataset = DATASETS.get(config[f'{table.split}_dataloader'].dataset.type)
-    given = set()
+    metrics = set()
     for evaluator in evaluators:
-        given |= {'LossMetric': {'mean_loss'}, 'MAEMetric': {'MAE'}}.get(evaluator.type, set())
+        metrics |= {'LossMetric': {'mean_loss'}, 'MAEMetric': {'MAE'}}.get(evaluator.type, set())
         if evaluator.type == 'PerClassIoUMetric':
-            given |= {'aAcc', 'mIoU', 'mAcc'}
-            given |= {'mIoU_without_background'} if evaluator.get('background') else set()
+            metrics |= {'aAcc', 'mIoU', 'mAcc'}
+            metrics |= {'mIoU_without_background'} if evaluator.get('background') else set()
             kinds = ['IoU', 'Acc', *(['Dice'] if 'mDice' in evaluator.iou_metrics else [])]
-            given |= {f'{kind}.{name}' for kind in kinds for name in dataset.METAINFO['classes']}
-    assert {column.metric for column in table.columns} <= given
+            metrics |= {f'{kind}.{name}' for kind in kinds for name in dataset.METAINFO['classes']}
+    assert {column.metric for column in table.columns} <= metrics
 
 
 def test_tables_on_the_same_folds_share_their_trainings(tmp_path):
     def folders(name: str) -> list[str]:
         plans = [plan_row(r, configs=CONFIGS, work_dir=tmp_path) for r in TABLES[name].rows]
-        return [str(plan.runs[0].folder.relative_to(tmp_path)) for plan in plans]
+        return [str(plan.jobs[0].folder.relative_to(tmp_path)) for plan in plans]
 
     shared = 'lfa-unet_1xb8-250e_covid19-512x512/fold0'
     for name in ('covid19', 'covid19-range', 'covid19-residual'):
@@ -151,4 +152,4 @@ def test_tables_on_the_same_folds_share_their_trainings(tmp_path):
     ],
 )
 def test_names_are_easy_to_type(name, slug):
-    assert Row(name=name, config='x').slug == slug
+    assert PaperRow(name=name, config='x').slug == slug

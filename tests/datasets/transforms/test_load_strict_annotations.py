@@ -5,7 +5,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
-from mmseg_attn.datasets.checking import KINDS
+from mmseg_attn.datasets.findings import KINDS
 from mmseg_attn.errors import DataError
 
 
@@ -46,20 +46,16 @@ def test_known_labels_stay(path, kind):
 def test_stray_values_are_named_or_ignored(path, kind, strays, named):
     path = path.with_suffix('.tif')
     save(path, np.array([[0, 3, 255], strays], kind))
-    match = (
-        rf"mask\.tif holds values that are no label: {named}; known are 0 to 3 and 255: .*stray='"
-    )
+    match = rf"mask\.tif holds values that are no label: {named}; .* are 0 to 3 and 255: .*stray='"
     with pytest.raises(ValueError, match=match):
         load(path)
     assert load(path, stray='ignore') == [[0, 3, 255], [255] * 3]
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA', 'P'])
-def test_pictures_in_color_are_refused_or_ignored(path, mode):
+def test_color_images_are_refused_or_ignored(path, mode):
     save(path, np.ones((2, 3), np.uint8), mode)
-    with pytest.raises(
-        ValueError, match=rf'mask\.png is a picture in color \(mode {mode}\).*color='
-    ):
+    with pytest.raises(ValueError, match=rf'mask\.png is a color image \(mode {mode}\).*color='):
         load(path, stray='ignore')
     assert load(path, color='ignore') == [[255] * 3] * 2
 
@@ -68,9 +64,9 @@ def test_the_advice_is_that_of_the_check_of_a_dataset(path):
     """Which is right for masks with a palette: ignoring them would ignore every pixel."""
     for mode in ('RGB', 'P'):
         save(path, np.ones((2, 3), np.uint8), mode)
-        with pytest.raises(DataError, match='picture in color') as caught:
+        with pytest.raises(DataError, match='color image') as caught:
             load(path)
-        parts = KINDS['color-mask'][2].split('; ')
+        parts = KINDS['color-mask'].remedy.split('; ')
         assert parts[0] in str(caught.value)
         assert (parts[1] in str(caught.value)) == (mode == 'P')
         assert str(caught.value).endswith("color='ignore' ignores all pixels of such a mask")
@@ -81,7 +77,9 @@ def test_the_numbers_of_a_palette_are_labels_on_request(path):
     image.putpalette([200, 100, 0] * 256)
     image.save(path)
     assert load(path, palette=True) == [[0, 3, 255]]
-    with pytest.raises(ValueError, match=r'mask\.png holds values .*3 \(1 px\); known are 0 to 2'):
+    with pytest.raises(
+        ValueError, match=r'mask\.png holds values .*3 \(1 px\); the labels are 0 to 2'
+    ):
         load(path, palette=True, num_classes=3)
 
 

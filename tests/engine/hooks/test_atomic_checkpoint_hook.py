@@ -14,10 +14,10 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmseg_attn.compat.checkpoint import load_file
-from mmseg_attn.engine import atomic_backend
-from mmseg_attn.engine.atomic_backend import SUFFIX, AtomicLocalBackend
+from mmseg_attn.engine.atomic_backend import AtomicLocalBackend
 from mmseg_attn.engine.hooks import AtomicCheckpointHook
 from mmseg_attn.errors import CheckpointError
+from mmseg_attn.io.atomic import SUFFIX
 
 
 class Numbers(torch.utils.data.Dataset):
@@ -131,7 +131,7 @@ def test_at_every_moment_a_complete_checkpoint_is_named(tmp_path, monkeypatch):
         for path in tmp_path.glob('*.pth'):
             load_file(path)
 
-    monkeypatch.setattr(atomic_backend.os, 'replace', looking(os.replace))
+    monkeypatch.setattr(os, 'replace', looking(os.replace))
     monkeypatch.setattr(os, 'remove', looking(os.remove))
     build(tmp_path).train()
     assert list(dict.fromkeys(seen)) == [
@@ -284,7 +284,7 @@ def test_a_kill_before_the_last_file_is_named(tmp_path, monkeypatch):
         replace(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic_backend.os, 'replace', stop)
+        patch.setattr(os, 'replace', stop)
         with pytest.raises(Stop):
             build(tmp_path).train()
     assert Path((tmp_path / 'last_checkpoint').read_text()).name == 'epoch_3.pth'

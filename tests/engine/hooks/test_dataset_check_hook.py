@@ -175,9 +175,9 @@ def test_classes_without_a_name(folder, metainfo, message):
     [
         (
             'images/3.png',
-            r'images that are not there: 1 of 10 \(train: .*/images/3.png\): put them',
+            r'images that are missing: 1 of 10 \(train: .*/images/3.png\): add them',
         ),
-        ('masks/3.png', r'whose mask is not there: 1 of 10 \(train: .*/masks/3.png\): put the'),
+        ('masks/3.png', r'whose mask is missing: 1 of 10 \(train: .*/masks/3.png\): add the'),
     ],
 )
 def test_every_file_of_the_list_must_be_there(folder, name, message):
@@ -232,7 +232,7 @@ def test_0_255_masks_are_called_so(folder):
         mask = np.zeros((16, 16), dtype=np.uint8)
         mask[number:] = 255
         save_mask(folder, number, mask)
-    with pytest.raises(ValueError, match=r'hold nothing but 0 and 255, .* foreground as 1'):
+    with pytest.raises(ValueError, match=r'hold only 0 and 255, .* foreground as 1'):
         check(dataset(folder), model())
     with pytest.raises(ValueError, match=r'masks/0.png is a 0/255 mask: save'):
         check(dataset(folder), model(ignore_index=100))

@@ -1,4 +1,4 @@
-"""The rows that validations and tests leave."""
+"""The rows that validations leave."""
 
 import csv
 from types import SimpleNamespace
@@ -37,12 +37,12 @@ def test_a_row_per_class_and_validation(hook, runner):
     ]
 
 
-def test_a_test_has_no_epoch(hook, tmp_path):
-    # the train loop of a test is a config that nobody must build
+def test_a_validation_without_training_has_no_epoch(hook, tmp_path):
+    # its train loop is a config that nobody must build
     runner = SimpleNamespace(log_dir=str(tmp_path), _train_loop=dict(type='EpochBasedTrainLoop'))
-    hook.after_test_epoch(runner, {'IoU.cell': 60.0})
+    hook.after_val_epoch(runner, {'IoU.cell': 60.0})
     (row,) = rows(runner)
-    assert row == {'split': 'test', 'epoch': '', 'iter': '', 'class': 'cell', 'IoU': '60.0'}
+    assert row == {'split': 'val', 'epoch': '', 'iter': '', 'class': 'cell', 'IoU': '60.0'}
 
 
 def test_without_values_per_class_there_is_no_file(hook, runner, tmp_path):

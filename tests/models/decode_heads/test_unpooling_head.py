@@ -67,7 +67,10 @@ def test_missing_indices_are_named():
 
 @pytest.fixture
 def config(root) -> dict:
-    return Config.fromfile(root / 'configs/_base_/models/segnet.py').model
+    path = root / 'configs/segnet/segnet_1xb16-100e_cityscapes-512x1024.py'
+    model = Config.fromfile(path).model
+    model.decode_head.num_classes = 2
+    return model
 
 
 def convolutions(*parts: nn.Module) -> list[tuple[int, int]]:

@@ -1,0 +1,239 @@
+"""What a work directory holds: the training with its log, config, checkpoints and test metrics."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ...errors import DataError, RunError
+from .log import Launch, Log, find_launches, join
+
+FOLD = re.compile(r'fold_?(\d+)')
+FOLD_RECORD = 'cross_validation.json'  # tools/cross_validate.py: what is done of a fold
+
+_LENGTHS = dict(max_iters='iteration', max_epochs='epoch')
+_SAVED = re.compile(r'Saving checkpoint at (\d+) (iteration|epoch)s')
+# Messages of MMEngine's EarlyStoppingHook
+_STOPPED = re.compile(r'did not improve in the last \d+ records|Stopping threshold reached')
+
+
+@dataclass
+class Run:
+    """A training and the files that it left.
+
+    Attributes:
+        folder: The work directory of ``tools/train.py``.
+        name: A name that tells it from other runs.
+        launches: Its launches that logged something.
+        config: A file with the config that it was started with; ``None`` if there is none.
+        checkpoint: The best checkpoint, or else the last; ``None`` if there is none.
+        original_config: The name of the config file, if ``config`` is a copy with another name.
+    """
+
+    folder: Path
+    name: str
+    launches: list[Launch]
+    config: Path | None
+    checkpoint: Path | None
+    original_config: Path | None = None
+
+    @property
+    def config_name(self) -> Path | None:
+        """The name of the config that the training was started with."""
+        return self.original_config or self.config
+
+    @cached_property
+    def log(self) -> Log:
+        """The curves."""
+        return join(self.launches)
+
+    @cached_property
+    def cfg(self) -> Config | None:
+        """The config; reading it executes it, as training does.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        if self.config is None:
+            return None
+        try:
+            cfg = Config.fromfile(self.config)
+        except Exception as error:  # a config is a program
+            reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+            raise DataError(
+                f'{self.config} cannot be read as a config ({reason[:200]}): correct it, or move '
+                'it away to continue without it'
+            ) from error
+        if self.original_config:  # its name ends in the size of the images
+            return Config(cfg._cfg_dict, cfg_text=cfg.text, filename=str(self.original_config))
+        return cfg
+
+    @property
+    def seconds(self) -> float:
+        """The duration of all launches, from the first to the last line of each log."""
+        times = [launch.times for launch in self.launches if launch.times]
+        return sum((lines[-1] - lines[0]).total_seconds() for lines in times)
+
+    def unfinished(self) -> str:
+        """Say how far a training came that ended early; empty if it is complete or nothing tells.
+
+        The last validation and the last checkpoint are logged at the very end. Without them, a
+        training counts as complete if its next line would come after the end.
+        """
+        plan = self.cfg.get('train_cfg') or {} if self.cfg is not None else {}
+        key = next((key for key in _LENGTHS if plan.get(key)), None)
+        if key is None or not self.launches:
+            return ''
+        unit, planned, text = _LENGTHS[key], plan[key], self.launches[-1].text
+        reached = [int(number) for number, counted in _SAVED.findall(text) if counted == unit]
+        reached += self.log.scores if self.log.unit == unit else []
+        steps = sorted({*reached, *_logged_steps(self.log, unit, complete=not reached)})
+        if not steps or steps[-1] >= planned:
+            return ''
+        if not reached and planned - steps[-1] < steps[-1] - (steps[-2] if len(steps) > 1 else 0):
+            return ''
+        reason = 'by early stopping' if _STOPPED.search(text) else '(interrupted, or still running)'
+        return f'ended after {steps[-1]} of {planned} {unit}s {reason}'
+
+    def recorded_metrics(self, split: str) -> tuple[dict[str, float], str]:
+        """Read the metrics of an earlier test, or else of the best validation.
+
+        Args:
+            split: 'val' or 'test'.
+
+        Returns:
+            The metrics, in percent, and where they are from; both are empty if there are none.
+        """
+        if split == 'test':
+            record = self.folder / FOLD_RECORD
+            if record.is_file() and 'metrics' in (content := json.loads(record.read_text())):
+                return content['metrics'], f'test set, from {FOLD_RECORD}'
+            reproduced = [self.folder.parent / 'test'] if self.folder.name == 'train' else []
+            for folder in (self.folder / 'test', *reproduced, self.folder):
+                try:
+                    return find_metrics(folder), 'test set, from the log of the test'
+                except RunError:
+                    continue
+        best = self.log.best()
+        if best is None:
+            return {}, ''
+        entry = self.log.scores[best[0]]
+        metrics = {key: value for key, value in entry.items() if _is_number(value)}
+        return metrics, f'validation at {self.log.unit} {best[0]}, from the log'
+
+
+def find_runs(folder: Path, name: str) -> list[Run]:
+    """Find the run in a folder, or the runs of its folds, ``fold0`` and so on.
+
+    Args:
+        folder: The output of ``tools/train.py``, ``tools/cross_validate.py`` or
+            ``tools/reproduce.py``.
+        name: The name of the run; folds have the names of their folders.
+
+    Raises:
+        DataError: If there is none.
+    """
+    if not folder.is_dir():
+        raise DataError(f'{folder} is no folder: name the work directory of a training')
+    folds = {path: FOLD.fullmatch(path.name) for path in folder.iterdir()}
+    ordered = sorted((int(match[1]), path) for path, match in folds.items() if match)
+    runs = [_read_run(path, path.name) for _, path in ordered] or [_read_run(folder, name)]
+    runs = [run for run in runs if run]
+    if not runs:
+        raise DataError(
+            f'{folder} holds no log of a training (*/vis_data/scalars.json): name a folder that '
+            'tools/train.py or tools/cross_validate.py wrote'
+        )
+    return runs
+
+
+def find_checkpoint(work_dir: Path, *, best: bool = True) -> str:
+    """Return the file name of the best checkpoint of a training, or of its last.
+
+    Args:
+        work_dir: The work directory of the training.
+        best: Whether the best checkpoint is preferred, if there is one.
+
+    Raises:
+        RunError: If there is no checkpoint.
+    """
+    files = list(work_dir.glob('best_*.pth')) if best else []
+    if files:  # a killed process may leave two; the later one is the better one
+        return max(files, key=lambda path: int(re.findall(r'\d+', path.stem)[-1])).name
+    try:
+        return Path((work_dir / 'last_checkpoint').read_text().strip()).name
+    except FileNotFoundError:
+        raise RunError(
+            f'{work_dir} holds no checkpoint to test: enable the CheckpointHook'
+        ) from None
+
+
+def find_metrics(work_dir: Path) -> dict[str, float]:
+    """Read the metrics of the newest test in a work directory.
+
+    Raises:
+        RunError: If there are none.
+    """
+    newest = max(work_dir.glob('*/*.json'), default=None)  # the names are times
+    if newest is None:
+        raise RunError(f'{work_dir} holds no metrics, although the test has ended')
+    return {
+        key: value
+        for key, value in json.loads(newest.read_text()).items()
+        if key not in ('time', 'data_time') and _is_number(value)
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _read_run(folder: Path, name: str) -> Run | None:
+    """Read the run in a folder, or in ``train`` below it, where ``tools/reproduce.py`` trains."""
+    for work_dir in (folder, folder / 'train'):
+        launches = find_launches(work_dir)
+        config, original = _find_config(work_dir, launches)
+        try:
+            checkpoint = work_dir / find_checkpoint(work_dir)
+        except RunError:
+            checkpoint = None
+        if checkpoint and not checkpoint.is_file():
+            checkpoint = None
+        if launches or (config and checkpoint):
+            return Run(work_dir, name, launches, config, checkpoint, original)
+    return None
+
+
+def _find_config(folder: Path, launches: Sequence[Launch]) -> tuple[Path | None, Path | None]:
+    """Find the config of the last launch of a training.
+
+    MMEngine writes it to the work directory, where a test overwrites it with its own, and to the
+    folder of the launch, where it stays.
+
+    Returns:
+        The file; and the one in the work directory, if that has another content.
+    """
+    files = sorted(folder.glob('*.py'), key=lambda file: file.stat().st_mtime)
+    copies = [launch.folder / 'vis_data/config.py' for launch in reversed(launches)]
+    copy = next((file for file in copies if file.is_file()), None)
+    if copy is None:
+        others = sorted(folder.glob('*/vis_data/config.py'), key=lambda f: f.stat().st_mtime)
+        return next(reversed([*others, *files]), None), None
+    content = copy.read_bytes()
+    same = [file for file in files if file.read_bytes() == content]
+    if same or not files:
+        return (same or [copy])[-1], None
+    return copy, files[0]
+
+
+def _logged_steps(log: Log, unit: str, *, complete: bool) -> list[int]:
+    """Return where the training logged; of epochs, the last counts only if ``complete``."""
+    if unit == 'iteration':
+        return list(log.losses)
+    epochs = (entry['epoch'] for entry in log.losses.values() if 'epoch' in entry)
+    return [epoch if complete else epoch - 1 for epoch in epochs]

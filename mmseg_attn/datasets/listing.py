@@ -1,0 +1,259 @@
+"""What a dataset lists and names, checked without opening an image."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from os.path import join
+from typing import Any, NamedTuple
+
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmengine import fileio
+from mmengine.dataset import BaseDataset
+from mmseg.datasets import BaseSegDataset
+
+from .findings import KINDS, File, Finding
+from .rules import class_conflict
+
+SPLITS = ('train', 'val', 'test')
+BOUNDARY_HEADS = ('STDCHead',)  # predict the edges of the classes, whatever their number
+
+# Where an image is listed: its split, its file, and the content of its mask.
+Entry = tuple[str, str, str | None]
+
+
+class Head(NamedTuple):
+    """A head, in a config or built.
+
+    Attributes:
+        name: Name of the part of the model, ``decode_head`` or ``auxiliary_head``.
+        kind: Name of its class.
+        channels: Output channels; ``None`` if they are not known.
+    """
+
+    name: str
+    kind: str
+    channels: int | None
+
+
+@dataclass
+class Source:
+    """One dataset, without the wrappers around it.
+
+    Attributes:
+        split: Train, val or test.
+        dataset: The dataset, whose files may be missing; ``None`` if it cannot be built.
+        infos: The entries that it lists, as its pipeline takes them.
+        image_loaders: The transforms that load an image, in order.
+        label_loaders: The transforms that load labels, in order.
+        findings: Faults of the list.
+    """
+
+    split: str
+    dataset: BaseDataset | None = None
+    infos: list[dict] = field(default_factory=list)
+    image_loaders: list = field(default_factory=list)
+    label_loaders: list = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes; none if the dataset names none."""
+        if self.dataset is None:
+            return ()
+        return tuple(self.dataset.metainfo.get('classes') or ())
+
+    def add(self, kind: str, **details: Any) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(kind, self.split, **details))
+
+
+def list_dataset(split: str, dataset: BaseDataset) -> Source:
+    """List the images of a dataset, and find what is missing.
+
+    Args:
+        split: Train, val or test.
+        dataset: The dataset, without wrappers; its files may be missing if it is not initialized.
+    """
+    source = Source(split, dataset)
+    for transform in dataset.pipeline.transforms:
+        for inner in _augmented(transform):
+            if _loads_labels(inner):
+                source.label_loaders.append(inner)
+            elif isinstance(inner, LoadImageFromFile) or type(inner).__name__.startswith('Load'):
+                source.image_loaders.append(inner)
+    if not source.label_loaders:
+        source.add('no-labels')
+    refusal = None
+    try:
+        if not dataset._fully_initialized:
+            dataset.serialize_data = False  # which fails where there is no image
+            dataset.full_init()
+        source.infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    except Exception as error:  # the class may be the user's own and raise anything
+        refusal = str(error) or repr(error)
+        source.infos = _list_anyway(dataset)
+    if refusal and not (source.infos and _find_missing(source)):
+        source.add('refused', why=refusal)
+    elif not source.infos:
+        source.add('no-images')
+    elif not refusal:
+        _find_missing(source)
+    return source
+
+
+def _augmented(transform: Any) -> Iterator:
+    """Yield the transform, or those inside ``TestTimeAug``."""
+    routines = getattr(transform, 'subroutines', None)
+    if routines is None:
+        yield transform
+    for routine in routines or ():
+        yield from routine.transforms
+
+
+def _loads_labels(transform: Any) -> bool:
+    name = type(transform).__name__
+    return isinstance(transform, LoadAnnotations) or (
+        name.startswith('Load') and 'Annotation' in name
+    )
+
+
+def _list_anyway(dataset: BaseDataset) -> list[dict]:
+    """List with MMSegmentation's own code what a stricter class refuses to list."""
+    if not isinstance(dataset, BaseSegDataset):
+        return []
+    try:
+        return BaseSegDataset.load_data_list(dataset)
+    except Exception:  # the refusal is reported
+        return []
+
+
+def _find_missing(source: Source) -> bool:
+    """Find missing images and masks, and masks that no image uses.
+
+    Returns:
+        Whether a listed file is missing.
+    """
+    dataset = source.dataset
+    backend = getattr(dataset, 'backend_args', None)
+    preparation = getattr(dataset, 'PREPARATION', '')
+    missing = False
+    for kind, key in (('missing-image', 'img_path'), ('missing-mask', 'seg_map_path')):
+        if key == 'seg_map_path' and not source.label_loaders:
+            continue
+        files = [
+            File(info.get(key) or info['img_path'])  # the name of its mask may not be known
+            for info in source.infos
+            if not (info.get(key) and fileio.exists(info[key], backend_args=backend))
+        ]
+        if files:
+            missing = True
+            remedy = f'{KINDS[kind].remedy}, or {preparation}' if preparation else ''
+            source.add(kind, files=files, total=len(source.infos), remedy=remedy)
+    lonely = _lonely_masks(dataset, backend)
+    if lonely:
+        source.add('lonely-mask', files=lonely)
+    return missing
+
+
+def _lonely_masks(dataset: BaseDataset, backend: dict | None) -> list[File]:
+    if not isinstance(dataset, BaseSegDataset):
+        return []
+    images, masks = (dataset.data_prefix.get(key) for key in ('img_path', 'seg_map_path'))
+    suffixes = dataset.img_suffix, dataset.seg_map_suffix
+    if not images or not masks or (images, suffixes[0]) == (masks, suffixes[1]):
+        return []
+    if not all(fileio.exists(folder, backend_args=backend) for folder in (images, masks)):
+        return []
+    stems = [
+        {
+            name.removesuffix(suffix)
+            for name in fileio.list_dir_or_file(
+                folder, list_dir=False, suffix=suffix, recursive=True, backend_args=backend
+            )
+        }
+        for folder, suffix in zip((images, masks), suffixes, strict=True)
+    ]
+    return [File(join(masks, stem + suffixes[1])) for stem in sorted(stems[1] - stems[0])]
+
+
+def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:
+    """Compare the number of classes of a dataset with that of every head."""
+    if source.dataset is None:
+        return []
+    name, split, count = type(source.dataset).__name__, source.split, len(source.classes)
+    if not count:
+        why = f'{name} names no classes'
+        remedy = 'set metainfo=dict(classes=(...)) of the dataset'
+        if 'CLASSES' in source.dataset.metainfo:
+            why += ': its metainfo has CLASSES, as before MMSegmentation 1.0'
+            remedy = 'write classes and palette in lower case'
+        return [Finding('class-count', split, why=why, remedy=remedy)]
+    conflicts = (
+        class_conflict(name, count, head.name, head.channels)
+        for head in heads
+        if head.channels and head.kind not in BOUNDARY_HEADS
+    )
+    return [
+        Finding('class-count', split, why=why, remedy=remedy)
+        for why, remedy in filter(None, conflicts)
+    ]
+
+
+def find_repeats(
+    sources: Iterable[Source],
+    contents: Mapping[str, tuple[str | None, str | None]] | None = None,
+) -> list[Finding]:
+    """Find images that are in a split twice or in several splits.
+
+    Args:
+        sources: All datasets.
+        contents: Digests of the pixels of an image and of its mask, by the file of the image.
+            Without one, images are compared by their files.
+    """
+    names: dict[str, list[str]] = {}
+    entries: dict[str, dict[Entry, None]] = {}  # by what is compared, in order
+    for source in sources:
+        for info in source.infos:
+            name = info['img_path']
+            names.setdefault(source.split, []).append(name)
+            image, mask = (contents or {}).get(name, (None, None))
+            entries.setdefault(image or name, {})[source.split, name, mask] = None
+    groups = [list(group) for group in entries.values() if len(group) > 1]
+    findings = []
+    for split, listed in names.items():
+        files = [File(name) for name, times in Counter(listed).items() if times > 1]
+        if files:
+            findings.append(Finding('listed-twice', split, files=files))
+        files = [file for group in groups for file in _copies(group, split)]
+        if files:
+            findings.append(Finding('duplicate', split, files=files))
+    for first, second in combinations([split for split in SPLITS if split in names], 2):
+        if set(names[first]) == set(names[second]) and first != 'train':
+            continue  # validation and test are meant to be one split
+        files = [file for group in groups for file in _leaks(group, first, second)]
+        if files:
+            kind = 'leak' if first == 'train' else 'leak-val-test'
+            findings.append(Finding(kind, f'{first} and {second}', files=files))
+    return findings
+
+
+def _copies(group: list[Entry], split: str) -> list[File]:
+    """The images of a split that have the pixels of an earlier one."""
+    entries = [entry for entry in group if entry[0] == split]
+    return [
+        File(name, f'as {entries[0][1]}' + ', with another mask' * (mask != entries[0][2]))
+        for _, name, mask in entries[1:]
+    ]
+
+
+def _leaks(group: list[Entry], first: str, second: str) -> list[File]:
+    """The images of the second split that the first one has."""
+    known = [name for split, name, _ in group if split == first]
+    if not known:
+        return []
+    return [
+        File(name, 'the same file' if name in known else f'as {known[0]}')
+        for split, name, _ in group
+        if split == second
+    ]
