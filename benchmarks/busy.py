@@ -21,7 +21,7 @@ from benchmarks.workers import Worker, keep_busy
 from mmseg_attn.apps.cli import at_least, run_cli
 
 DEFAULT, ONE = 'default', 'one thread'
-TOOLS = 'GOMP_SPINCOUNT=2000'  # set by our tools
+TOOLS = 'GOMP_SPINCOUNT=1000'  # set by our tools
 VARIABLES = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME', 'OMP_NUM_THREADS')
 QUIET, BUSY = 'quiet', 'busy'
 TOLERANCE = 0.02
@@ -67,7 +67,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     options.add_argument('--batch', type=at_least(1), default=2, help='default: %(default)s')
     options.add_argument('--steps', type=at_least(1), default=3, help='per turn; default: 3')
     options.add_argument(
-        '--spins', type=at_least(1), nargs='*', default=[2000], help='of GOMP_SPINCOUNT'
+        '--spins', type=at_least(1), nargs='*', default=[1000], help='of GOMP_SPINCOUNT'
     )
     options.add_argument('--pin', action='store_true', help='the busy process stays on one core')
     options.set_defaults(device='cpu', precision='float32', runtime='default')

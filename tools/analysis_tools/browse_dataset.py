@@ -1,6 +1,6 @@
 """Draw what a training sees: images and labels as they come out of the pipeline.
 
-    python tools/analysis_tools/browse_dataset.py CONFIG DIR [--split val] [--number N]
+    python tools/analysis_tools/browse_dataset.py CONFIG --out DIR [--split val] [--number N]
 
 MMSegmentation's own tool draws images of three channels alone. Here the first three channels are
 drawn as red, green and blue, of fewer the first one in gray; of more than 8 bits, the range of the

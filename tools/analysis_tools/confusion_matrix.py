@@ -1,7 +1,7 @@
 """Compare predicted masks with the test set: which class is taken for which.
 
     python tools/test.py CONFIG CHECKPOINT --out MASKS
-    python tools/analysis_tools/confusion_matrix.py CONFIG MASKS DIR
+    python tools/analysis_tools/confusion_matrix.py CONFIG MASKS --out DIR
 
 DIR gets confusion_matrix.csv, pixels with a row per true class, and confusion_matrix.png, percent
 of the true class. MMSegmentation's own tool counts in 8 bits, which is wrong from 17 classes on.

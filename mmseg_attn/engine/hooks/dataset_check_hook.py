@@ -82,7 +82,7 @@ class DatasetCheckHook(Hook):
         }
         for warning in _check_lists(leaves, segmentor, labeled=labeled):
             print_log(warning, logger='current', level=logging.WARNING)
-        with _random_state_kept():
+        with _unchanged_random_state():
             for dataset in chain.from_iterable(leaves.values()):
                 self._check_images(dataset, segmentor)
 
