@@ -151,7 +151,7 @@ def test_sliding_over_a_large_image(run, monkeypatch, wrong):
     monkeypatch.setattr(
         LargeImageEncoderDecoder, '_labels', lambda self, logits: labels(self, -logits)
     )
-    with pytest.raises(DataError, match=r'EncoderDecoder is wrong .* labels differ'):
+    with pytest.raises(DataError, match=r'EncoderDecoder is wrong, .* labels differ'):
         run('inference', *arguments)
 
 
@@ -214,7 +214,7 @@ def test_a_runtime_with_another_loss_is_not_timed(script, monkeypatch):
             return lambda: self.losses[0]
 
     monkeypatch.setattr(runtime, 'Training', Pretended)
-    with pytest.raises(DataError, match=r'fast runtime is wrong .* loss is 2\.1 instead of 2'):
+    with pytest.raises(DataError, match=r'fast runtime is wrong, .* loss is 2\.1 instead of 2'):
         runtime.main([*COMMON, '--contenders', 'fast runtime'])
 
 
@@ -315,5 +315,5 @@ def test_wrong_arguments_are_refused_in_a_sentence(script, capsys, name, argumen
 
 
 def test_a_missing_dataset_is_named(script, tmp_path):
-    with pytest.raises(DataError, match='is not the converted Drosophila set'):
+    with pytest.raises(DataError, match='is not the converted Drosophila dataset'):
         script('data').main([*COMMON, '--data', str(Path(tmp_path) / 'x')])
