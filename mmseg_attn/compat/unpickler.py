@@ -2,7 +2,7 @@
 
 A :class:`Reader` is the ``pickle_module`` of ``torch.load``, which reads PyTorch's zip files and
 the legacy format with it, on every PyTorch. ``weights_only`` is not used: before PyTorch 2.4 it
-accepts no additional names, and before 2.6 it can be broken out of (CVE-2025-32434).
+accepts no additional names, and before 2.6 it can be bypassed (CVE-2025-32434).
 
 It is Python's own unpickler without the instructions that data does not need. A name in the file
 must be an entry of :data:`NAMES`; only entries of :data:`CALLABLES` are called; a state is set on

@@ -158,7 +158,7 @@ def parameters_of(built: Any) -> tuple[set[str], bool]:
         except ValueError:  # of a built-in
             return names, False
         names |= parameters.keys()
-        if not any(owner.kind is owner.VAR_KEYWORD for owner in parameters.values()):
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             return names - {'self'}, owner is built or built.__init__ is function
     return names, False
 

@@ -151,7 +151,7 @@ def test_sliding_over_a_large_image(run, monkeypatch, wrong):
     monkeypatch.setattr(
         LargeImageEncoderDecoder, '_labels', lambda self, logits: labels(self, -logits)
     )
-    with pytest.raises(DataError, match=r'EncoderDecoder is wrong .* labels differ'):
+    with pytest.raises(DataError, match=r'EncoderDecoder is wrong, .* labels differ'):
         run('inference', *arguments)
 
 
@@ -212,7 +212,7 @@ def test_a_runtime_with_another_loss_is_not_timed(script, monkeypatch):
             return lambda: self.losses[0]
 
     monkeypatch.setattr(runtime, 'Training', Pretended)
-    with pytest.raises(DataError, match=r'fast runtime is wrong .* loss is 2\.1 instead of 2'):
+    with pytest.raises(DataError, match=r'fast runtime is wrong, .* loss is 2\.1 instead of 2'):
         runtime.main([*COMMON, '--contenders', 'fast runtime'])
 
 

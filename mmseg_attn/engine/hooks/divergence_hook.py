@@ -109,7 +109,7 @@ def check_weights(runner: Runner, *, iteration: int) -> None:
     name = first_not_finite(model)
     if name is not None:
         raise DivergenceError(
-            f'{name} is not finite after iteration {iteration}, although the losses were: a '
+            f'{name} is not finite after iteration {iteration} although the losses were: a '
             'gradient was not finite, and training has diverged. Lower the learning rate or clip '
             f'the gradient (optim_wrapper.clip_grad). {_last_checkpoint(runner)}'
         )

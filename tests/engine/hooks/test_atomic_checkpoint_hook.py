@@ -334,7 +334,7 @@ def test_resume_says_what_it_passes_over(tmp_path, logged):
     file.write_bytes(file.read_bytes()[:-100])
     again = build(tmp_path, epochs=3, resume=True)
     again.train()
-    (sentence,) = [text for text in logged if 'passes over' in text]
+    (sentence,) = [text for text in logged if 'skips a checkpoint' in text]
     assert sentence.startswith(
         f'--resume skips a checkpoint: {file} cannot be read as a checkpoint: its end is'
     )
