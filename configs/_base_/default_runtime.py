@@ -34,7 +34,7 @@ default_hooks = dict(
     # A resumed training follows a changed schedule.
     schedule=dict(type='ResumedScheduleHook'),
     per_class=dict(type='PerClassCSVHook'),
-    visualization=dict(type='SegPictureHook', interval=1),
+    visualization=dict(type='SegPictureHook'),
 )
 
 tta_model = dict(type='SegTTAModel')

@@ -20,13 +20,14 @@ def drawable(image: np.ndarray, *, bgr: bool = False) -> np.ndarray:
         bgr: Whether the first three channels are blue, green and red.
 
     Returns:
-        ``(H, W, 3)``, uint8, in RGB.
+        ``(H, W, 3)``, uint8, in RGB, contiguous as OpenCV needs it to draw on it.
     """
     image = image[..., None] if image.ndim == 2 else image
     if image.shape[2] >= 3:
         image = image[..., [2, 1, 0] if bgr else [0, 1, 2]]
     else:
         image = image[..., [0, 0, 0]]
+    image = np.ascontiguousarray(image)
     if image.dtype == np.uint8:
         return image
     return to_bytes(image, (float(image.min()), float(image.max())))

@@ -124,7 +124,7 @@ ROUTES = {
     ),
 }
 # They hand checkpoints to tools/test.py, or take what it has written.
-LEFT = ('cross_validate.py', 'quickstart.py', 'analysis_tools/confusion_matrix.py')
+LEFT = ('cross_validate.py', 'quickstart.py', 'reproduce.py', 'analysis_tools/confusion_matrix.py')
 FINE_TUNING = ('tools/train.py',)  # takes the weights that fit, and names the others
 
 
@@ -163,7 +163,7 @@ HOSTILE = {
     '10 GB in a few bytes': (lambda f, m: hostile.claim(f, 10**10), r'claims to hold 1\d{10} byt'),
     'zeros, compressed': (deflate, 'is compressed, which torch.save never does'),
     'a web page': (lambda f, m: f.write_text('<html>404</html>'), 'not what torch.save writes'),
-    'no weights': (lambda f, m: add(f, state_dict=[1]), 'no (weights of a model|state_dict)'),
+    'no weights': (lambda f, m: add(f, state_dict=[1]), 'no (model weights|state_dict)'),
     'another model': (
         lambda f, m: add(f, state_dict=torch.nn.Linear(2, 2).state_dict()),
         'is from another model',

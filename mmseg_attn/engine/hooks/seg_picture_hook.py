@@ -33,11 +33,14 @@ class SegPictureHook(SegVisualizationHook):
 
     Args:
         draw: Whether to draw; ``--show`` and ``--show-dir`` set it.
+        interval: Every which batch is drawn; MMSegmentation's hook draws every 50th.
         kwargs: The other arguments of MMSegmentation's hook.
     """
 
-    def __init__(self, draw: bool = False, **kwargs: Any) -> None:
-        super().__init__(draw=True, **kwargs)  # the base class warns if it does not draw
+    def __init__(self, draw: bool = False, interval: int = 1, **kwargs: Any) -> None:
+        super().__init__(
+            draw=True, interval=interval, **kwargs
+        )  # the base class warns if it does not draw
         self.draw = draw
 
     def after_val_iter(
