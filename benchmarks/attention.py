@@ -21,8 +21,8 @@ from benchmarks.attention_cases import LAYOUTS, PASSES, WINDOW, Case, Maps
 from benchmarks.attention_contenders import TOLERANCE, convolution, copy, results, same_as, unfold
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.memory import free_bytes
-from benchmarks.report import MIB, Report, Target, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import MIB, Report, Target, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 
 MAPS = (
     *('window:64:256', 'window:128:128', 'window:256:64', 'window:512:32'),  # LFA-UNet, 256x256

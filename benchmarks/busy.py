@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
 from benchmarks.harness import Contender, Row, compare
-from benchmarks.report import Report, Target, parser
+from benchmarks.report import Report, Target, at_least, parser
 from benchmarks.training_contenders import OURS
 from benchmarks.workers import Worker, keep_busy
-from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.apps.cli import run_cli
 
 DEFAULT, ONE = 'default', 'one thread'
 TOOLS = 'GOMP_SPINCOUNT=1000'  # set by our tools

@@ -27,8 +27,8 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from benchmarks import networks
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.memory import synchronize
-from benchmarks.report import Report, Target, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import Report, Target, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 
 

@@ -18,8 +18,8 @@ import torch
 
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.networks import NETWORKS, batch, build, load
-from benchmarks.report import Report, Target, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import Report, Target, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 
 UNET = 'U-Net'
 THEIRS, OURS = 'EncoderDecoder', 'LargeImageEncoderDecoder'

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from benchmarks import networks
 from benchmarks.memory import synchronize, use
-from benchmarks.report import Report, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import Report, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 
 WARM_UP = 2  # steps

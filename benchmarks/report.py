@@ -18,7 +18,6 @@ from mmengine.device import get_device
 from benchmarks import quiet
 from benchmarks.harness import Row
 from benchmarks.memory import use
-from mmseg_attn.apps.cli import at_least
 from mmseg_attn.apps.runs import environment
 from mmseg_attn.errors import DataError
 
@@ -48,6 +47,18 @@ class Target:
             return 'not measured'
         met = self.measured >= self.limit if self.at_least else self.measured <= self.limit
         return 'met' if met else 'missed'
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Make an argparse type for whole numbers from ``minimum`` on."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f'{value} is below {minimum}')
+        return value
+
+    return integer
 
 
 def parser(description: str) -> argparse.ArgumentParser:

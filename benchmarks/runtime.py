@@ -26,10 +26,10 @@ from mmseg.structures import SegDataSample
 from benchmarks import networks
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.memory import synchronize, use
-from benchmarks.report import MIB, Report, Target, parser
+from benchmarks.report import MIB, Report, Target, at_least, parser
 from benchmarks.training_contenders import mmsegmentation
 from benchmarks.workers import Worker
-from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.engine.allocation import keep_freed_memory
 
 DEFAULT, FAST, STOCK = 'default runtime', 'fast runtime', 'MMSegmentation UNet, default runtime'

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from benchmarks.attention_contenders import results, same_as
 from benchmarks.harness import Contender, Row, compare
-from benchmarks.report import Report, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import Report, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 from mmseg_attn.models import layers
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.networks import CLASSES
-from benchmarks.report import Report, Target, parser
+from benchmarks.report import Report, Target, at_least, parser
 from benchmarks.training_contenders import (
     ATTENTION,
     BASIC,
@@ -30,7 +30,7 @@ from benchmarks.training_contenders import (
     flops,
     left_out,
 )
-from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.apps.cli import run_cli
 
 UNET, LFA, GATED = 'U-Net', 'LFA-UNet', 'Attention U-Net'
 PRECISIONS = {'float32': torch.float32, 'bfloat16': torch.bfloat16}

@@ -30,9 +30,9 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from benchmarks import networks
-from benchmarks.report import Report, markdown, parser
+from benchmarks.report import Report, at_least, markdown, parser
 from benchmarks.tracing import AsOnGPU, LiveMemory
-from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.engine.hooks.activation_checkpoint_hook import checkpoint_stages, find_stages
 from mmseg_attn.errors import DataError
 from mmseg_attn.evaluation.input_shape import input_shape

@@ -1,6 +1,5 @@
 """The command line of the tools: configs, devices, progress, tables, errors."""
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -86,18 +85,6 @@ def usable_device(name: str | None) -> str:
         reason = str(error).splitlines()[0]
         raise UsageError(f'--device {device} cannot be used: {reason}') from error
     return device
-
-
-def at_least(minimum: int) -> Callable[[str], int]:
-    """Make an argparse type for whole numbers from ``minimum`` on."""
-
-    def integer(text: str) -> int:
-        value = int(text)
-        if value < minimum:
-            raise argparse.ArgumentTypeError(f'{value} is below {minimum}')
-        return value
-
-    return integer
 
 
 def progress(items: Sequence[T], label: str) -> Iterator[T]:

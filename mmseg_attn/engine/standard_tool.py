@@ -16,7 +16,6 @@ from .host_errors import sentence
 from .safe_loading import enable_safe_loading
 from .training_record import training_record_kept
 
-USERS = (MMSegAttnError,)
 FILES = (FileNotFoundError, PermissionError)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Messages of these packages about a file name it.
@@ -47,7 +46,7 @@ def run_standard_tool(name: str) -> None:
         remedy = '; run the same command with --resume to continue' if name == 'train.py' else ''
         sys.stderr.write(f'error: interrupted{remedy}\n')
         sys.exit(INTERRUPTED)
-    except USERS as error:
+    except MMSegAttnError as error:
         sys.exit(f'error: {_last_line(error)}')
     except FILES as error:
         if not _names_a_file(error):

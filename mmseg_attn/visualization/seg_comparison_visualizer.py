@@ -157,7 +157,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         height, width = image.shape[:2]
         scale = self.panel_size / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size))
+        return np.asarray(Image.fromarray(image).resize(size))
 
     def _overlay(self, image: np.ndarray, mask: np.ndarray, metainfo: Mapping) -> np.ndarray:
         """Color and outline the classes; background and pixels without a class stay unchanged."""

@@ -1,3 +1,4 @@
+import argparse
 import json
 import sys
 
@@ -110,3 +111,11 @@ def test_where_nothing_is_timed_nothing_is_told(report, script, args, capsys):
     report.Report(args, timed=False).close()
     assert 'cores used' not in capsys.readouterr().out
     assert 'cores used by others' not in json.loads(args.json.read_text())
+
+
+def test_at_least(report):
+    assert report.at_least(3)('3') == 3
+    with pytest.raises(argparse.ArgumentTypeError, match='2 is below 3'):
+        report.at_least(3)('2')
+    with pytest.raises(ValueError, match='invalid literal'):
+        report.at_least(3)('three')

@@ -77,8 +77,6 @@ def read_source(path: Path) -> Source:
         source = _read_images(path)
     if not source.slices or not all(each.size for each in source.slices):
         raise DataError(f'{path} holds no pixels: get it again')
-    for each in source.slices:
-        check_finite(each, path)
     return source
 
 
@@ -93,8 +91,11 @@ def _read_images(path: Path) -> Source:
         raise UnknownTypeError(
             f'{path} is of no known type ({", ".join(SUFFIXES)}): convert it'
         ) from error
+    slices = [image.visible(path) for image in images]
+    for each in slices:
+        check_finite(each, path)
     return Source(
-        [image.visible(path) for image in images],
+        slices,
         images[0] if len(images) == 1 else None,
         pixel_area=tiff_area(data) if is_tiff(data) else None,
         bands=max(image.bands for image in images),
