@@ -31,6 +31,7 @@ from benchmarks.report import Report, at_least, parser
 from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 
+ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 2  # steps
 
 
@@ -87,11 +88,11 @@ def launch(number: int, args: argparse.Namespace) -> float:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'result.json'
         command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
-        command += [f'--nproc_per_node={number}', __file__, '--out', str(out)]
+        command += [f'--nproc_per_node={number}', '-m', 'benchmarks.processes', '--out', str(out)]
         for name in ('device', 'threads', 'width', 'size', 'batch', 'steps'):
             command += [f'--{name}', str(getattr(args, name))]
         environment = os.environ | dict(OMP_NUM_THREADS=str(args.threads))
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
         if not out.exists():
             raise DataError(f'{number} processes failed:\n{done.stderr}')
         result = json.loads(out.read_text())
