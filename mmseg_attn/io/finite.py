@@ -1,4 +1,4 @@
-"""Refuse values that are no numbers."""
+"""Reject values that are not finite."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ def check_finite(values: np.ndarray, name: str | Path) -> None:
         name: The file, for messages.
 
     Raises:
-        UnsupportedError: If one is not a number or infinite.
+        UnsupportedError: If a value is not a number or infinite.
     """
     if values.dtype.kind == 'f' and not np.isfinite(values).all():
         raise UnsupportedError(
-            f'{name} holds values that are no finite numbers: replace them, by the lowest value '
-            'of the image for example'
+            f'{name} contains values that are not finite: replace them, for example by the lowest '
+            'value of the image'
         )
