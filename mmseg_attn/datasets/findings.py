@@ -200,7 +200,7 @@ KINDS = {
 
 
 class File(NamedTuple):
-    """A file and what is wrong with it."""
+    """A file and a note on its fault."""
 
     path: str
     note: str = ''

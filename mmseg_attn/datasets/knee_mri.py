@@ -12,8 +12,8 @@ from .base import PreparedSegDataset
 class KneeMRIDataset(PreparedSegDataset):
     """Load slices of knee MRI, as ``tools/dataset_converters/knee_mri.py`` writes them.
 
-    Images have one channel: load them with ``color_type='grayscale'``. The 300 images of the
-    CSAM-ResUNet paper are not public.
+    Images have one channel: load them with ``color_type='grayscale'``. The CSAM-ResUNet paper
+    does not name a release of its 300 images.
     """
 
     METAINFO: ClassVar[dict] = dict(

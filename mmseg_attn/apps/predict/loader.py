@@ -59,7 +59,7 @@ class ConfigLoader:
         return image[..., [2, 1, 0, *range(3, count)]]
 
     def load(self, path: Path, image: DecodedImage | None) -> np.ndarray | None:
-        """Load a file that holds one image.
+        """Load a file with one image.
 
         Args:
             path: The file.
