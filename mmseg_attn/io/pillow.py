@@ -92,7 +92,7 @@ def _open(data: bytes, name: str | Path, formats: Sequence[str] | None) -> Image
             instead = f'and not a {expected}' if formats else 'which is not supported'
             raise UnsupportedError(f'{name} is a {known} file {instead}: convert it') from error
         raise DamagedError(
-            f'{name} is truncated or damaged, or not a {expected} file: get it again'
+            f'{name} is truncated or damaged, or not a readable {expected}: get it again'
         ) from error
 
 

@@ -552,7 +552,7 @@ def test_a_rotated_image_has_the_size_it_is_loaded_with(folder):
 def test_same_sets_are_looked_at_once(folder):
     report = check_config(config(folder, test=dict(ann_file='val.txt')))
     assert report.splits['test'] == dict(same_as='val')
-    assert 'test: the same as val' in str(report)
+    assert '16x16\ntest: same dataset as' in str(report)
 
 
 @pytest.mark.parametrize('wrapper', ['RepeatDataset', 'ConcatDataset'])

@@ -73,5 +73,5 @@ def test_what_has_no_partner_is_refused(tmp_path, names, message):
 
 
 def test_no_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match='nothing is no folder: name the folder'):
+    with pytest.raises(DataError, match='not a folder: name the folder'):
         find_cases(tmp_path / 'nothing')

@@ -186,7 +186,7 @@ def test_a_place_that_makes_no_sense_stops_nothing(predict, tmp_path, value):
     assert not report.failed
     assert {row['area_mm2'] for row in table(results.folder)} == {''}
     (note,) = report.notes
-    assert ('0 x 0 x 0 mm in its affine' if value == 0 else 'no finite numbers') in note
+    assert ('0 x 0 x 0 mm in its affine' if value == 0 else 'not finite, so') in note
     mask = nibabel.load(tmp_path / 'out/masks/x.nii')
     np.testing.assert_array_equal(mask.affine[:3], np.full((3, 4), value))
     np.testing.assert_array_equal(np.asarray(mask.dataobj), volume > 100)
