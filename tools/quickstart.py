@@ -147,7 +147,7 @@ def main() -> None:
         done.append('train')
         write_state(folder, str(source), done)
     checkpoint = max(folder.glob('best_mIoU_*.pth'), key=iteration)  # two after a kill
-    images = folder / 'images'
+    images = folder / 'pictures'
     show = ['--work-dir', folder, '--show-dir', images]
     run('Test', 'test.py', config, checkpoint, *show, **environment)
     write_state(folder, str(source), [*done, 'test'])

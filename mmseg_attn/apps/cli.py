@@ -70,7 +70,7 @@ def check_file(file: Path, kind: str) -> None:
         UsageError: If the file is missing or is a folder.
     """
     if not file.is_file():
-        raise UsageError(f'{file} is missing: name {kind} that exists')
+        raise UsageError(f'{file} is missing: name {kind}')
 
 
 def usable_device(name: str | None) -> str:

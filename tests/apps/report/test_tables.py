@@ -83,7 +83,7 @@ def test_folds_of_the_same_images_are_compared(result):
     one, other = with_images(result, 'one', 0, 4), with_images(result, 'other', 4, 0)
     other.results[0].metrics['mIoU'] = 99.0
     table = tables.compared([one, other])
-    assert table.caption.endswith('The best is bold.')
+    assert table.caption.endswith('The best value is bold.')
     assert bold(table)
 
 

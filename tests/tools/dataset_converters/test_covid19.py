@@ -238,7 +238,7 @@ def test_as_a_process(source, tmp_path):
     (source / covid19.LUNGS).unlink()
     failed = run(source, '--out', 'other', cwd=tmp_path)
     assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-1].startswith(f'error: {source} lacks tr_lungmasks')
+    assert failed.stderr.splitlines()[-1].startswith(f'error: {source} has no tr_lungmasks')
     assert 'Traceback' not in failed.stderr
     assert not (tmp_path / 'other').exists()
 
