@@ -151,7 +151,7 @@ AFFINE = np.array([[0, -0.5, 0, 3], [0.25, 0, 0, 5], [0, 0, 4, 7], [0, 0, 0, 1]]
         ('mm', 1, []),
         ('micron', 1e-3, []),
         ('meter', 1e3, []),
-        ('unknown', 1, ['names no unit of length: millimeters are assumed']),
+        ('unknown', 1, ['has no unit of length: millimeters are assumed']),
     ],
 )
 def test_units_of_length(tmp_path, volume, unit, factor, notes):
@@ -169,7 +169,7 @@ def test_an_unknown_number_for_a_unit_is_no_unit(tmp_path, volume):
     patched(tmp_path / 'a.nii', 123, 'B', 7)
     header = open_nifti(tmp_path / 'a.nii')[1]
     assert header.voxel_volume == pytest.approx(0.5)
-    assert header.notes == ['names no unit of length: millimeters are assumed']
+    assert header.notes == ['has no unit of length: millimeters are assumed']
 
 
 def test_the_sform_counts_before_the_qform_and_the_spacing(tmp_path, volume):

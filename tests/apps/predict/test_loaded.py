@@ -71,7 +71,7 @@ def test_planes_of_bands_are_refused_where_the_loader_mixes_them_up(tmp_path):
                 tmp_path / 'x.tif', imdecode_backend=backend, color_type='unchanged', in_channels=4
             )
         if backend != 'tifffile':
-            with pytest.raises(UnsupportedError, match='mode 4 bands, which are no colors, but'):
+            with pytest.raises(UnsupportedError, match='contains 4 bands that are not colors, but'):
                 load(
                     tmp_path / 'x.tif',
                     imdecode_backend=backend,

@@ -163,7 +163,7 @@ def test_volumes_have_volumes(predict, tmp_path, unit):
     assert total == pytest.approx((volume > 100).sum() * 0.5)
     area = sum(float(row['area_mm2']) for row in light)
     assert area == pytest.approx((volume > 100).sum() * 0.125)
-    note = 'names no unit of length: millimeters are assumed'
+    note = 'has no unit of length: millimeters are assumed'
     assert dict(report.notes) == ({} if unit == 'mm' else {note: [tmp_path / 'in/x.nii']})
     assert report.without_area == 0
 

@@ -80,7 +80,7 @@ def damaged(path, gray):
         ('x.png', damaged, r'x\.png is truncated or damaged'),
         ('x.tif', damaged, r'x\.tif is truncated or damaged'),
         ('x.jpg', lambda path, _: path.write_text('text'), r'x\.jpg is truncated or damaged'),
-        ('x.txt', lambda path, _: path.write_text('text'), r'x\.txt is of no known type'),
+        ('x.txt', lambda path, _: path.write_text('text'), r'x\.txt has an unknown type'),
         (
             'x.tif',
             lambda path, g: Image.fromarray(np.where(g, np.nan, 0).astype('f4')).save(path),

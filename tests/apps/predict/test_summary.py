@@ -32,10 +32,10 @@ def said(report: Predictions, option: str | None = None) -> list[str]:
 def test_one_file():
     assert said(made(CT, made_gray=1, without_area=1))[:4] == [
         'out: masks, overlays and pixels.csv of 1 file',
-        '1 file of more than 8 bits: -1500 to 500 became 0 to 255, as in training; outside lies at '
-        'most 25.00% of a file',
-        '1 color picture turned gray for the model',
-        '1 file without the size of a pixel: no area',
+        '1 file of more than 8 bits: -1500 to 500 became 0 to 255, as in training; at most '
+        '25.00% of the pixels of a file lie outside',
+        '1 color image converted to gray for the model',
+        '1 file without a pixel size: no area',
     ]
 
 
@@ -46,9 +46,9 @@ def test_several_files():
     assert said(report, '--percentiles')[:4] == [
         'out: masks, overlays and pixels.csv of 5 files with 7 slices',
         '5 files of more than 8 bits: 0 to 1, 0 to 2, 0 to 3 and 2 more windows became 0 to 255, '
-        'as you said; outside lies nothing',
-        '2 color pictures turned gray for the model',
-        '3 files without the size of a pixel: no area',
+        'as set with --percentiles; none of the pixels of a file lie outside',
+        '2 color images converted to gray for the model',
+        '3 files without a pixel size: no area',
     ]
 
 
@@ -69,7 +69,7 @@ def test_the_usual_raises_no_doubt():
             made(None, CT),
             model(),
             '--intensity',
-            '--intensity changed nothing in 1 file: it is for more than 8 bits',
+            '--intensity changed nothing in 1 file: their values have 8 bits',
         ),
         (
             made(None, None),
@@ -82,7 +82,7 @@ def test_the_usual_raises_no_doubt():
             model(),
             None,
             '1 NIfTI or DICOM file for a model that was trained on other images '
-            '(DrosophilaDataset): look at overlays/ before you use masks/',
+            '(DrosophilaDataset): check overlays/ before you use masks/',
         ),
     ],
     ids=['8 bits', 'any values', 'other kind'],
@@ -114,9 +114,11 @@ def test_values_unlike_those_of_the_training():
     predictor = model()
     predictor.far = 1
     (doubt,) = collect_warnings(made(None), results(50, 50), predictor, option=None)
-    assert doubt.startswith('1 image with values far from mean and std of data_preprocessor: the')
+    assert doubt.startswith(
+        '1 image with values far from mean and std of data_preprocessor, so the'
+    )
 
 
 def test_one_class_nearly_everywhere():
     (doubt,) = collect_warnings(made(None), results(3, 997), model(), option=None)
-    assert doubt.startswith('99.7% of all pixels are light: unless you expect that, look at')
+    assert doubt.startswith('99.7% of all pixels are light: if you do not expect that, check')
