@@ -1,1 +1,1 @@
-"""Time and memory of this package beside the reference and the alternatives."""
+"""Compare time and memory of this package with the reference and with alternatives."""

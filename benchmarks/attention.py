@@ -1,12 +1,12 @@
-"""Time and memory of the attention functions, on maps of the sizes that the papers' networks have.
+"""Measure time and memory of the attention functions, on maps of the papers' sizes.
 
     python -m benchmarks.attention [--quick] [--maps window:64:256 global:128:112] [--json FILE]
 
-Every backend that runs on the device is compared with the formula written out (``reference``), and
-windows (7x7) also with the formula on PyTorch's unfold and fold, with a 3x3 convolution from as
-many channels to as many, and with a plain copy of as many bytes as have to be read and written.
-Each is checked, the backends against the formula in float32. A backward pass gives the gradients of
-all maps, and of the convolution's weights.
+Every backend that runs on the device is compared with the formula itself (``reference``). Window
+attention (7x7) is also compared with the formula on PyTorch's unfold and fold, with a 3x3
+convolution of the same channels, and with a copy of the bytes that have to be read and written. All
+results are checked; those of the backends against the formula in float32. A backward pass computes
+the gradients of all maps and of the convolution's weights.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from benchmarks.attention_cases import LAYOUTS, PASSES, WINDOW, Case, Maps
 from benchmarks.attention_contenders import TOLERANCE, convolution, copy, results, same_as, unfold
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.memory import free_bytes
-from benchmarks.report import MIB, Report, Target, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import MIB, Report, Target, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 
 MAPS = (
     *('window:64:256', 'window:128:128', 'window:256:64', 'window:512:32'),  # LFA-UNet, 256x256
@@ -35,10 +35,10 @@ QUICK = ('window:64:256', 'global:128:112')
 
 @functools.cache
 def backends(kind: str, dtype: torch.dtype, device: str) -> list[str]:
-    """Name the backends that run here, ``reference`` first and ``auto`` last."""
+    """Return the backends that run on the device, ``reference`` first and ``auto`` last."""
     module = importlib.import_module(f'mmseg_attn.ops.{kind}_attention')
     small = Case(Maps(kind, 16, 16, WINDOW + 1), dtype, 'contiguous', 'forward', 1, device)
-    found = []
+    names = []
     experiments = ['triton'] if kind == 'window' else []
     for name in (*module._BACKENDS, *experiments, 'auto'):
         try:
@@ -46,20 +46,20 @@ def backends(kind: str, dtype: torch.dtype, device: str) -> list[str]:
         except (ValueError, ImportError) as error:
             print(f'{kind} attention: {name} is left out: {error}')
         else:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def contenders(case: Case) -> list[Contender]:
-    """Make what is compared."""
+    """Build the contenders of a comparison."""
     *maps, upstream = case.tensors()
     free = free_bytes(case.device)
-    too_large = '' if case.reference_bytes() < free / 2 else 'needs more memory than there is'
+    too_large = '' if case.reference_bytes() < free / 2 else 'needs more memory than is free'
     wide = [x.detach().float().requires_grad_(case.backward) for x in maps]
     formula = 'sdpa' if too_large else 'reference'
     expected = results(case.attend(wide, formula), wide, upstream.float())
     check = same_as(expected, TOLERANCE[case.dtype])
-    made = [
+    entries = [
         Contender(
             name,
             lambda name=name: lambda: results(case.attend(maps, name), maps, upstream),
@@ -69,16 +69,16 @@ def contenders(case: Case) -> list[Contender]:
         for name in backends(case.maps.kind, case.dtype, case.device)
     ]
     if case.windows:
-        made += [
+        entries += [
             unfold(maps, upstream, WINDOW, case.scale, check),
             convolution(maps[2], upstream),
             copy(maps, 4 + 7 * case.backward),
         ]
-    return made
+    return entries
 
 
 def targets(case: Case, rows: dict[str, Row]) -> list[Target]:
-    """What the figures of a comparison should be, if anything is asked of it."""
+    """Return the targets of a comparison, if it has any."""
     ours, maps = rows['auto'], case.maps
     if case.device.startswith('cuda'):
         if not case.windows or maps.channels not in (64, 128):
@@ -102,26 +102,26 @@ def targets(case: Case, rows: dict[str, Row]) -> list[Target]:
 
 
 def over(rows: dict[str, Row], a: str, b: str) -> float | None:
-    """The time of one contender over another's."""
+    """Divide the time of one contender by that of another."""
     return rows[a].median / rows[b].median if rows[a].median else None
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument(
+    options = parser(__doc__)
+    options.add_argument(
         '--maps', type=Maps.parse, nargs='+', metavar='KIND:CHANNELS:SIDE', help='default: all'
     )
     types = ('float32', 'bfloat16', 'float16')
-    made.add_argument('--dtype', nargs='+', choices=types, help='default: the first two')
-    made.add_argument('--layout', nargs='+', choices=LAYOUTS, help='default: all')
-    made.add_argument('--passes', nargs='+', choices=PASSES, help='default: both')
-    made.add_argument('--batch', type=at_least(1), help='default: 8 on a GPU, else 1')
-    made.add_argument(
+    options.add_argument('--dtype', nargs='+', choices=types, help='default: the first two')
+    options.add_argument('--layout', nargs='+', choices=LAYOUTS, help='default: all')
+    options.add_argument('--passes', nargs='+', choices=PASSES, help='default: both')
+    options.add_argument('--batch', type=at_least(1), help='default: 8 on a GPU, else 1')
+    options.add_argument(
         '--quick',
         action='store_true',
         help=f'by default {" ".join(QUICK)}, float32, contiguous, forward + backward only',
     )
-    args = made.parse_args(argv)
+    args = options.parse_args(argv)
     quick = args.quick
     args.maps = args.maps or [Maps.parse(text) for text in (QUICK if quick else MAPS)]
     args.dtype = args.dtype or types[: 1 if quick else 2]
@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def line(case: Case, rows: Sequence[Row]) -> dict:
-    """One comparison in a line."""
+    """Return the row of a comparison in the summary table."""
     reference, auto = rows[0], next(row for row in rows if row.name == 'auto')
     return {
         **case.cells(),

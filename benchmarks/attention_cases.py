@@ -1,4 +1,4 @@
-"""What the attention is measured on."""
+"""Define the inputs that the attention is measured on."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ PASSES = {'forward': 'forward', 'both': 'forward + backward'}
 
 
 class Maps(NamedTuple):
-    """What attends: the kind of attention, the channels of query and key and of value, the side."""
+    """Describe the maps: kind of attention, channels of query and key, of value, side in pixels."""
 
     kind: str
     key_channels: int
@@ -29,19 +29,19 @@ class Maps(NamedTuple):
         try:
             kind, channels, side = text.split(':')
             key, _, value = channels.partition('/')
-            found = cls(kind, int(key), int(value or key), int(side))
+            maps = cls(kind, int(key), int(value or key), int(side))
         except ValueError:
-            found = None
-        if not found or kind not in ('window', 'global') or min(found[1:]) < 1:
+            maps = None
+        if not maps or kind not in ('window', 'global') or min(maps[1:]) < 1:
             raise argparse.ArgumentTypeError(
                 f'{text} is not of the form window:64:256 or global:128/1024:32: '
                 'attention, channels (of query and key/of value), side'
             )
-        return found
+        return maps
 
 
 class Case(NamedTuple):
-    """One comparison."""
+    """Describe one comparison."""
 
     maps: Maps
     dtype: torch.dtype
@@ -54,7 +54,7 @@ class Case(NamedTuple):
         return f'{self.maps.kind} attention, {", ".join(self.cells().values())}'
 
     def cells(self) -> dict[str, str]:
-        """Say what it is, for a table."""
+        """Return the description as cells of a table."""
         _, key, channels, side = self.maps
         of_key = f' (query and key {key})' if key != channels else ''
         return {
@@ -84,21 +84,21 @@ class Case(NamedTuple):
         return global_attention(*maps, self.scale, backend=backend)
 
     def reference_bytes(self) -> int:
-        """About what the formula needs at the most: four copies of the attention map."""
+        """Estimate the peak memory of the formula: four copies of the attention map."""
         positions = self.maps.side**2
         return 4 * 4 * self.batch * positions * (WINDOW**2 if self.windows else positions)
 
     @property
     def scale(self) -> float:
-        """Factor on the inner products."""
+        """Return the factor on the inner products."""
         return self.maps.key_channels**-0.5
 
     @property
     def backward(self) -> bool:
-        """Whether there is a backward pass."""
+        """Tell whether there is a backward pass."""
         return self.passes == 'both'
 
     @property
     def windows(self) -> bool:
-        """Whether the attention is inside of windows."""
+        """Tell whether this is window attention."""
         return self.maps.kind == 'window'

@@ -1,4 +1,4 @@
-"""What the attention is compared with, and the checks of the results."""
+"""Build the alternatives to the attention functions, and check results."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,24 +8,26 @@ from torch.nn import functional as F
 
 from benchmarks.harness import Contender
 
-# of the largest value; 16 bits: two units in the last place
+# relative to the largest value; for 16 bits two units in the last place
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 2**-9, torch.bfloat16: 2**-5}
 
 
 def results(out: Tensor, inputs: Sequence[Tensor], upstream: Tensor) -> tuple[Tensor, ...]:
-    """The output and, where they want any, the gradients of the inputs."""
+    """Return the output and, if required, the gradients of the inputs."""
     if not out.requires_grad:
         return (out,)
     return out, *torch.autograd.grad(out, inputs, upstream)
 
 
 def same_as(expected: Sequence[Tensor], tolerance: float) -> Callable[[Sequence[Tensor]], None]:
-    """Make a check that results are the expected ones, up to a part of the largest value."""
+    """Return a check of results, with a tolerance relative to the largest value."""
 
     def check(actual: Sequence[Tensor]) -> None:
         for i, (x, y) in enumerate(zip(actual, expected, strict=True)):
             if x.shape != y.shape:
-                raise ValueError(f'result {i} is {tuple(x.shape)} instead of {tuple(y.shape)}')
+                raise ValueError(
+                    f'result {i} has the shape {tuple(x.shape)} instead of {tuple(y.shape)}'
+                )
             off = ((x.float() - y).abs().max() / y.abs().max()).item()
             if not off <= tolerance:
                 raise ValueError(f'result {i} is off by {off:.2g} of the largest value')
@@ -40,7 +42,7 @@ def unfold(
     scale: float,
     check: Callable[[Sequence[Tensor]], None],
 ) -> Contender:
-    """The formula of window attention with ``F.unfold`` and ``F.fold``."""
+    """Return window attention with ``F.unfold`` and ``F.fold``."""
     height, width = upstream.shape[2:]
     missing = (0, -width % window, 0, -height % window)
 
@@ -61,7 +63,7 @@ def unfold(
 
 
 def convolution(x: Tensor, upstream: Tensor) -> Contender:
-    """A 3x3 convolution; checked in a corner against shifted maps times slices of its weights."""
+    """Return a 3x3 convolution, checked in a corner against products of shifted maps."""
     channels, layout = x.shape[1], x.is_contiguous()
     conv = nn.Conv2d(channels, channels, 3, padding=1).to(x.device, x.dtype)
     if not layout:
@@ -90,7 +92,7 @@ def convolution(x: Tensor, upstream: Tensor) -> Contender:
 
 
 def copy(maps: Sequence[Tensor], moved: int) -> Contender:
-    """Copy maps so that the bytes of ``moved`` maps are read and written."""
+    """Return a copy that reads and writes the bytes of ``moved`` maps."""
     sources = [x.detach() for x in maps]
 
     def build() -> Callable[[], list[Tensor]]:

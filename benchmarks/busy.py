@@ -1,12 +1,12 @@
-"""Time of a training step on a quiet and on a busy machine, by how OpenMP's threads wait.
+"""Measure a training step on an idle and on a busy machine, for several OpenMP settings.
 
     python -m benchmarks.busy [--network U-Net] [--spins 1000 2000] [--pin] [--json FILE]
 
-PyTorch's threads on the CPU wait for each other many times in a step. By default they spin: where
-another process has taken the core of one, the others burn theirs until it comes back. Compared are
-settings of the environment, each in a training process of its own; the processes take turns, on
-the machine as it is and beside a process that keeps a core busy, which this script starts and ends.
-Run it on a quiet machine: a warning tells where others use the cores.
+PyTorch's CPU threads wait for each other many times in a step. By default they spin: if another
+process uses the core of one thread, the others waste their cores until it continues. This script
+compares environment variables, each in a training process of its own. The processes take turns, on
+the idle machine and next to a process that keeps a core busy, which this script starts and ends.
+Run it on an idle machine: it warns if other processes use the cores.
 """
 
 import argparse
@@ -15,20 +15,20 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
 from benchmarks.harness import Contender, Row, compare
-from benchmarks.report import Report, Target, parser
+from benchmarks.report import Report, Target, at_least, parser
 from benchmarks.training_contenders import OURS
 from benchmarks.workers import Worker, keep_busy
-from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.apps.cli import run_cli
 
 DEFAULT, ONE = 'default', 'one thread'
-TOOLS = 'GOMP_SPINCOUNT=2000'  # what our tools set
+TOOLS = 'GOMP_SPINCOUNT=1000'  # set by our tools
 VARIABLES = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME', 'OMP_NUM_THREADS')
 QUIET, BUSY = 'quiet', 'busy'
 TOLERANCE = 0.02
 
 
 def settings(args: argparse.Namespace) -> dict[str, dict[str, str]]:
-    """Name the settings, and the variables that each sets; GOMP is GNU's OpenMP."""
+    """Return the environment variables of each setting; GOMP is GNU's OpenMP."""
     return {
         DEFAULT: {},
         **{f'GOMP_SPINCOUNT={count}': {'GOMP_SPINCOUNT': str(count)} for count in args.spins},
@@ -60,18 +60,18 @@ def busy(worker: Worker) -> Iterator[None]:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument('--network', choices=OURS, default='U-Net', help='default: %(default)s')
-    made.add_argument('--base', type=at_least(2), default=16, help='default: %(default)s')
-    made.add_argument('--size', type=at_least(32), default=256, help='default: %(default)s')
-    made.add_argument('--batch', type=at_least(1), default=2, help='default: %(default)s')
-    made.add_argument('--steps', type=at_least(1), default=3, help='per turn; default: 3')
-    made.add_argument(
-        '--spins', type=at_least(1), nargs='*', default=[2000], help='of GOMP_SPINCOUNT'
+    options = parser(__doc__)
+    options.add_argument('--network', choices=OURS, default='U-Net', help='default: %(default)s')
+    options.add_argument('--base', type=at_least(2), default=16, help='default: %(default)s')
+    options.add_argument('--size', type=at_least(32), default=256, help='default: %(default)s')
+    options.add_argument('--batch', type=at_least(1), default=2, help='default: %(default)s')
+    options.add_argument('--steps', type=at_least(1), default=3, help='per turn; default: 3')
+    options.add_argument(
+        '--spins', type=at_least(1), nargs='*', default=[1000], help='of GOMP_SPINCOUNT'
     )
-    made.add_argument('--pin', action='store_true', help='the busy process stays on one core')
-    made.set_defaults(device='cpu', precision='float32', runtime='default')
-    return made.parse_args(argv)
+    options.add_argument('--pin', action='store_true', help='the busy process stays on one core')
+    options.set_defaults(device='cpu', precision='float32', runtime='default')
+    return options.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def beside(worker: Worker, neighbor: Worker) -> Callable[[], float]:
-    """Let a worker have its turn while another keeps a core busy."""
+    """Return a turn of a worker while another one keeps a core busy."""
 
     def turn() -> float:
         with busy(neighbor):
@@ -125,7 +125,7 @@ def beside(worker: Worker, neighbor: Worker) -> Callable[[], float]:
 
 
 def summary(names: list[str], rows: dict[str, Row], steps: int) -> list[dict]:
-    """Show a setting in a line."""
+    """Return a row for each setting."""
     lines = []
     for name in names:
         quiet, loaded = rows[f'{name}, {QUIET}'], rows[f'{name}, {BUSY}']
@@ -142,7 +142,7 @@ def summary(names: list[str], rows: dict[str, Row], steps: int) -> list[dict]:
 
 
 def targets(rows: dict[str, Row]) -> list[Target]:
-    """What the setting of our tools may cost."""
+    """Return the targets for the setting of our tools."""
     if f'{TOOLS}, {QUIET}' not in rows:
         return []
     loaded = rows[f'{TOOLS}, {BUSY}'].ratio / rows[f'{ONE}, {BUSY}'].ratio

@@ -27,13 +27,13 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from benchmarks import networks
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.memory import synchronize
-from benchmarks.report import Report, Target, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import Report, Target, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 
 
 class Counter:
-    """Counts the files that are decoded, in this process and in the workers that it forks."""
+    """Count the decoded files in this process and in the workers that it forks."""
 
     def __init__(self) -> None:
         self.now: Any = None
@@ -42,7 +42,7 @@ class Counter:
             kind.transform = self._counted(kind.transform)
 
     def start(self) -> Any:
-        """Count for a new contender from now on; the workers of others keep their count."""
+        """Start a new count; the workers of other contenders keep theirs."""
         self.now = multiprocessing.Value('q', 0)
         return self.now
 
@@ -56,13 +56,13 @@ class Counter:
 
 
 class Epochs:
-    """A contender: runs an epoch at a call.
+    """Run an epoch at each call; a contender.
 
     Args:
-        cfg: the config.
-        args: the options.
-        train: whether a network trains, or the batches are only taken.
-        counter: what counts the decoded files.
+        cfg: The config.
+        args: The command-line options.
+        train: Whether to train a network, or only to load the batches.
+        counter: Counter of the decoded files.
     """
 
     def __init__(
@@ -85,14 +85,14 @@ class Epochs:
         return lambda: self.epoch(step)
 
     def step(self) -> Callable[[dict], Any]:
-        """Build a network, and return what trains it on a batch."""
+        """Build a network, and return a function that trains it on a batch."""
         torch.manual_seed(0)
         model = MODELS.build(self.cfg.model).to(self.args.device).train()
         optim_wrapper = build_optim_wrapper(model, self.cfg.optim_wrapper)
         return lambda batch: model.train_step(batch, optim_wrapper)
 
     def epoch(self, step: Callable[[dict], Any]) -> dict[str, int]:
-        """Run an epoch; return the sum of the gray levels of each image."""
+        """Run an epoch and return the sum of the gray levels of each image."""
         sums, waited = {}, 0.0
         begin = now = time.perf_counter()
         for batch in self.loader:
@@ -107,7 +107,7 @@ class Epochs:
         return sums
 
     def more(self, row: Row) -> dict[str, Any]:
-        """Further columns of the table."""
+        """Return additional columns of the table."""
         return {
             'waiting': statistics.median(self.waiting[-self.args.repeats :])
             if self.train
@@ -118,7 +118,7 @@ class Epochs:
         }
 
     def private_mib(self) -> float | None:
-        """Measure what a worker shares with no other process, the mean of all."""
+        """Measure the memory that a worker does not share, as the mean over all workers."""
         workers = getattr(self.loader._iterator, '_workers', [])
         files = [Path(f'/proc/{worker.pid}/smaps_rollup') for worker in workers]
         if not files or not all(file.exists() for file in files):
@@ -129,7 +129,7 @@ class Epochs:
 
 
 def load(args: argparse.Namespace) -> Config:
-    """Load the config, its dataset cut to ``--images``."""
+    """Load the config, with its dataset limited to ``--images``."""
     if not (args.data / 'splits').is_dir():
         raise DataError(
             f'{args.data} is not the converted Drosophila dataset: name its folder with --data, or '
@@ -146,13 +146,15 @@ def load(args: argparse.Namespace) -> Config:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument('--data', type=Path, default='data/drosophila', help='default: %(default)s')
-    made.add_argument('--workers', type=at_least(0), default=2, help='default: %(default)s')
-    made.add_argument('--images', type=at_least(1), default=64, help='of an epoch; default: 64')
-    made.add_argument('--batch', type=at_least(1), default=8, help='default: %(default)s')
-    made.add_argument('--width', type=at_least(1), default=16, help='of the U-Net; default: 16')
-    return made.parse_args(argv)
+    options = parser(__doc__)
+    options.add_argument(
+        '--data', type=Path, default='data/drosophila', help='default: %(default)s'
+    )
+    options.add_argument('--workers', type=at_least(0), default=2, help='default: %(default)s')
+    options.add_argument('--images', type=at_least(1), default=64, help='of an epoch; default: 64')
+    options.add_argument('--batch', type=at_least(1), default=8, help='default: %(default)s')
+    options.add_argument('--width', type=at_least(1), default=16, help='of the U-Net; default: 16')
+    return options.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -163,11 +165,11 @@ def main(argv: list[str] | None = None) -> None:
     counter.start()
     plain = DATASETS.build(cfg.train_dataloader.dataset)
     samples = [plain[i] for i in range(len(plain))]
-    expected = {each['data_samples'].img_path: int(each['inputs'].sum()) for each in samples}
+    expected = {sample['data_samples'].img_path: int(sample['inputs'].sum()) for sample in samples}
 
     def check(sums: dict[str, int]) -> None:
         if sums != expected:
-            raise ValueError('an epoch has other images than the files')
+            raise ValueError('the images of an epoch differ from the files')
 
     for train, what in ((True, 'training'), (False, 'the loader alone')):
         run = Epochs(cfg, args, train=train, counter=counter)

@@ -1,7 +1,7 @@
-"""Several ways of doing one thing, timed side by side.
+"""Time several implementations of the same operation side by side.
 
-Contenders take turns in one process, so that whatever else the machine does meets all of them; what
-counts are the ratios. Each is checked before any is timed.
+Contenders take turns in one process, so that other load on the machine affects all of them; compare
+the ratios. All contenders are checked before any is timed.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from mmseg_attn.errors import DataError
 
 @dataclass(frozen=True)
 class Contender:
-    """One way of doing the thing.
+    """Describe one implementation of the operation.
 
     Attributes:
-        name: Its name in the table.
-        build: Makes what it owns (weights, optimizer), and returns the call to be timed.
-        check: Gets what a call returned and raises ``ValueError`` where that is wrong.
-        left_out: Why it is not run here; empty: it is.
+        name: Name in the table.
+        build: Function that builds weights and optimizer, and returns the call to time.
+        check: Function that raises ``ValueError`` if the result of a call is wrong.
+        left_out: Reason for not running it here; empty if it runs.
     """
 
     name: str
@@ -36,17 +36,17 @@ class Contender:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a contender; what was not is ``None``.
+    """Hold the measurements of a contender; ``None`` means not measured.
 
     Attributes:
-        name: The contender.
-        median: Seconds per call.
-        fastest: The least.
-        slowest: The most.
-        ratio: Time over the baseline's: the median of the turns' ratios.
-        peak: The most bytes that the contender held at a time, what ``build`` made included.
-        peak_ratio: These over the baseline's.
-        note: Why it was left out.
+        name: Name of the contender.
+        median: Median time of a call in seconds.
+        fastest: Time of the fastest call in seconds.
+        slowest: Time of the slowest call in seconds.
+        ratio: Time relative to the baseline: median of the ratios of the turns.
+        peak: Peak memory in bytes, including the objects that ``build`` made.
+        peak_ratio: Peak memory relative to the baseline.
+        note: Reason for leaving it out.
     """
 
     name: str
@@ -72,39 +72,42 @@ def compare(
     """Check contenders, then time them in turns.
 
     Args:
-        contenders: Those to compare.
-        baseline: Name of the one that the ratios are over.
+        contenders: Contenders to compare.
+        baseline: Name of the contender that the ratios are relative to.
         repeats: Number of turns.
-        device: Where they run.
-        least: Seconds that a turn of one contender takes at least; short calls are repeated.
-        memory: Whether peak memory is measured.
-        calls_before: Calls that are watched and not timed; the first makes what is made once.
+        device: Device that they run on.
+        least: Minimum duration of a turn in seconds; short calls are repeated.
+        memory: Whether to measure peak memory.
+        calls_before: Number of calls before the timing, in which memory is measured.
+
+    Returns:
+        One row per contender.
 
     Raises:
-        DataError: if a contender returns something wrong; nothing was timed then.
+        DataError: If the result of a contender is wrong; nothing is timed then.
     """
     runs = {
-        each.name: _prepare(each, device, least, memory, calls_before)
-        for each in contenders
-        if not each.left_out
+        contender.name: _prepare(contender, device, least, memory, calls_before)
+        for contender in contenders
+        if not contender.left_out
     }
     names = list(runs)
     times: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(repeats):
-        for i in range(len(names)):  # each turn begins with another one
+        for i in range(len(names)):  # each turn begins with another contender
             name = names[(i + turn) % len(names)]
             times[name].append(_seconds(runs[name].call, runs[name].number, device))
     peaks = {name: run.peak for name, run in runs.items()}
     return [
-        Row(each.name, note=each.left_out)
-        if each.left_out
-        else _row(each.name, times, peaks, baseline)
-        for each in contenders
+        Row(contender.name, note=contender.left_out)
+        if contender.left_out
+        else _row(contender.name, times, peaks, baseline)
+        for contender in contenders
     ]
 
 
 class _Run(NamedTuple):
-    """A contender that was found right: what is timed, how often in a turn, its peak memory."""
+    """Hold a checked contender: the call, its number of repetitions in a turn, peak memory."""
 
     call: Callable[[], Any]
     number: int
@@ -117,7 +120,7 @@ def _prepare(
     with peak_memory(device) if memory else contextlib.nullcontext(Peak()) as peak:
         call = contender.build()
         for _ in range(calls_before):
-            result = None  # two results at a time would count as the contender's memory
+            result = None  # otherwise two results would count as peak memory
             begin = time.perf_counter()
             result = call()
             synchronize(device)
@@ -125,9 +128,11 @@ def _prepare(
     try:
         contender.check(result)
     except ValueError as error:
-        raise DataError(f'{contender.name} is wrong and is not timed: {error}') from error
+        raise DataError(
+            f'the result of {contender.name} is wrong, so nothing is timed: {error}'
+        ) from error
     del result
-    if seconds < 10 * least:  # being watched takes time, too
+    if seconds < 10 * least:  # measuring memory takes time, too
         seconds = _seconds(call, 1, device)
     return _Run(call, max(1, math.ceil(least / seconds)), peak.bytes)
 
@@ -144,7 +149,7 @@ def _row(name: str, times: dict, peaks: dict, baseline: str) -> Row:
 
 
 def _seconds(call: Callable[[], Any], number: int, device: str) -> float:
-    """Time a call, the mean of ``number``."""
+    """Return the mean time of ``number`` calls in seconds."""
     synchronize(device)
     begin = time.perf_counter()
     for _ in range(number):

@@ -1,12 +1,12 @@
-"""Images per second and peak memory of the networks, and of sliding windows over a large image.
+"""Measure speed and peak memory of inference: networks, and sliding windows over a large image.
 
     python -m benchmarks.inference [--networks Hybrid-UNet U-Net] [--size 512 512] [--json FILE]
     python -m benchmarks.inference --large 3000 4000 [--json FILE]
 
-An image is timed from its bytes in memory to its labels. Weights are random: they do not change the
-time. Of a network the scores are compared with those that it gives in float64; of the two ways to
-slide over a large image (MMSegmentation's and ours, with the same weights) the labels have to be
-the same. Peak memory includes the weights.
+The time of an image is from its bytes in memory to its labels. Weights are random, which does not
+change the time. The logits of a network are compared with those in float64; the labels of the two
+sliding-window implementations (MMSegmentation's and ours, with the same weights) must be equal.
+Peak memory includes the weights.
 """
 
 import argparse
@@ -18,15 +18,15 @@ import torch
 
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.networks import NETWORKS, batch, build, load
-from benchmarks.report import Report, Target, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import Report, Target, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 
 UNET = 'U-Net'
 THEIRS, OURS = 'EncoderDecoder', 'LargeImageEncoderDecoder'
 
 
 def network(name: str, args: argparse.Namespace) -> Contender:
-    """Make a contender of a network."""
+    """Return the inference of a network as a contender."""
     cfg = load(name, args.width)
     data = batch(args.size, args.batch)
 
@@ -35,30 +35,32 @@ def network(name: str, args: argparse.Namespace) -> Contender:
         return lambda: predict(model, data)
 
     def check(samples: Sequence) -> None:
-        # not on a GPU, whose fused attention has no float64: MSANet would need 34 GB at 512x512
+        # not on a GPU: its fused attention has no float64, and MSANet would need 34 GB at 512x512
         model = build(cfg, 'cpu')
         inputs = model.data_preprocessor(copy.deepcopy(data))['inputs']
         with torch.no_grad():
             expected = model.double()(inputs.double(), mode='tensor')
         actual = torch.stack([sample.seg_logits.data for sample in samples]).cpu()
         if actual.shape != expected.shape:
-            raise ValueError(f'scores are {tuple(actual.shape)} instead of {tuple(expected.shape)}')
+            raise ValueError(
+                f'the logits are {tuple(actual.shape)} instead of {tuple(expected.shape)}'
+            )
         off = ((actual - expected).abs().max() / expected.abs().max()).item()
         if not off < 1e-2:
-            raise ValueError(f'the scores are off by {off:.2g} of the largest in float64')
+            raise ValueError(f'the logits are off by {off:.2g} of the largest in float64')
 
     return Contender(name, build_, check)
 
 
 def predict(model: torch.nn.Module, data: dict[str, list]) -> list:
-    """Give images to a model as MMEngine's test loop does."""
+    """Run a model like MMEngine's test loop."""
     with torch.no_grad():
         return model.test_step(copy.copy(data))
 
 
 def large(args: argparse.Namespace) -> list[Contender]:
-    """Make two contenders of one network that slides over a large image."""
-    found: dict[str, Any] = {}
+    """Return the two sliding-window implementations as contenders."""
+    reference: dict[str, Any] = {}
 
     def slider(segmentor: str) -> Contender:
         cfg = load(UNET, args.width)
@@ -73,7 +75,7 @@ def large(args: argparse.Namespace) -> list[Contender]:
 
         def check(samples: Sequence) -> None:
             labels = samples[0].pred_sem_seg.data
-            others = (labels != found.setdefault('labels', labels)).sum()
+            others = (labels != reference.setdefault('labels', labels)).sum()
             if others:
                 raise ValueError(f'{others} of {labels.numel()} labels differ')
 
@@ -83,18 +85,24 @@ def large(args: argparse.Namespace) -> list[Contender]:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument('--networks', nargs='+', choices=NETWORKS, metavar='NAME', help='some only')
+    options = parser(__doc__)
+    options.add_argument(
+        '--networks', nargs='+', choices=NETWORKS, metavar='NAME', help='some only'
+    )
     sides = dict(type=at_least(1), nargs=2, metavar=('HEIGHT', 'WIDTH'))
-    made.add_argument('--size', **sides, default=(256, 256), help='default: 256 256')
-    made.add_argument('--large', **sides, help='slide over an image of this size instead')
-    made.add_argument('--crop', type=at_least(16), default=512, help='window; default: %(default)s')
-    made.add_argument('--width', type=at_least(8), help="of the first stage; default: the config's")
-    made.add_argument('--batch', type=at_least(1), default=1, help='default: %(default)s')
-    args = made.parse_args(argv)
+    options.add_argument('--size', **sides, default=(256, 256), help='default: 256 256')
+    options.add_argument('--large', **sides, help='slide over an image of this size instead')
+    options.add_argument(
+        '--crop', type=at_least(16), default=512, help='window; default: %(default)s'
+    )
+    options.add_argument(
+        '--width', type=at_least(8), help="of the first stage; default: the config's"
+    )
+    options.add_argument('--batch', type=at_least(1), default=1, help='default: %(default)s')
+    args = options.parse_args(argv)
     args.size, args.large = tuple(args.size), args.large and tuple(args.large)
     if args.large and min(args.large) < args.crop:
-        made.error(f'an image of {args.large} needs --crop {min(args.large)} or less')
+        options.error(f'an image of {args.large} needs --crop {min(args.large)} or less')
     return args
 
 
@@ -127,7 +135,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def targets(rows: Sequence[Row]) -> list[Target]:
-    """Sliding must not cost more than MMSegmentation's, in time or memory."""
+    """Require that sliding takes no more time or memory than MMSegmentation's."""
     ours = next(row for row in rows if row.name == OURS)
     return [
         Target(f'time, {OURS} / {THEIRS}', 1, ours.ratio),

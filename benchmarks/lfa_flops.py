@@ -1,10 +1,10 @@
-"""FLOPs of LFA-UNet with local attention over the same network with global attention.
+"""Compare the FLOPs of LFA-UNet with local and with global attention.
 
     python -m benchmarks.lfa_flops [--size 256] [--window-size 7] [--json FILE]
 
-Counted by PyTorch's FlopCounterMode (a multiply-add is two) on the written-out attention, on the
-meta device, so that nothing is computed. The paper reports a "total computational cost" of 0.0466
-at 256x256 and does not say how it counts.
+PyTorch's FlopCounterMode (a multiply-add is two) counts the reference backend on the meta device,
+so that nothing is computed. The paper reports a "total computational cost" of 0.0466 at 256x256 and
+does not say how it is counted.
 """
 
 import argparse
@@ -21,7 +21,7 @@ CHANNELS = [64, 128, 256, 512, 1024]
 
 
 def count(window_size: int | None, size: int) -> dict[str, int]:
-    """Count one image through LFA-UNet, base width 64, one input channel, five classes.
+    """Count the FLOPs of LFA-UNet for one image, base width 64, one input channel, five classes.
 
     Returns:
         FLOPs of the attention without and with its projections, and of the whole network.
@@ -61,16 +61,16 @@ def main() -> None:
     parser.add_argument('--json', help='also write the figures to this file')
     args = parser.parse_args()
 
-    local, everywhere = count(args.window_size, args.size), count(None, args.size)
+    local, whole = count(args.window_size, args.size), count(None, args.size)
     print(f'LFA-UNet, {args.size}x{args.size}, local range {args.window_size}')
     print(f'{"GFLOPs":32}{"local":>12}{"global":>12}{"ratio":>10}')
     for name in local:
-        a, b = local[name], everywhere[name]
+        a, b = local[name], whole[name]
         print(f'{name:32}{a / 1e9:12.2f}{b / 1e9:12.2f}{a / b:10.5f}')
     print(f'{"reported by the paper (256x256)":56}{PAPER:10.4f}')
     if args.json:
         with open(args.json, 'w') as file:
-            json.dump({'local': local, 'global': everywhere, 'paper': PAPER}, file, indent=2)
+            json.dump({'local': local, 'global': whole, 'paper': PAPER}, file, indent=2)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""How much memory a call takes, and how much there is."""
+"""Measure the memory of a call, and the free memory."""
 
 import contextlib
 import os
@@ -12,47 +12,47 @@ from mmseg_attn.errors import DataError
 
 
 def use(device: str) -> None:
-    """Make a GPU the current one: what names no GPU, such as MMEngine's runner, takes that.
+    """Make a GPU the current one, which MMEngine's runner uses.
 
     Raises:
-        DataError: if there is no such GPU.
+        DataError: If there is no such GPU.
     """
     if not device.startswith('cuda'):
         return
     index, count = torch.device(device).index or 0, torch.cuda.device_count()
     if index >= count:
         names = ', '.join(f'cuda:{i}' for i in range(count))
-        raise DataError(f'--device {device}: there is no GPU {index}; use {names or "cpu"}')
+        raise DataError(f'--device {device}: this machine has no GPU {index}; use {names or "cpu"}')
     torch.cuda.set_device(index)
 
 
 def synchronize(device: str) -> None:
-    """Wait until a GPU has done all that it was given; the CPU has."""
+    """Wait until a GPU has finished; return at once for the CPU."""
     if device.startswith('cuda'):
         torch.cuda.synchronize(device)
 
 
 def free_bytes(device: str) -> int:
-    """Return the memory that is free, what PyTorch has in reserve on a GPU included."""
+    """Return the free memory in bytes, including PyTorch's reserve on a GPU."""
     if device.startswith('cuda'):
-        torch.cuda.empty_cache()  # what tensors have freed is kept, and not free to the driver
+        torch.cuda.empty_cache()  # memory in PyTorch's cache is not free for the driver
         return torch.cuda.mem_get_info(device)[0]
     return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
 
 
 class Peak:
-    """Filled at the end of ``peak_memory``: the most ``bytes`` that tensors took at a time."""
+    """Hold the peak memory of tensors in ``bytes``, set at the end of ``peak_memory``."""
 
     bytes: int | None = None
 
 
 @contextlib.contextmanager
 def peak_memory(device: str = 'cpu') -> Iterator[Peak]:
-    """Watch how many bytes PyTorch allocates beyond what is there at the start.
+    """Measure the peak of the bytes that PyTorch allocates in a block.
 
-    On the CPU PyTorch's profiler sees every allocation, those inside of operators (oneDNN's
-    buffers) included; what is freed without having been allocated here does not count. On a GPU
-    the allocator counts: the bytes of tensors, not the reserve that it keeps for the next ones.
+    On the CPU PyTorch's profiler counts every allocation, including those inside operators
+    (oneDNN's buffers); memory that was allocated before the block does not count. On a GPU the
+    allocator counts the bytes of tensors, without its reserve.
     """
     peak = Peak()
     if device.startswith('cuda'):
@@ -64,7 +64,7 @@ def peak_memory(device: str = 'cpu') -> Iterator[Peak]:
         peak.bytes = torch.cuda.max_memory_allocated(device) - before
         return
     watch = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
-    with _silent_stderr():  # the profiler says when it starts and stops
+    with _silent_stderr():  # the profiler prints when it starts and stops
         watch.start()
     try:
         yield peak

@@ -1,4 +1,4 @@
-"""The project's networks from their configs, at any base width."""
+"""Load the project's networks from their configs, at any base width."""
 
 import warnings
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import nn
 import mmseg_attn  # noqa: F401  registers the parts
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
-NETWORKS = {  # beginnings of configs' names; which dataset a config is for makes no difference
+NETWORKS = {  # beginnings of the configs' names; the dataset of a config does not matter
     'U-Net': 'unet/unet_',
     'Attention U-Net': 'attention_unet/attention-unet_',
     'LFA-UNet': 'lfa_unet/lfa-unet_',
@@ -33,7 +33,7 @@ NETWORKS = {  # beginnings of configs' names; which dataset a config is for make
 }
 CLASSES = 10
 
-warnings.filterwarnings('ignore', module='mmseg')  # of names that will go
+warnings.filterwarnings('ignore', module='mmseg')  # about deprecated names
 init_default_scope('mmseg')
 
 
@@ -46,8 +46,9 @@ def load(name: str, width: int | None = None) -> Config:
     """Load a network's config, for color images and ten classes.
 
     Args:
-        name: one of ``NETWORKS``.
-        width: channels of the first stage; the others' follow. ``None``: as in the config.
+        name: One of ``NETWORKS``.
+        width: Channels of the first stage, to which the others are scaled; ``None`` keeps those of
+            the config.
     """
     cfg = Config.fromfile(config_file(name))
     model = cfg.model
@@ -63,11 +64,11 @@ def load(name: str, width: int | None = None) -> Config:
 
 
 def scale(model: dict, width: int) -> None:
-    """Give the first stage ``width`` channels, and the others as many times those that they had."""
+    """Scale the channels of all stages so that the first one has ``width``."""
     base = model['backbone']['channels'][0]
     for part in ('backbone', 'neck', 'decode_head'):
         for key, value in model.get(part, {}).items():
-            # single numbers are the image's channels, except a neck's
+            # a single number is the channels of the image, except in a neck
             if key in ('channels', 'in_channels') and (isinstance(value, list) or part == 'neck'):
                 model[part][key] = _scaled(value, width, base)
             elif key == 'levels':  # channels and kernel size of each convolution
@@ -79,7 +80,7 @@ def scale(model: dict, width: int) -> None:
 
 def _scaled(value: Any, width: int, base: int) -> Any:
     if isinstance(value, list):
-        return [_scaled(each, width, base) for each in value]
+        return [_scaled(item, width, base) for item in value]
     return value * width // base
 
 
@@ -90,7 +91,7 @@ def build(cfg: Config, device: str) -> nn.Module:
 
 
 def batch(size: tuple[int, int], number: int = 1) -> dict[str, list]:
-    """Make random images, as a data loader gives them."""
+    """Return a batch of random images like a data loader."""
     random = torch.Generator().manual_seed(0)
     images = torch.randint(256, (number, 3, *size), generator=random, dtype=torch.uint8)
     meta = dict.fromkeys(('ori_shape', 'img_shape', 'pad_shape'), size)

@@ -1,10 +1,10 @@
-"""Images per second that a U-Net trains on, with one process and with several.
+"""Measure the training speed of a U-Net with one process and with several.
 
     python -m benchmarks.processes [--processes 1 2] [--json FILE]
 
-Every process has a thread (or ``--threads``) and a batch of its own; gradients are averaged by gloo
-on the CPU and by NCCL on GPUs, one for each process. The numbers of processes take turns. What was
-timed counts only if all processes end with the same finite weights.
+Every process has one thread (or ``--threads``) and its own batch; gradients are averaged by gloo on
+the CPU and by NCCL on GPUs, one for each process. The numbers of processes take turns. A
+measurement is valid only if all processes end with the same finite weights.
 """
 
 import argparse
@@ -27,15 +27,15 @@ from torch import Tensor
 
 from benchmarks import networks
 from benchmarks.memory import synchronize, use
-from benchmarks.report import Report, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import Report, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 
 WARM_UP = 2  # steps
 
 
 def work(args: argparse.Namespace) -> None:
-    """Train in one of the processes; the first writes the seconds of each step."""
+    """Train in one of the processes; the first one writes the time of each step."""
     torch.set_num_threads(args.threads)
     on_gpu = args.device.startswith('cuda')
     dist.init_process_group('nccl' if on_gpu else 'gloo')
@@ -43,7 +43,7 @@ def work(args: argparse.Namespace) -> None:
     device = f'cuda:{rank}' if on_gpu else 'cpu'
     use(device)
     cfg = networks.load('U-Net', args.width)
-    torch.manual_seed(rank)  # wrapping makes the weights equal
+    torch.manual_seed(rank)  # the wrapper makes the weights equal
     model = MMDistributedDataParallel(
         MODELS.build(cfg.model).to(device).train(), device_ids=[rank] if on_gpu else None
     )
@@ -65,24 +65,24 @@ def work(args: argparse.Namespace) -> None:
     if rank == 0:
         args.out.write_text(json.dumps(dict(seconds=seconds[WARM_UP:], same=same)))
     dist.barrier()
-    os._exit(0)  # taking gloo down in order can deadlock (PyTorch 2.13)
+    os._exit(0)  # a regular shutdown of gloo can deadlock (PyTorch 2.13)
 
 
 def agree(weights: Tensor) -> bool:
     """Tell whether all processes have the same finite weights."""
     first = weights.clone()
     dist.broadcast(first, 0)
-    fine = torch.equal(first, weights) and bool(weights.isfinite().all())
-    flag = weights.new_tensor(float(fine))  # reduced in place, so on the device from the start
+    valid = torch.equal(first, weights) and bool(weights.isfinite().all())
+    flag = weights.new_tensor(float(valid))  # reduced in place, so it must be on the device
     dist.all_reduce(flag, dist.ReduceOp.MIN)
     return bool(flag)
 
 
 def launch(number: int, args: argparse.Namespace) -> float:
-    """Run a number of processes; return the median seconds of a step.
+    """Run a number of processes and return the median time of a step in seconds.
 
     Raises:
-        DataError: if they fail or disagree.
+        DataError: If they fail or disagree.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'result.json'
@@ -101,19 +101,19 @@ def launch(number: int, args: argparse.Namespace) -> float:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument(
+    options = parser(__doc__)
+    options.add_argument(
         '--processes', type=at_least(1), nargs='+', default=[1, 2], help='default: 1 2'
     )
-    made.add_argument('--width', type=at_least(1), default=16, help='default: %(default)s')
-    made.add_argument('--size', type=at_least(16), default=256, help='default: %(default)s')
-    made.add_argument('--batch', type=at_least(1), default=2, help='per process; default: 2')
-    made.add_argument('--steps', type=at_least(1), default=5, help='timed; default: %(default)s')
-    made.add_argument('--out', type=Path, help=argparse.SUPPRESS)  # makes it one of the processes
-    made.set_defaults(threads=1)
-    args = made.parse_args(argv)
+    options.add_argument('--width', type=at_least(1), default=16, help='default: %(default)s')
+    options.add_argument('--size', type=at_least(16), default=256, help='default: %(default)s')
+    options.add_argument('--batch', type=at_least(1), default=2, help='per process; default: 2')
+    options.add_argument('--steps', type=at_least(1), default=5, help='timed; default: %(default)s')
+    options.add_argument('--out', type=Path, help=argparse.SUPPRESS)  # set in the worker processes
+    options.set_defaults(threads=1)
+    args = options.parse_args(argv)
     if args.device.startswith('cuda:'):
-        made.error(f'--device {args.device}: each process takes a GPU of its own; use cuda')
+        options.error(f'--device {args.device}: each process uses its own GPU; use cuda')
     return args
 
 

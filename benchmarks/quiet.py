@@ -1,4 +1,4 @@
-"""Whether the machine is quiet: other processes on its cores spoil what is timed."""
+"""Check that the machine is idle: other processes on its cores distort the timings."""
 
 import os
 import time
@@ -9,16 +9,16 @@ STAT = Path('/proc/stat')
 
 
 class OtherLoad:
-    """Count the cores that other processes use, from when it is made.
+    """Count the cores that other processes use since this object was created.
 
-    Other processes are all but this one and those that it has started. Linux only.
+    Other processes are all except this one and those that it has started. Linux only.
     """
 
     def __init__(self) -> None:
         self._begin = time.perf_counter(), _others()
 
     def cores(self) -> float | None:
-        """Return the mean number of cores; ``None``: the system does not tell."""
+        """Return the mean number of cores; ``None`` if the system does not report it."""
         (then, before), now, others = self._begin, time.perf_counter(), _others()
         if before is None or others is None:
             return None
@@ -26,19 +26,19 @@ class OtherLoad:
 
 
 def look(seconds: float = 0.2) -> float | None:
-    """Return the cores that other processes use now, over a short time."""
+    """Return the number of cores that other processes use over a short time."""
     load = OtherLoad()
     time.sleep(seconds)
     return load.cores()
 
 
 def warning(cores: float | None) -> str:
-    """Say that the machine is not quiet; empty: it is, or nobody knows."""
+    """Return a warning if the machine is not idle; empty if it is, or if this is unknown."""
     if cores is None or cores <= LIMIT:
         return ''
     return (
-        f'other processes use {cores:.1f} of {os.cpu_count()} cores: times are too long and vary; '
-        'end them, or take the ratios alone'
+        f'other processes use {cores:.1f} of {os.cpu_count()} cores: the timings are too '
+        'long and vary; end these processes, or use only the ratios'
     )
 
 
@@ -52,16 +52,16 @@ def _others() -> float | None:
 
 
 def _own(ticks: int) -> float:
-    """Return the seconds of this process, of those that it has started, and of theirs."""
+    """Return the seconds of processor time of this process and its descendants."""
     parents, seconds = {}, {}
     for file in STAT.parent.glob('[0-9]*/stat'):
         try:
-            fields = file.read_text().rpartition(')')[2].split()  # a name may hold blanks
+            fields = file.read_text().rpartition(')')[2].split()  # a name may contain blanks
         except OSError:
             continue  # it has ended
         process = int(file.parent.name)
         parents[process] = int(fields[1])
-        seconds[process] = sum(map(int, fields[11:15])) / ticks  # user, system, and of the ended
+        seconds[process] = sum(map(int, fields[11:15])) / ticks  # user, system, and ended children
     own, total = [os.getpid()], 0.0
     while own:
         process = own.pop()

@@ -1,4 +1,4 @@
-"""What the benchmarks print and write: tables, targets, and what they were measured on."""
+"""Print and write the results of the benchmarks: tables, targets and the machine."""
 
 import argparse
 import dataclasses
@@ -18,7 +18,6 @@ from mmengine.device import get_device
 from benchmarks import quiet
 from benchmarks.harness import Row
 from benchmarks.memory import use
-from mmseg_attn.apps.cli import at_least
 from mmseg_attn.apps.runs import environment
 from mmseg_attn.errors import DataError
 
@@ -27,13 +26,13 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure should be.
+    """Hold the target for a measured value.
 
     Attributes:
-        what: The figure, in words.
-        limit: The most that it may be, or the least with ``at_least``.
-        measured: What it is; ``None``: not measured in this run.
-        at_least: Whether more is better.
+        what: Description of the value.
+        limit: Upper limit, or lower limit with ``at_least``.
+        measured: The value; ``None`` if it was not measured in this run.
+        at_least: Whether larger values are better.
     """
 
     what: str
@@ -43,38 +42,52 @@ class Target:
 
     @property
     def verdict(self) -> str:
-        """``met``, ``missed`` or ``not measured``."""
+        """Return ``met``, ``missed`` or ``not measured``."""
         if self.measured is None:
             return 'not measured'
         met = self.measured >= self.limit if self.at_least else self.measured <= self.limit
         return 'met' if met else 'missed'
 
 
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Make an argparse type for whole numbers from ``minimum`` on."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f'{value} is below {minimum}')
+        return value
+
+    return integer
+
+
 def parser(description: str) -> argparse.ArgumentParser:
-    """Make a parser with what all benchmarks take."""
-    made = argparse.ArgumentParser(
+    """Return a parser with the options of all benchmarks."""
+    options = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument('--device', default=get_device(), help='default here: %(default)s')
-    made.add_argument('--threads', type=at_least(1), help="default: PyTorch's own choice")
-    made.add_argument('--repeats', type=at_least(1), default=5, help='turns; default: %(default)s')
-    made.add_argument('--json', type=Path, metavar='FILE', help='also write the figures to FILE')
-    return made
+    options.add_argument('--device', default=get_device(), help='default here: %(default)s')
+    options.add_argument('--threads', type=at_least(1), help="default: PyTorch's own choice")
+    options.add_argument(
+        '--repeats', type=at_least(1), default=5, help='turns; default: %(default)s'
+    )
+    options.add_argument('--json', type=Path, metavar='FILE', help='also write the figures to FILE')
+    return options
 
 
 class Report:
-    """Prints figures as they come, and writes all of them to a file at the end.
+    """Print results as they arrive, and write all of them to a file at the end.
 
     The file has ``machine``, ``device``, ``threads``, ``date``, ``command``, ``tables`` (each with
     ``title`` and ``rows``), ``targets`` and, on Linux, ``cores used by others``.
 
     Args:
-        args: What a parser made by ``parser`` found; its threads are set.
-        outputs: Further files that will be written, or ``None``.
-        timed: Whether something is timed; then it warns where other processes use the cores.
+        args: The options of a parser from :func:`parser`; the number of threads is set.
+        outputs: Additional files that will be written, or ``None``.
+        timed: Whether times are measured; then it warns if other processes use the cores.
 
     Raises:
-        DataError: if the device or the folder for a file is missing.
+        DataError: If the device or the folder for a file is missing.
     """
 
     def __init__(
@@ -87,7 +100,7 @@ class Report:
         use(args.device)
         for file in filter(None, (args.json, *outputs)):
             if not file.resolve().parent.is_dir():
-                raise DataError(f'cannot write {file}: its folder is missing; make it first')
+                raise DataError(f'cannot write {file}: its folder does not exist; create it first')
         if args.threads:
             torch.set_num_threads(args.threads)
         self.file = args.json
@@ -111,7 +124,7 @@ class Report:
             self.load = quiet.OtherLoad()
 
     def _tell(self, when: str, cores: float | None) -> None:
-        """Print how much of the machine others use, and warn where that matters."""
+        """Print how many cores other processes use, and warn if they are too many."""
         if cores is None:
             return
         self.content.setdefault('cores used by others', {})[when] = round(cores, 2)
@@ -120,7 +133,7 @@ class Report:
             print(f'warning: {text}', file=sys.stderr)
 
     def table(self, title: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Print rows as a table; numbers are rounded there, not in the file."""
+        """Print rows as a table with rounded numbers, and keep them for the file."""
         self.content['tables'].append(dict(title=title, rows=list(rows)))
         print(f'\n### {title}\n\n{markdown(rows)}', flush=True)
 
@@ -131,13 +144,13 @@ class Report:
         baseline: str,
         more: Callable[[Row], dict[str, Any]] = lambda row: {},
     ) -> None:
-        """Print a table of what ``compare`` returned.
+        """Print a table of the rows of ``compare``.
 
         Args:
-            title: Stands above it.
-            rows: The figures.
-            baseline: The contender that the ratios are over.
-            more: Makes further columns, for example images per second.
+            title: Title of the table.
+            rows: The measurements.
+            baseline: Name of the contender that the ratios are relative to.
+            more: Function that returns additional columns, for example images per second.
         """
         kept = [dict(dataclasses.asdict(row), **more(row)) for row in rows]
         self.content['tables'].append(dict(title=title, baseline=baseline, rows=kept))
@@ -179,7 +192,7 @@ class Report:
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Format rows as a table; an empty column is left out."""
+    """Format rows as a table without empty columns."""
     keys = dict.fromkeys(key for row in rows for key in row)
     columns = {key: [row.get(key) for row in rows] for key in keys}
     columns = {key: cells for key, cells in columns.items() if set(cells) - {None, ''}}
@@ -200,5 +213,7 @@ def _cell(value: Any) -> str:
         return ''
     if not isinstance(value, float):
         return str(value)
-    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0  # three in all
+    digits = (
+        max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    )  # three significant digits
     return f'{value:.{digits}f}'

@@ -1,11 +1,11 @@
-"""Time of a training iteration in the default runtime and in the fast one, and of its parts.
+"""Measure a training iteration in the default runtime, in the fast one, and with its parts.
 
     python -m benchmarks.runtime [--base 64] [--compiled] [--json FILE]
 
-Each contender is a training of a U-Net by MMEngine's loop, with the hooks and the loader of our
-configs, on random images. Each has a process of its own, which stands still while others have their
-turn. A turn is a whole iteration: batch, forward, loss, backward, update, hooks. The first loss of
-each has to be that of the default runtime within 2 %; MMSegmentation's own U-Net has another.
+Each contender trains a U-Net with MMEngine's loop and the hooks and data loader of our configs, on
+random images. Each has a process of its own, which waits while others have their turn. A turn is a
+whole iteration: batch, forward, loss, backward, update, hooks. The first loss of each must be that
+of the default runtime within 2 %, except for MMSegmentation's U-Net, which has another one.
 """
 
 import argparse
@@ -26,15 +26,15 @@ from mmseg.structures import SegDataSample
 from benchmarks import networks
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.memory import synchronize, use
-from benchmarks.report import MIB, Report, Target, parser
+from benchmarks.report import MIB, Report, Target, at_least, parser
 from benchmarks.training_contenders import mmsegmentation
 from benchmarks.workers import Worker
-from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.engine.allocation import keep_freed_memory
 
 DEFAULT, FAST, STOCK = 'default runtime', 'fast runtime', 'MMSegmentation UNet, default runtime'
 KEPT = 'kept memory alone'
-CHANGES = {  # of the default runtime
+CHANGES = {  # relative to the default runtime
     DEFAULT: {},
     'bfloat16 alone': {'optim_wrapper.type': 'mmseg.BF16OptimWrapper'},
     'fused optimizer alone': {'optim_wrapper.optimizer.fused': True},
@@ -48,7 +48,7 @@ TOLERANCE = 0.02
 
 @DATASETS.register_module()
 class RandomImages(torch.utils.data.Dataset):
-    """A few random images with random labels."""
+    """Provide a few random images with random labels."""
 
     def __init__(self, size: int, number: int) -> None:
         random = torch.Generator().manual_seed(0)
@@ -69,10 +69,10 @@ class RandomImages(torch.utils.data.Dataset):
 
 @HOOKS.register_module()
 class TurnHook(Hook):
-    """Tells the loss and the peak memory after every iteration, and waits for the next turn."""
+    """Send loss and peak memory after every iteration, and wait for the next turn."""
 
     priority = 'LOWEST'
-    connection: Connection  # configs hold no such thing
+    connection: Connection  # set on the class, since a config cannot hold it
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -87,14 +87,14 @@ class TurnHook(Hook):
 
 
 def peak(device: str) -> int:
-    """The most bytes that this process has held: on a GPU tensors, else all of its memory."""
+    """Return the peak memory of this process in bytes; on a GPU, that of its tensors."""
     if device.startswith('cuda'):
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
 
 
 def config(name: str, args: argparse.Namespace, work_dir: str) -> Config:
-    """The config of a contender's training."""
+    """Return the config of a contender's training."""
     cfg = networks.load('U-Net', args.base)
     if name == STOCK:
         preprocessor = cfg.model.data_preprocessor
@@ -110,9 +110,13 @@ def config(name: str, args: argparse.Namespace, work_dir: str) -> Config:
         sampler=dict(type='InfiniteSampler', shuffle=False),
         dataset=dict(type='RandomImages', size=args.size, number=2 * args.batch),
     )
-    for hook in ('dataset_check', 'per_class', 'visualization'):  # of data and validations
+    for hook in (
+        'dataset_check',
+        'per_class',
+        'visualization',
+    ):  # they need real data or a validation
         cfg.default_hooks.pop(hook)
-    cfg.env_cfg.mp_cfg.mp_start_method = 'spawn'  # as this process was
+    cfg.env_cfg.mp_cfg.mp_start_method = 'spawn'  # like this process
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
     cfg.log_processor.by_epoch = False
     cfg.custom_hooks = [dict(type='TurnHook', device=args.device)]
@@ -123,7 +127,7 @@ def config(name: str, args: argparse.Namespace, work_dir: str) -> Config:
 def work(connection: Connection, name: str, args: argparse.Namespace) -> None:
     """Train in a process of its own."""
     torch.set_num_threads(args.threads)
-    use(args.device)  # the runner takes the current GPU
+    use(args.device)  # the runner uses the current GPU
     TurnHook.connection = connection
     if name == KEPT:
         keep_freed_memory()
@@ -134,11 +138,11 @@ def work(connection: Connection, name: str, args: argparse.Namespace) -> None:
 
 
 class Training:
-    """A contender: an iteration of its process at a call.
+    """Run an iteration in a process at each call; a contender.
 
     Args:
-        name: what it is called.
-        args: the options.
+        name: Name of the contender.
+        args: The command-line options.
     """
 
     def __init__(self, name: str, args: argparse.Namespace) -> None:
@@ -147,15 +151,15 @@ class Training:
         self.peak: int | None = None
 
     def build(self) -> Callable[[], float]:
-        """Start the process, and wait for the end of its first iteration."""
-        # the runner takes a GPU wherever it sees one
+        """Start the process and wait for the end of its first iteration."""
+        # the runner uses any GPU that it sees
         hidden = {} if self.args.device.startswith('cuda') else {'CUDA_VISIBLE_DEVICES': ''}
         self.worker = Worker(self.name, work, self.name, self.args, environment=hidden)
         self._receive(self.worker.receive())
         return self.iterate
 
     def iterate(self) -> float:
-        """Run an iteration; return the first loss of all."""
+        """Run an iteration and return the first loss."""
         self._receive(self.worker.turn())
         return self.losses[0]
 
@@ -170,23 +174,27 @@ class Training:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument('--base', type=at_least(2), default=64, help='default: %(default)s')
-    made.add_argument('--size', type=at_least(32), default=256, help='default: %(default)s')
-    made.add_argument('--batch', type=at_least(1), default=2, help='default: %(default)s')
-    made.add_argument('--compiled', action='store_true', help='torch.compile, too; takes minutes')
-    made.add_argument('--contenders', nargs='+', choices=CHANGES, metavar='NAME', help='some only')
-    return made.parse_args(argv)
+    options = parser(__doc__)
+    options.add_argument('--base', type=at_least(2), default=64, help='default: %(default)s')
+    options.add_argument('--size', type=at_least(32), default=256, help='default: %(default)s')
+    options.add_argument('--batch', type=at_least(1), default=2, help='default: %(default)s')
+    options.add_argument(
+        '--compiled', action='store_true', help='torch.compile, too; takes minutes'
+    )
+    options.add_argument(
+        '--contenders', nargs='+', choices=CHANGES, metavar='NAME', help='some only'
+    )
+    return options.parse_args(argv)
 
 
 def contenders(args: argparse.Namespace) -> list[str]:
-    """Name what is timed; the default runtime always is."""
-    asked = args.contenders or [
+    """Return the names of the contenders, always with the default runtime."""
+    selected = args.contenders or [
         name
         for name, changes in CHANGES.items()
         if (args.compiled or 'compile' not in changes) and (args.device == 'cpu' or name != KEPT)
     ]
-    return list(dict.fromkeys([DEFAULT, *asked]))
+    return list(dict.fromkeys([DEFAULT, *selected]))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -205,15 +213,15 @@ def main(argv: list[str] | None = None) -> None:
 
     try:
         rows = compare(
-            [Contender(name, each.build, check(name)) for name, each in trainings.items()],
+            [Contender(name, training.build, check(name)) for name, training in trainings.items()],
             DEFAULT,
             repeats=args.repeats,
             device=args.device,
             memory=False,
         )
     finally:
-        for each in trainings.values():
-            each.close()
+        for training in trainings.values():
+            training.close()
 
     def more(row: Row) -> dict:
         return {
@@ -229,7 +237,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def targets(rows: dict[str, Row], args: argparse.Namespace) -> list[Target]:
-    """What the fast runtime should gain."""
+    """Return the target for the fast runtime."""
     over = STOCK if args.device.startswith('cuda') else DEFAULT
     if not {over, FAST} <= set(rows):
         return []

@@ -1,10 +1,10 @@
-"""Cost of the attention layers against the number of positions, as a table and a log-log plot.
+"""Measure the attention layers for growing numbers of positions; print a table and plot it.
 
     python -m benchmarks.scaling [--plot FILE] [--json FILE]
 
-The layers have as many channels each; MSAM also fuses a map twice as fine. Before they are timed,
-each has to give on a small map what it gives in float64. Where attention of everything to
-everything would take longer than ``--limit``, going by the size before, it is left out.
+All layers have the same number of channels; MSAM also fuses a map of twice the resolution. Before
+the timing, the output of each layer on a small map is compared with that in float64. A layer is
+left out at sizes where, extrapolated from the previous size, it would take longer than ``--limit``.
 """
 
 import argparse
@@ -20,23 +20,25 @@ from torch import Tensor, nn
 
 from benchmarks.attention_contenders import results, same_as
 from benchmarks.harness import Contender, Row, compare
-from benchmarks.report import Report, parser
-from mmseg_attn.apps.cli import at_least, run_cli
+from benchmarks.report import Report, at_least, parser
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.errors import DataError
 from mmseg_attn.models import layers
 
 SIDES = (64, 96, 128, 192, 256, 384, 512)
-SMALL = 16  # side of the map of the check
+SMALL = 16  # side of the map for the check
 PASSES = {'forward': 'forward', 'both': 'forward + backward'}
 
 
 class Layer(NamedTuple):
-    """A layer, and by which power of the number of positions its cost should grow."""
+    """Describe a layer, and the power of the number of positions by which its cost grows."""
 
     build: Callable[[int], nn.Module]
     slope: int
-    inputs: int = 1  # maps that it takes
-    levels: bool = False  # takes a list of maps, the first of half the channels and twice as fine
+    inputs: int = 1  # number of input maps
+    levels: bool = (
+        False  # input is a list of maps, the first with half the channels and twice the resolution
+    )
 
 
 LAYERS = {
@@ -52,7 +54,7 @@ BASELINE = 'LFA, 7x7'
 
 
 def maps(layer: Layer, channels: int, side: int) -> list[Tensor]:
-    """Make the input, the same numbers in every run."""
+    """Return the input maps, with the same values in every run."""
     random = torch.Generator().manual_seed(0)
     shapes = [(1, channels, side, side)] * layer.inputs
     if layer.levels:
@@ -61,16 +63,16 @@ def maps(layer: Layer, channels: int, side: int) -> list[Tensor]:
 
 
 def run(layer: Layer, module: nn.Module, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Compute the result and, where the inputs want them, the gradients."""
+    """Compute the result and, if required, the gradients."""
     out = module(inputs) if layer.levels else module(*inputs)
     return results(out, (*inputs, *module.parameters()), out)
 
 
 def verify(name: str, channels: int) -> None:
-    """Compare a layer on a small map with itself in float64.
+    """Compare a layer in float32 and float64 on a small map.
 
     Raises:
-        DataError: if the two differ.
+        DataError: If the two differ.
     """
     layer = LAYERS[name]
     module = seeded(layer, channels)
@@ -81,17 +83,17 @@ def verify(name: str, channels: int) -> None:
     try:
         same_as([x.float() for x in double], 1e-3)(single)
     except ValueError as error:
-        raise DataError(f'{name} is wrong and is not timed: {error}') from error
+        raise DataError(f'the result of {name} is wrong, so nothing is timed: {error}') from error
 
 
 def seeded(layer: Layer, channels: int) -> nn.Module:
-    """Build a layer, with the same weights in every run."""
+    """Build a layer with the same weights in every run."""
     torch.manual_seed(0)
     return layer.build(channels)
 
 
 def contender(name: str, side: int, args: argparse.Namespace, left_out: str) -> Contender:
-    """Make a layer at one size."""
+    """Return a layer at one size as a contender."""
     layer = LAYERS[name]
 
     def build() -> Callable[[], Any]:
@@ -109,7 +111,7 @@ def contender(name: str, side: int, args: argparse.Namespace, left_out: str) -> 
 
 
 def too_long(layer: Layer, before: Row | None, growth: float, limit: float) -> str:
-    """Say why a layer is left out at a size with ``growth`` times as many positions, if it is."""
+    """Return the reason for leaving out a layer at ``growth`` times as many positions, if any."""
     if before is None:
         return ''
     if before.note:
@@ -119,7 +121,7 @@ def too_long(layer: Layer, before: Row | None, growth: float, limit: float) -> s
 
 
 def slope(positions: Sequence[int], seconds: Sequence[float]) -> float | None:
-    """Fit a power to the upper half of the sizes; ``None``: fewer than two were measured."""
+    """Fit a power to the upper half of the sizes; ``None`` if fewer than two were measured."""
     upper = range(len(seconds) // 2 if len(seconds) > 3 else 0, len(seconds))
     if len(upper) < 2:
         return None
@@ -137,7 +139,7 @@ def plot(measured: dict[str, tuple[list[int], list[float]]], title: str, file: P
         ideal = [seconds[-1] * (x / positions[-1]) ** power for x in positions]
         axes.loglog(positions, ideal, ':', color=f'C{i}', lw=1)
     axes.plot([], [], ':', color='0.3', label='slope 2 (squares), 1 (circles)')
-    sides = [math.isqrt(x) for x in max((each[0] for each in measured.values()), key=len)]
+    sides = [math.isqrt(x) for x in max((series[0] for series in measured.values()), key=len)]
     axes.set_xticks([x * x for x in sides], [f'{x}x{x}' for x in sides], rotation=45)
     axes.minorticks_off()
     axes.set_xlabel('positions')
@@ -149,13 +151,13 @@ def plot(measured: dict[str, tuple[list[int], list[float]]], title: str, file: P
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument('--sides', type=at_least(1), nargs='+', default=SIDES, help='default: all')
-    made.add_argument('--channels', type=at_least(2), default=64, help='default: %(default)s')
-    made.add_argument('--passes', choices=PASSES, default='forward', help='default: %(default)s')
-    made.add_argument('--limit', type=float, default=10, help='seconds; default: %(default)s')
-    made.add_argument('--plot', type=Path, metavar='FILE', help='draw the picture')
-    return made.parse_args(argv)
+    options = parser(__doc__)
+    options.add_argument('--sides', type=at_least(1), nargs='+', default=SIDES, help='default: all')
+    options.add_argument('--channels', type=at_least(2), default=64, help='default: %(default)s')
+    options.add_argument('--passes', choices=PASSES, default='forward', help='default: %(default)s')
+    options.add_argument('--limit', type=float, default=10, help='seconds; default: %(default)s')
+    options.add_argument('--plot', type=Path, metavar='FILE', help='write the plot to FILE')
+    return options.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -172,14 +174,14 @@ def main(argv: list[str] | None = None) -> None:
             contender(name, side, args, too_long(layer, rows.get(name), growth, args.limit))
             for name, layer in LAYERS.items()
         ]
-        found = compare(contenders, BASELINE, repeats=args.repeats, device=args.device)
-        rows = {row.name: row for row in found}
-        report.timings(f'{side} x {side}, {args.channels} channels', found, BASELINE)
-        for row in found:
+        timings = compare(contenders, BASELINE, repeats=args.repeats, device=args.device)
+        rows = {row.name: row for row in timings}
+        report.timings(f'{side} x {side}, {args.channels} channels', timings, BASELINE)
+        for row in timings:
             if row.median:
                 measured[row.name][0].append(side * side)
                 measured[row.name][1].append(row.median)
-        lines.append({'positions': f'{side}x{side}', **{r.name: _shown(r) for r in found}})
+        lines.append({'positions': f'{side}x{side}', **{r.name: _shown(r) for r in timings}})
     for text, value in (
         ('slope', lambda name: slope(*measured[name])),
         ('in theory', lambda name: LAYERS[name].slope),

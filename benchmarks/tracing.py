@@ -1,9 +1,9 @@
-"""The memory of a training step on a GPU, counted without one: a trace on the meta device.
+"""Count the memory of a training step on a GPU without one, by a trace on the meta device.
 
-Meta tensors have shapes and types and no values, so a step takes a second and no memory whatever
-its batch. Counted is what is alive: the storage of every tensor, once, from the operator that
-makes it until nothing refers to it. Not counted is what only a GPU shows: the CUDA context (about
-0.5 GiB), workspaces of cuDNN, and what the allocator keeps in reserve.
+Meta tensors have shapes and types but no values, so a step of any batch size takes a second and no
+memory. The storage of every tensor counts once, from the operator that makes it until nothing
+refers to it. Memory that only a GPU uses does not count: the CUDA context (about 0.5 GiB),
+workspaces of cuDNN, and the reserve of the allocator.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,11 +22,11 @@ aten = torch.ops.aten
 class LiveMemory(TorchDispatchMode):
     """Count the bytes of the tensors that are alive while operators run.
 
-    Where an operator asks for values, which meta tensors do not have, the answer is the one that
-    takes the most memory: a mask selects everything. A number that is asked for is 1.
+    Where an operator needs values, which meta tensors do not have, the worst case is assumed: a
+    mask selects all elements. Scalars are 1.
 
     Attributes:
-        peak: The most bytes at a time since the start or the last ``reset``.
+        peak: Peak memory in bytes since the start or the last ``reset``.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class LiveMemory(TorchDispatchMode):
         self._storages: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def watch(self, tensors: Any) -> None:
-        """Count the tensors in a nested structure, for example those from before the trace."""
+        """Add the tensors in a nested structure, for example those that exist before the trace."""
         for tensor in tree_flatten(tensors)[0]:
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
@@ -43,7 +43,7 @@ class LiveMemory(TorchDispatchMode):
                 if reference.cdata not in self._storages:
                     self._storages[reference.cdata] = reference, storage.nbytes()
                     self._total += storage.nbytes()
-        if self._total > self.peak:  # it is an upper bound until the dead ones are gone
+        if self._total > self.peak:  # an upper bound until freed storages are removed
             self.peak = max(self.peak, self.now())
 
     def now(self) -> int:
@@ -54,7 +54,7 @@ class LiveMemory(TorchDispatchMode):
         return self._total
 
     def reset(self) -> None:
-        """Forget the peak."""
+        """Reset the peak to the current memory."""
         self.peak = self.now()
 
     def __torch_dispatch__(
@@ -72,14 +72,14 @@ class LiveMemory(TorchDispatchMode):
 
 
 def _positions(index: Tensor | None) -> list[Tensor | None]:
-    """Return the positions that a mask of ones selects; other indices stay as they are."""
+    """Return the positions that a mask of ones selects; other indices stay unchanged."""
     if index is None or index.dtype != torch.bool:
         return [index]
     shape = index.dim(), index.numel()
     return list(torch.empty(shape, dtype=torch.int64, device=index.device))
 
 
-# By PyTorch 2.13's lists for CUDA; PyTorch 2.1 interpolates in the type that it is given.
+# From PyTorch 2.13's lists for CUDA; PyTorch 2.1 interpolates in the type of the input.
 LOWER = frozenset(
     (
         *('conv1d', 'conv2d', 'conv3d'),
@@ -100,10 +100,10 @@ FLOAT32 = frozenset(
 
 
 class AsOnGPU(TorchFunctionMode):
-    """Let meta tensors go the way of a GPU's: autocast, and attention in one kernel.
+    """Run meta tensors like those of a GPU: with autocast, and attention in one kernel.
 
-    Autocast is that of the CPU, ``torch.autocast('cpu', dtype)``, which leaves meta tensors alone.
-    The backward pass leaves the mode; what computes anew there enters it again.
+    Autocast is that of the CPU, ``torch.autocast('cpu', dtype)``, which does not change meta
+    tensors. The mode is off in the backward pass; recomputed functions have to enter it again.
     """
 
     def __torch_function__(
@@ -114,7 +114,7 @@ class AsOnGPU(TorchFunctionMode):
             args, kwargs = _cast((args, kwargs), dtype if name in LOWER else torch.float32)
         if name == 'scaled_dot_product_attention':
             return FusedAttention.apply(*args[:3])
-        if name == 'dropout':  # keeps a mask of bytes
+        if name == 'dropout':  # it saves a mask of bytes
             return dropout(*args, **kwargs)
         return func(*args, **kwargs)
 
@@ -126,7 +126,7 @@ def _cast(tree: Any, dtype: torch.dtype) -> Any:
 
 
 def autocast_dtype() -> torch.dtype | None:
-    """Return the type of the CPU's autocast; ``None``: it is off."""
+    """Return the type of the CPU's autocast; ``None`` if it is off."""
     try:
         return torch.get_autocast_dtype('cpu') if torch.is_autocast_enabled('cpu') else None
     except TypeError:  # before PyTorch 2.4
@@ -134,12 +134,12 @@ def autocast_dtype() -> torch.dtype | None:
 
 
 def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Drop values as on a GPU, where the mask takes a byte for each."""
+    """Drop values like on a GPU, where the mask needs a byte for each value."""
     return torch.native_dropout(x, p, True)[0] if training and p else x
 
 
 class FusedAttention(torch.autograd.Function):
-    """What PyTorch's fused attention allocates: the output, and two numbers for each query."""
+    """Allocate like PyTorch's fused attention: the output, and two numbers for each query."""
 
     @staticmethod
     def forward(ctx, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
-"""Images per second and peak memory of a training step: our networks and their peers.
+"""Measure speed and peak memory of a training step: our networks and comparable ones.
 
     pip install -e ".[benchmark]"
     python -m benchmarks.train_step [--base 64 16] [--models U-Net LFA-UNet] [--json FILE]
 
-All at the same base width, batch, size and precision, on random images, with the same loss (cross
-entropy) and optimizer (Adam). A step is forward, loss, backward and update. Before it is timed, a
-network must give one score for each class and pixel and a finite gradient for every weight. With
-``--runtime fast`` our networks train as FastRunner's do (channels-last, bfloat16, fused Adam) and
-their peers as before.
+All networks have the same base width, batch, size and precision, random images, and the same loss
+(cross entropy) and optimizer (Adam). A step is forward, loss, backward and update. Before the
+timing, the logits of a network must have the right shape, and every weight a finite gradient. With
+``--runtime fast`` our networks train like with FastRunner (channels-last, bfloat16, fused Adam);
+the others do not change.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from benchmarks.harness import Contender, Row, compare
 from benchmarks.networks import CLASSES
-from benchmarks.report import Report, Target, parser
+from benchmarks.report import Report, Target, at_least, parser
 from benchmarks.training_contenders import (
     ATTENTION,
     BASIC,
@@ -30,14 +30,14 @@ from benchmarks.training_contenders import (
     flops,
     left_out,
 )
-from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.apps.cli import run_cli
 
 UNET, LFA, GATED = 'U-Net', 'LFA-UNet', 'Attention U-Net'
 PRECISIONS = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 
 
 def contender(name: str, base: int, args: argparse.Namespace) -> Contender:
-    """Make a contender of a network."""
+    """Return the training step of a network as a contender."""
     fast = args.runtime == 'fast' and name in OURS
     dtype = torch.bfloat16 if fast else PRECISIONS[args.precision]
     random = torch.Generator().manual_seed(0)
@@ -70,7 +70,7 @@ def contender(name: str, base: int, args: argparse.Namespace) -> Contender:
         logits, loss = result
         expected = args.batch, CLASSES, args.size, args.size
         if logits.shape != expected:
-            raise ValueError(f'its scores are {tuple(logits.shape)} instead of {expected}')
+            raise ValueError(f'its logits are {tuple(logits.shape)} instead of {expected}')
         exact = F.cross_entropy(logits.double(), labels.to(args.device))
         if not abs(loss - exact) < 1e-4 * exact:
             raise ValueError(f'its loss is {loss:.4g} instead of {exact:.4g}')
@@ -82,39 +82,41 @@ def contender(name: str, base: int, args: argparse.Namespace) -> Contender:
 
 
 def targets(rows: Sequence[Row], base: int, args: argparse.Namespace) -> list[Target]:
-    """What should be of the figures; each is over our U-Net's."""
+    """Return the targets for the times relative to our U-Net."""
     ratio = {row.name: row.ratio for row in rows}
     plain = args.runtime == 'default'
-    made = [
+    entries = [
         Target(f'base {base}: time, {peer} / our U-Net', 1.25, ratio[peer], at_least=True)
         for peer in (MMSEG, BASIC)
         if plain and {UNET, peer} <= set(ratio)
     ]
     limit = {64: 1.0, 16: 1.25}.get(base)
     if plain and {UNET, LFA} <= set(ratio) and limit and args.device == 'cpu':
-        made.append(Target(f'base {base}: time, LFA-UNet / our U-Net', limit, ratio[LFA]))
+        entries.append(Target(f'base {base}: time, LFA-UNet / our U-Net', limit, ratio[LFA]))
     if plain and {GATED, ATTENTION} <= set(ratio):
-        share = None
+        quotient = None
         if ratio[ATTENTION]:
             own, other = (
                 ratio[n] / flops(n, base, args.size, args.batch) for n in (GATED, ATTENTION)
             )
-            share = own / other
-        made.append(Target(f'base {base}: time per FLOP, {GATED} / {ATTENTION}', 1.0, share))
+            quotient = own / other
+        entries.append(Target(f'base {base}: time per FLOP, {GATED} / {ATTENTION}', 1.0, quotient))
     if args.runtime == 'fast' and args.device.startswith('cuda') and {UNET, MMSEG} <= set(ratio):
-        made.append(Target(f'base {base}: time, {MMSEG} / U-Net', 2.5, ratio[MMSEG], at_least=True))
-    return made
+        entries.append(
+            Target(f'base {base}: time, {MMSEG} / U-Net', 2.5, ratio[MMSEG], at_least=True)
+        )
+    return entries
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument('--base', type=at_least(2), nargs='+', default=[64], help='default: 64')
-    made.add_argument('--size', type=at_least(32), default=256, help='default: %(default)s')
-    made.add_argument('--batch', type=at_least(1), default=2, help='default: %(default)s')
-    made.add_argument('--models', nargs='+', choices=NAMES, metavar='NAME', help='some only')
-    made.add_argument('--precision', choices=PRECISIONS, default='float32')
-    made.add_argument('--runtime', choices=('default', 'fast'), default='default')
-    return made.parse_args(argv)
+    options = parser(__doc__)
+    options.add_argument('--base', type=at_least(2), nargs='+', default=[64], help='default: 64')
+    options.add_argument('--size', type=at_least(32), default=256, help='default: %(default)s')
+    options.add_argument('--batch', type=at_least(1), default=2, help='default: %(default)s')
+    options.add_argument('--models', nargs='+', choices=NAMES, metavar='NAME', help='some only')
+    options.add_argument('--precision', choices=PRECISIONS, default='float32')
+    options.add_argument('--runtime', choices=('default', 'fast'), default='default')
+    return options.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The networks whose training steps are compared: ours, MMSegmentation's and MONAI's."""
+"""Build the networks whose training steps are compared: ours, MMSegmentation's and MONAI's."""
 
 import importlib.util
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Network = Callable[[Tensor], Tensor]  # images to logits
 
 
 def left_out(name: str) -> str:
-    """Say why a network cannot run here; empty: it can."""
+    """Return the reason why a network cannot run here; empty if it can."""
     if name.startswith('MONAI') and importlib.util.find_spec('monai') is None:
         return "left out: MONAI is not installed (pip install -e '.[benchmark]')"
     return ''
@@ -37,11 +37,11 @@ def build(name: str, base: int) -> tuple[nn.Module, Network]:
     """Build a network for training, for color images, with the same weights in every run.
 
     Args:
-        name: one of ``NAMES``.
-        base: channels of the first stage; each deeper one has twice as many.
+        name: One of ``NAMES``.
+        base: Channels of the first stage; each deeper stage has twice as many.
 
     Returns:
-        The module, and its forward pass.
+        The module, and a function from images to logits.
     """
     torch.manual_seed(0)
     if name in OURS or name == MMSEG:
@@ -60,7 +60,7 @@ def build(name: str, base: int) -> tuple[nn.Module, Network]:
 
 
 def mmsegmentation(base: int) -> dict:
-    """MMSegmentation's ``fcn_unet_s5-d16`` without its auxiliary head, and BN for SyncBN."""
+    """Return MMSegmentation's ``fcn_unet_s5-d16`` without auxiliary head, with BN for SyncBN."""
     norm_cfg = dict(type='BN')
     return dict(
         type='EncoderDecoder',
@@ -81,7 +81,7 @@ def mmsegmentation(base: int) -> dict:
 
 
 def flops(name: str, base: int, size: int, batch: int) -> int:
-    """Count the FLOPs of a forward and a backward pass (a multiply-add is two); nothing is run."""
+    """Count the FLOPs of a forward and a backward pass (a multiply-add is two); nothing runs."""
     with torch.device('meta'):
         _, network = build(name, base)
         images = torch.empty(batch, 3, size, size)

@@ -1,15 +1,15 @@
-"""Peak memory of a training step of every config, and the settings that fit a GPU.
+"""Count the peak memory of a training step of every config, and find settings that fit a GPU.
 
     python -m benchmarks.training_memory [CONFIG ...] [--cards 8 12 24 48 80] [--json FILE]
 
 Each config is traced at its own batch size and crop on the meta device, in a second or two and
-without a GPU. Counted are weights, gradients, optimizer state and activations (see tracing.py) in
-the second step, when the optimizer has its state. ``bfloat16`` is ``--amp``; its weights, gradients
-and optimizer state are in float32. ``checkpointing`` is ``ActivationCheckpointHook``.
+without a GPU. Weights, gradients, optimizer state and activations count (see tracing.py), in the
+second step, when the optimizer has its state. ``bfloat16`` is ``--amp``; weights, gradients and
+optimizer state stay in float32. ``checkpointing`` is ``ActivationCheckpointHook``.
 
-For each card it tries the settings from the cheapest on and shows the first that fits: nothing,
-``--amp``, checkpointing as well, then the batch in parts (gradient accumulation). A step may take
-``FILL`` of the card; the rest is for the CUDA context, cuDNN and fragmentation.
+For each card it shows the first setting that fits, in the order of their cost: no change,
+``--amp``, ``--amp`` with checkpointing, then also gradient accumulation. A step may use the
+fraction ``FILL`` of the card; the rest is for the CUDA context, cuDNN and fragmentation.
 """
 
 import argparse
@@ -30,9 +30,9 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from benchmarks import networks
-from benchmarks.report import Report, markdown, parser
+from benchmarks.report import Report, at_least, markdown, parser
 from benchmarks.tracing import AsOnGPU, LiveMemory
-from mmseg_attn.apps.cli import at_least, run_cli
+from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.engine.hooks.activation_checkpoint_hook import checkpoint_stages, find_stages
 from mmseg_attn.errors import DataError
 from mmseg_attn.evaluation.input_shape import input_shape
@@ -41,17 +41,17 @@ GIB = 2**30
 MARKS = ('<!-- begin of the tables -->', '<!-- end of the tables -->')
 TITLES = ('Peak memory of a training step, GiB', 'Cheapest setting')
 FILL = 0.85
-CARDS = (8, 12, 24, 48, 80)  # GB as printed on the card, GiB in truth
-FOREACH = ('Adam', 'AdamW', 'SGD')  # on GPUs PyTorch updates all weights at a time
+CARDS = (8, 12, 24, 48, 80)  # the card says GB but means GiB
+FOREACH = ('Adam', 'AdamW', 'SGD')  # on GPUs PyTorch updates all weights at once
 
 
 class Setting(NamedTuple):
-    """How a config is trained; as it stands by default.
+    """Describe how a config is trained; the defaults change nothing.
 
     Attributes:
         amp: Whether the forward pass is under autocast to bfloat16.
         checkpointing: Whether activations are checkpointed.
-        parts: Number of parts of the batch, whose gradients are accumulated.
+        parts: Number of parts of the batch for gradient accumulation.
     """
 
     amp: bool = False
@@ -64,11 +64,11 @@ class Setting(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Bytes of a training step.
+    """Hold the memory of a training step.
 
     Attributes:
-        peak: The most at a time.
-        fixed: Those of them that are always there: weights, buffers and the optimizer's state.
+        peak: Peak memory in bytes.
+        fixed: Permanent part in bytes: weights, buffers and the state of the optimizer.
     """
 
     peak: int
@@ -76,7 +76,7 @@ class Memory(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A config and the images that it trains on."""
+    """Hold a config and the shape of its training images."""
 
     cfg: Config
     channels: int
@@ -89,7 +89,7 @@ class Job(NamedTuple):
         """Read a config.
 
         Raises:
-            DataError: if the size is missing from its name.
+            DataError: If the size is missing from its name.
         """
         cfg = Config.fromfile(file)
         shape = input_shape(cfg)
@@ -109,7 +109,7 @@ def trace(job: Job, setting: Setting = AS_IS, device: str = 'meta') -> Memory:
 
     Args:
         job: The config and its images.
-        setting: How it is trained.
+        setting: The training setting.
         device: ``meta``, or ``cpu`` for real tensors.
     """
     step = Step(job, setting, device)
@@ -123,12 +123,12 @@ def trace(job: Job, setting: Setting = AS_IS, device: str = 'meta') -> Memory:
 
 
 class Step:
-    """A training step: forward, loss, backward for each part of the batch, then the update.
+    """Run a training step: forward, loss, backward for each part of the batch, then the update.
 
     Args:
         job: The config and its images.
-        setting: How it is trained.
-        device: Where.
+        setting: The training setting.
+        device: ``meta``, or ``cpu`` for real tensors.
     """
 
     def __init__(self, job: Job, setting: Setting, device: str) -> None:
@@ -157,8 +157,8 @@ class Step:
         return [*self.data['inputs'], *labels]
 
     def __call__(self) -> None:
-        """Run it."""
-        for _ in range(min(self.setting.parts, 2)):  # further parts take no more
+        """Run the step."""
+        for _ in range(min(self.setting.parts, 2)):  # more parts need no more memory
             self._accumulate()
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -171,19 +171,19 @@ class Step:
 
 
 def as_on_gpu(forward: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Call a function as on a GPU, in the backward pass too."""
+    """Call a function like on a GPU, also in the backward pass."""
     with AsOnGPU():
         return forward(*args, **kwargs)
 
 
 def build(cfg: Config, device: str) -> nn.Module:
-    """Build a model in training, with weights as PyTorch draws them."""
+    """Build a model for training, with PyTorch's initialization."""
     with torch.device(device):
         return MODELS.build(cfg.model).to(device).train()
 
 
 def batch(job: Job, number: int, device: str) -> dict:
-    """Make a batch as a data loader gives it: images of zeros, labels of zeros."""
+    """Return a batch like a data loader, with images and labels of zeros."""
     size = job.height, job.width
     meta = dict.fromkeys(('ori_shape', 'img_shape', 'pad_shape'), size)
     zeros = functools.partial(torch.zeros, device=device)
@@ -199,7 +199,7 @@ def batch(job: Job, number: int, device: str) -> dict:
 
 
 def settings(batch: int) -> Iterator[Setting]:
-    """List the settings from the cheapest on; the last takes one image at a time."""
+    """Yield the settings by cost, cheapest first; the last one processes one image at a time."""
     yield AS_IS
     yield Setting(amp=True)
     for parts in range(1, batch + 1):
@@ -208,10 +208,10 @@ def settings(batch: int) -> Iterator[Setting]:
 
 
 def fits(peaks: Callable[[Setting], Memory], batch: int, card: int) -> str:
-    """Name the cheapest setting whose step fits a card.
+    """Return the cheapest setting whose step fits a card.
 
     Args:
-        peaks: Counts the memory with a setting.
+        peaks: Function that counts the memory of a setting.
         batch: Images per step.
         card: Memory of the card in GiB.
     """
@@ -222,10 +222,10 @@ def fits(peaks: Callable[[Setting], Memory], batch: int, card: int) -> str:
 
 
 def write_tables(page: Path, text: str) -> None:
-    """Replace what stands between the two marks of a page.
+    """Replace the text between the two markers of a page.
 
     Raises:
-        DataError: if a mark is missing.
+        DataError: If a marker is missing.
     """
     before, begin, rest = page.read_text(encoding='utf-8').partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
@@ -235,14 +235,14 @@ def write_tables(page: Path, text: str) -> None:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument('configs', nargs='*', type=Path, help='default: all of configs/')
-    made.add_argument(
+    options = parser(__doc__)
+    options.add_argument('configs', nargs='*', type=Path, help='default: all of configs/')
+    options.add_argument(
         '--cards', type=at_least(1), nargs='+', default=CARDS, metavar='GB', help='default: all'
     )
-    made.add_argument('--page', type=Path, help='write the tables into this page, too')
-    made.set_defaults(device='cpu')
-    args = made.parse_args(argv)
+    options.add_argument('--page', type=Path, help='write the tables into this page, too')
+    options.set_defaults(device='cpu')
+    args = options.parse_args(argv)
     args.configs = args.configs or sorted(
         file for file in networks.CONFIGS.glob('*/*.py') if file.parent.name != '_base_'
     )

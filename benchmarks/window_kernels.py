@@ -1,16 +1,16 @@
-"""Window attention in Triton: one program attends a block of the queries of one window.
+"""Window attention in Triton: one program computes a block of the queries of one window.
 
-A tile is ``[channels, tokens]``: the tokens of a window by rows, counted up to a power of two. What
-lies outside of the window, of the map or of the channels is masked: neither read nor written.
-Threads go along the tokens of contiguous maps and, as the compiler sees from a stride of one, along
-the channels of channels-last maps. Neighboring programs share the cache lines of their windows'
-edges. Offsets inside of a window fit into 32 bits, those to a window or a channel may not.
+A tile is ``[channels, tokens]``: the tokens of a window by rows, padded to a power of two. Elements
+outside the window, the map or the channels are masked: they are neither read nor written. Threads
+run along the tokens of contiguous maps and along the channels of channels-last maps, which the
+compiler recognizes by the stride of one. Neighboring programs share the cache lines at the edges of
+their windows. Offsets inside a window fit into 32 bits, those to a window or a channel may not.
 
 The scores of a block of queries with all keys of the window are in registers, in float32, so that
-the softmax needs no second pass; channels go by in blocks. 16-bit maps are multiplied as they are,
-with sums in float32; float32 is never rounded to TF32.
+the softmax needs no second pass; channels are processed in blocks. 16-bit maps are multiplied in 16
+bits with sums in float32; float32 is never rounded to TF32.
 
-This module needs Triton, and is imported where the backend runs.
+This module needs Triton and is imported only when the backend runs.
 """
 
 import os
@@ -27,7 +27,7 @@ def forward(
     height, width, channels, value_channels, scale,
     WINDOW: tl.constexpr, TOKENS: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """``softmax(scale * Q K^T) V`` for a block of queries."""
+    """Compute ``softmax(scale * Q K^T) V`` for a block of queries."""
     start, place, _ = _locate(height, width, WINDOW, TOKENS // ROWS, ROWS)
     queries = _tokens(start, place, height, width, WINDOW, ROWS)
     keys = _tokens(0, place, height, width, WINDOW, TOKENS)
@@ -50,9 +50,9 @@ def backward_queries(
     height, width, channels, value_channels, scale,
     WINDOW: tl.constexpr, TOKENS: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of a block of queries; if that is all of the window's, of keys and values too.
+    """Compute the gradient of a block of queries; of keys and values too, if it is the only block.
 
-    Otherwise it leaves what :func:`backward_keys` needs of each query: the logarithm of the
+    Otherwise it stores what :func:`backward_keys` needs for each query: the logarithm of the
     softmax's denominator, and the mean of the weights' gradient.
     """
     start, place, window = _locate(height, width, WINDOW, TOKENS // ROWS, ROWS)
@@ -96,22 +96,24 @@ def backward_keys(
     height, width, channels, value_channels, scale,
     WINDOW: tl.constexpr, TOKENS: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of a block of keys and values of a window that has several blocks of queries.
+    """Compute the gradient of a block of keys and values, if a window has several blocks.
 
-    Queries outside of the map are zero, and so is their gradient: they add nothing.
+    Queries outside the map are zero, and so is their gradient: they add nothing.
     """
     start, place, window = _locate(height, width, WINDOW, TOKENS // ROWS, ROWS)
     keys = _tokens(start, place, height, width, WINDOW, ROWS)
     queries = _tokens(0, place, height, width, WINDOW, TOKENS)
     at = window * TOKENS + tl.arange(0, TOKENS)
-    scores = tl.zeros([ROWS, TOKENS], tl.float32)  # of a key with each query
+    scores = tl.zeros([ROWS, TOKENS], tl.float32)  # of each key with each query
     for first in range(0, channels, CHANNELS):
         span = first + tl.arange(0, CHANNELS)
         k = _load(key, key_strides, place, keys, span, channels)
         q = _load(query, query_strides, place, queries, span, channels)
         scores = _dot_add(k.T, q, scores)
     exponents = scores * scale - tl.load(normalizer + at)[None, :]
-    weights = tl.exp(tl.minimum(exponents, 0.0))  # large scores may be summed in another order
+    weights = tl.exp(
+        tl.minimum(exponents, 0.0)
+    )  # large scores may differ by the order of summation
     rounded = weights.to(value.dtype.element_ty)
     scores = tl.zeros([ROWS, TOKENS], tl.float32)
     for first in range(0, value_channels, CHANNELS):
@@ -131,7 +133,7 @@ def backward_keys(
 
 @triton.jit
 def _locate(height, width, WINDOW: tl.constexpr, BLOCKS: tl.constexpr, ROWS: tl.constexpr):
-    """The program's first token, its window's sample, top and left, and the window's number."""
+    """Return the program's first token, its window's sample, top and left, and window number."""
     program = tl.program_id(0)
     window = program // BLOCKS
     across = tl.cdiv(width, WINDOW)
@@ -144,7 +146,7 @@ def _locate(height, width, WINDOW: tl.constexpr, BLOCKS: tl.constexpr, ROWS: tl.
 
 @triton.jit
 def _tokens(start, place, height, width, WINDOW: tl.constexpr, COUNT: tl.constexpr):
-    """Rows and columns of tokens in their window, and whether they are inside of window and map."""
+    """Return rows and columns of tokens in their window, and whether window and map hold them."""
     token = start + tl.arange(0, COUNT)
     row = token // WINDOW
     column = token % WINDOW
@@ -157,9 +159,9 @@ def _weights(
     query, key, query_strides, key_strides, place, queries, keys, channels, scale,
     ROWS: tl.constexpr, TOKENS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """The softmax over the keys inside, and the logarithm of its denominator.
+    """Compute the softmax over the keys inside the map, and the logarithm of its denominator.
 
-    Every window has its top left pixel inside of the map, so that no row is empty.
+    Every window has its top left pixel inside the map, so that no row is empty.
     """
     scores = tl.zeros([ROWS, TOKENS], tl.float32)
     for first in range(0, channels, CHANNELS):
@@ -202,6 +204,6 @@ def _dot(a, b):
 
 @triton.jit
 def _dot_add(a, b, c):
-    if INTERPRETED:  # whose product takes no bfloat16
+    if INTERPRETED:  # the interpreter has no product of bfloat16
         a, b = a.to(tl.float32), b.to(tl.float32)
     return tl.dot(a, b, c, input_precision='ieee')

@@ -1,10 +1,10 @@
-"""Window attention on GPUs: kernels that read and write the maps where they lie.
+"""Window attention on GPUs, with kernels that read and write the maps in place.
 
-Nothing is cut into windows and nothing is padded, whatever the strides. Forward, query, key and
-value are read once and the result is written once; beyond windows of 8, each block of queries reads
-key and value again, while the cache holds them. The backward pass computes the attention map again
-instead of keeping it, and reads query and key a second time for that. PyTorch sees two operators,
-so that ``torch.compile`` neither looks inside nor breaks the graph.
+Maps are neither split into windows nor padded, for any strides. The forward pass reads query, key
+and value once and writes the result once; for windows larger than 8, each block of queries reads
+key and value again, from the cache. The backward pass recomputes the attention map, for which it
+reads query and key a second time. PyTorch sees two operators, so that ``torch.compile`` neither
+looks inside nor breaks the graph.
 """
 
 import importlib.util
@@ -22,11 +22,11 @@ INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'  # Triton runs on the CP
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """Softmax attention in every window of maps ``(N, C, H, W)``.
+    """Compute softmax attention in every window of maps ``(N, C, H, W)``.
 
     Raises:
-        ValueError: if Triton is missing, or does not run on the maps' device, or the maps differ in
-            device or type, or the kernels do not know the type or the window.
+        ValueError: If Triton is missing or does not run on the device, the maps differ in device
+            or type, or the kernels do not support the type or the window.
     """
     _check((query, key, value), window)
     return window_attention(query, key, value, min(window, max(query.shape[2:])), scale)
@@ -92,11 +92,11 @@ def _check(maps: tuple[Tensor, ...], window: int) -> None:
         raise ValueError(f'the kernels run on a GPU (NVIDIA: Ampere or newer), not on {device}')
     if any((x.device, x.dtype) != (device, dtype) for x in maps) or dtype not in TYPES:
         raise ValueError(
-            "backend 'triton' takes query, key and value on one device and of one type of 16 or 32 "
+            "backend 'triton' needs query, key and value on one device and of one type of 16 or 32 "
             f'bits, got {", ".join(f"{x.dtype} on {x.device}" for x in maps)}'
         )
     if window > MAX_WINDOW:
-        raise ValueError(f'the kernels take windows up to {MAX_WINDOW}, got {window}')
+        raise ValueError(f'the kernels support windows up to {MAX_WINDOW}, got {window}')
 
 
 def _runs_on(device: torch.device) -> bool:
@@ -106,10 +106,10 @@ def _runs_on(device: torch.device) -> bool:
 
 
 def options(window: int, dtype: torch.dtype) -> dict[str, int]:
-    """Return how the kernels are cut for windows and maps of a type.
+    """Return the block sizes of the kernels for a window and a type.
 
     The scores of ``ROWS`` tokens with all ``TOKENS`` of a window stay in registers. Products of
-    float32, without tensor cores, need more of these.
+    float32, without tensor cores, need more registers.
     """
     wide = dtype == torch.float32
     tokens = max(16, 1 << (window * window - 1).bit_length())
@@ -130,7 +130,7 @@ def _windows(x: Tensor, window: int) -> int:
 
 
 def _launch(kernel: str, maps: Sequence[Tensor], rows: Sequence, window: int, scale: float) -> None:
-    """Run a kernel; ``rows`` are its vectors of one value for each query."""
+    """Run a kernel; ``rows`` are its vectors with one value for each query."""
     from . import window_kernels  # needs Triton
 
     query, _, value = maps[:3]

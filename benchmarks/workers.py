@@ -1,4 +1,4 @@
-"""Processes that take turns: each works when it is asked to, and stands still in between."""
+"""Run processes that take turns: each works on request and waits in between."""
 
 import contextlib
 import multiprocessing
@@ -9,16 +9,15 @@ from typing import Any
 
 
 class Worker:
-    """A new Python process.
+    """Start a Python process that communicates over a connection.
 
-    It gets a connection, and sends something after each turn. It ends with this process, whatever
-    ends that.
+    It sends a result after each turn, and ends when this process ends.
 
     Args:
-        name: What it is called where it fails.
-        target: The function that it runs, of the connection and ``args``.
-        args: What else the function takes.
-        environment: What is changed in the environment; ``None`` removes a variable.
+        name: Name of the process in error messages.
+        target: Function to run with the connection and ``args``.
+        args: Other arguments of the function.
+        environment: Environment variables to change; ``None`` removes a variable.
     """
 
     def __init__(
@@ -37,22 +36,22 @@ class Worker:
         theirs.close()
 
     def turn(self, message: Any = None) -> Any:
-        """Ask for a turn, and wait for what it sends at the end."""
+        """Request a turn and wait for its result."""
         self.ask(message)
         return self.receive()
 
     def ask(self, message: Any = None) -> None:
-        """Send a message, and do not wait."""
+        """Send a message without waiting."""
         try:
             self.connection.send(message)
         except ConnectionError as error:
             raise self._ended() from error
 
     def receive(self) -> Any:
-        """Wait for what it sends.
+        """Wait for a result.
 
         Raises:
-            DataError: if it has ended.
+            DataError: If the process has ended.
         """
         try:
             return self.connection.recv()
@@ -66,25 +65,27 @@ class Worker:
         self.connection.close()
 
     def _ended(self) -> Exception:
-        from mmseg_attn.errors import DataError  # a worker needs no PyTorch
+        from mmseg_attn.errors import DataError  # imported here, since a worker needs no PyTorch
 
-        return DataError(f'{self.name}: its process ended, see above')
+        return DataError(f'the process of {self.name} has ended; see its error above')
 
 
 def _run(target: Callable, connection: Connection, args: tuple) -> None:
     try:
         target(connection, *args)
     except (EOFError, ConnectionError):
-        if multiprocessing.parent_process().is_alive():  # else there is nobody to tell
+        if (
+            multiprocessing.parent_process().is_alive()
+        ):  # otherwise no process can receive the error
             raise
 
 
 def keep_busy(connection: Connection, pin: bool) -> None:
-    """Keep a core busy from each message to the next; the job of a worker.
+    """Keep a core busy from each message to the next; the target of a worker.
 
     Args:
-        connection: Where the messages come from.
-        pin: Whether it stays on one core, the first; Linux only.
+        connection: Connection that sends the messages.
+        pin: Whether to stay on the first core; Linux only.
     """
     if pin:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -97,7 +98,7 @@ def keep_busy(connection: Connection, pin: bool) -> None:
 
 @contextlib.contextmanager
 def changed_environment(changes: Mapping[str, str | None]) -> Iterator[None]:
-    """Change environment variables for a while; ``None`` removes one."""
+    """Change environment variables inside a block; ``None`` removes a variable."""
     before = {name: os.environ.get(name) for name in changes}
 
     def change(values: Mapping[str, str | None]) -> None:

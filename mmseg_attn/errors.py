@@ -1,50 +1,50 @@
-"""The errors of this package: each holds one sentence for the user, with the remedy."""
+"""Define the errors of this package: each message is one sentence that names the remedy."""
 
 from pathlib import Path
 
 
 class MMSegAttnError(Exception):
-    """Base class: the tools show the sentence alone; all other errors keep their traceback."""
+    """Base class: the tools print the message alone; all other errors keep their traceback."""
 
 
 class DataError(MMSegAttnError, ValueError):
-    """Data that cannot be used, or not with this config."""
+    """Report data that cannot be used, or not with this config."""
 
 
 class DamagedError(DataError):
-    """A decoder met bytes that cannot be right: the file has to be obtained again."""
+    """Report a damaged file, which has to be copied or downloaded again."""
 
 
 class UnsupportedError(DataError):
-    """A sound file has a property that is not read: the file has to be converted."""
+    """Report an intact file with a property that is not supported; it has to be converted."""
 
 
 class UnknownTypeError(UnsupportedError):
-    """A file is of a type that none of the readers knows."""
+    """Report a file of a type that no reader supports."""
 
 
 class TooLargeError(DataError):
-    """A sound file is beyond a limit: the file has to be cut, or the limit raised."""
+    """Report an intact file beyond a limit; it has to be cut, or the limit raised."""
 
 
 class CheckpointError(MMSegAttnError, RuntimeError):
-    """A checkpoint that cannot be loaded, or whose weights do not fit the model."""
+    """Report a checkpoint that cannot be loaded, or whose weights do not fit the model."""
 
 
 class ExportError(MMSegAttnError):
-    """A model that cannot be exported."""
+    """Report a model that cannot be exported."""
 
 
 class UsageError(MMSegAttnError, ValueError):
-    """Arguments of a tool that do not fit each other, the config or earlier runs."""
+    """Report arguments of a tool that do not fit each other, the config or earlier runs."""
 
 
 class RunError(MMSegAttnError):
-    """A training or a test, run by a tool, that failed."""
+    """Report a training or a test, run by a tool, that failed."""
 
 
 class DivergenceError(MMSegAttnError, FloatingPointError):
-    """A training whose loss or weights are no longer finite."""
+    """Report a training whose loss or weights are no longer finite."""
 
 
 def damaged(name: str | Path, reason: object = '') -> DamagedError:

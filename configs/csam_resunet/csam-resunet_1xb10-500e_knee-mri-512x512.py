@@ -1,4 +1,4 @@
-# The paper's: encoder stages of 1x1 convolutions, no normalization anywhere.
+# As in the paper: encoder stages of 1x1 convolutions, no normalization anywhere.
 _base_ = '../unet/unet_1xb10-500e_knee-mri-512x512.py'
 model = dict(
     backbone=dict(type='ResUNetEncoder', kernel_size=1, norm_cfg=None),

@@ -1,3 +1,3 @@
-# With the residual, over the whole schedule: the paper ran it for 100 epochs only, so this is ours.
+# With the residual, for all epochs, which is our decision: the paper trains it for 100 only.
 _base_ = '../unet/unet_1xb8-300e_floodnet-512x512.py'
 model = dict(neck=dict(type='DABottleneck', channels=1024))

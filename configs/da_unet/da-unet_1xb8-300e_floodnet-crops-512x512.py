@@ -1,4 +1,4 @@
-# On crops of the full resolution, which the paper does not do; tested by sliding window.
+# Our variant: crops at full resolution, tested with a sliding window.
 _base_ = [
     '../_base_/models/unet.py',
     '../_base_/datasets/floodnet.py',

@@ -9,5 +9,5 @@ model = dict(
     decode_head=dict(num_classes=_base_.num_classes),
     auxiliary_head=dict(num_classes=_base_.num_classes),
 )
-# 2621 images leave a batch of one, of whose pooled 1x1 map no batch statistics can be taken.
+# The last batch of 2621 images has a single image, whose pooled 1x1 map has no batch statistics.
 train_dataloader = dict(drop_last=True)

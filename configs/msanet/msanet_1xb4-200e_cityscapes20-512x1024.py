@@ -1,7 +1,7 @@
-# Ours beside the paper's 224x224: crops of the full resolution.
+# Our variant: crops at full resolution instead of the paper's 224x224.
 _base_ = './msanet_1xb4-200e_cityscapes20-224x224.py'
 crop_size = (512, 1024)
-# Crop by crop in testing too: the cost of the attention grows with the square of the map.
+# Testing uses crops, too, since the cost of the attention is quadratic in the size of the map.
 model = dict(test_cfg=dict(mode='slide', crop_size=crop_size, stride=crop_size))
 pack = dict(type='PackSegInputs')
 crop = dict(type='RandomCrop', crop_size=crop_size)

@@ -10,7 +10,7 @@ model = dict(
     backbone=dict(in_channels=1),
     decode_head=dict(num_classes=_base_.num_classes, loss_decode=loss),
 )
-# The paper's figures: loss rate is mean_loss, MAE is MAE, F1 is 'Dice.patellar ligament' / 100.
+# The paper's metrics: loss rate is mean_loss, MAE is MAE, F1 is 'Dice.patellar ligament' / 100.
 val_evaluator = dict(
     _delete_=True,
     type='SegEvaluator',

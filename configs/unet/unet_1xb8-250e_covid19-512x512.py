@@ -9,8 +9,8 @@ model = dict(
     backbone=dict(in_channels=1),
     decode_head=dict(
         num_classes=_base_.num_classes,
-        # "Class weights": median frequency is our decision. No pixel of this set is ignored, and
-        # the forks' CrossEntropyLoss does not take weights together with avg_non_ignore.
+        # "Class weights": median frequency is our decision. This dataset has no ignored pixels, and
+        # the forks' CrossEntropyLoss does not support weights with avg_non_ignore.
         loss_decode=dict(
             type='CrossEntropyLoss', avg_non_ignore=False, class_weight=_base_.class_weight
         ),

@@ -1,6 +1,5 @@
 """Share what the tools print and parse: configs, devices, progress, tables, errors."""
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -88,18 +87,6 @@ def usable_device(name: str | None) -> str:
             f'--device {device} cannot be used ({reason}): choose another device, such as cpu'
         ) from error
     return device
-
-
-def at_least(minimum: int) -> Callable[[str], int]:
-    """Make an argparse type for integers that are not below ``minimum``."""
-
-    def integer(text: str) -> int:
-        value = int(text)
-        if value < minimum:
-            raise argparse.ArgumentTypeError(f'{value} is below {minimum}')
-        return value
-
-    return integer
 
 
 def progress(items: Sequence[T], label: str) -> Iterator[T]:

@@ -1,6 +1,7 @@
-"""What the installed stack needs to work at all; see :mod:`.replacements` for the table.
+"""Make the installed stack usable; the table in :mod:`.replacements` lists every change.
 
-Each module says what breaks, where, and what it changes; each changes nothing where nothing breaks.
+Each module says what breaks, in which versions, and what it changes. It changes nothing where
+nothing breaks.
 """
 
 from importlib.util import find_spec

@@ -1,17 +1,18 @@
-"""Safe loading of checkpoints: weights and MMEngine's own records, and nothing that runs.
+"""Load checkpoints safely: weights and MMEngine's own records, never code.
 
-Two things are offered, and importing this package does neither where the stack works without:
+Importing this package never calls :func:`enable`, and calls :func:`repair` only where MMEngine
+cannot load its own checkpoints:
 
-- :func:`enable` makes every way in which MMEngine loads a checkpoint a safe one, on every stack.
-  All loading is in ``mmengine.runner.checkpoint`` (local files, http(s), torchvision, open-mmlab,
+- :func:`enable` makes every way in which MMEngine loads a checkpoint safe, on every stack. All
+  loading is in ``mmengine.runner.checkpoint`` (local files, http(s), torchvision, open-mmlab,
   mmcls, s3, pavi), by ``torch.load``, ``load_url`` and, on the onedl fork, ``_safe_torch_load``.
-  Stock MMEngine, and the fork after a failed attempt, run whatever a checkpoint asks for. The tools
-  of this package switch it on; other scripts call ``mmseg_attn.enable_safe_loading()``.
+  Stock MMEngine, and the fork after a failed attempt, execute any code in a checkpoint. The tools
+  of this package call it; other scripts call ``mmseg_attn.enable_safe_loading()``.
 - :func:`repair` is for PyTorch 2.6 and newer with MMEngine up to 0.10.7, which refuse MMEngine's
-  own checkpoints: what PyTorch refuses is tried again here, and what it takes is left to it.
+  own checkpoints. PyTorch loads what it accepts; what it refuses is loaded safely here.
 
-``Runner.resume`` runs, as Python, the text that it finds as ``config`` in the meta data; so safe
-loading leaves that out.
+``Runner.resume`` executes the text under ``config`` in the meta data as Python; safe loading
+therefore removes it.
 """
 
 import os
@@ -34,9 +35,9 @@ from ..errors import CheckpointError
 from .stand_ins import RefusedError, resolve
 from .unpickler import Reader
 
-# What torch says of files that it did not write
+# PyTorch's messages about files that it did not write
 FOREIGN = re.compile(r'Unsupported operand|legacy|magic number|unpickling stack|pickle data was')
-FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # torch.load then takes no reader but its own
+FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # torch.load then accepts no other reader
 
 
 def load_file(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
@@ -76,7 +77,7 @@ def load_url(
 
 
 class _Torch(ModuleType):
-    """``torch`` as MMEngine's checkpoint module sees it, with another ``load``."""
+    """Replace ``load`` in the ``torch`` that MMEngine's checkpoint module sees."""
 
     def __init__(self, load: Callable) -> None:
         super().__init__('torch')
@@ -87,7 +88,7 @@ class _Torch(ModuleType):
 
 
 def enable() -> None:
-    """Make every way in which MMEngine loads a checkpoint a safe one."""
+    """Make every way in which MMEngine loads a checkpoint safe."""
     mmengine_checkpoint.torch = _Torch(load_file)
     mmengine_checkpoint.load_url = load_url
     if hasattr(mmengine_checkpoint, '_safe_torch_load'):
@@ -108,19 +109,19 @@ def repair() -> None:
 
 
 def _load_as_torch_or_safely(file: str | Path | BinaryIO, *args: Any, **settings: Any) -> Any:
-    """``torch.load``, and :func:`load_file` for what it refuses to unpickle."""
+    """Call ``torch.load``, and load safely what it refuses to unpickle."""
     try:
         return torch.load(file, *args, **settings)
     except UnpicklingError:
         try:
             return _load(file, *args, **settings)
-        except Exception:  # PyTorch's own words are those that the caller knows
+        except Exception:  # the caller knows PyTorch's own message
             pass
         raise
 
 
 @contextmanager
-def _reader_of_ours() -> Iterator[None]:
+def _custom_reader_allowed() -> Iterator[None]:
     forced = os.environ.pop(FORCED, None)
     try:
         yield
@@ -131,30 +132,34 @@ def _reader_of_ours() -> Iterator[None]:
 
 def _load(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
     reader = Reader(_check_archive(file))
-    with _reader_of_ours():
+    with _custom_reader_allowed():
         return resolve(torch.load(file, map_location=map_location, pickle_module=reader))
 
 
 def _check_archive(file: str | Path | BinaryIO) -> Callable[[str], int] | None:
-    """Compare what an archive claims with what it is; return what tells a storage's bytes.
+    """Check that an archive is intact; return a function that gives a storage's size in bytes.
 
-    ``torch.save`` stores and never compresses, so nothing may unpack to more than it is. PyTorch
-    unpacks tar archives, which it wrote before 0.2, and runs TorchScript, before it reads them.
+    ``torch.save`` never compresses, so the members cannot be larger than the file. Tar archives
+    (PyTorch's format before 0.2) and TorchScript are refused, since PyTorch unpacks the former and
+    executes the latter before it reads them.
     """
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
-            packed = [each for each in members if each.compress_type != zipfile.ZIP_STORED]
+            packed = [member for member in members if member.compress_type != zipfile.ZIP_STORED]
             if packed:
                 name = packed[0].filename
-                raise UnpicklingError(f'{name!r} in it is compressed, as in no checkpoint')
-            claimed, size = sum(each.file_size for each in members), archive.fp.seek(0, os.SEEK_END)
+                raise UnpicklingError(f'{name!r} in it is compressed, which torch.save never does')
+            claimed, size = (
+                sum(member.file_size for member in members),
+                archive.fp.seek(0, os.SEEK_END),
+            )
             if claimed > size:
                 raise UnpicklingError(f'it claims to hold {claimed} bytes, but has {size}')
-            if not any(each.filename.endswith('data.pkl') for each in members):
+            if not any(member.filename.endswith('data.pkl') for member in members):
                 content = f'with {members[0].filename!r} in it' if members else 'with nothing in it'
                 raise UnpicklingError(f'it is a zip archive {content}')
-            damaged = archive.testzip()  # torch itself compares no checksums
+            damaged = archive.testzip()  # PyTorch does not verify checksums
             if damaged:
                 raise UnpicklingError(f'the checksum of {damaged!r} in it is wrong')
         _rewind(file)
@@ -189,13 +194,13 @@ def _explain(error: Exception) -> str:
     """Return the rest of the sentence that begins with the name of the file."""
     if isinstance(error, RefusedError):
         return (
-            f'was not loaded because it asks for {str(error)[:100]}, which no data of MMEngine '
-            'needs: resave it as a plain state dict where it was made, with '
+            f'was not loaded because it asks for {str(error)[:100]}, which no checkpoint of '
+            'MMEngine needs: save it again as a plain state dict where it was made, with '
             "torch.save({'state_dict': model.state_dict()}, file)"
         )
     reason = ''
     if isinstance(error, RuntimeError | UnpicklingError | OSError | MemoryError):
-        reason = re.split(r'\.?\s*\n|\.\s', str(error).strip())[0]  # torch goes on with advice
+        reason = re.split(r'\.?\s*\n|\.\s', str(error).strip())[0]  # PyTorch appends advice
         if 'alloc' in reason or isinstance(error, MemoryError):
             reason = 'it asks for more memory than there is'
     if not reason or FOREIGN.search(reason):

@@ -1,7 +1,7 @@
-"""``MMSegInferencer`` finds the models of this package by their names in ``model-index.yml``.
+"""Let ``MMSegInferencer`` find the models of this package by their names in ``model-index.yml``.
 
-MMEngine looks a name up in the metafiles of one package, the one called like the inferencer's
-scope, and ``MMSegInferencer`` needs the scope ``mmseg``: the parts here are registered there. So
+MMEngine looks up a name in the metafiles of the package that the inferencer's scope names.
+``MMSegInferencer`` needs the scope ``mmseg``, where the parts of this package are registered. So
 the models of this package are added to those of MMSegmentation, for ``list_models`` too.
 """
 
@@ -13,10 +13,10 @@ from mmengine.infer.infer import BaseInferencer
 
 
 def offer_models() -> None:
-    """Add the models to what MMEngine finds; a second call changes nothing."""
+    """Add the models of this package to those that MMEngine finds, once."""
     listed = BaseInferencer._get_models_from_metafile
     if hasattr(listed, '__wrapped__'):
-        return
+        return  # they are added already
     folder_of = BaseInferencer._get_repo_or_mim_dir
 
     @wraps(listed)
@@ -24,7 +24,7 @@ def offer_models() -> None:
         if dir == folder_of('mmseg'):
             ours = folder_of('mmseg_attn')
             for model in listed(ours):
-                # no weights are published: the inferencer is given some, or warns
+                # no weights are published: the user names a checkpoint, or the inferencer warns
                 yield dict(Weights=None) | model | dict(Config=str(Path(ours, model['Config'])))
         yield from listed(dir)
 

@@ -1,10 +1,11 @@
-"""mmcv-lite: MMSegmentation 1.2 names compiled operators at import that nothing here calls.
+"""Import MMSegmentation 1.2 with mmcv-lite, although it asks for compiled operators at import.
 
 ``import mmseg.models`` imports ``mmcv.ops``, and each of its modules asks
 ``mmcv.utils.ext_loader.load_ext`` for functions of the compiled ``mmcv._ext``. Where that is
-absent, ``load_ext`` hands out functions that raise when called. No module ``mmcv._ext`` is made up:
-by its presence MMEngine decides whether mmcv's SyncBatchNorm and deformable convolutions can be
-used. The onedl fork guards its imports and is left alone.
+absent, ``load_ext`` here returns functions that raise when called; no part of this package calls
+them. There is no fake module ``mmcv._ext``: by its presence MMEngine decides whether mmcv's
+SyncBatchNorm and deformable convolutions can be used. The onedl fork guards its imports and is left
+alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,9 @@ import mmseg
 from mmcv.utils import ext_loader
 from mmengine.utils import digit_version
 
-UNGUARDED = digit_version('1.3.0')  # MMSegmentation before it imports mmcv.ops unconditionally
+UNGUARDED = digit_version(
+    '1.3.0'
+)  # older versions of MMSegmentation import mmcv.ops unconditionally
 
 
 def are_missing() -> bool:
@@ -44,5 +47,5 @@ def _missing(op: str) -> Callable[..., Any]:
     return fail
 
 
-# mmcv.utils.collect_env asks for these two wherever mmcv.ops can be imported.
+# mmcv.utils.collect_env calls these two wherever mmcv.ops can be imported.
 VERSIONS = {op: lambda: 'n/a' for op in ('get_compiler_version', 'get_compiling_cuda_version')}

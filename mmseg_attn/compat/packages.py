@@ -1,10 +1,10 @@
-"""MMEngine 0.10.7 asks ``pkg_resources`` and ``pkgutil.find_loader``, which are going away.
+"""Replace ``pkg_resources`` and ``pkgutil.find_loader``, which MMEngine 0.10.7 needs.
 
-setuptools 82 dropped ``pkg_resources``, by which MMEngine finds installed packages (``mmseg::`` in
-configs, ``mmengine.hub``). mmseg_attn requires an older setuptools; this is for environments where
-a newer one was installed later. Python 3.14 dropped ``pkgutil.find_loader``, by which MMEngine
-looks for the compiled mmcv (``paramwise_cfg``, ``MMSegInferencer``). ``importlib`` answers in their
-place. Where the old ones exist, and on the onedl fork, which does without them, nothing is changed.
+setuptools 82 removed ``pkg_resources``, with which MMEngine finds installed packages (``mmseg::``
+in configs, ``mmengine.hub``). mmseg_attn requires an older setuptools; this is for environments
+where a newer one was installed later. Python 3.14 removed ``pkgutil.find_loader``, with which
+MMEngine looks for the compiled mmcv (``paramwise_cfg``, ``MMSegInferencer``). ``importlib`` gives
+the same answers. Nothing changes where both exist, nor on the onedl fork, which does not use them.
 """
 
 import pkgutil
@@ -19,25 +19,25 @@ from mmengine.utils import dl_utils, package_utils
 
 
 def lacks_pkg_resources() -> bool:
-    """Tell whether MMEngine asks ``pkg_resources``, and there is none."""
-    asks = 'pkg_resources' in package_utils.is_installed.__code__.co_names
-    return asks and find_spec('pkg_resources') is None
+    """Tell whether MMEngine uses ``pkg_resources`` and it is missing."""
+    is_used = 'pkg_resources' in package_utils.is_installed.__code__.co_names
+    return is_used and find_spec('pkg_resources') is None
 
 
 def do_without_pkg_resources() -> None:
-    """Replace the three functions of MMEngine that ask ``pkg_resources``."""
+    """Replace the three functions of MMEngine that use ``pkg_resources``."""
     for new in (is_installed, get_installed_path, package2module):
         _replace(getattr(package_utils, new.__name__), new)
 
 
 def lacks_find_loader() -> bool:
-    """Tell whether MMEngine asks ``pkgutil.find_loader``, and there is none."""
-    asks = 'find_loader' in dl_utils.mmcv_full_available.__code__.co_names
-    return asks and not hasattr(pkgutil, 'find_loader')
+    """Tell whether MMEngine uses ``pkgutil.find_loader`` and it is missing."""
+    is_used = 'find_loader' in dl_utils.mmcv_full_available.__code__.co_names
+    return is_used and not hasattr(pkgutil, 'find_loader')
 
 
 def do_without_find_loader() -> None:
-    """Replace the function of MMEngine that asks ``pkgutil.find_loader``."""
+    """Replace the function of MMEngine that uses ``pkgutil.find_loader``."""
     _replace(dl_utils.mmcv_full_available, mmcv_full_available)
 
 
@@ -72,7 +72,7 @@ def package2module(package: str) -> str:
 
     Raises:
         ModuleNotFoundError: If there is no such distribution.
-        ValueError: If it does not say what it installs.
+        ValueError: If its metadata does not name its modules.
     """
     modules = (metadata.distribution(package).read_text('top_level.txt') or '').split()
     if not modules:

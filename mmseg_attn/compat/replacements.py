@@ -1,6 +1,6 @@
-"""Everything of the host that ``import mmseg_attn`` replaces, where, and why.
+"""List and apply everything in the host that ``import mmseg_attn`` replaces, where, and why.
 
-docs/host.md shows this table. Nothing else of MMEngine, mmcv, MMSegmentation or PyTorch changes.
+docs/host.md shows this table. Nothing else in MMEngine, mmcv, MMSegmentation or PyTorch changes.
 """
 
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from . import checkpoint, model_names, ops, packages
 
 @dataclass(frozen=True)
 class Replacement:
-    """One replacement.
+    """Describe one replacement.
 
     Attributes:
-        names: The dotted names of what is replaced, wherever they were imported.
+        names: The dotted names of the replaced objects; all modules that imported them are changed.
         where: The versions that need it.
         why: What does not work there without it.
-        after: What is different afterwards.
-        needed: Tells whether the installed stack is one of these.
-        replace: Replaces; a second call changes nothing.
+        after: What changes with it.
+        needed: Function that tells whether the installed stack needs it.
+        replace: Function that applies it; a second call changes nothing.
     """
 
     names: tuple[str, ...]
@@ -63,15 +63,15 @@ TABLE = (
         names=('mmengine.runner.checkpoint.torch',),
         where='MMEngine up to 0.10.7 with PyTorch 2.6 or newer',
         why='`torch.load` refuses the checkpoints that MMEngine writes: no test, no resume',
-        after='what `torch.load` refuses is read again, safely; what it takes, it takes as before',
+        after='files that `torch.load` refuses are loaded safely instead; all others as before',
         needed=checkpoint.is_broken,
         replace=checkpoint.repair,
     ),
     Replacement(
         names=('mmengine.infer.infer.BaseInferencer._get_models_from_metafile',),
         where='all',
-        why='`MMSegInferencer` looks a model up by its name in one package alone',
-        after='for `mmseg` it lists the models of this package first, then those of before',
+        why='`MMSegInferencer` looks up a model by its name in one package only',
+        after='for `mmseg` it lists the models of this package first, then those of MMSegmentation',
         needed=lambda: True,
         replace=model_names.offer_models,
     ),

@@ -1,12 +1,12 @@
-"""What the globals in MMEngine's checkpoints become: inert records that hold data only.
+"""Replace the globals in MMEngine's checkpoints by inert records that hold data only.
 
 A pickle names the functions that rebuild its objects. Beyond tensors and containers, MMEngine's
 checkpoints name NumPy's (arrays and scalars of the message hub and of the meta data),
-``HistoryBuffer``, and ``getattr`` for two kinds of methods. Handing out the real ones is not safe:
-``numpy.dtype.__setstate__`` believes any flags, an array takes a new buffer while a tensor still
+``HistoryBuffer``, and ``getattr`` for two kinds of methods. The real ones are not safe:
+``numpy.dtype.__setstate__`` accepts any flags, an array takes a new buffer while a tensor still
 uses the old one, ``HistoryBuffer.__setstate__`` writes functions into its class, and ``getattr``
-reaches everything. So each name stands for a record below. It checks what it is given and keeps the
-value that MMEngine or NumPy made from it; :func:`resolve` puts these values in place afterwards.
+reaches everything. So each name is replaced by a record below. It checks its data and keeps the
+value that MMEngine or NumPy makes of them; :func:`resolve` inserts these values afterwards.
 """
 
 import re
@@ -18,18 +18,18 @@ from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
 
 class RefusedError(Exception):
-    """A pickle asks for something that MMEngine's checkpoints do not hold; the text names it."""
+    """Report an object that MMEngine's checkpoints do not hold; the message names it."""
 
 
 class Record:
-    """Stands for one object until the pickle is read; then ``value`` takes its place."""
+    """Represent one object until the pickle is read; then ``value`` replaces it."""
 
     __hash__ = None  # neither key of a dict nor member of a set: resolve() does not look there
     value: Any
 
 
 class Dtype:
-    """``numpy.dtype``, for numbers and truth values only."""
+    """Represent ``numpy.dtype``, for numbers and booleans only."""
 
     def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
         if not (isinstance(code, str) and re.fullmatch(r'[biufc]\d{1,2}', code)):
@@ -37,12 +37,12 @@ class Dtype:
         self.value = np.dtype(code)
 
     def __setstate__(self, state: tuple) -> None:
-        """Takes over the byte order; what else NumPy writes here belongs to structured types."""
+        """Set the byte order; the other entries of NumPy's state are for structured types."""
         self.value = self.value.newbyteorder(state[1])
 
 
 class Array(Record):
-    """``numpy.ndarray``, copied from the bytes in its state."""
+    """Represent ``numpy.ndarray``, copied from the bytes in its state."""
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, fortran, data = state
@@ -50,9 +50,9 @@ class Array(Record):
 
 
 class History(Record):
-    """``HistoryBuffer``, rebuilt from its two arrays; its statistics are those of the class."""
+    """Represent ``HistoryBuffer``, rebuilt from its two arrays."""
 
-    stands_for = 'HistoryBuffer'
+    replaces = 'HistoryBuffer'
 
     def __setstate__(self, state: dict) -> None:
         self.value = HistoryBuffer(
@@ -61,33 +61,33 @@ class History(Record):
 
 
 class OneCycle:
-    """``OneCycleParamScheduler``, which is only named as the owner of its annealing function."""
+    """Represent ``OneCycleParamScheduler``, named only as the owner of its annealing function."""
 
-    stands_for = 'OneCycleParamScheduler'
+    replaces = 'OneCycleParamScheduler'
 
 
 def reconstruct(cls: type, shape: tuple, typecode: bytes) -> Array:
-    """``numpy.core.multiarray._reconstruct``: the array whose content comes with its state."""
+    """Replace ``numpy.core.multiarray._reconstruct``; the array's content comes with its state."""
     return Array()
 
 
 def scalar(dtype: Dtype, data: bytes) -> np.generic:
-    """``numpy.core.multiarray.scalar``: NumPy's own unpickles the bytes of an object here."""
+    """Replace ``numpy.core.multiarray.scalar``, which would unpickle the bytes of an object."""
     return _array((), dtype, data, 'C')[()]
 
 
 def encode(text: str, encoding: str) -> bytes:
-    """``_codecs.encode``, by which bytes are pickled."""
+    """Replace ``_codecs.encode``, with which bytes are pickled."""
     return text.encode(encoding)
 
 
 def no_bytes() -> bytes:
-    """``bytes``, by which the content of empty arrays is pickled; with a size, it makes zeros."""
+    """Replace ``bytes``, with which the content of empty arrays is pickled; takes no size."""
     return b''
 
 
 def method(owner: Any, name: str) -> Any:
-    """``getattr``, for the methods that MMEngine's objects hold in their state.
+    """Replace ``getattr``, for the methods that MMEngine's objects hold in their state.
 
     Raises:
         RefusedError: For any other owner or name.
@@ -96,15 +96,16 @@ def method(owner: Any, name: str) -> Any:
         return name  # History leaves it to HistoryBuffer to find its own methods
     if owner is OneCycle and name in ('_annealing_cos', '_annealing_linear'):
         return getattr(OneCycleParamScheduler, name)
-    known = getattr(owner, 'stands_for', getattr(owner, '__name__', type(owner).__name__))
+    known = getattr(owner, 'replaces', getattr(owner, '__name__', type(owner).__name__))
     raise RefusedError(f'getattr({known}, {name!r})')
 
 
 def resolve(value: Any) -> Any:
-    """Puts the values of all records in a loaded checkpoint into their places.
+    """Replace all records in a loaded checkpoint by their values.
 
     Args:
-        value: Containers are changed in place, but tuples, which are replaced.
+        value: The content of the checkpoint; its containers are changed in place, except tuples,
+            which are replaced.
     """
     return _resolve(value, {})
 
@@ -134,7 +135,7 @@ def _array(shape: tuple, dtype: Dtype, data: bytes, order: str) -> np.ndarray:
     return np.ndarray(shape, dtype.value, data, order=order).copy()
 
 
-# What a file may call; NumPy 1 writes numpy.core, NumPy 2 numpy._core, and both read both.
+# Globals that a file may call; NumPy 1 writes numpy.core, NumPy 2 numpy._core, and both read both.
 CALLABLES = {
     '_codecs.encode': encode,
     'builtins.bytes': no_bytes,
@@ -146,7 +147,7 @@ CALLABLES = {
     'numpy._core.multiarray._reconstruct': reconstruct,
     'numpy._core.multiarray.scalar': scalar,
 }
-# What it may only name, as the argument of a call.
+# Globals that it may only name, as the argument of a call.
 OWNERS = {
     'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler': OneCycle,
     'numpy.ndarray': Array,

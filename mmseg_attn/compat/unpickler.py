@@ -1,14 +1,14 @@
-"""A pickle reader for ``torch.load`` that makes tensors, containers and records, nothing else.
+"""Read pickles for ``torch.load`` that make tensors, containers and records, nothing else.
 
 A :class:`Reader` is the ``pickle_module`` of ``torch.load``, which reads PyTorch's zip files and
 the legacy format with it, on every PyTorch. ``weights_only`` is not used: before PyTorch 2.4 it
-takes no further names, and before 2.6 it can be broken out of (CVE-2025-32434).
+accepts no additional names, and before 2.6 it can be bypassed (CVE-2025-32434).
 
-It is Python's own pickle machine, less what data does not need. A name in the file stands for an
-entry of :data:`NAMES` or is refused; only entries of :data:`CALLABLES` are called; a state is set
-on few types; items go into lists, dicts and sets alone; and only storages come from beside the
-pickle. What MMEngine's objects become is in :mod:`mmseg_attn.compat.stand_ins`. PyTorch before 2.3
-believes the sizes that a file claims: they are compared here.
+It is Python's own unpickler without the instructions that data does not need. A name in the file
+must be an entry of :data:`NAMES`; only entries of :data:`CALLABLES` are called; a state is set on
+few types; items are added to lists, dicts and sets only; and only storages are loaded from outside
+the pickle. :mod:`mmseg_attn.compat.stand_ins` replaces MMEngine's objects. PyTorch before 2.3
+trusts the sizes that a file claims: they are checked here.
 """
 
 import _compat_pickle
@@ -27,11 +27,13 @@ from .stand_ins import RefusedError
 
 
 def tensor(rebuild: Callable) -> Callable[..., Tensor]:
-    """Return a function of ``torch._utils`` that makes a tensor, behind a check of its size."""
+    """Wrap a function of ``torch._utils`` that makes a tensor in a check of its size."""
 
     @functools.wraps(rebuild)
     def checked(storage: Any, offset: int, size: tuple, stride: tuple, *rest: Any) -> Tensor:
-        dtype = next((each for each in rest if isinstance(each, torch.dtype)), storage.dtype)
+        dtype = next(
+            (argument for argument in rest if isinstance(argument, torch.dtype)), storage.dtype
+        )
         length = storage._untyped_storage.nbytes() // torch._utils._element_size(dtype)
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if min(0, offset, *size, *stride) < 0 or (0 not in size and last >= length):
@@ -42,21 +44,21 @@ def tensor(rebuild: Callable) -> Callable[..., Tensor]:
 
 
 def from_type(rebuild: Callable, kind: type, arguments: tuple, state: Any) -> Tensor:
-    """``torch._tensor._rebuild_from_type_v2``: a tensor with attributes, which are left out."""
+    """Replace ``torch._tensor._rebuild_from_type_v2``; the tensor's attributes are left out."""
     if rebuild not in TENSORS.values() or kind not in (Tensor, Parameter):
         raise RefusedError(f'a tensor of type {getattr(kind, "__name__", type(kind).__name__)}')
     return rebuild(*arguments)
 
 
 def parameter(data: Tensor, requires_grad: bool, hooks: dict, state: Any) -> Parameter:
-    """``torch._utils._rebuild_parameter_with_state``: its attributes are left out."""
+    """Replace ``torch._utils._rebuild_parameter_with_state``; the attributes are left out."""
     return torch._utils._rebuild_parameter(data, requires_grad, hooks)
 
 
 TENSORS = {
     f'torch._utils.{name}': tensor(getattr(torch._utils, name))
     for name in ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_tensor_v3')
-    if hasattr(torch._utils, name)  # v3 is of PyTorch 2.1
+    if hasattr(torch._utils, name)  # v3: PyTorch 2.1
 } | {'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter}
 CALLABLES = {
     **TENSORS,
@@ -87,18 +89,18 @@ class Unpickler(pickle._Unpickler):
     """Read one pickle; see the module.
 
     Attributes:
-        length: Returns the bytes that there are of a storage, by its key; ``None`` in the legacy
-            format, where PyTorch compares them.
+        length: Function that returns the size of a storage in bytes, by its key; ``None`` in the
+            legacy format, where PyTorch checks the sizes.
     """
 
     length: ClassVar[Callable[[str], int] | None] = None
     dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what a name stands for.
+        """Return the object for a name.
 
         Raises:
-            RefusedError: If it stands for nothing.
+            RefusedError: If the name is not in ``NAMES``.
         """
         old = _compat_pickle.IMPORT_MAPPING.get(module, module), name  # Python 2's, protocol 2
         path = '.'.join(_compat_pickle.NAME_MAPPING.get((module, name), old))
@@ -107,12 +109,12 @@ class Unpickler(pickle._Unpickler):
         return NAMES[path]
 
     def get_extension(self, code: int) -> None:
-        """Refuse names by number, which are only known where they were registered."""
+        """Refuse extension codes: numbers for names that are registered in one process only."""
         raise RefusedError(f'extension {code}')
 
     def _top(self, *kinds: type) -> Any:
         if type(self.stack[-1]) not in kinds:
-            raise pickle.UnpicklingError('an item is added to what is no container')
+            raise pickle.UnpicklingError('an item is added to an object that is not a container')
         return self.stack[-1]
 
     def load_reduce(self) -> None:
@@ -126,7 +128,7 @@ class Unpickler(pickle._Unpickler):
         self.stack[-1] = function(*arguments)
 
     dispatch[pickle.REDUCE[0]] = load_reduce
-    # PyTorch's and MMEngine's types are made by their functions; a record makes itself.
+    # a type in CALLABLES is called like a function
     dispatch[pickle.NEWOBJ[0]] = load_reduce
 
     def load_build(self) -> None:
@@ -180,10 +182,10 @@ class Unpickler(pickle._Unpickler):
     dispatch[pickle.ADDITEMS[0]] = load_additems
 
     def load_binpersid(self) -> None:
-        """Take a storage from beside the pickle."""
+        """Load a storage, which lies outside the pickle."""
         key = self.stack.pop()
         if not (isinstance(key, tuple) and key and key[0] in ('storage', b'storage')):
-            raise RefusedError('what lies beside the pickle and is no storage')
+            raise RefusedError('an object outside the pickle that is not a storage')
         if self.length is not None:
             _, kind, name, _, items = key
             size = items * torch._utils._element_size(getattr(kind, 'dtype', torch.uint8))
@@ -194,7 +196,7 @@ class Unpickler(pickle._Unpickler):
     dispatch[pickle.BINPERSID[0]] = load_binpersid
 
     def refuse(self) -> None:
-        """Refuse what PyTorch does not write; some of it makes much memory from few bytes."""
+        """Refuse instructions that PyTorch does not write; some could fill the memory."""
         raise pickle.UnpicklingError('it holds an instruction that torch.save does not write')
 
     for _code in (
@@ -206,7 +208,7 @@ class Unpickler(pickle._Unpickler):
 
 
 class Reader:
-    """What ``torch.load`` takes as ``pickle_module``.
+    """Serve as the ``pickle_module`` of ``torch.load``.
 
     Args:
         length: See :class:`Unpickler`.

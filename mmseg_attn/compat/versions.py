@@ -1,9 +1,9 @@
-"""Whether the installed stack fits together, told before importing it fails.
+"""Check that the versions of the installed packages fit together, before importing them fails.
 
-MMSegmentation asserts at import that mmcv and MMEngine are of the versions that it knows, and of an
-mmcv that is too new it says only from which version on it works. The versions that it takes are
-read off its ``__init__.py``, and the installed ones off the ``version.py`` of each package, without
-importing anything. The onedl fork of MMSegmentation takes any.
+MMSegmentation asserts at import that it knows the versions of mmcv and MMEngine; its message about
+an mmcv that is too new names only the lowest version. The versions that it accepts are read from
+its ``__init__.py``, the installed ones from the ``version.py`` of each package, without importing
+anything. The onedl fork of MMSegmentation accepts all versions.
 """
 
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-OLDEST = dict(torch='2.0', mmengine='0.8', mmseg='1.1')  # what this package runs with
+OLDEST = dict(torch='2.0', mmengine='0.8', mmseg='1.1')  # versions that this package supports
 NAMES = dict(torch='PyTorch', mmengine='MMEngine', mmseg='MMSegmentation')
 DISTRIBUTIONS = dict(
     torch=('torch',),
@@ -24,10 +24,10 @@ DISTRIBUTIONS = dict(
 
 
 def check_versions() -> None:
-    """Compare the installed packages with what they need of each other.
+    """Check the versions of the installed packages against each other's requirements.
 
     Raises:
-        ImportError: If one does not fit, with the versions that do.
+        ImportError: If one does not fit; the message names the versions that do.
     """
     for module, oldest in OLDEST.items():
         installed = version_of(module)
@@ -36,25 +36,25 @@ def check_versions() -> None:
                 f'{NAMES[module]} {installed} is installed, but mmseg_attn needs {oldest} or '
                 f'newer: run pip install "{_distribution(module)}>={oldest}"'
             )
-    for module, (lowest, beyond) in _taken_by_mmseg().items():
+    for module, (lowest, beyond) in _accepted_by_mmseg().items():
         installed = version_of(module)
         if installed and not Version(lowest) <= Version(installed) < Version(beyond):
             name = _distribution(module)
             raise ImportError(
-                f'{name} {installed} is installed, but MMSegmentation {version_of("mmseg")} works '
-                f'with versions from {lowest} to before {beyond} only: run pip install '
+                f'{name} {installed} is installed, but MMSegmentation {version_of("mmseg")} needs '
+                f'version {lowest} or newer, but older than {beyond}: run pip install '
                 f'"{name}>={lowest},<{beyond}"' + _without_compiling(name, lowest, beyond)
             )
 
 
 def version_of(module: str) -> str:
-    """Read the version of an installed package off its files; empty if it does not say."""
-    found = re.search(r'^__version__[^=\n]*= *[\'"]([^\'"]+)', _text(module, 'version.py'), re.M)
-    return found[1] if found else ''
+    """Read the version of an installed package from its files; empty if they do not hold it."""
+    match = re.search(r'^__version__[^=\n]*= *[\'"]([^\'"]+)', _text(module, 'version.py'), re.M)
+    return match[1] if match else ''
 
 
-def _taken_by_mmseg() -> dict[str, tuple[str, str]]:
-    """Lowest version, and the first one that is too new, of what MMSegmentation checks."""
+def _accepted_by_mmseg() -> dict[str, tuple[str, str]]:
+    """Read the lowest version, and the first that is too new, of the packages it checks."""
     text = _text('mmseg', '__init__.py')
     limits = dict(re.findall(r'^(\w+_(?:MIN|MAX)) *= *[\'"]([^\'"]+)', text, re.M))
     return {
@@ -73,7 +73,7 @@ def _text(module: str, file: str) -> str:
 
 
 def _distribution(module: str) -> str:
-    """The name under which a package is installed."""
+    """Return the name of the distribution that installs a module."""
     for name in DISTRIBUTIONS[module]:
         try:
             metadata.distribution(name)
@@ -87,6 +87,6 @@ def _without_compiling(name: str, lowest: str, beyond: str) -> str:
     if name != 'mmcv':
         return ''
     return (
-        f', or, as nothing here needs its compiled operators, pip uninstall mmcv and pip install '
-        f'"mmcv-lite>={lowest},<{beyond}"'
+        ', or, since mmseg_attn does not need its compiled operators, run pip uninstall mmcv and '
+        f'pip install "mmcv-lite>={lowest},<{beyond}"'
     )

@@ -1,4 +1,4 @@
-"""Warnings of the host about its own code, which a user of our tools can do nothing about."""
+"""Filter warnings of the host about its own code, which a user of the tools cannot act on."""
 
 import warnings
 
@@ -7,6 +7,6 @@ OF_THE_HOST = ('``build_loss`` would be deprecated soon',)
 
 
 def leave_out_warnings_of_the_host() -> None:
-    """Filter them in this process; the tools of this package call it, importing it does not."""
+    """Filter these warnings in this process; only the tools of this package call it."""
     for message in OF_THE_HOST:
         warnings.filterwarnings('ignore', message=message)

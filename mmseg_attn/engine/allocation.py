@@ -1,4 +1,4 @@
-"""Memory of the CPU that is used again."""
+"""Keep freed CPU memory in the process, for faster training steps."""
 
 import ctypes
 import sys
@@ -9,14 +9,14 @@ LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep memory that it frees, and use it again.
+    """Let the process keep the memory that it frees, and reuse it.
 
-    glibc returns large blocks to the system, which clears every page when the next map of the same
-    size asks for it: in the steps of a training that takes as long as some convolutions. The most
-    memory that the process takes stays about the same; it takes it until it ends.
+    glibc returns large blocks to the system, which clears every page before it hands out the memory
+    again. In a training step this takes as long as some convolutions. The peak memory of the
+    process stays about the same, but it is not returned before the process ends.
 
     Returns:
-        Whether the system's C library could be told so; it is glibc's on most Linux systems.
+        Whether the C library has this setting; glibc, the library of most Linux systems, has it.
     """
     if not sys.platform.startswith('linux'):
         return False

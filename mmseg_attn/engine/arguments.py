@@ -1,8 +1,8 @@
-"""The command line of MMSegmentation's tools, looked at before the tool runs.
+"""Check the command line of MMSegmentation's tools before the tool runs.
 
-The tool reads its arguments itself. Here they are read once before, so that a misspelled key of
-``--cfg-options`` is told at once, and ``--amp`` works where MMSegmentation's own does not: on a
-machine without a GPU, in bfloat16, and with a pure Python config, whose type is no text.
+The tool reads its arguments itself. They are read here first, so that a misspelled key of
+``--cfg-options`` is reported at once, and ``--amp`` works where MMSegmentation's own does not: on a
+machine without a GPU (in bfloat16), and with a pure Python config, whose ``type`` is a class.
 """
 
 import argparse
@@ -25,13 +25,14 @@ BF16 = 'mmseg.BF16OptimWrapper'
 
 @dataclass
 class Request:
-    """What a tool is asked for.
+    """Hold the arguments of a tool.
 
     Attributes:
-        argv: The arguments that it gets.
-        cfg: The config with its options; ``None`` if it cannot be read, which the tool says.
-        options: Those of ``--cfg-options``.
-        record: The config of a training that a test would replace.
+        argv: The arguments that the tool gets.
+        cfg: The config with the options merged; ``None`` if it cannot be read, which the tool
+            reports itself.
+        options: The values of ``--cfg-options``.
+        record: The dumped config of a training, which a test would overwrite.
     """
 
     argv: list[str]
@@ -73,7 +74,7 @@ def read_request(tool: str, argv: Sequence[str]) -> Request:
 
 
 class _UnreadableError(Exception):
-    """The tool says what is wrong with its arguments."""
+    """The arguments are wrong; the tool reports it itself."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -90,7 +91,7 @@ def _parser(tool: str) -> argparse.ArgumentParser:
         parser.add_argument(name, action='store_true')
     parser.add_argument('--cfg-options', nargs='+', action='extend', default=[])
     for name in ('--work-dir', '--launcher', '--out', '--show-dir', '--wait-time'):
-        parser.add_argument(name)  # so that their values are not taken for the config
+        parser.add_argument(name)  # otherwise their values would be read as the config
     parser.add_argument('--local_rank', '--local-rank')
     return parser
 
@@ -100,7 +101,7 @@ def _mixed_precision(request: Request, *, amp: bool) -> None:
     name = type_name(wrapper)
     if get_device() == 'cpu' and name == 'AmpOptimWrapper':
         raise DataError(
-            'AmpOptimWrapper computes on a GPU only, and this machine has none: set '
+            'AmpOptimWrapper needs a GPU, and this machine has none: set '
             f"optim_wrapper.type to '{BF16}' in the config for bfloat16 on the CPU, or to "
             "'OptimWrapper', and leave out loss_scale and dtype"
         )
@@ -110,27 +111,27 @@ def _mixed_precision(request: Request, *, amp: bool) -> None:
         _replace_amp(request)
     elif name != 'OptimWrapper':
         raise DataError(
-            f'--amp works with OptimWrapper alone, and {request.cfg.filename} has {name}: leave '
-            "out --amp, or set optim_wrapper.type to 'OptimWrapper'"
+            f'--amp works with OptimWrapper only, but optim_wrapper in {request.cfg.filename} is '
+            f"{name}: leave out --amp, or set optim_wrapper.type to 'OptimWrapper'"
         )
     elif get_device() == 'cpu':
         sys.stderr.write(
-            f'--amp: there is no GPU here, so that training computes in bfloat16 ({BF16})\n'
+            f'--amp: this machine has no GPU, so training computes in bfloat16 ({BF16})\n'
         )
         _replace_amp(request, f'optim_wrapper.type={BF16}')
-    elif not isinstance(wrapper.type, str):  # MMSegmentation compares it with a text
+    elif not isinstance(wrapper.type, str):  # MMSegmentation compares the type with a string
         _add_option(request, 'optim_wrapper.type=OptimWrapper')
 
 
 def _replace_amp(request: Request, option: str = '') -> None:
-    """Take ``--amp`` out, and put an option in its place."""
-    request.argv = [each for each in request.argv if each != '--amp']
+    """Replace ``--amp`` by an option of ``--cfg-options``."""
+    request.argv = [argument for argument in request.argv if argument != '--amp']
     if option:
         _add_option(request, option)
 
 
 def _add_option(request: Request, option: str) -> None:
-    """Add to ``--cfg-options``, which may be given once or several times."""
+    """Add an option to ``--cfg-options``, which may occur once or several times."""
     request.options.append(option)
     request.cfg.merge_from_dict(dict([option.split('=', maxsplit=1)]))
     request.argv += ['--cfg-options', option]

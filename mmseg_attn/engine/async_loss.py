@@ -1,4 +1,4 @@
-"""Losses and accuracy of MMSegmentation's heads, computed without waiting for the device."""
+"""Compute the losses and accuracy of MMSegmentation's heads without waiting for the device."""
 
 from functools import cache
 from types import MethodType
@@ -11,16 +11,16 @@ from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-EPS = torch.finfo(torch.float32).eps  # what MMSegmentation adds to counts of pixels
+EPS = torch.finfo(torch.float32).eps  # MMSegmentation adds it to counts of pixels
 
 
 def make_losses_async(model: nn.Module) -> None:
-    """Let the heads of a model compute the same losses and accuracy and never wait for the device.
+    """Change the heads of a model so that they never wait for the device; results stay the same.
 
     MMSegmentation waits to count the pixels that are not ignored, to select them for the accuracy,
-    and to copy the class weights of ``CrossEntropyLoss`` to the device. Only objects of the model
-    are changed. A head that computes its losses in its own way, and cross entropy of sigmoids, stay
-    as they are.
+    and to copy the class weights of ``CrossEntropyLoss`` to the device. Only objects of this model
+    are changed. Heads with a ``loss_by_feat`` of their own, and the cross entropy of sigmoids, stay
+    unchanged.
 
     Args:
         model: A segmentor.
@@ -34,10 +34,10 @@ def make_losses_async(model: nn.Module) -> None:
 
 
 class AsyncCrossEntropyLoss(nn.Module):
-    """Compute a ``CrossEntropyLoss`` whose mean is formed on the device.
+    """Compute a ``CrossEntropyLoss`` and its mean on the device.
 
     Args:
-        loss: The loss.
+        loss: The loss to replace.
     """
 
     def __init__(self, loss: CrossEntropyLoss) -> None:
@@ -49,7 +49,7 @@ class AsyncCrossEntropyLoss(nn.Module):
 
     @property
     def loss_name(self) -> str:
-        """The name of the loss in the log."""
+        """Return the name of the loss in the log."""
         return self.loss.loss_name
 
     def forward(
@@ -68,9 +68,10 @@ class AsyncCrossEntropyLoss(nn.Module):
             cls_score: Logits ``(N, C, H, W)``.
             label: Class of each pixel ``(N, H, W)``.
             weight: Weight of each pixel ``(N, H, W)``.
-            avg_factor: What the sum is divided by instead of the number of pixels.
-            reduction_override: ``'none'``, ``'mean'`` or ``'sum'`` instead of the loss's own.
-            ignore_index: Label of the pixels that do not count.
+            avg_factor: Divisor of the sum, instead of the number of pixels.
+            reduction_override: ``'none'``, ``'mean'`` or ``'sum'`` instead of the loss's own
+                reduction.
+            ignore_index: Label of the ignored pixels.
             kwargs: Other arguments of MMSegmentation's ``cross_entropy``.
 
         Returns:
@@ -98,11 +99,11 @@ class AsyncCrossEntropyLoss(nn.Module):
 def _average_factor(
     label: Tensor, class_weight: Tensor | None, ignore_index: int, avg_non_ignore: bool
 ) -> Tensor | None:
-    """Sum the weights of the pixels, on the device; ``None`` where the host's own sum waits not."""
+    """Sum the weights of the pixels on the device; ``None`` if the host's sum does not wait."""
     valid = label != ignore_index
     if class_weight is not None and _counts_class_weights():
         if not avg_non_ignore and 0 <= ignore_index < len(class_weight):
-            return None  # the ignored class counts, with its weight
+            return None  # the ignored class counts with its weight
         return class_weight[label.where(valid, 0)].where(valid, 0).sum()
     return valid.sum().float() if avg_non_ignore else None
 
@@ -118,15 +119,15 @@ def _counts_class_weights() -> bool:
 def loss_by_feat(
     self: BaseDecodeHead, seg_logits: Tensor, batch_data_samples: list[SegDataSample]
 ) -> dict[str, Tensor]:
-    """Compute what ``BaseDecodeHead.loss_by_feat`` does.
+    """Compute the losses and the accuracy like ``BaseDecodeHead.loss_by_feat``.
 
     Args:
         self: The head.
-        seg_logits: ``(N, C, h, w)``.
-        batch_data_samples: The samples of the batch, with label maps ``(1, H, W)``.
+        seg_logits: Logits ``(N, C, h, w)``.
+        batch_data_samples: The samples of the batch, with ground truth ``(1, H, W)``.
 
     Returns:
-        The losses by name, and ``acc_seg``.
+        The losses by name, and the accuracy ``acc_seg`` in percent.
     """
     label = self._stack_batch_gt(batch_data_samples)
     logits = resize(
@@ -135,8 +136,8 @@ def loss_by_feat(
     weight = self.sampler.sample(logits, label) if self.sampler is not None else None
     label = label.squeeze(1)
     losses: dict[str, Tensor] = {}
-    several = isinstance(self.loss_decode, nn.ModuleList)
-    for loss in self.loss_decode if several else [self.loss_decode]:
+    is_list = isinstance(self.loss_decode, nn.ModuleList)
+    for loss in self.loss_decode if is_list else [self.loss_decode]:
         value = loss(logits, label, weight=weight, ignore_index=self.ignore_index)
         name = loss.loss_name
         losses[name] = losses[name] + value if name in losses else value
@@ -145,17 +146,17 @@ def loss_by_feat(
 
 
 def accuracy(logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:
-    """Compute the percentage of the pixels that are not ignored whose largest logit is right.
+    """Compute the pixel accuracy in percent, without the ignored pixels.
 
     Args:
-        logits: ``(N, C, H, W)``.
+        logits: Logits ``(N, C, H, W)``.
         label: Class of each pixel ``(N, H, W)``.
-        ignore_index: Label of the pixels that do not count.
+        ignore_index: Label of the ignored pixels.
 
     Returns:
-        ``(1,)``; 100, as from MMSegmentation, if all pixels are ignored.
+        Accuracy ``(1,)``; 100, as in MMSegmentation, if all pixels are ignored.
     """
     valid = label != ignore_index
-    predicted = logits.topk(1, dim=1)[1].squeeze(1)  # of equal logits, argmax takes another one
+    predicted = logits.topk(1, dim=1)[1].squeeze(1)  # argmax breaks ties differently
     correct = ((predicted == label) & valid).sum().float() + EPS
     return (correct * (100.0 / (valid.sum().double() + EPS)).float()).reshape(1)

@@ -24,8 +24,8 @@ class AtomicLocalBackend(LocalBackend):
             write_file(filepath, obj)
         except OSError as error:
             raise CheckpointError(
-                f'{filepath} ({len(obj) / 2**20:.1f} MiB) could not be written: {error.strerror}; '
-                'what was saved before is still there, so make room and go on with --resume'
+                f'{filepath} ({len(obj) / 2**20:.1f} MiB) could not be written: {error.strerror}. '
+                'Earlier files are intact: free disk space and continue with --resume'
             ) from error
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:

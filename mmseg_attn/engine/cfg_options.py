@@ -1,7 +1,7 @@
-"""``--cfg-options KEY=VALUE``: what is wrong with an option, in one sentence.
+"""Check ``--cfg-options KEY=VALUE`` and report a wrong option in one sentence.
 
-MMEngine adds whatever key it is given. One that is misspelled has no effect, or ends in a traceback
-of the class that gets it; a value that is a dict ends in a ``RecursionError`` of its parser.
+MMEngine adds any key to the config. A misspelled key has no effect, or ends in a traceback of the
+class that gets it; a dict as the value ends in a ``RecursionError`` of MMEngine's parser.
 """
 
 import inspect
@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from ..config_types import class_of
 from ..errors import DataError
 
-ALIKE = 0.85  # of two keys, from which on one is a misspelled other
-# what MMSegmentation's tools, its inferencer and FastRunner read of a config beside the runner
+ALIKE = 0.85  # similarity from which on a key counts as a misspelling of another
+# keys that MMSegmentation's tools, its inferencer and FastRunner read, in addition to the runner's
 KNOWN = (
     'custom_imports',
     'runner_type',
@@ -41,32 +41,32 @@ LOADER += ('num_batch_per_epoch',)
 
 
 def merge_options(cfg: Config, options: Sequence[str]) -> None:
-    """Change a config as ``--cfg-options`` does.
+    """Merge the values of ``--cfg-options`` into a config.
 
     Args:
-        cfg: The config.
-        options: Texts ``KEY=VALUE``.
+        cfg: The config; it is changed.
+        options: Strings ``KEY=VALUE``.
 
     Raises:
-        DataError: If one has no value, a value cannot be read, or nothing takes the key.
+        DataError: If an option has no value, its value cannot be read, or its key is unknown.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     for key, value in parse_options(options).items():
         _check(cfg, key)
         try:
             cfg.merge_from_dict({key: value})
-        except Exception as error:  # MMEngine's have no common type
+        except Exception as error:  # MMEngine's errors have no common type
             reason = ' '.join(str(error).split())
             raise DataError(f'--cfg-options {key} does not fit the config: {reason}') from error
 
 
 def parse_options(options: Sequence[str]) -> dict[str, Any]:
-    """Read texts ``KEY=VALUE`` as MMEngine's ``DictAction`` does.
+    """Parse strings ``KEY=VALUE`` like MMEngine's ``DictAction``.
 
     Raises:
-        DataError: If one has no value, or a value cannot be read.
+        DataError: If an option has no value, or its value cannot be read.
     """
-    found = {}
+    values = {}
     for option in options:
         key, equals, text = option.partition('=')
         if not equals:
@@ -74,24 +74,24 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
         plain = text.strip('\'"').strip()
         if plain.startswith('{') and plain.endswith('}') and ':' in plain:
             raise DataError(
-                f'--cfg-options {option} is a dict, which cannot be given on the command line: '
-                'write it into a config that has the other one as its _base_'
+                f'--cfg-options {option} is a dict, which is not possible on the command line: '
+                'write it into a config file that has this config as its _base_'
             )
         try:
-            found[key] = DictAction._parse_iterable(text)
+            values[key] = DictAction._parse_iterable(text)
         except (RecursionError, AssertionError, ValueError) as error:
             raise DataError(
                 f'--cfg-options {option} cannot be read: write numbers, words and lists of them '
                 'without spaces, as in key="[1,(2,3)]"'
             ) from error
-    return found
+    return values
 
 
 def _check(cfg: Config, key: str) -> None:
-    """Follow a key as far as the config goes, and see whether something takes the rest.
+    """Check that a key exists in the config, or that the object to build accepts it.
 
     Raises:
-        DataError: If nothing does.
+        DataError: If it does neither.
     """
     owner: Any = cfg
     parts = key.split('.')
@@ -99,8 +99,8 @@ def _check(cfg: Config, key: str) -> None:
         if isinstance(owner, list | tuple):
             if not (part.isdigit() and int(part) < len(owner)):
                 raise DataError(
-                    f'--cfg-options {key}: {".".join(parts[:i])} is a list of {len(owner)}, so '
-                    f'that {part} is none of its numbers: give one from 0 to {len(owner) - 1}'
+                    f'--cfg-options {key}: {".".join(parts[:i])} has {len(owner)} entries, '
+                    f'and {part} is not an index of it: use 0 to {len(owner) - 1}'
                 )
             owner = owner[int(part)]
         elif isinstance(owner, dict | Config) and part in owner:
@@ -112,45 +112,45 @@ def _check(cfg: Config, key: str) -> None:
 
 
 def _check_new(owner: dict | Config, parts: Sequence[str], i: int) -> None:
-    """Refuse a new key that is a misspelled one, or that nothing reads.
+    """Refuse a new key that is a misspelling, or that is not an argument of the object to build.
 
     Args:
-        owner: What gets the key.
+        owner: The dict that gets the key.
         parts: All parts of the key.
-        i: Which of them is new.
+        i: Index of the first new part.
     """
-    taken, all_of_them = _taken(owner, parts[:i])
-    alike = closest(parts[i], [*map(str, owner), *taken])
-    if parts[i] in taken or not (all_of_them or alike):
-        if not i and parts[i] not in taken:
+    accepted, complete = _accepted(owner, parts[:i])
+    similar = closest(parts[i], [*map(str, owner), *accepted])
+    if parts[i] in accepted or not (complete or similar):
+        if not i and parts[i] not in accepted:
             print_log(
-                f'--cfg-options {parts[0]}: neither the config nor the runner knows {parts[0]}, so '
-                'that it probably changes nothing',
+                f'--cfg-options {parts[0]}: neither the config nor the runner has {parts[0]}, so '
+                'it probably has no effect',
                 logger='current',
                 level=logging.WARNING,
             )
-        return  # if it is wrong, whoever builds it will say so
+        return  # if it is wrong, building the object fails
     where = '.'.join(parts[:i])
     kind = owner.get('type') if i else None
     name = kind if isinstance(kind, str) else getattr(kind, '__name__', where or 'the config')
     remedy = (
-        f'did you mean {".".join([*parts[:i], alike])}?'
-        if alike
+        f'did you mean {".".join([*parts[:i], similar])}?'
+        if similar
         else ('correct the key, or leave it out')
     )
-    raise DataError(f'--cfg-options {".".join(parts)}: {name} takes no {parts[i]}; {remedy}')
+    raise DataError(f'--cfg-options {".".join(parts)}: {name} has no {parts[i]}; {remedy}')
 
 
 def closest(word: str, words: Iterable[str]) -> str:
-    """The word that another one is misspelled of; empty if there is none."""
+    """Return the word that another one is a misspelling of; empty if there is none."""
     return next(iter(get_close_matches(word, [*words], n=1, cutoff=ALIKE)), '')
 
 
 def parameters_of(built: Any) -> tuple[set[str], bool]:
-    """Names of the arguments of a class or function, and whether it takes no others."""
+    """Return the argument names of a class or function, and whether it accepts no others."""
     names: set[str] = set()
-    for each in inspect.getmro(built) if inspect.isclass(built) else [built]:
-        function = each.__dict__.get('__init__') if inspect.isclass(each) else each
+    for owner in inspect.getmro(built) if inspect.isclass(built) else [built]:
+        function = owner.__dict__.get('__init__') if inspect.isclass(owner) else owner
         if not inspect.isroutine(function):
             continue
         try:
@@ -158,20 +158,20 @@ def parameters_of(built: Any) -> tuple[set[str], bool]:
         except ValueError:  # of a built-in
             return names, False
         names |= parameters.keys()
-        if not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
-            return names - {'self'}, each is built or built.__init__ is function
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            return names - {'self'}, owner is built or built.__init__ is function
     return names, False
 
 
-def _taken(owner: dict | Config, path: Sequence[str]) -> tuple[set[str], bool]:
-    """The keys that something takes, and whether these are all of them."""
+def _accepted(owner: dict | Config, path: Sequence[str]) -> tuple[set[str], bool]:
+    """Return the keys that a dict of the config may have, and whether these are all of them."""
     if not path:
         return parameters_of(Runner)[0] | {*KNOWN}, False  # hooks may read more
     if len(path) == 1 and path[0].endswith('_dataloader'):
         return parameters_of(DataLoader)[0] | {*LOADER}, True
     for registry in vars(mmseg.registry).values() if 'type' in owner else ():
-        found = class_of(owner, registry) if isinstance(registry, Registry) else None
-        if found is not None:
-            names, all_of_them = parameters_of(found)
-            return names | {'type', '_scope_', '_delete_'}, all_of_them
+        kind = class_of(owner, registry) if isinstance(registry, Registry) else None
+        if kind is not None:
+            names, complete = parameters_of(kind)
+            return names | {'type', '_scope_', '_delete_'}, complete
     return set(), False

@@ -1,4 +1,4 @@
-"""What a resumed training needs, beyond MMEngine's, to do what the killed one would have done."""
+"""Make a resumed training do exactly what the interrupted one would have done."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,18 +18,18 @@ def _since(version: str) -> bool:
 
 
 SKIPS_TRAINED = _since('0.10.3')  # whether a resumed IterBasedTrainLoop skips trained batches
-VALIDATES_LAST = _since('0.10.4')  # whether the last step is validated, whatever the interval
+VALIDATES_LAST = _since('0.10.4')  # whether the last step is always validated
 
 
 class Continuation:
-    """Takes along the state of the random numbers, and catches up with a lost validation.
+    """Save and restore the state of the random numbers, and run a validation that was cut off.
 
-    MMEngine restores model, optimizer, schedules and logs. Without this, random numbers start
-    anew, and the validation after the checkpoint, with its chance of a best score, never happens.
+    MMEngine restores model, optimizer, schedules and logs. Without this class, the random numbers
+    start anew, and the validation after the checkpoint, which may give the best score, is lost.
 
     Attributes:
-        state: What :meth:`now` has returned for the checkpoint that is resumed; ``None`` if the
-            training starts anew or the checkpoint was made without it.
+        state: The result of :meth:`now` in the checkpoint to resume from; ``None`` if the training
+            starts anew or the checkpoint holds no such state.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Continuation:
         self._worker_seed: WorkerSeed | None = None
 
     def now(self, *, validated: bool) -> dict[str, Any]:
-        """The state for a checkpoint; to be called on every rank.
+        """Return the state to save in a checkpoint; call it on every rank.
 
         Args:
             validated: Whether the validation that may be due after this step is done.
@@ -45,21 +45,21 @@ class Continuation:
         return dict(random=all_gather_object(random_state()), validated=validated)
 
     def start(self, runner: Runner) -> None:
-        """Prepare the loaders; where a training is resumed, restore and catch up."""
+        """Prepare the data loaders; in a resumed training, restore the state and validate."""
         loop = runner.train_loop
         if isinstance(loop, EpochBasedTrainLoop) and loop.dataloader.num_workers:
-            # An IterBasedTrainLoop has its workers by now; it loads again what was used before.
+            # An IterBasedTrainLoop has started its workers; it loads the trained batches again.
             self._seed_workers(runner)
-        # A loader draws a number whenever it starts to iterate, which an interruption makes happen
-        # more often: that must not move the numbers that the model draws.
-        for each in (loop, runner.val_loop):
-            if each is not None:
-                each.dataloader.generator = torch.Generator().manual_seed(runner.seed + loop.iter)
+        # A data loader draws a random number whenever it starts to iterate, which happens more
+        # often after an interruption. A generator of its own keeps the model's numbers the same.
+        for phase in (loop, runner.val_loop):
+            if phase is not None:
+                phase.dataloader.generator = torch.Generator().manual_seed(runner.seed + loop.iter)
         if self.state is None:
             return
         validated, self.state = self._restore(runner), None
         if not validated and _validation_is_due(runner):
-            runner.logger.info('The validation after this checkpoint is done now')
+            runner.logger.info('The validation that was due after this checkpoint runs now')
             runner.val_loop.run()
         if isinstance(loop, IterBasedTrainLoop):
             loop.dataloader_iterator = _Restored(
@@ -67,20 +67,20 @@ class Continuation:
                 steps=0 if getattr(loop, 'fast_forward_on_resume', False) else loop.iter,
             )
             if not SKIPS_TRAINED:
-                runner.logger.info(f'Skipping the {loop.iter} batches that were trained before')
+                runner.logger.info(f'Skipping the {loop.iter} batches that were already trained')
                 for _ in range(loop.iter):
                     next(loop.dataloader_iterator)
 
     def start_epoch(self, runner: Runner) -> None:
-        """Tell the workers the epoch."""
+        """Send the number of the epoch to the workers."""
         if self._worker_seed is not None:
             self._worker_seed.epoch.fill_(runner.epoch)
 
     def _restore(self, runner: Runner) -> bool:
         """Restore the random numbers of all ranks or of none.
 
-        A validation and the steps after it hold collectives, so the ranks must decide alike,
-        whatever a file says that is not trusted.
+        A validation and the steps after it communicate between the ranks, so all ranks must take
+        the same decision, even if the checkpoint is not trusted.
 
         Returns:
             Whether the validation after the checkpoint is done; the same on all ranks.
@@ -92,14 +92,19 @@ class Continuation:
             if len(states) == processes:
                 set_random_state(states[get_rank()])
             else:
-                problem = f'they are of {len(states)} processes, and this training has {processes}'
+                problem = (
+                    f'they are from {len(states)} processes, but this training has {processes}'
+                )
         except Exception as error:
             problem = repr(error)
         ranks = all_gather_object((problem, validated))
         problems = [problem for problem, _ in ranks if problem]
         if problems:
             set_random_state(current)
-            runner.logger.warning(f'The random numbers start anew, not as saved: {problems[0]}')
+            runner.logger.warning(
+                'The random numbers start anew, since those of the checkpoint cannot be used: '
+                f'{problems[0]}'
+            )
         return all(validated for _, validated in ranks)
 
     def _seed_workers(self, runner: Runner) -> None:
@@ -111,7 +116,7 @@ class Continuation:
 
 
 def _validation_is_due(runner: Runner) -> bool:
-    """Whether MMEngine's loops would have validated at the step that they stand at."""
+    """Tell whether MMEngine's loop would have validated at its current step."""
     loop = runner.train_loop
     if runner.val_loop is None or not isinstance(loop, EpochBasedTrainLoop | IterBasedTrainLoop):
         return False
@@ -123,10 +128,10 @@ def _validation_is_due(runner: Runner) -> bool:
 
 
 class _Restored:
-    """The batches of an ``IterBasedTrainLoop``, which begins with going past those before.
+    """Iterate over the batches of an ``IterBasedTrainLoop``, past those that were trained before.
 
-    The random numbers are put back behind them. MMEngine loads these batches again, from 0.10.3 on
-    by itself; its fork skips them, and workers then draw other numbers than they would have.
+    The random numbers are restored after them. MMEngine loads these batches again, from 0.10.3 on
+    by itself; its fork skips them, so that its workers draw different numbers.
     """
 
     def __init__(self, batches: Any, steps: int) -> None:
@@ -142,6 +147,6 @@ class _Restored:
         return next(self._batches)
 
     def skip_iter(self, steps: int) -> None:
-        """Called by the fork instead of ``steps`` calls of ``next``."""
+        """Skip ``steps`` batches; the fork calls it instead of ``next``."""
         self._batches.skip_iter(steps)
         self._left = 0

@@ -1,4 +1,4 @@
-"""A runner whose training steps cost less and mean the same."""
+"""Train with faster steps and the same results."""
 
 import copy
 from typing import Any
@@ -18,7 +18,7 @@ from .async_loss import make_losses_async
 
 DEVICES = ('cpu', 'cuda')
 PARTS = ('backbone', 'neck', 'decode_head', 'auxiliary_head')
-# from which version on PyTorch has a fused optimizer, by device
+# first version of PyTorch with a fused optimizer, by device
 FUSED = dict(
     Adam=dict(cuda='2.0', cpu='2.4'),
     AdamW=dict(cuda='2.0', cpu='2.4'),
@@ -28,44 +28,44 @@ FUSED = dict(
 
 @RUNNERS.register_module()
 class FastRunner(Runner):
-    """MMEngine's ``Runner`` with faster training steps, for any config: ``runner_type``.
+    """Run faster training steps, for any config: ``runner_type='FastRunner'``.
 
-    - The network is channels-last, before anything wraps it.
+    - The network is in the channels-last memory format.
     - The forward pass of the training is in bfloat16 (:class:`BF16OptimWrapper`), unless the config
       has another wrapper than ``OptimWrapper``.
-    - Adam, AdamW and SGD are fused, unless the config says something about that, where PyTorch has
-      fused ones.
-    - On the CPU, memory is kept and used again (:func:`keep_freed_memory`).
-    - On a GPU, the host waits for no training step: images and label maps are copied from pinned
-      memory (:class:`AsyncSegDataPreProcessor`, :func:`compact_collate`), the means of the losses
-      and the accuracy are formed on the GPU (:func:`make_losses_async`), and they are fetched when
-      they are logged (:class:`DeferredRuntimeInfoHook`).
-    - ``compile=True``, or a dict of arguments, compiles the parts of the network with
-      ``torch.compile`` rather than, as MMEngine does, steps with their data and logs.
+    - Adam, AdamW and SGD are fused where PyTorch supports it, unless the config sets ``fused``,
+      ``foreach``, ``capturable`` or ``differentiable``.
+    - On the CPU, freed memory is reused (:func:`keep_freed_memory`).
+    - On a GPU, the host does not wait for training steps: images and label maps are copied from
+      pinned memory (:class:`AsyncSegDataPreProcessor`, :func:`compact_collate`), the means of the
+      losses and the accuracy are computed on the GPU (:func:`make_losses_async`), and they are
+      fetched when they are logged (:class:`DeferredRuntimeInfoHook`).
+    - ``compile=True``, or a dict of arguments, compiles backbone, neck and heads with
+      ``torch.compile``; MMEngine would compile whole training steps.
 
-    Validation and test are in float32, as with ``Runner``. Checkpoints are the same: either runner
+    Validation and test are in float32, as with ``Runner``. Checkpoints are compatible: each runner
     resumes the other's (:class:`PortableOptimizerHook`).
     """
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'FastRunner':
-        """Build from a config, after setting in a copy of it what is faster.
+        """Build the runner from a copy of the config with faster settings.
 
         Raises:
-            RuntimeError: If the config asks for ``compile``, which this PyTorch cannot do here.
+            RuntimeError: If the config sets ``compile`` and this PyTorch cannot compile here.
         """
         if cfg.get('compile'):
             check_compile()
         return super().from_cfg(faster(cfg))
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Set up the environment, memory included."""
+        """Set up the environment and the reuse of memory."""
         super().setup_env(env_cfg)
         if get_device() == 'cpu':
             keep_freed_memory()
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        """Build the model in channels-last, without what would wait for the device."""
+        """Build the model in channels-last, with losses that do not wait for the device."""
         if get_device() not in DEVICES:
             return super().build_model(model)
         if _has_plain_preprocessor(model):
@@ -77,7 +77,7 @@ class FastRunner(Runner):
         return model
 
     def _init_model_weights(self) -> None:
-        """Initialize the weights in PyTorch's usual order, so that they are those of ``Runner``."""
+        """Initialize the weights in contiguous format, so that they equal those of ``Runner``."""
         if get_device() not in DEVICES:
             super()._init_model_weights()
             return
@@ -93,9 +93,9 @@ class FastRunner(Runner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         for name in PARTS:
             part = getattr(model, name, None)
-            for each in part if isinstance(part, nn.ModuleList) else [part]:
-                if each is not None:  # heads call their forward method, not themselves
-                    each.forward = torch.compile(each.forward, **options)
+            for module in part if isinstance(part, nn.ModuleList) else [part]:
+                if module is not None:  # heads are called by their forward method
+                    module.forward = torch.compile(module.forward, **options)
 
 
 def faster(cfg: Config) -> Config:
@@ -137,10 +137,10 @@ def has_fused(optimizer: Any, device: str) -> bool:
 
 
 def check_compile() -> None:
-    """Make sure that ``torch.compile`` works on this Python and system.
+    """Check that ``torch.compile`` works with this Python and system.
 
     Raises:
-        RuntimeError: If it does not, with the remedy.
+        RuntimeError: If it does not.
     """
     try:
         torch.compile(nn.Identity())
@@ -153,7 +153,7 @@ def check_compile() -> None:
 
 
 def _has_plain_preprocessor(model: Any) -> bool:
-    """Tell whether a model's config has MMSegmentation's preprocessor itself."""
+    """Tell whether a model's config has MMSegmentation's preprocessor, not a subclass."""
     preprocessor = model.get('data_preprocessor') if isinstance(model, dict) else None
     kind = preprocessor.get('type') if isinstance(preprocessor, dict) else None
     return (MODELS.get(kind) if isinstance(kind, str) else kind) is SegDataPreProcessor

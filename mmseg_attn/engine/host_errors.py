@@ -1,6 +1,6 @@
-"""What MMEngine, MMSegmentation and PyTorch say of a user's config, as one sentence with a remedy.
+"""Translate errors of MMEngine, MMSegmentation and PyTorch into one sentence with a remedy.
 
-Only what a user can cause is in the table; everything else keeps its traceback.
+The table holds only errors that a user's config can cause; all others keep their traceback.
 """
 
 import re
@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from .cfg_options import closest, parameters_of
 
-# the type, what its text contains, and the sentence
+# type of the error, a part of its text, and the sentence to print
 TABLE: tuple[tuple[type[Exception], str, str], ...] = (
     (
         AssertionError,
@@ -28,27 +28,27 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
     (
         AssertionError,
         'AmpOptim',
-        'AmpOptimWrapper computes on a GPU only, and this machine has none: set optim_wrapper.type '
+        'AmpOptimWrapper needs a GPU, and this machine has none: set optim_wrapper.type '
         'to mmseg.BF16OptimWrapper for bfloat16 on the CPU, or to OptimWrapper, and leave out '
         'loss_scale and dtype',
     ),
     (
         AssertionError,
         '`--amp` is only supported',
-        '--amp works with the OptimWrapper alone, and the config has another: leave out --amp, or '
+        '--amp works with OptimWrapper only, but the config has another one: leave out --amp, or '
         'set optim_wrapper.type to OptimWrapper',
     ),
     (
         AssertionError,
         'Lack of `base_batch_size`',
-        'auto_scale_lr needs the batch size that the learning rate of the config is for: set '
-        'auto_scale_lr.base_batch_size, too',
+        'auto_scale_lr needs the batch size that the learning rate was chosen for: set '
+        'auto_scale_lr.base_batch_size',
     ),
     (
         KeyError,
         'must contain the key "type"',
-        'a dict of the config, of which something is to be built, has no type: add it, or correct '
-        'the spelling of the key',
+        'a dict of the config describes an object but has no type: add type, or correct its '
+        'spelling',
     ),
     (
         RuntimeError,
@@ -60,75 +60,75 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
 
 
 def sentence(error: Exception, cfg: Config | None, options: Sequence[str]) -> str:
-    """Say in one sentence what the user can change.
+    """Return one sentence that says what is wrong and what the user can change.
 
     Args:
-        error: What a tool of MMSegmentation has raised.
-        cfg: The config, if it could be read.
-        options: Those of ``--cfg-options``.
+        error: The error of a tool of MMSegmentation.
+        cfg: The config; ``None`` if it could not be read.
+        options: The values of ``--cfg-options``.
 
     Returns:
-        The sentence; empty if the error is none that a user can cause.
+        The sentence; empty if a user's config does not cause such an error.
     """
     text = ' '.join(str(error).split())
-    for kind, part, told in TABLE:
+    for kind, part, message in TABLE:
         if isinstance(error, kind) and part in text:
-            return told
+            return message
     return _unknown_argument(error, text, cfg, options) or _unknown_type(error, text)
 
 
 def _unknown_argument(
     error: Exception, text: str, cfg: Config | None, options: Sequence[str]
 ) -> str:
-    """A key of the config that the class which it is for does not take."""
-    found = re.search(
+    """Explain that a class does not have an argument that the config sets."""
+    match = re.search(
         r'(?:(\w+)\.)?__init__\(\) got an unexpected keyword argument \'(\w+)\'', text
     )
-    if not (isinstance(error, TypeError) and found):
+    if not (isinstance(error, TypeError) and match):
         return ''
-    owner, word = found[1] or 'what is built', found[2]
-    siblings = {key for each in _holders(cfg, word) for key in each} - {word}
-    alike = closest(word, siblings | _parameters(error))
-    did_you_mean = f'did you mean {alike}?' if alike else 'correct it, or leave it out'
+    owner, word = match[1] or 'the class', match[2]
+    siblings = {key for holder in _holders(cfg, word) for key in holder} - {word}
+    similar = closest(word, siblings | _parameters(error))
+    did_you_mean = f'did you mean {similar}?' if similar else 'correct it, or leave it out'
     option = next((o for o in options if word in o.partition('=')[0].split('.')), None)
     if option:
-        return f'--cfg-options {option}: {owner} takes no {word}; {did_you_mean}'
+        return f'--cfg-options {option}: {owner} has no argument {word}; {did_you_mean}'
     if _holders(cfg, word):
-        return f'{cfg.filename} sets {word}, which {owner} does not take; {did_you_mean}'
+        return f'{cfg.filename} sets {word}, but {owner} has no such argument; {did_you_mean}'
     return ''
 
 
 def _holders(value: object, word: str) -> list[dict]:
-    """The dicts of a config that have a key."""
+    """Return the dicts of a config that have a key."""
     if isinstance(value, Config):
         value = value.to_dict()
     if isinstance(value, dict):
-        inner = [each for item in value.values() for each in _holders(item, word)]
+        inner = [holder for item in value.values() for holder in _holders(item, word)]
         return [value, *inner] if word in value else inner
     if isinstance(value, list | tuple):
-        return [each for item in value for each in _holders(item, word)]
+        return [holder for item in value for holder in _holders(item, word)]
     return []
 
 
 def _parameters(error: BaseException) -> set[str]:
-    """The arguments that the class took which has refused one, as far as the traceback tells."""
+    """Return the arguments of the class that refused one, as far as the traceback shows it."""
     names: set[str] = set()
     trace = error.__traceback__
     while trace is not None:
-        found = trace.tb_frame.f_locals.get('obj_cls')
-        if trace.tb_frame.f_code.co_name == 'build_from_cfg' and found is not None:
-            names |= parameters_of(found)[0]
+        kind = trace.tb_frame.f_locals.get('obj_cls')
+        if trace.tb_frame.f_code.co_name == 'build_from_cfg' and kind is not None:
+            names |= parameters_of(kind)[0]
         trace = trace.tb_next
     return names
 
 
 def _unknown_type(error: Exception, text: str) -> str:
-    """A name that no registry has."""
-    found = re.search(r'(\S+) is not in the (\S+) registry', text)
-    if not (isinstance(error, KeyError) and found):
+    """Explain that a name in the config is not registered."""
+    match = re.search(r'(\S+) is not in the (\S+) registry', text)
+    if not (isinstance(error, KeyError) and match):
         return ''
-    name, kind = found[1].strip('\'"`'), found[2].rpartition('::')[2]
+    name, kind = match[1].strip('\'"`'), match[2].rpartition('::')[2]
     return (
-        f"type='{name}' is not registered as a {kind}: correct the name, or import what registers "
-        'it with custom_imports in the config'
+        f"type='{name}' is not registered as a {kind}: correct the name, or import the module "
+        'that registers it with custom_imports in the config'
     )

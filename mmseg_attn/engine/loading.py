@@ -1,4 +1,4 @@
-"""What a runner loads: the checkpoint that it goes on from, and whether its weights fit."""
+"""Choose the checkpoint to resume from, and check that its weights fit the model."""
 
 from pathlib import Path
 
@@ -14,37 +14,37 @@ def choose_checkpoint(runner: Runner, folder: Path, template: str) -> None:
     """Make the runner resume from the newest complete checkpoint, if there is one.
 
     Args:
-        runner: A runner that resumes.
+        runner: The runner that resumes.
         folder: The folder with its checkpoints.
-        template: What they are called, with ``{}`` for the number.
+        template: File name of a checkpoint, with ``{}`` for the number.
 
     Raises:
-        CheckpointError: If there are some and none can be used.
+        CheckpointError: If there are checkpoints and none can be used.
     """
     chosen, skipped = newest_checkpoint(Path(runner.work_dir), folder, template)
     if chosen is None and skipped:
         raise CheckpointError(
-            f'--resume finds no checkpoint in {folder} to go on from: {"; ".join(skipped)}. '
-            'Bring one back, or start anew without --resume'
+            f'--resume finds no usable checkpoint in {folder}: {"; ".join(skipped)}. '
+            'Restore one, or start anew without --resume'
         )
     for reason in skipped:
-        runner.logger.warning(f'--resume passes over a checkpoint: {reason}')
+        runner.logger.warning(f'--resume skips a checkpoint: {reason}')
     if chosen is not None:
         runner._load_from = str(chosen)
 
 
 def check_loaded(runner: Runner, checkpoint: dict) -> None:
-    """See whether a checkpoint fits, before MMEngine loads it.
+    """Check that a checkpoint fits the model, before MMEngine loads it.
 
-    To resume and to test, all of the model but the auxiliary heads must be in it; to train from it,
-    some of it.
+    To resume and to test, it must hold all weights except those of auxiliary heads; to start a
+    training from it, some of them.
 
     Args:
         runner: The runner.
         checkpoint: The content of the file.
 
     Raises:
-        CheckpointError: If it does not fit.
+        CheckpointError: If it does not.
     """
     name = runner._load_from or 'the checkpoint'
     training = isinstance(runner._train_loop, BaseLoop)
@@ -56,8 +56,8 @@ def check_loaded(runner: Runner, checkpoint: dict) -> None:
     missing = load_weights(runner.model, checkpoint, name=name, partly=partly, logger='silent')
     if missing:
         runner.logger.warning(
-            f'{name} does not fill the whole model; {len(missing)} tensors keep their random '
-            f'start: {some(missing)}'
+            f'{name} does not hold all weights of the model; {len(missing)} tensors keep their '
+            f'random initialization: {some(missing)}'
         )
     if tests and not training:
         _warn_of_other_classes(runner, checkpoint, name, tested)
@@ -74,6 +74,6 @@ def _warn_of_other_classes(runner: Runner, checkpoint: dict, name: str, loop: Ba
     ]
     if len(names) == 2 and names[0] != names[1]:
         runner.logger.warning(
-            f'{name} was trained for the classes {", ".join(names[0])}, and the data has '
-            f'{", ".join(names[1])}: the scores only mean something if these are the same things'
+            f'{name} was trained for the classes {", ".join(names[0])}, but the dataset has '
+            f'{", ".join(names[1])}: the metrics are only valid if these are the same classes'
         )

@@ -1,4 +1,4 @@
-"""Random numbers that go on where a killed training stopped."""
+"""Save and restore the state of the random numbers of a training."""
 
 import random
 from typing import Any
@@ -12,7 +12,7 @@ from torch.utils.data import get_worker_info
 def random_state() -> dict[str, Any]:
     """Return the state of Python's, NumPy's and PyTorch's generators, as data for a checkpoint.
 
-    A process trains on one GPU: of the GPUs' generators, that of the current one is in it.
+    Of the GPUs, only the generator of the current one is included: a process trains on one GPU.
     """
     kind, key, *rest = np.random.get_state()
     return dict(
@@ -24,9 +24,9 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put the generators into a state that :func:`random_state` has returned.
+    """Restore a state that :func:`random_state` has returned.
 
-    The GPU's generator is left alone if there is no GPU, or was none.
+    The GPU's generator stays unchanged if there is no GPU now, or was none when it was saved.
     """
     version, key, gauss = state['python']
     random.setstate((version, tuple(key), gauss))
@@ -38,17 +38,17 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 class WorkerSeed:
-    """Starts the random numbers of the workers anew in each epoch; a pipeline's first transform.
+    """Seed the workers anew in each epoch; it is the first transform of a pipeline.
 
-    MMEngine seeds a worker when it starts: one that lives on would need to be asked for its state,
-    and one that is started for each epoch draws the same numbers in all of them. With this, they
-    follow from seed, rank, worker and epoch.
+    MMEngine seeds a worker when it starts. The state of a persistent worker cannot be saved, and a
+    worker that is started for each epoch draws the same numbers in all epochs. With this transform,
+    the numbers follow from seed, rank, worker and epoch.
 
     Args:
-        seed: the seed of the run.
+        seed: The seed of the run.
 
     Attributes:
-        epoch: the epoch, in memory that the workers share.
+        epoch: The number of the epoch, in memory that the workers share.
     """
 
     def __init__(self, seed: int) -> None:
@@ -58,7 +58,7 @@ class WorkerSeed:
         self._seeded: int | None = None
 
     def __call__(self, results: dict) -> dict:
-        """Seed, if this is a worker's first image of an epoch; the image passes unchanged."""
+        """Seed at a worker's first image of an epoch; the image stays unchanged."""
         worker, epoch = get_worker_info(), int(self.epoch)
         if worker is not None and self._seeded != epoch:
             self._seeded = epoch

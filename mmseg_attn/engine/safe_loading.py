@@ -1,4 +1,4 @@
-"""Stricter loading of checkpoints than the host's, for tools and scripts that ask for it."""
+"""Enable stricter loading of checkpoints than the host's, in tools and scripts that ask for it."""
 
 import contextlib
 import functools
@@ -14,13 +14,13 @@ from .weights import load_weights
 
 
 def enable_safe_loading() -> None:
-    """Load checkpoints safely from now on, in this process, whoever loads them.
+    """Load all checkpoints safely from now on, in this process.
 
-    - A checkpoint that asks for more than weights and MMEngine's own records is refused, and
-      nothing in it runs: :mod:`mmseg_attn.compat.checkpoint`.
-    - ``init_model`` and MMSegmentation's inferencers refuse weights that do not fill the model.
-    - An inferencer that is given weights and no config is refused: it would run the Python text of
-      the config inside the checkpoint.
+    - A checkpoint with anything but weights and MMEngine's own records is refused, and no code in
+      it runs: :mod:`mmseg_attn.compat.checkpoint`.
+    - ``init_model`` and MMSegmentation's inferencers refuse weights that do not fit the model.
+    - An inferencer with weights but no config is refused: it would execute the config inside the
+      checkpoint as Python.
 
     The tools of this package call it; ``import mmseg_attn`` does not.
     """
@@ -39,15 +39,15 @@ def enable_safe_loading() -> None:
 
 
 def _from_file(model: nn.Module, filename: str, map_location: Any = None) -> dict:
-    """MMEngine's ``load_checkpoint``, for predictions."""
+    """Replace MMEngine's ``load_checkpoint``, for predictions."""
     content = _load_checkpoint(filename, map_location)
     load_weights(model, content, name=filename)
-    content.setdefault('meta', {})  # init_model asks plain state dicts for it
+    content.setdefault('meta', {})  # init_model reads it, and plain state dicts have none
     return content
 
 
 def _from_content(model: nn.Module, content: dict) -> dict:
-    """MMEngine's ``_load_checkpoint_to_model``, for predictions."""
+    """Replace MMEngine's ``_load_checkpoint_to_model``, for predictions."""
     load_weights(model, content, name='the checkpoint')
     return content
 
@@ -57,8 +57,8 @@ def _with_config(init_model: Callable) -> Callable:
     def checked(self: Any, cfg: Any, weights: str | None, *args, **settings) -> nn.Module:
         if not cfg:
             raise CheckpointError(
-                f'{weights} is given without a config, and the one inside it could run anything: '
-                'name the config, or the model, as well'
+                f'{weights} is given without a config, and the config inside it could run any '
+                'code: name the config, or the model, as well'
             )
         return init_model(self, cfg, weights, *args, **settings)
 

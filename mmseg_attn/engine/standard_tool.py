@@ -16,20 +16,19 @@ from .host_errors import sentence
 from .safe_loading import enable_safe_loading
 from .training_record import training_record_kept
 
-USERS = (MMSegAttnError,)
 FILES = (FileNotFoundError, PermissionError)
 FULL = (errno.ENOSPC, errno.EDQUOT)
-# What these packages say of a file names it.
+# Messages of these packages about a file name it.
 TELLING = Path(mmengine.__file__).resolve().parent, Path(__file__).resolve().parents[1]
-INTERRUPTED = 130  # as shells count what SIGINT has ended
+INTERRUPTED = 130  # exit code of shells after SIGINT
 
 
 def run_standard_tool(name: str) -> None:
     """Run a tool of the installed MMSegmentation on the arguments of this process.
 
-    Files that are missing or cannot be used, data and options that do not fit the config, training
-    that diverges and a full disk end it with exit code 1 and one sentence, an interruption with
-    130; all else keeps its traceback.
+    A user error ends the tool with exit code 1 and one sentence: missing or unusable files, data
+    and options that do not fit the config, training that diverges, a full disk. An interruption
+    ends it with exit code 130. All other errors keep their traceback.
 
     Args:
         name: The file name of the tool.
@@ -44,10 +43,10 @@ def run_standard_tool(name: str) -> None:
         with training_record_kept(request.record):
             runpy.run_path(str(tool), run_name='__main__')
     except KeyboardInterrupt:
-        goes_on = ': --resume goes on from the last checkpoint' if name == 'train.py' else ''
-        sys.stderr.write(f'error: interrupted{goes_on}\n')
+        remedy = '; run the same command with --resume to continue' if name == 'train.py' else ''
+        sys.stderr.write(f'error: interrupted{remedy}\n')
         sys.exit(INTERRUPTED)
-    except USERS as error:
+    except MMSegAttnError as error:
         sys.exit(f'error: {_last_line(error)}')
     except FILES as error:
         if not _names_a_file(error):
@@ -56,21 +55,21 @@ def run_standard_tool(name: str) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        sys.exit(f'error: {error}: make room and go on with --resume')
+        sys.exit(f'error: {error}: free disk space and continue with --resume')
     except Exception as error:
-        told = sentence(error, request.cfg, request.options)
-        if not told:
+        message = sentence(error, request.cfg, request.options)
+        if not message:
             raise
-        sys.exit(f'error: {told}')
+        sys.exit(f'error: {message}')
 
 
 def _last_line(error: Exception) -> str:
-    """The error; what a worker of a loader has raised comes with a traceback before it."""
+    """Return the message; an error in a worker of a data loader has a traceback before it."""
     return (str(error).strip().splitlines() or [''])[-1]
 
 
 def _names_a_file(error: OSError) -> bool:
-    """Whether the sentence says enough; the system's does, in a worker's words too."""
+    """Tell whether the message names the file; messages of the operating system do."""
     raised = Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve()
     telling = any(raised.is_relative_to(package) for package in TELLING)
     return telling or error.filename is not None or '[Errno' in _last_line(error)

@@ -1,8 +1,8 @@
-"""The config that MMEngine writes into the work folder: a test must not replace a training's.
+"""Keep the config of a training in its work directory when a test runs there.
 
-Whoever runs MMEngine's runner writes its config to ``WORK_DIR/<name of the config>.py``, a test as
-well as a training. A test has other options, the model of test-time augmentation for one, so that
-afterwards the file tells no more what was trained.
+MMEngine's runner writes its config to ``WORK_DIR/<name of the config>.py``, in a test as well as in
+a training. A test has other options, for example the model of test-time augmentation, so that the
+file would no longer describe the training.
 """
 
 import os
@@ -16,12 +16,12 @@ from .atomic_backend import AtomicLocalBackend
 
 
 def dumped_config(cfg: Config, config: str | Path, work_dir: str | None) -> Path:
-    """Name the file that a tool of MMSegmentation writes.
+    """Return the path to which a tool of MMSegmentation writes its config.
 
     Args:
         cfg: The config.
-        config: Its file.
-        work_dir: What ``--work-dir`` says, if anything.
+        config: The file of the config.
+        work_dir: The value of ``--work-dir``, if any.
     """
     folder = work_dir or cfg.get('work_dir') or Path('work_dirs', Path(config).stem)
     return Path(folder, Path(config).name)
@@ -29,18 +29,18 @@ def dumped_config(cfg: Config, config: str | Path, work_dir: str | None) -> Path
 
 @contextmanager
 def training_record_kept(file: Path | None) -> Iterator[None]:
-    """Put the config of a training back after a test, if the test replaces it.
+    """Restore the config of a training after a test, if the test overwrites it.
 
-    What the test was run with stays in the folder of the test, ``WORK_DIR/<time>/vis_data``.
+    The config of the test stays in the folder of the test, ``WORK_DIR/<time>/vis_data``.
 
     Args:
-        file: What the test would write; ``None`` changes nothing.
+        file: The file that the test would write; ``None`` changes nothing.
     """
     kept = file.read_bytes() if file and file.is_file() and _holds_training(file.parent) else None
     try:
         yield
     finally:
-        main = os.environ.get('RANK', '0') == '0'  # of several processes, the one that writes
+        main = os.environ.get('RANK', '0') == '0'  # only this process writes
         if kept is not None and main and file.is_file() and file.read_bytes() != kept:
             AtomicLocalBackend().put(kept, file)
 

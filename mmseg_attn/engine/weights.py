@@ -1,8 +1,8 @@
-"""Weights that do not fit the model stop what would give numbers without meaning.
+"""Refuse weights that do not fit the model, where they would give meaningless results.
 
-MMEngine loads what fits, leaves the rest of the model at its random start, and prints a warning.
-For fine-tuning this is wanted; a test or a prediction would go on with noise. The check looks at
-which tensors were written to, so that modules that rename what they load are judged rightly.
+MMEngine loads the weights that fit, leaves the others at their random initialization, and prints a
+warning. This is right for fine-tuning; a test or a prediction would continue with random weights.
+The check compares which tensors were written to, so that modules may rename the weights they load.
 """
 
 from typing import Any
@@ -18,23 +18,23 @@ SHOWN = 3
 def load_weights(
     model: nn.Module, checkpoint: Any, *, name: str, partly: bool = False, logger: Any = None
 ) -> list[str]:
-    """Load a checkpoint into a model and see what of the model it fills.
+    """Load a checkpoint into a model and check which weights it holds.
 
     Args:
         model: The model.
         checkpoint: The content of the file.
-        name: Its name, for messages.
-        partly: Whether it is enough that something fits.
-        logger: As for MMEngine, which lists there what does not fit.
+        name: Name of the file, for messages.
+        partly: Whether it is enough that some weights fit.
+        logger: Logger in which MMEngine lists the weights that do not fit.
 
     Returns:
-        The tensors of the model that are as they were, with both shapes.
+        The tensors of the model that were not loaded, each with both shapes.
 
     Raises:
-        CheckpointError: If the checkpoint holds no weights, if nothing fits, or if ``partly`` is
-            false and something is missing that predictions need: all but the auxiliary heads.
+        CheckpointError: If the checkpoint holds no weights, if none fits, or if ``partly`` is false
+            and weights are missing that predictions need, which are all but the auxiliary heads'.
     """
-    held = _held(checkpoint, name)
+    weights = _weights(checkpoint, name)
     before = {key: tensor._version for key, tensor in _tensors(model).items()}
     try:
         _load_checkpoint_to_model(model, checkpoint, logger=logger)
@@ -43,43 +43,43 @@ def load_weights(
             f'{name} cannot be loaded into the model: {error}; name another checkpoint'
         ) from error
     own = _tensors(model)
-    left = [key for key, tensor in own.items() if tensor._version == before[key]]
-    if left and len(left) == len(own):
+    missing = [key for key, tensor in own.items() if tensor._version == before[key]]
+    if missing and len(missing) == len(own):
         raise CheckpointError(
-            f'{name} is of another model: of the {len(own)} tensors of this one, {left[0]} for '
-            f'one, none is in it with the right shape; it begins with {next(iter(held), "none")!r}'
-            '; name a checkpoint of this config'
+            f'{name} is from another model: it holds none of the {len(own)} tensors of this model, '
+            f'such as {missing[0]}, with the right shape; its first one is '
+            f'{next(iter(weights), "none")!r}. Name a checkpoint of this config'
         )
-    differences = {key: _difference(key, own[key], held.get(key)) for key in left}
+    differences = {key: _difference(key, own[key], weights.get(key)) for key in missing}
     needed = [text for key, text in differences.items() if not key.startswith('auxiliary_head')]
     if needed and not partly:
         raise CheckpointError(
-            f'{name} does not fit the model: {len(needed)} of its {len(own)} tensors would stay '
-            f'random, {some(needed)}; {_remedy(left, own, held)}'
+            f'{name} does not fit the model: {len(needed)} of the {len(own)} tensors of the model '
+            f'would stay random, {some(needed)}; {_remedy(missing, own, weights)}'
         )
     return list(differences.values())
 
 
-def _held(checkpoint: Any, name: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint.
+def _weights(checkpoint: Any, name: str) -> dict[str, Tensor]:
+    """Return the weights in a checkpoint.
 
     Raises:
         CheckpointError: If there are none.
     """
-    found = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise CheckpointError(f'{name} holds no weights of a model: name another checkpoint')
-    return {key.removeprefix('module.'): value for key, value in found.items()}
+    weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
+        raise CheckpointError(f'{name} holds no model weights: name another checkpoint')
+    return {key.removeprefix('module.'): value for key, value in weights.items()}
 
 
 def some(texts: list[str]) -> str:
-    """The first few of several texts."""
+    """Join the first few of several texts, and count the others."""
     more = f' and {len(texts) - SHOWN} more' if len(texts) > SHOWN else ''
     return ', '.join(texts[:SHOWN]) + more
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers but the counters of batch norms, which MMEngine does not miss."""
+    """Return parameters and buffers, without the counters of batch norms, which may be missing."""
     return {
         key.removeprefix('module.'): value
         for key, value in model.state_dict(keep_vars=True).items()
@@ -87,21 +87,21 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def _difference(key: str, own: Tensor, held: Any) -> str:
-    if not isinstance(held, Tensor):
+def _difference(key: str, own: Tensor, loaded: Any) -> str:
+    if not isinstance(loaded, Tensor):
         return f'{key} (missing)'
-    return f'{key} ({_shape(held)} instead of {_shape(own)})'
+    return f'{key} ({_shape(loaded)} instead of {_shape(own)})'
 
 
 def _shape(tensor: Tensor) -> str:
-    return 'x'.join(map(str, tensor.shape)) or 'a number'
+    return 'x'.join(map(str, tensor.shape)) or 'a scalar'
 
 
-def _remedy(left: list[str], own: dict[str, Tensor], held: dict[str, Any]) -> str:
-    key = next((key for key in left if key.endswith('conv_seg.weight')), None)
-    if isinstance(tensor := held.get(key), Tensor) and tensor.shape[1:] == own[key].shape[1:]:
+def _remedy(missing: list[str], own: dict[str, Tensor], weights: dict[str, Any]) -> str:
+    key = next((key for key in missing if key.endswith('conv_seg.weight')), None)
+    if isinstance(tensor := weights.get(key), Tensor) and tensor.shape[1:] == own[key].shape[1:]:
         return (
-            f'it was trained for {len(tensor)} classes and the model has {len(own[key])}: '
-            'take the config that it was trained with'
+            f'it was trained for {len(tensor)} classes, but the model has {len(own[key])}: '
+            'use the config that it was trained with'
         )
-    return 'take the config that it was trained with'
+    return 'use the config that it was trained with'

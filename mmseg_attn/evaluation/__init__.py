@@ -1,4 +1,4 @@
-"""What is measured: metrics, parameters and FLOPs, time, confusion of classes."""
+"""Evaluate models: metrics, parameters and FLOPs, speed, confusion matrix."""
 
 from . import metrics
 from .complexity import Complexity, complexity

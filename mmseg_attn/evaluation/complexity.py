@@ -1,4 +1,4 @@
-"""Size and cost of a model, counted without computing anything."""
+"""Count the parameters and FLOPs of a model without computing anything."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 
 
 class Complexity(NamedTuple):
-    """Number of parameters, and FLOPs of one image (a multiply-add is two)."""
+    """Hold the number of parameters and the FLOPs of one image (a multiply-add is two)."""
 
     parameters: int
     flops: int
@@ -17,21 +17,21 @@ class Complexity(NamedTuple):
 def complexity(model: dict, shape: tuple[int, int, int]) -> Complexity:
     """Count a segmentor's parameters and the FLOPs of its forward pass.
 
-    The model is built on the meta device, where tensors have shapes and no values; PyTorch counts
-    convolutions and matrix products, those of the attention included.
+    The model is built on the meta device, where tensors have shapes but no values. PyTorch counts
+    convolutions and matrix products, including those of the attention.
 
     Args:
-        model: config of the segmentor.
-        shape: channels, height and width of the image.
+        model: Config of the segmentor.
+        shape: Channels, height and width of the image.
 
     Raises:
         RuntimeError: If PyTorch cannot count FLOPs.
     """
-    try:  # here, since it imports Triton, if there is one
+    try:  # imported here, since it imports Triton if it is installed
         from torch.utils.flop_counter import FlopCounterMode
     except ModuleNotFoundError:
         raise RuntimeError(
-            f'counting FLOPs needs PyTorch 2.1 or newer, and this is {torch.__version__}'
+            f'Counting FLOPs needs PyTorch 2.1 or newer, but {torch.__version__} is installed'
         ) from None
 
     with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):

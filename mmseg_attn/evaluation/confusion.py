@@ -1,4 +1,4 @@
-"""How often each class is taken for each other."""
+"""Compute confusion matrices."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,33 +11,36 @@ from ..io import decode_image
 
 
 def confusion(truth: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Count the pixels of every pair of a true and a predicted class.
+    """Count the pixels of every pair of true and predicted class.
 
     Args:
-        truth: True labels; those that are no class do not count.
+        truth: Ground truth of any shape; labels that are not a class do not count.
         labels: Predicted labels, 0 to ``classes - 1``, of the same shape.
-        classes: The number of classes.
+        classes: Number of classes C.
 
     Returns:
-        (classes, classes), int64: a row per true class.
+        Confusion matrix ``(C, C)``, int64, with a row per true class.
     """
-    counted = truth < classes
-    pairs = truth[counted].astype(np.int64) * classes + labels[counted]
+    valid = truth < classes
+    pairs = truth[valid].astype(np.int64) * classes + labels[valid]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def confusion_of_masks(
     dataset: Any, folder: Path, *, watch: Callable[[Iterable[int]], Iterator[int]] = iter
 ) -> np.ndarray:
-    """Compare the masks that ``tools/test.py --out`` or ``tools/predict.py`` wrote with a dataset.
+    """Compare masks from ``tools/test.py --out`` or ``tools/predict.py`` with the ground truth.
 
     Args:
-        dataset: A dataset whose pipeline loads the labels.
-        folder: Holds a PNG for every image, of the same name.
-        watch: Iterates over the indices and shows how far it is.
+        dataset: A dataset whose pipeline loads the ground truth.
+        folder: The folder of the masks, a PNG of the same name for every image.
+        watch: Function that iterates over the indices and may show the progress.
+
+    Returns:
+        Confusion matrix ``(C, C)``, int64, with a row per true class.
 
     Raises:
-        DataError: If a mask is missing, of another size, or holds what is no class.
+        DataError: If a mask is missing, has another size, or contains labels that are not a class.
     """
     classes = len(dataset.metainfo['classes'])
     total = np.zeros((classes, classes), dtype=np.int64)
@@ -55,8 +58,8 @@ def confusion_of_masks(
         if labels.shape != truth.shape or not 0 <= labels.min() <= labels.max() < classes:
             raise DataError(
                 f'{mask} has the shape {labels.shape} and labels from {labels.min()} to '
-                f'{labels.max()}, but the labels of its image have {truth.shape} and 0 to '
-                f'{classes - 1}: take the predictions for this config'
+                f'{labels.max()}, but the ground truth has the shape {truth.shape} and labels '
+                f'from 0 to {classes - 1}: use predictions that were made with this config'
             )
         total += confusion(truth, labels, classes)
     return total

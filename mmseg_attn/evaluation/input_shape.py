@@ -1,4 +1,4 @@
-"""The image that a config's model is meant for."""
+"""Read the input shape of a model from its config."""
 
 import re
 from pathlib import Path
@@ -7,15 +7,15 @@ from mmengine.config import Config
 
 
 def input_shape(cfg: Config) -> tuple[int, int, int] | None:
-    """Channels, and height and width from the end of the config's name, as in ``-512x1024.py``.
+    """Return channels, height and width; the name of the config ends in ``-<height>x<width>.py``.
 
     Returns:
-        ``None`` if the name does not end in a size.
+        The shape; ``None`` if the name does not end in a size.
     """
     size = re.search(r'(\d+)x(\d+)$', Path(cfg.filename).stem)
     return size and (channels(cfg), int(size[1]), int(size[2]))
 
 
 def channels(cfg: Config) -> int:
-    """Channels of the input."""
+    """Return the number of input channels."""
     return cfg.model.backbone.get('in_channels', 3)

@@ -1,4 +1,4 @@
-"""Several metrics in the place of one."""
+"""Evaluate several metrics where MMSegmentation's tools expect a single config."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,14 @@ from mmseg.registry import EVALUATOR
 
 @EVALUATOR.register_module()
 class SegEvaluator(Evaluator):
-    """MMEngine's evaluator as a dict, which MMSegmentation's tools expect; a list will not do.
+    """Evaluate several metrics with a config that is a dict, not a list.
 
-    ``tools/test.py --out DIR`` writes ``output_dir=DIR`` into ``test_evaluator``.
+    MMSegmentation's ``tools/test.py --out DIR`` sets ``output_dir=DIR`` in ``test_evaluator``,
+    which fails for a list of metrics.
 
     Args:
-        metrics: configs of the metrics.
-        kwargs: settings of the first metric that its config does not hold.
+        metrics: Configs of the metrics.
+        kwargs: Arguments of the first metric that its config does not set.
     """
 
     def __init__(self, metrics: Sequence[dict], **kwargs: Any):

@@ -1,4 +1,4 @@
-"""How long a model takes."""
+"""Measure the speed of a model."""
 
 import statistics
 import time
@@ -13,14 +13,14 @@ WARM_UP = 3  # batches that are not measured
 
 
 class Speed(NamedTuple):
-    """Seconds per batch.
+    """Hold the measured speed and memory.
 
     Attributes:
-        median: Of all batches.
-        fastest: The least.
-        slowest: The most.
-        memory: The most bytes that were in use on a GPU; 0 elsewhere.
-        device: The name of the device.
+        median: Median time of a batch in seconds.
+        fastest: Time of the fastest batch in seconds.
+        slowest: Time of the slowest batch in seconds.
+        memory: Peak memory on a GPU in bytes; 0 on other devices.
+        device: Name of the device.
     """
 
     median: float
@@ -46,7 +46,7 @@ def measure(
         shape: Channels, height and width of the images.
         batch_size: Images per batch.
         repeats: Number of batches.
-        device: Where the model runs.
+        device: Device that the model runs on.
         amp: Whether to compute in mixed precision.
     """
     model = init_model(cfg, device=device)
@@ -77,6 +77,6 @@ def measure(
 
 
 def threads() -> str:
-    """The threads that PyTorch computes with."""
+    """Return the number of PyTorch's threads as text."""
     number = torch.get_num_threads()
     return f'{number} thread{"s" if number > 1 else ""}'

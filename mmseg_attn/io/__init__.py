@@ -4,7 +4,7 @@ from .archive import MAX_UNPACKED_GIB, unpack
 from .atomic import atomic_path, write_file
 from .decoded import DecodedImage
 from .dicom import dicom_series, open_dicom, read_dicom
-from .finite import check_finite
+from .finite import check_finite, is_finite
 from .images import decode_image, explain, read_gray8, read_image, read_images, write_png
 from .intensities import Window, ct_window, percentile_window, to_bytes
 from .nifti import NiftiHeader, open_nifti, read_nifti
@@ -32,6 +32,7 @@ __all__ = [
     'fingerprint',
     'first_tags',
     'is_dicom',
+    'is_finite',
     'is_nifti',
     'is_tiff',
     'open_dicom',

@@ -1,10 +1,15 @@
-"""Reject values that are not finite."""
+"""Find and reject values that are not finite."""
 
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UnsupportedError
+
+
+def is_finite(values: np.ndarray) -> bool:
+    """Tell whether no value is infinite or not a number; integers never are."""
+    return values.dtype.kind != 'f' or bool(np.isfinite(values).all())
 
 
 def check_finite(values: np.ndarray, name: str | Path) -> None:
@@ -17,7 +22,7 @@ def check_finite(values: np.ndarray, name: str | Path) -> None:
     Raises:
         UnsupportedError: If a value is not a number or infinite.
     """
-    if values.dtype.kind == 'f' and not np.isfinite(values).all():
+    if not is_finite(values):
         raise UnsupportedError(
             f'{name} contains values that are not finite: replace them, for example by the lowest '
             'value of the image'

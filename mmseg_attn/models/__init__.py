@@ -1,4 +1,4 @@
-"""Backbones, necks, decode heads, attention layers and losses, each registered by its name."""
+"""Register backbones, necks, decode heads, attention layers, losses and segmentors."""
 
 from . import backbones, decode_heads, layers, losses, necks, segmentors
 from .async_seg_data_preprocessor import AsyncSegDataPreProcessor

@@ -1,4 +1,4 @@
-"""A preprocessor that hands a batch to the GPU and does not wait for it."""
+"""Preprocess batches without waiting for the GPU."""
 
 from typing import Any
 
@@ -13,14 +13,13 @@ from torch import Tensor
 class AsyncSegDataPreProcessor(SegDataPreProcessor):
     """Preprocess batches like MMSegmentation's ``SegDataPreProcessor``, with the same results.
 
-    The original makes the host wait for the GPU three times per image: to copy its label map from
-    pageable memory, to copy the image, and to copy the indices by which it swaps the channels. Here
-    images and label maps are copied from pinned memory while the GPU works, and the channels are
-    flipped.
+    The original waits for the GPU three times per image: to copy the label map from pageable
+    memory, to copy the image, and to copy the indices that swap the channels. Here images and label
+    maps are copied from pinned memory while the GPU works, and the channels are flipped.
 
     Args:
         bgr_to_rgb: Whether to reverse the channels of images ``(3, H, W)``.
-        rgb_to_bgr: The same.
+        rgb_to_bgr: Same as ``bgr_to_rgb``.
         kwargs: The other arguments of ``SegDataPreProcessor``.
     """
 
@@ -32,7 +31,7 @@ class AsyncSegDataPreProcessor(SegDataPreProcessor):
         self._reverse = bgr_to_rgb or rgb_to_bgr
 
     def cast_data(self, data: Any) -> Any:
-        """Copy tensors to the device, those for a GPU from pinned memory."""
+        """Copy tensors to the device; to a GPU from pinned memory."""
         if isinstance(data, BaseDataElement):
             copy = data.new()
             for name, value in data.items():
@@ -46,8 +45,8 @@ class AsyncSegDataPreProcessor(SegDataPreProcessor):
         """Preprocess a batch.
 
         Args:
-            data: ``inputs``, images ``(C, H, W)`` of any type, and ``data_samples``, whose label
-                maps ``(1, H, W)`` are of type int64 or, to be copied faster, uint8.
+            data: ``inputs``, images ``(C, H, W)`` of any type, and ``data_samples`` with label maps
+                ``(1, H, W)`` of type int64 or, for faster copies, uint8.
             training: Whether to pad images and label maps to one size, as for training.
 
         Returns:

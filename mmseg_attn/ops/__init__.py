@@ -1,6 +1,6 @@
-"""Attention arithmetic: pure functions on feature maps, several backends, one reference.
+"""Attention functions on feature maps, with several backends and one reference.
 
-With half-precision maps scores and softmax are in float32; the result has the type of the maps.
+Scores and softmax of half-precision maps are in float32; the result has the type of the maps.
 """
 
 from .attention_map import attention_map, window_at

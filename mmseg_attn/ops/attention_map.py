@@ -1,7 +1,6 @@
-"""Where one position looks: a row of the attention map, for pictures.
+"""Compute a single row of the attention map, for visualization.
 
-The functions beside this one never build the map, or forget it. A single row of it costs no more
-than the key.
+The attention functions do not return the map. A single row needs no more memory than the key.
 """
 
 import torch
@@ -22,23 +21,23 @@ def attention_map(
 
     Args:
         query: ``(N, Ck, Hq, Wq)``.
-        key: ``(N, Ck, Hk, Wk)``; of the query's size with ``window_size``.
-        point: row and column of the position in the query.
-        window_size: side of the windows in pixels; ``None`` attends to the whole map.
-        scale: factor on the inner products.
+        key: ``(N, Ck, Hk, Wk)``; with ``window_size``, of the same size as the query.
+        point: Row and column of the position in the query.
+        window_size: Side of the windows in positions; ``None`` attends to the whole map.
+        scale: Factor on the inner products.
 
     Returns:
-        ``(N, 1, Hk, Wk)``, which sums to one; zero outside of the position's window.
+        Weights ``(N, 1, Hk, Wk)``, which sum to one and are zero outside the position's window.
 
     Raises:
-        ValueError: if the position lies outside of the query.
+        ValueError: If the position is outside the query.
     """
     height, width = query.shape[2:]
     row, column = point
     if not (0 <= row < height and 0 <= column < width):
         raise ValueError(
-            f'row {row} and column {column} lie outside of the map of {height} rows and {width} '
-            'columns: choose a position inside'
+            f'row {row} and column {column} are outside the map of {height} rows and {width} '
+            'columns: choose a position inside it'
         )
     rows, columns = window_at(point, window_size)
     scores = torch.einsum('nc,nchw->nhw', scale * query[:, :, row, column], key[..., rows, columns])
@@ -49,7 +48,7 @@ def attention_map(
 
 
 def window_at(point: tuple[int, int], window_size: int | None) -> tuple[slice, slice]:
-    """Return the rows and the columns of the window that a position lies in; None: all of them."""
+    """Return rows and columns of a position's window; the whole map if ``window_size`` is None."""
     if window_size is None:
         return slice(None), slice(None)
     top, left = (position - position % window_size for position in point)

@@ -1,4 +1,4 @@
-"""What the attention functions share: input checks and the choice of a backend."""
+"""Check the inputs of the attention functions, and select a backend."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from torch import Tensor
 from ..compat.tracing import is_compiling
 
 CPU_ONLY = ('chunks', 'strips')
-LAUNCHES = 65535  # what CUDA allows a grid's second and third dimension, where kernels put batches
-FLASH_CHANNELS = 256 if torch.__version__ >= '2.2' else 128  # the most that its kernel takes
-HAS_SCALE = torch.__version__ >= '2.1'  # before, queries are scaled by one over the root of Ck
+LAUNCHES = 65535  # CUDA's limit for the grid dimensions that kernels use for batches
+FLASH_CHANNELS = 256 if torch.__version__ >= '2.2' else 128  # limit of the flash kernel
+HAS_SCALE = torch.__version__ >= '2.1'  # older versions always scale by Ck ** -0.5
 
 T = TypeVar('T')
 
@@ -21,12 +21,12 @@ T = TypeVar('T')
 def select(
     backends: Mapping[str, Callable[..., Tensor]], name: str, x: Tensor
 ) -> Callable[..., Tensor]:
-    """Return the backend called ``name``.
+    """Return the backend with a name.
 
-    ``auto`` is the last entry on the CPU, and ``sdpa`` elsewhere and where the model is traced.
+    ``auto`` is the last entry on the CPU, and ``sdpa`` on other devices and in a traced model.
 
     Raises:
-        ValueError: if there is no backend of that name, or it does not run on the device of ``x``.
+        ValueError: If there is no backend of that name, or it does not run on the device of ``x``.
     """
     on_cpu = x.device.type == 'cpu'
     if name == 'auto':
@@ -39,10 +39,10 @@ def select(
 
 
 def check_maps(query: Tensor, key: Tensor, value: Tensor) -> None:
-    """Check that query, key and value are maps that attend to each other.
+    """Check that the shapes of query, key and value fit together.
 
     Raises:
-        ValueError: if the ranks, batch sizes, query and key channels or key and value sizes
+        ValueError: If the ranks, batch sizes, query and key channels or key and value sizes
             differ.
     """
     shapes = f'query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}'
@@ -57,7 +57,7 @@ def check_maps(query: Tensor, key: Tensor, value: Tensor) -> None:
 
 
 def written_out(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Let a formula compute in at least float32, under autocast too, and round the result alone.
+    """Let a formula compute in at least float32, also under autocast, and round only the result.
 
     The fused kernels do the same: scores and softmax are never in half precision.
     """
@@ -72,7 +72,7 @@ def written_out(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def without_autocast(x: Tensor) -> torch.autocast:
-    """Return a context in which the device of ``x`` computes in the types that it is given."""
+    """Return a context in which autocast is off for the device of ``x``."""
     device = 'cpu' if x.is_meta else x.device.type  # autocast knows no meta device
     return torch.autocast(device, enabled=False)
 
@@ -80,22 +80,22 @@ def without_autocast(x: Tensor) -> torch.autocast:
 def once(
     change: Callable[[Tensor], T], query: Tensor, key: Tensor, value: Tensor
 ) -> tuple[T, T, T]:
-    """Apply a function to query, key and value; only once where key and value are one tensor."""
+    """Apply a function to query, key and value, once only if key and value are the same tensor."""
     changed = change(value)
     return change(query), changed if key is value else change(key), changed
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """Softmax attention of token sequences with PyTorch's fused kernels, in linear memory.
+    """Compute attention of token sequences with PyTorch's fused kernels, in linear memory.
 
-    On the CPU in at least float32: before PyTorch 2.2 its kernels round the scores of bfloat16, and
-    know no float16.
+    On the CPU it computes in at least float32: before PyTorch 2.2 the kernels round the scores of
+    bfloat16 and do not support float16.
 
     Args:
-        query: ``(B, L, Ck)``. CUDA launches at most 65535 batches: see ``LAUNCHES``.
+        query: ``(B, L, Ck)``; on CUDA, B must not exceed ``LAUNCHES``.
         key: ``(B, S, Ck)``.
         value: ``(B, S, Cv)``.
-        scale: factor on the inner products.
+        scale: Factor on the inner products.
 
     Returns:
         ``(B, L, Cv)``.
@@ -107,19 +107,19 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
 def _fused(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     channels, dtype = value.shape[-1], value.dtype
     widths = kernel_channels(value.device.type, dtype, key.shape[-1], channels)
-    filled = _fill(value, widths[1])
-    key = filled if key is value else _fill(key.to(dtype), widths[0])
-    query = _fill(query.to(dtype), widths[0])
+    padded = _pad_channels(value, widths[1])
+    key = padded if key is value else _pad_channels(key.to(dtype), widths[0])
+    query = _pad_channels(query.to(dtype), widths[0])
     if HAS_SCALE:
-        out = F.scaled_dot_product_attention(query, key, filled, scale=scale)
+        out = F.scaled_dot_product_attention(query, key, padded, scale=scale)
     else:
-        out = F.scaled_dot_product_attention(query * (scale * widths[0] ** 0.5), key, filled)
+        out = F.scaled_dot_product_attention(query * (scale * widths[0] ** 0.5), key, padded)
     out = out.squeeze(1)
     return out if widths[1] == channels else out[..., :channels]
 
 
-def _fill(x: Tensor, channels: int) -> Tensor:
-    """Fill up the channels of tokens with zeros: ``(B, L, C)`` to ``(B, 1, L, channels)``."""
+def _pad_channels(x: Tensor, channels: int) -> Tensor:
+    """Pad the channels of tokens with zeros: ``(B, L, C)`` to ``(B, 1, L, channels)``."""
     missing = channels - x.shape[-1]
     return (F.pad(x, (0, missing)) if missing else x).unsqueeze(1)
 
@@ -127,22 +127,23 @@ def _fill(x: Tensor, channels: int) -> Tensor:
 def kernel_channels(
     device: str, dtype: torch.dtype, key_channels: int, value_channels: int
 ) -> tuple[int, int]:
-    """Return how many channels tokens need to run in a kernel that takes linear memory.
+    """Return how many channels tokens need for a kernel with linear memory.
 
-    Missing channels are filled with zeros, which add nothing to an inner product, and cost time:
+    Missing channels are padded with zeros, which do not change an inner product, but cost time:
 
-    - The flash kernel, for 16 bits and up to ``FLASH_CHANNELS``, takes query, key and value with
-      the same number of channels, a multiple of 8. The one for the CPU takes all types and numbers.
-    - The memory-efficient kernel takes any two numbers that are multiples of 4 in float32 and of 8
-      in 16 bits. It is the one for float32, and for many channels: DA-UNet's 128 and 1024.
-    - There is none for float64, and none is needed on the meta device, where nothing is computed
-      and FLOPs are counted: these are the formula's.
+    - The flash kernel, for 16 bits and up to ``FLASH_CHANNELS``, needs the same number of channels
+      in query, key and value, a multiple of 8. The flash kernel of the CPU supports all types and
+      numbers.
+    - The memory-efficient kernel supports any two numbers that are multiples of 4 in float32 and of
+      8 in 16 bits. It is used for float32, and for many channels (128 and 1024 in DA-UNet).
+    - There is no kernel for float64. The meta device needs none: nothing is computed there, and
+      FLOPs are counted without padding.
 
     Args:
-        device: type of the device.
-        dtype: type of the tokens.
-        key_channels: channels of query and key.
-        value_channels: channels of the value.
+        device: Type of the device.
+        dtype: Type of the tokens.
+        key_channels: Channels of query and key.
+        value_channels: Channels of the value.
 
     Returns:
         The channels of query and key, and those of the value.

@@ -1,4 +1,4 @@
-"""Attention of every position of one map to every position of another.
+"""Compute attention of every position of one map to every position of another.
 
 ``out_p = sum_q softmax_q(scale * <query_p, key_q>) value_q``
 """
@@ -12,7 +12,7 @@ from .global_chunks import GlobalChunks
 
 @backends.written_out
 def _reference(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """The formula written out; builds the whole (Hq Wq) x (Hk Wk) attention map."""
+    """Compute the formula directly, with the whole (Hq Wq) x (Hk Wk) attention map."""
     q, k, v = (x.flatten(2) for x in (query, key, value))  # (N, C, L)
     weights = (scale * q.transpose(1, 2) @ k).softmax(dim=-1)  # (N, Hq Wq, Hk Wk)
     out = v @ weights.transpose(1, 2)  # (N, Cv, Hq Wq)
@@ -20,7 +20,7 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
 
 
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """PyTorch's fused attention; memory is linear in the number of positions."""
+    """Use PyTorch's fused attention; memory is linear in the number of positions."""
 
     def tokens(x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H W, C)
         return x.flatten(2).mT.contiguous()
@@ -30,7 +30,7 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
 
 
 def _chunks(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """The fast way on the CPU; memory is linear in the number of positions."""
+    """Compute in chunks, fast on the CPU; memory is linear in the number of positions."""
     tokens = [x.flatten(2).mT.contiguous() for x in (query, key, value)]
     if query.element_size() < 4:
         tokens = [x.float() for x in tokens]
@@ -50,18 +50,19 @@ def global_attention(
         query: ``(N, Ck, Hq, Wq)``.
         key: ``(N, Ck, Hk, Wk)``.
         value: ``(N, Cv, Hk, Wk)``.
-        scale: factor on the inner products, for example ``Ck ** -0.5``.
-        backend: ``reference`` (the formula written out), ``sdpa`` (PyTorch's fused attention),
-            ``chunks`` (on the CPU, a part of the queries at a time) or ``auto``: ``chunks`` on the
-            CPU, else ``sdpa``. All but the first take memory linear in the number of positions.
+        scale: Factor on the inner products, for example ``Ck ** -0.5``.
+        backend: ``reference`` (the formula itself), ``sdpa`` (PyTorch's fused attention),
+            ``chunks`` (CPU only, a part of the queries at a time) or ``auto``: ``chunks`` on the
+            CPU, else ``sdpa``. The memory of all but the first is linear in the number of
+            positions.
 
     Returns:
         ``(N, Cv, Hq, Wq)``.
 
     Raises:
-        ValueError: if the shapes do not fit together or the backend is unknown.
+        ValueError: If the shapes do not fit together or the backend is unknown.
     """
     backends.check_maps(query, key, value)
     if is_exporting():
-        backend = 'sdpa'  # an exported model knows no chunks
+        backend = 'sdpa'  # chunks cannot be exported
     return backends.select(_BACKENDS, backend, query)(query, key, value, scale)

@@ -1,9 +1,8 @@
-"""Global attention on the CPU: a part of the queries at a time.
+"""Compute global attention on the CPU, for a part of the queries at a time.
 
-The attention map has as many values as there are pairs of positions. Forward, a few of its rows at
-a time exist; backward, a tile of it, computed again. Their size matters for the time, too: they
-stay in the processor's cache, and the same memory is used for all. 16-bit tokens are attended in 32
-bits.
+The attention map has a value for each pair of positions. The forward pass holds a few of its rows
+at a time; the backward pass recomputes it tile by tile. Their size also matters for speed: they
+stay in the processor's cache, and the same memory is reused. 16-bit tokens are computed in 32 bits.
 """
 
 import math
@@ -14,20 +13,20 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 1 << 21  # values of the attention map, forward
-TILE = 1024  # queries and keys, backward
+CHUNK = 1 << 21  # values of the attention map in the forward pass
+TILE = 1024  # queries and keys in the backward pass
 
 _onednn = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
-if torch.__version__ < '2.1':  # where it fuses an activation or nothing works
+if torch.__version__ < '2.1':  # where the operator requires a fused activation
     _onednn = None
 
 
 class GlobalChunks(torch.autograd.Function):
-    """``softmax(scale * Q K^T) V`` for ``(N, L, Ck)``, ``(N, S, Ck)`` and ``(N, S, Cv)``."""
+    """Compute ``softmax(scale * Q K^T) V``: ``(N, L, Ck)``, ``(N, S, Ck)`` and ``(N, S, Cv)``."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Attend a chunk of the queries at a time."""
+        """Compute the output for a chunk of the queries at a time."""
         samples, queries, _ = query.shape
         keys = key.shape[1]
         step = min(max(1, CHUNK // keys), queries)
@@ -41,8 +40,8 @@ class GlobalChunks(torch.autograd.Function):
                     scores = _product(scale * query[n, rows], key[n])
                     torch.softmax(scores, dim=1, out=weights)
                     out[n, rows] = _product(weights, value[n].T)
-                    top, share = (x.amax(dim=1, keepdim=True) for x in (scores, weights))
-                    normalizer[n, rows] = top - share.log()
+                    top, largest = (x.amax(dim=1, keepdim=True) for x in (scores, weights))
+                    normalizer[n, rows] = top - largest.log()
         ctx.save_for_backward(query, key, value, out, normalizer)
         ctx.scale = scale
         return out
@@ -50,12 +49,12 @@ class GlobalChunks(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Compute the gradients tile by tile, from attention weights that are computed again."""
+        """Compute the gradients tile by tile, from recomputed attention weights."""
         query, key, value, out, normalizer = ctx.saved_tensors
         dq = torch.zeros_like(query)
         dk, dv = (torch.zeros_like(x.mT).contiguous() for x in (key, value))  # (N, C, S)
         steps = [math.ceil(x.shape[1] / math.ceil(x.shape[1] / TILE)) for x in (query, key)]
-        expected = (grad * out).sum(dim=2, keepdim=True)  # of the weights' gradient, by row
+        expected = (grad * out).sum(dim=2, keepdim=True)  # mean of the weights' gradient, by row
         with torch.autocast('cpu', enabled=False):
             for n in range(len(query)):
                 q, k, v, g = ctx.scale * query[n], key[n], value[n], grad[n].contiguous()
@@ -65,7 +64,7 @@ class GlobalChunks(torch.autograd.Function):
                         scores = _product(g[rows], v[columns]).sub_(expected[n, rows])
                         scores *= weights
                         dq[n, rows] += _product(scores, k[columns].T)
-                        # the tile is the second factor, which need not be copied to be transposed
+                        # as the second factor, the tile is transposed without a copy
                         dk[n, :, columns] += _product(q[rows].T, scores.T)
                         dv[n, :, columns] += _product(g[rows].T, weights.T)
                 dq[n] *= ctx.scale
@@ -78,7 +77,7 @@ def _spans(size: int, step: int) -> Iterator[slice]:
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """``a b^T``, in float32 by oneDNN: twice as fast as MKL, PyTorch's usual choice, on an EPYC."""
+    """Compute ``a b^T``, in float32 by oneDNN, which is twice as fast as MKL on an AMD EPYC."""
     if _onednn is None or a.dtype != torch.float32:
         return a @ b.T
     return _onednn(a, b, None, 'none', [], '')

@@ -1,7 +1,7 @@
-"""Attention inside non-overlapping m x m windows (LFA, section III.B).
+"""Compute attention inside non-overlapping m x m windows (LFA, section III.B).
 
-The windows start at the top left corner. Where m does not divide a side, the windows at the bottom
-and at the right end with the map: what would lie outside never receives weight.
+The windows start at the top left corner. If m does not divide a side, the windows at the bottom or
+the right are cut off at the edge of the map: positions outside the map never receive weight.
 """
 
 import torch
@@ -16,12 +16,12 @@ from .window_strips import WindowStrips
 
 @backends.written_out
 def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """The formula written out: pad, cut into windows, product, masked softmax, product, join.
+    """Compute the formula directly: pad, split into windows, attend with a mask, join.
 
-    Nothing depends on whether the windows divide the map, so that exported models run this.
+    No branch depends on whether the windows divide the map, so exported models use this backend.
     """
     size, channels = query.shape[2:], value.shape[1]
-    more = 1 if is_exporting() else 0  # then two or more: one would bind the program to one
+    more = 1 if is_exporting() else 0  # at least two, since the exporter treats one as a constant
     rows, columns = ((side + window - 1) // window + more for side in size)
     missing = (0, columns * window - size[1], 0, rows * window - size[0])
 
@@ -38,13 +38,13 @@ def _reference(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
 
 
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """Fused attention without padding: whole windows first, then the narrower ones at the edges.
+    """Use fused attention without padding: whole windows first, then narrower ones at the edges.
 
-    Where the value is channels-last, so are the result and the gradients: maps are then cut as
+    If the value is channels-last, so are the result and the gradients: maps are then split as
     ``(N, H, W, C)``, otherwise as ``(N, C, H, W)``.
     """
     channels_last = value.stride(1) == 1
-    rows = 1 if channels_last else 2  # the dimension; columns are the next
+    rows = 1 if channels_last else 2  # dimension of the rows; the next one is that of the columns
     cut, back = (0, 2, 4, 3, 5, 1), (0, 5, 1, 3, 2, 4)  # to (N, H/m, W/n, m, n, C), and back
     if channels_last:
         cut = back = (0, 1, 3, 2, 4, 5)
@@ -69,20 +69,20 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) 
 
     grid = zip(*backends.once(areas, query, key, value), strict=True)
     out = _join([_join([*map(attend, *row)], rows + 1) for row in grid], rows)
-    out = out.contiguous()  # it is, unless one window is as wide as the map
+    out = out.contiguous()  # it already is, unless one window is as wide as the map
     return out.permute(0, 3, 1, 2) if channels_last else out
 
 
 def _whole_and_rest(side: int, window: int) -> list[int]:
-    """Split a side into the part of whole windows and the rest, where there are both."""
+    """Split a side into the part of whole windows and the rest; leave out empty parts."""
     return [size for size in (side - side % window, side % window) if size]
 
 
 def _split(x: Tensor, sizes: int | list[int], dim: int = 0) -> list[Tensor]:
     """Split a map so that the backward pass writes its gradient once.
 
-    Slices would add up as many maps as there are slices, each of zeros but for its own part. One
-    part is not split: the backward pass would make a copy of it.
+    The backward pass of slices would add up a map for each slice, mostly of zeros. A single part is
+    not split: its backward pass would copy it.
     """
     one = x.shape[dim] <= sizes if isinstance(sizes, int) else len(sizes) == 1
     return [x] if one else x.split(sizes, dim)
@@ -114,18 +114,18 @@ def window_attention(
         query: ``(N, Ck, H, W)``.
         key: ``(N, Ck, H, W)``.
         value: ``(N, Cv, H, W)``.
-        window_size: side of the windows in pixels; may exceed the map.
-        scale: factor on the inner products, for example ``Ck ** -0.5``.
-        backend: ``reference`` (the formula written out), ``sdpa`` (PyTorch's fused
-            attention, nothing padded), ``strips`` (on the CPU, a part of the windows at a time)
-            or ``auto``: ``strips`` on the CPU, else ``sdpa``.
+        window_size: Side m of the windows in positions; may exceed the map.
+        scale: Factor on the inner products, for example ``Ck ** -0.5``.
+        backend: ``reference`` (the formula itself), ``sdpa`` (PyTorch's fused attention without
+            padding), ``strips`` (CPU only, a part of the windows at a time) or ``auto``: ``strips``
+            on the CPU, else ``sdpa``.
 
     Returns:
         ``(N, Cv, H, W)``.
 
     Raises:
-        ValueError: if the shapes do not fit together, the window is smaller than 1 or the backend
-            is unknown or does not take these maps.
+        ValueError: If the shapes do not fit together, the window is smaller than 1 or the backend
+            is unknown or does not support these maps.
     """
     backends.check_maps(query, key, value)
     if query.shape[2:] != key.shape[2:]:

@@ -1,9 +1,9 @@
-"""Window attention on the CPU: as many windows at a time as the processor's cache holds.
+"""Compute window attention on the CPU, for as many windows at a time as the cache holds.
 
-To cut a map into windows moves its values around in memory; done for the whole map, forward and
-backward, that takes longer than the attention. Here a strip of windows is cut out, attended and
-written back while it is in the cache. For the backward pass only the attention map is kept, m * m
-values for each position. 16-bit maps are attended in 32 bits.
+Splitting a map into windows copies its values; for the whole map, forward and backward, this takes
+longer than the attention itself. Here a strip of windows is copied, processed and written back
+while it is in the cache. The backward pass needs only the attention map, m * m values for each
+position. 16-bit maps are computed in 32 bits.
 """
 
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_BYTES = 1 << 21  # of a map, or of the attention map where that is larger
+CHUNK_BYTES = 1 << 21  # of a map, or of the attention map if that is larger
 
 Area = tuple[slice, slice, slice]  # samples, rows, columns
 
 
 class WindowStrips(torch.autograd.Function):
-    """``softmax(scale * Q K^T) V`` in every window of maps ``(N, C, H, W)``."""
+    """Compute ``softmax(scale * Q K^T) V`` in every window of maps ``(N, C, H, W)``."""
 
     @staticmethod
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, window: int, scale: float
     ) -> Tensor:
-        """Attend a strip of windows at a time."""
+        """Compute the output for a strip of windows at a time."""
         ctx.window, ctx.scale, ctx.shared = window, scale, key is value
         out = torch.empty_like(value)
         kept = []
@@ -43,7 +43,7 @@ class WindowStrips(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Compute the gradients strip by strip, from the attention weights that were kept."""
+        """Compute the gradients strip by strip, from the saved attention weights."""
         query, key, value, *kept = ctx.saved_tensors
         grads = [torch.empty_like(x) for x in (query, key, value)[: 3 - ctx.shared]]
         with torch.autocast('cpu', enabled=False):
@@ -64,11 +64,11 @@ class WindowStrips(torch.autograd.Function):
 
 
 def _scaled(scores: Tensor, scale: float) -> Tensor:
-    return scores if scale == 1 else scores.mul_(scale)  # LFA's are not scaled
+    return scores if scale == 1 else scores.mul_(scale)  # LFA does not scale its scores
 
 
 def _areas(x: Tensor, window: int) -> Iterator[Area]:
-    """Split a batch of maps into areas of whole windows, or of the windows cut off at the edges."""
+    """Split a batch of maps into areas of whole windows and of windows cut off at the edges."""
     samples, channels, height, width = x.shape
     position = max(channels, window * window) * x.element_size()
     step = max(1, CHUNK_BYTES // (position * width * height))
@@ -81,7 +81,7 @@ def _areas(x: Tensor, window: int) -> Iterator[Area]:
 
 
 def _spans(size: int, window: int, step: int) -> Iterator[slice]:
-    """Split a side into spans of whole windows, ``step`` pixels at most, and what is left."""
+    """Split a side into spans of whole windows, at most ``step`` positions long, and the rest."""
     whole = size - size % window
     for start in range(0, whole, step):
         yield slice(start, min(start + step, whole))
@@ -100,7 +100,7 @@ def _tiles(x: Tensor, area: Area, window: int) -> Tensor:
 def _cut(x: Tensor, area: Area, window: int) -> Tensor:
     """Copy the windows of an area: ``(N, C, H, W)`` to ``(windows, m*n, C)``.
 
-    Channels or pixels lie side by side as in ``x``: to exchange them takes twice as long.
+    Channels or positions stay contiguous as in ``x``; exchanging them would take twice as long.
     """
     tiles = _tiles(x, area, window)
     channels_last = x.stride(1) == 1
@@ -114,4 +114,4 @@ def _cut(x: Tensor, area: Area, window: int) -> Tensor:
 def _put(x: Tensor, area: Area, window: int, tokens: Tensor) -> None:
     """Write ``(windows, m*n, C)`` into the windows of an area."""
     tiles = _tiles(x, area, window).movedim(3, 5)
-    tiles.copy_(tokens.to(x.dtype).view(tiles.shape))  # to convert and to move at once is slower
+    tiles.copy_(tokens.to(x.dtype).view(tiles.shape))  # converting and moving in one step is slower

@@ -1,4 +1,4 @@
-"""Pictures of predictions, of attention and of confusion."""
+"""Draw predictions, attention maps and confusion matrices."""
 
 from .seg_comparison_visualizer import SegComparisonVisualizer
 

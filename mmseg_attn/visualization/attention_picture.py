@@ -1,4 +1,4 @@
-"""Draw where attention layers look, and what they weigh, over the picture that they saw."""
+"""Draw attention maps, and the weights of positions and channels, over the input image."""
 
 from collections.abc import Sequence
 
@@ -12,28 +12,28 @@ from .attention_points import draw_looks, draw_query, is_local
 from .attention_recording import LayerCall, Recording
 from .attention_weights import CHANNELS, draw_channels, draw_spatial
 
-PANEL = 3.2  # inches, the width of a picture
-TEXT = 1.15  # inches above and below each picture
-SIDES = 0.6, 1.6  # the least and the largest height of a panel for its width
-POINT = 'the point that looks: the pixel that the model is about to label'
+PANEL = 3.2  # width of a panel in inches
+TEXT = 1.15  # inches above and below each panel
+SIDES = 0.6, 1.6  # limits of the height of a panel, relative to its width
+POINT = 'the query: the pixel whose attention weights are shown'
 LOOKS = (
-    'where it looks: no color is a share of 0, full color is the largest share, which stands '
-    'below each panel'
+    'attention weights of the query: no color is 0, full color is the largest weight, which is '
+    'given below each panel'
 )
 WINDOW = (
-    'the window of a layer: in the same color on the whole picture, in the panel before and '
-    'enlarged. Windows are fixed tiles of the map: the point can look nowhere outside of its tile '
-    '(pale), and need not lie in the middle of it'
+    'the window of a layer: in the same color on the whole image, in the previous panel and '
+    'enlarged. Windows are fixed tiles of the feature map: the query attends only to its own '
+    'window, not to the pale area around it, and need not be at its center'
 )
 WEIGHS = (
-    'what counts: no color is the smaller of the numbers below a panel, full color the larger one'
+    'weights or values: no color is the smallest number below a panel, full color the largest one'
 )
-PLACES = 'a layer multiplies every place\nby a weight: 0 removes it, 1 keeps it'
+POSITIONS = 'a layer multiplies each position\nby a weight: 0 removes it, 1 keeps it'
 ALL_CHANNELS = (
-    'A layer multiplies every channel by a weight: 0 removes it, 1 keeps it. Shown are the '
-    f'{CHANNELS} with the largest weights; the dashed line is the mean of all.'
+    'A layer multiplies each channel by a weight: 0 removes it, 1 keeps it. The bars show the '
+    f'{CHANNELS} largest weights; the dashed line is the mean over all channels.'
 )
-STRONGEST = 'The values of the channel with the largest weight, as they leave the layer.'
+STRONGEST = 'The output of the layer in the channel with the largest weight.'
 
 
 def draw_attention(
@@ -46,51 +46,54 @@ def draw_attention(
     """Draw a column per layer; a row per point, then the weights of positions and of channels.
 
     Args:
-        recording: the picture and the layers' calls.
-        points: x and y of pixels of the picture, for the layers with an attention map.
-        title: what stands above.
-        classes: names of the classes.
+        recording: The image and the calls of the layers.
+        points: Pixels (x, y) of the image, used as queries by the layers with an attention map.
+        title: Title of the figure.
+        classes: Names of the classes.
+
+    Returns:
+        The figure.
     """
-    looking, spatial, channel = (
+    attending, spatial, channel = (
         [call for call in recording.calls if call.has(method)]
         for method in ('attention_map', 'spatial_weights', 'channel_weights')
     )
-    rows = (len(points) if looking else 0) + bool(spatial) + 2 * bool(channel)
-    columns = 1 + max(map(len, (looking, spatial, channel)))
+    rows = (len(points) if attending else 0) + bool(spatial) + 2 * bool(channel)
+    columns = 1 + max(map(len, (attending, spatial, channel)))
     height, width = recording.image.shape[:2]
-    aspect = 1 if any(map(is_local, looking)) else float(np.clip(height / width, *SIDES))
+    aspect = 1 if any(map(is_local, attending)) else float(np.clip(height / width, *SIDES))
     size = (PANEL + 0.2) * columns, (PANEL * aspect + TEXT) * rows + 1.4
     figure = Figure(size, dpi=110, layout='constrained')
     figure.suptitle(title, fontsize=13, x=0.01, ha='left')
     axes = iter(figure.subplots(rows, columns, squeeze=False))
     with torch.no_grad():
-        for number, point in enumerate(points if looking else (), start=1):
+        for number, point in enumerate(points if attending else (), start=1):
             first, *others = next(axes)
-            draw_query(first, recording, looking, number, point, classes)
-            for ax, call in zip(others, looking, strict=False):
-                draw_looks(ax, recording, looking, call, point)
-            _hide(others[len(looking) :])
+            draw_query(first, recording, attending, number, point, classes)
+            for ax, call in zip(others, attending, strict=False):
+                draw_looks(ax, recording, attending, call, point)
+            _hide(others[len(attending) :])
         if spatial:
             first, *others = next(axes)
             style.show_with_scale(first, recording.image)
-            style.say(first, 'How much each place counts', PLACES)
+            style.say(first, 'Spatial weights', POSITIONS)
             for ax, call in zip(others, spatial, strict=False):
                 draw_spatial(ax, recording, call)
             _hide(others[len(spatial) :])
         if channel:
             (first, *bars), (second, *strongest) = next(axes), next(axes)
-            style.explain(first, 'How much each channel counts', ALL_CHANNELS)
-            style.explain(second, 'Where the strongest is active', STRONGEST)
+            style.explain(first, 'Channel weights', ALL_CHANNELS)
+            style.explain(second, 'Channel with the largest weight', STRONGEST)
             for above, below, call in zip(bars, strongest, channel, strict=False):
                 draw_channels(above, below, recording, call)
             _hide([*bars[len(channel) :], *strongest[len(channel) :]])
-    style.add_legend(figure, _legend(looking, bool(spatial or channel)))
+    style.add_legend(figure, _legend(attending, bool(spatial or channel)))
     return figure
 
 
-def _legend(looking: Sequence[LayerCall], weighing: bool) -> list[tuple[str, str]]:
-    entries = [('point', POINT), ('heat', LOOKS)] if looking else []
-    entries += [('window', WINDOW)] if any(map(is_local, looking)) else []
+def _legend(attending: Sequence[LayerCall], weighing: bool) -> list[tuple[str, str]]:
+    entries = [('point', POINT), ('heat', LOOKS)] if attending else []
+    entries += [('window', WINDOW)] if any(map(is_local, attending)) else []
     return entries + ([('heat', WEIGHS)] if weighing else [])
 
 

@@ -1,4 +1,4 @@
-"""Where a point of the picture looks: a panel for the picture, and one for each layer."""
+"""Draw the attention map of a query pixel: a panel for the image, and one for each layer."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from .attention_recording import LayerCall, Recording
 
 
 def is_local(call: LayerCall) -> bool:
-    """Tell whether a layer's positions look into windows."""
+    """Tell whether a layer attends inside local windows."""
     return getattr(call.layer, 'window_size', None) is not None
 
 
@@ -23,11 +23,11 @@ def draw_query(
     point: tuple[float, float],
     classes: Sequence[str],
 ) -> None:
-    """The picture, the point that asks and the windows that it lies in."""
+    """Draw the image, the query pixel and its windows."""
     style.show_with_scale(ax, recording.image)
     name = classes[recording.label(*point)]
     heading = f'Point {number}: x = {point[0]:g}, y = {point[1]:g}'
-    style.say(ax, heading, f'pixels; predicted at the point:\n{name}')
+    style.say(ax, heading, f'prediction at this pixel:\n{name}')
     for call in filter(is_local, calls):
         _frame(ax, recording, calls, call, point)
     style.mark(ax, point)
@@ -40,7 +40,7 @@ def draw_looks(
     call: LayerCall,
     point: tuple[float, float],
 ) -> None:
-    """Where the point looks; a local window is enlarged, with the next layer's framed in it."""
+    """Draw the attention weights of a pixel; enlarge a local window, with the next one framed."""
     grid = recording.grid(call)
     heading = style.heading(type(call.layer).__name__, grid.stride)
     try:
@@ -50,31 +50,31 @@ def draw_looks(
         return
     window = _window(recording, call, point)
     box = left, right, top, bottom = grid.box(*window)
-    shares = 100 * weights[0, 0][window].float().cpu().numpy()
-    rows, columns = shares.shape
+    percents = 100 * weights[0, 0][window].float().cpu().numpy()
+    rows, columns = percents.shape
     image = style.gray(recording.image)
     if is_local(call):
         style.enlarge(ax, image, box)
-        kind = f'window of {columns} x {rows} places'
+        kind = f'window of {columns} x {rows} positions'
         kind += f' = {right - left:.3g} x {bottom - top:.3g} pixels'
     else:
         style.show(ax, image)
-        kind = f'all {columns} x {rows} places of {grid.width:.3g} x {grid.height:.3g} pixels'
-    style.heat(ax, shares, box, lowest=0)
-    largest, even = style.digits(shares.max()), style.digits(100 / shares.size)
-    style.say(ax, heading, f'{kind}\nlargest share {largest} %, an even one is {even} %', call.name)
+        kind = f'all {columns} x {rows} positions of {grid.width:.3g} x {grid.height:.3g} pixels'
+    style.heat(ax, percents, box, lowest=0)
+    largest, even = style.digits(percents.max()), style.digits(100 / percents.size)
+    style.say(ax, heading, f'{kind}\nlargest weight {largest} %, uniform {even} %', call.name)
     if is_local(call):
         local = list(filter(is_local, calls))
-        after = [each.name for each in local].index(call.name) + 1
-        for each in (*local[after : after + 1], call):
-            _frame(ax, recording, calls, each, point)
+        after = [other.name for other in local].index(call.name) + 1
+        for framed in (*local[after : after + 1], call):
+            _frame(ax, recording, calls, framed, point)
     style.mark(ax, point)
 
 
 def _window(
     recording: Recording, call: LayerCall, point: tuple[float, float]
 ) -> tuple[slice, slice]:
-    """Rows and columns of the positions that the point can look at."""
+    """Return rows and columns of the positions that the point attends to."""
     size = getattr(call.layer, 'window_size', None)
     return window_at(recording.grid(call).position(*point), size)
 
@@ -86,7 +86,7 @@ def _frame(
     call: LayerCall,
     point: tuple[float, float],
 ) -> None:
-    """Frame the window of one of the layers in its color."""
-    index = [each.name for each in calls].index(call.name)
+    """Draw the window of a layer as a frame in its color."""
+    index = [other.name for other in calls].index(call.name)
     box = recording.grid(call).box(*_window(recording, call, point))
     style.frame(ax, box, style.FRAMES[index % len(style.FRAMES)])

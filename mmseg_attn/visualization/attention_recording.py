@@ -1,11 +1,12 @@
-"""Run a model once and keep what its attention layers saw, with the place of each in the picture.
+"""Run a model once and record inputs and outputs of its attention layers.
 
-Every attention layer has some of these methods. They take what its ``forward`` takes and return
-tensors that multiply with its maps:
+Every attention layer has some of these methods. They have the arguments of its ``forward`` and
+return tensors that can be multiplied by its maps:
 
-- ``attention_map(..., point=(row, column))``: where a position looks, ``(N, 1, H, W)``, sum one;
-- ``spatial_weights(...)``: how much each position counts, ``(N, 1, H, W)``, between zero and one;
-- ``channel_weights(...)``: how much each channel counts, ``(N, C, 1, 1)``, between zero and one.
+- ``attention_map(..., point=(row, column))``: attention weights of a position, ``(N, 1, H, W)``,
+  which sum to one;
+- ``spatial_weights(...)``: weight of each position, ``(N, 1, H, W)``, between zero and one;
+- ``channel_weights(...)``: weight of each channel, ``(N, C, 1, 1)``, between zero and one.
 """
 
 import math
@@ -23,7 +24,7 @@ METHODS = ('attention_map', 'spatial_weights', 'channel_weights')
 
 
 class LayerCall(NamedTuple):
-    """What an attention layer was given, and what it returned, ``(N, C, H, W)``."""
+    """Hold the inputs and the output ``(N, C, H, W)`` of an attention layer."""
 
     name: str
     layer: Any  # a module with one of METHODS
@@ -37,13 +38,13 @@ class LayerCall(NamedTuple):
 
 @dataclass
 class Recording:
-    """One picture on its way through a model.
+    """Hold an image, its prediction and the calls of the attention layers.
 
     Attributes:
-        image: The picture, ``(H, W)`` or ``(H, W, 3)`` in RGB.
-        resized: Rows and columns that the pipeline made of it.
-        fed: Rows and columns of the model's input: these, and what was padded at the end.
-        calls: The attention layers, in the order of their calls.
+        image: The image, ``(H, W)`` or ``(H, W, 3)`` in RGB.
+        resized: Height and width after the pipeline has resized the image.
+        fed: Height and width of the model's input, which is padded at the bottom and right.
+        calls: The calls of the attention layers, in order.
         labels: The predicted classes, of the size ``resized``.
     """
 
@@ -54,13 +55,13 @@ class Recording:
     labels: np.ndarray
 
     def label(self, x: float, y: float) -> int:
-        """Return the class predicted at a pixel of the picture."""
+        """Return the class predicted at a pixel of the image."""
         height, width = self.image.shape[:2]
         row, column = int(y * self.resized[0] / height), int(x * self.resized[1] / width)
         return int(self.labels[row, column])
 
     def grid(self, call: LayerCall) -> 'Grid':
-        """Return where the positions of a layer lie in the picture."""
+        """Return the grid of a layer's positions on the image."""
         rows, columns = call.output.shape[2:]
         strides = stride(self.fed[0], rows), stride(self.fed[1], columns)
         sides = zip(strides, self.image.shape[:2], self.resized, strict=True)
@@ -68,14 +69,14 @@ class Recording:
 
 
 class Grid(NamedTuple):
-    """The positions of a layer on the picture: the first one begins at the top left corner.
+    """Map the positions of a layer to the image, from the top left corner.
 
     Attributes:
         rows: Number of rows.
         columns: Number of columns.
-        stride: Pixels of the model's input between two rows.
-        height: Pixels of the picture between two rows.
-        width: Pixels of the picture between two columns.
+        stride: Distance of two rows in pixels of the model's input.
+        height: Distance of two rows in pixels of the image.
+        width: Distance of two columns in pixels of the image.
     """
 
     rows: int
@@ -85,23 +86,23 @@ class Grid(NamedTuple):
     width: float
 
     def position(self, x: float, y: float) -> tuple[int, int]:
-        """Return the row and the column that a pixel of the picture falls into."""
+        """Return the row and the column of the position that covers a pixel of the image."""
         row, column = int(y / self.height), int(x / self.width)
         return min(row, self.rows - 1), min(column, self.columns - 1)
 
     def box(self, rows: slice, columns: slice) -> tuple[float, float, float, float]:
-        """Return left, right, top and bottom of some positions, in pixels of the picture."""
+        """Return left, right, top and bottom of some positions, in pixels of the image."""
         top, bottom, _ = rows.indices(self.rows)
         left, right, _ = columns.indices(self.columns)
         return left * self.width, right * self.width, top * self.height, bottom * self.height
 
 
 def stride(side: int, positions: int) -> float:
-    """Return how many pixels lie between two positions of a map, a power of two if it can be.
+    """Return the stride of a feature map in pixels, a power of two if possible.
 
     Args:
-        side: pixels of the input.
-        positions: positions of the map on that side, rounded up or down at every halving.
+        side: Height or width of the input in pixels.
+        positions: Height or width of the map, rounded up or down at every halving.
     """
     powers = [2**steps for steps in range(side.bit_length() + 1)]
     for rounded in (lambda s: math.ceil(side / s), lambda s: side // s):
@@ -115,13 +116,16 @@ def stride(side: int, positions: int) -> float:
 def record(
     model: EncoderDecoder, inputs: Tensor, *, image: np.ndarray, resized: tuple[int, int]
 ) -> Recording:
-    """Run the whole picture through a model; sliding windows are not used.
+    """Run a model on a whole image, without a sliding window, and record its attention layers.
 
     Args:
-        model: the segmentor.
-        inputs: its input, ``(1, C, H, W)``, normalized and padded.
-        image: the picture that the input was made of.
-        resized: rows and columns before padding.
+        model: The segmentor.
+        inputs: Its input, ``(1, C, H, W)``, normalized and padded.
+        image: The original image.
+        resized: Height and width of the input before padding.
+
+    Returns:
+        The recording.
     """
     calls: dict[str, LayerCall] = {}
 

@@ -8,26 +8,26 @@ from matplotlib.figure import Figure
 
 
 def plot_confusion(counts: np.ndarray, classes: Sequence[str], file: Path) -> None:
-    """Draw the shares of a true class's pixels that were given to each class, in percent.
+    """Draw a confusion matrix with rows in percent of the true class's pixels.
 
     Args:
-        counts: (classes, classes), a row per true class; rows without pixels stay empty.
-        classes: Their names.
-        file: The picture.
+        counts: Pixels ``(C, C)``, with a row per true class; rows without pixels stay empty.
+        classes: Names of the C classes.
+        file: The image file to write.
     """
     totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(100 * counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    percents = np.divide(100 * counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     side = 2.5 + 0.55 * len(classes)
     figure = Figure(figsize=(side + 1.2, side), layout='constrained')
     axes = figure.subplots()
-    picture = axes.imshow(shares, cmap='Blues', vmin=0, vmax=100)
-    for (row, column), share in np.ndenumerate(shares):
-        if not np.isnan(share):
-            color = 'white' if share > 60 else 'black'
-            axes.text(column, row, f'{share:.1f}', ha='center', va='center', color=color, size=8)
+    image = axes.imshow(percents, cmap='Blues', vmin=0, vmax=100)
+    for (row, column), percent in np.ndenumerate(percents):
+        if not np.isnan(percent):
+            color = 'white' if percent > 60 else 'black'
+            axes.text(column, row, f'{percent:.1f}', ha='center', va='center', color=color, size=8)
     axes.set_xticks(range(len(classes)), classes, rotation=45, ha='right')
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel('predicted class')
     axes.set_ylabel('true class')
-    figure.colorbar(picture, label="percent of the true class's pixels", shrink=0.8)
+    figure.colorbar(image, label="percent of the true class's pixels", shrink=0.8)
     figure.savefig(file, dpi=150)

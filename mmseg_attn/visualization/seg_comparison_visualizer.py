@@ -1,4 +1,4 @@
-"""Pictures to look at: image, ground truth and prediction side by side, with a legend."""
+"""Draw image, ground truth and prediction side by side, with a legend."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .drawable import drawable
 
-_FONT_SIZE = 14  # pixels, in panels of 512 and less
+_FONT_SIZE = 14  # pixels, in panels of up to 512 pixels
 _MARGIN = 6  # pixels
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Load a font of a size in pixels; Pillow before 10.1 has none of its own in every size."""
+    """Load a font of a size in pixels; Pillow before 10.1 has no scalable font."""
     from matplotlib import get_data_path
 
     return ImageFont.truetype(f'{get_data_path()}/fonts/ttf/DejaVuSans.ttf', size)
@@ -30,21 +30,21 @@ def _gray(image: np.ndarray) -> np.ndarray:
 
 
 def _borders(mask: np.ndarray, width: int) -> np.ndarray:
-    """Tell which pixels have another label within ``width`` pixels in their row or column."""
-    found = np.zeros(mask.shape, dtype=bool)
+    """Find pixels with a different label within ``width`` pixels in their row or column."""
+    borders = np.zeros(mask.shape, dtype=bool)
     for step in range(1, width + 1):
         for axis in (0, 1):
             here, there = (
                 [slice(None)] * axis + [part] for part in (slice(None, -step), slice(step, None))
             )
             different = mask[tuple(here)] != mask[tuple(there)]
-            found[tuple(here)] |= different
-            found[tuple(there)] |= different
-    return found
+            borders[tuple(here)] |= different
+            borders[tuple(there)] |= different
+    return borders
 
 
 def _tinted(metainfo: Mapping) -> np.ndarray:
-    """Tell which classes have a color of their own, ``(classes,)``."""
+    """Tell which classes are drawn in a color, ``(C,)``: not background, not black."""
     named = [str(name).strip('_').lower() for name in metainfo['classes']]
     is_color = np.asarray(metainfo['palette']).any(axis=1)
     return is_color & np.array([name != 'background' for name in named])
@@ -52,19 +52,19 @@ def _tinted(metainfo: Mapping) -> np.ndarray:
 
 @VISUALIZERS.register_module()
 class SegComparisonVisualizer(SegLocalVisualizer):
-    """Draws panels in a row and the classes under them.
+    """Draw panels in a row, with a legend of the classes below.
 
     MMSegmentation's ``SegLocalVisualizer`` writes class names into the masks, which hides small
-    structures; here the names stand in a legend. Under the color of a class the image is gray: the
-    colors of a photo would make other ones of it. Each region has an outline in the full color of
-    its class, and the legend shows the outline and the color as it is over the image. The
-    background, which is a class called so or one whose color is black, is the image itself.
+    structures; here the names are in a legend. The image is gray below the color of a class, since
+    the colors of a photo would change it. Each region has an outline in the full color of its
+    class, and the legend shows the outline and the color as it appears on the image. The background
+    is a class of this name, or one whose color is black; there the image stays unchanged.
 
     Args:
-        name: name of the instance.
-        alpha: opacity of the classes' colors over the image.
-        panel_size: longer side of a panel in pixels.
-        kwargs: what MMSegmentation's ``SegLocalVisualizer`` takes.
+        name: Name of the instance.
+        alpha: Opacity of the classes' colors over the image.
+        panel_size: Longer side of a panel in pixels.
+        kwargs: Arguments of MMSegmentation's ``SegLocalVisualizer``.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SegComparisonVisualizer(SegLocalVisualizer):
 
     @classmethod
     def get_instance(cls, name: str, **kwargs: Any) -> 'SegComparisonVisualizer':
-        """Return the instance of a name, also to MMSegmentation 1.1, which asks its own class."""
+        """Return the instance of a name, also where MMSegmentation 1.1 looks for it."""
         instance = super().get_instance(name, **kwargs)
         SegLocalVisualizer._instance_dict[name] = instance
         return instance
@@ -94,20 +94,20 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         step: int = 0,
         **kwargs: Any,
     ) -> None:
-        """Draw one sample and show it, write it to ``out_file`` or hand it to the backends.
+        """Draw one sample and show it, write it to ``out_file`` or pass it to the backends.
 
         Args:
-            name: name of the picture.
-            image: RGB or gray image ``(H, W, 3)`` or ``(H, W)``, or of any channels and type; see
-                :func:`~mmseg_attn.visualization.drawable.drawable` for what is drawn of them.
-            data_sample: holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
-            draw_gt: whether to draw the ground truth, where there is one.
-            draw_pred: whether to draw the prediction, where there is one.
-            show: whether to open a window.
-            wait_time: seconds that the window stays; 0 waits for a key.
-            out_file: file to write instead of handing the picture to the backends.
-            step: iteration, for the backends.
-            kwargs: other arguments of MMSegmentation's visualizer; they change nothing.
+            name: Name of the drawing.
+            image: RGB or gray image ``(H, W, 3)`` or ``(H, W)``, or any channels and type, which
+                :func:`~mmseg_attn.visualization.drawable.drawable` converts.
+            data_sample: Sample with ``gt_sem_seg``, ``pred_sem_seg`` or both.
+            draw_gt: Whether to draw the ground truth, if there is one.
+            draw_pred: Whether to draw the prediction, if there is one.
+            show: Whether to open a window.
+            wait_time: Seconds to show the window; 0 waits for a key.
+            out_file: File to write instead of passing the drawing to the backends.
+            step: Iteration, for the backends.
+            kwargs: Other arguments of MMSegmentation's visualizer; they change nothing.
         """
         drawn = self.draw(
             image, data_sample, self.dataset_meta, draw_gt=draw_gt, draw_pred=draw_pred
@@ -129,14 +129,14 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         draw_gt: bool = True,
         draw_pred: bool = True,
     ) -> np.ndarray:
-        """Draw one sample, on any rank; MMEngine tells ``dataset_meta`` to the first one only.
+        """Draw one sample, on any rank; MMEngine sets ``dataset_meta`` on the first one only.
 
         Args:
-            image: RGB or gray image ``(H, W, 3)`` or ``(H, W)``, or of any channels and type.
-            data_sample: Holds ``gt_sem_seg``, ``pred_sem_seg`` or both.
+            image: RGB or gray image ``(H, W, 3)`` or ``(H, W)``, or any channels and type.
+            data_sample: Sample with ``gt_sem_seg``, ``pred_sem_seg`` or both.
             metainfo: The ``classes`` of the dataset, and its ``palette``, an RGB color for each.
-            draw_gt: Whether to draw the ground truth, where there is one.
-            draw_pred: Whether to draw the prediction, where there is one.
+            draw_gt: Whether to draw the ground truth, if there is one.
+            draw_pred: Whether to draw the prediction, if there is one.
 
         Returns:
             RGB panels and the legend ``(height, width, 3)``, uint8.
@@ -153,15 +153,17 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         return self._arrange(panels, metainfo, int(_gray(image).mean()))
 
     def _resized(self, image: np.ndarray) -> np.ndarray:
-        """Bring an image to the size of a panel."""
+        """Resize an image to the size of a panel."""
         height, width = image.shape[:2]
         scale = self.panel_size / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size))
+        return np.asarray(Image.fromarray(image).resize(size))
 
     def _overlay(self, image: np.ndarray, mask: np.ndarray, metainfo: Mapping) -> np.ndarray:
-        """Color and outline the classes; background and pixels of no class stay as they are."""
-        mask = mask.reshape(mask.shape[-2:]).astype(np.int64)  # of one channel there are floats
+        """Color and outline the classes; background and pixels without a class stay unchanged."""
+        mask = mask.reshape(mask.shape[-2:]).astype(
+            np.int64
+        )  # predictions of one output channel are floats
         if mask.shape != image.shape[:2]:
             mask = mmcv.imresize(mask.astype(np.int32), image.shape[1::-1], interpolation='nearest')
         palette = np.asarray(metainfo['palette'])
@@ -179,12 +181,12 @@ class SegComparisonVisualizer(SegLocalVisualizer):
         return tuple(int((1 - self.alpha) * ground + self.alpha * value) for value in color)
 
     def _arrange(self, panels: dict[str, np.ndarray], metainfo: Mapping, ground: int) -> np.ndarray:
-        """Put the panels in a row with a title above each, and the legend below.
+        """Arrange the panels in a row with a title above each, and the legend below.
 
         Args:
-            panels: the panels, of one size, by their titles.
+            panels: The panels, all of the same size, by their titles.
             metainfo: The ``classes`` and ``palette`` of the dataset.
-            ground: mean gray of the image, with which the legend mixes its colors.
+            ground: Mean gray value of the image, which is mixed into the colors of the legend.
         """
         font_size = max(_FONT_SIZE, _FONT_SIZE * self.panel_size // 512)
         font = _font(font_size)

@@ -1,4 +1,3 @@
-import argparse
 import errno
 import re
 import sys
@@ -6,7 +5,7 @@ import sys
 import pytest
 
 from mmseg_attn.apps import cli
-from mmseg_attn.apps.cli import at_least, load_config, print_table, progress, run_cli, usable_device
+from mmseg_attn.apps.cli import load_config, print_table, progress, run_cli, usable_device
 from mmseg_attn.errors import CheckpointError, DataError, UsageError
 
 
@@ -38,14 +37,6 @@ def test_success_is_exit_code_0():
     with pytest.raises(SystemExit) as caught:
         run_cli(lambda: None)
     assert caught.value.code == 0
-
-
-def test_at_least():
-    assert at_least(3)('3') == 3
-    with pytest.raises(argparse.ArgumentTypeError, match='2 is below 3'):
-        at_least(3)('2')
-    with pytest.raises(ValueError, match='invalid literal'):
-        at_least(3)('three')
 
 
 def test_progress_ends_its_line_before_an_error(capsys, monkeypatch):

@@ -34,7 +34,9 @@ def test_a_wrong_contender_ends_it_before_anything_is_timed(harness):
     calls = []
     right = harness.Contender('right', lambda: lambda: calls.append('right'), accept)
     wrong = harness.Contender('wrong', lambda: lambda: 4, refuse)
-    with pytest.raises(DataError, match='wrong is wrong and is not timed: 4 is not 3'):
+    with pytest.raises(
+        DataError, match='the result of wrong is wrong, so nothing is timed: 4 is not 3'
+    ):
         harness.compare([right, wrong], 'right', repeats=50, least=0, memory=False)
     assert len(calls) <= 3  # to warm up, to be checked, to see how often to repeat
 

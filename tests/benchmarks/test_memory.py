@@ -109,5 +109,5 @@ def test_the_current_gpu(memory, gpu):
     for device in ('cpu', 'cuda', 'cuda:1'):
         memory.use(device)
     assert gpu.calls == [('set', 0), ('set', 1)]
-    with pytest.raises(DataError, match='there is no GPU 2; use cuda:0, cuda:1'):
+    with pytest.raises(DataError, match='this machine has no GPU 2; use cuda:0, cuda:1'):
         memory.use('cuda:2')

@@ -58,7 +58,7 @@ def test_a_system_that_does_not_tell(quiet, tmp_path, monkeypatch):
 def test_the_warning(quiet, monkeypatch):
     monkeypatch.setattr(os, 'cpu_count', lambda: 4)
     assert quiet.warning(quiet.LIMIT) == ''
-    assert quiet.warning(1.23).startswith('other processes use 1.2 of 4 cores: times are too')
+    assert quiet.warning(1.23).startswith('other processes use 1.2 of 4 cores: the timings are too')
 
 
 @pytest.mark.skipif(not os.path.exists('/proc/stat'), reason='needs Linux')

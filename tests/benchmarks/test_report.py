@@ -1,3 +1,4 @@
+import argparse
 import json
 import sys
 
@@ -73,14 +74,14 @@ def test_what_is_printed_and_written(report, script, args, capsys):
 
 def test_a_missing_folder_is_refused_before_anything_runs(report, args, tmp_path):
     args.json = tmp_path / 'missing' / 'out.json'
-    with pytest.raises(DataError, match=r'cannot write .*out.json: its folder is missing'):
+    with pytest.raises(DataError, match=r'cannot write .*out.json: its folder does not exist'):
         report.Report(args)
 
 
 def test_a_missing_gpu_is_refused(report, args, monkeypatch):
     monkeypatch.setattr('torch.cuda.device_count', lambda: 0)
     args.device = 'cuda:1'
-    with pytest.raises(DataError, match='--device cuda:1: there is no GPU 1; use cpu'):
+    with pytest.raises(DataError, match='--device cuda:1: this machine has no GPU 1; use cpu'):
         report.Report(args)
 
 
@@ -110,3 +111,11 @@ def test_where_nothing_is_timed_nothing_is_told(report, script, args, capsys):
     report.Report(args, timed=False).close()
     assert 'cores used' not in capsys.readouterr().out
     assert 'cores used by others' not in json.loads(args.json.read_text())
+
+
+def test_at_least(report):
+    assert report.at_least(3)('3') == 3
+    with pytest.raises(argparse.ArgumentTypeError, match='2 is below 3'):
+        report.at_least(3)('2')
+    with pytest.raises(ValueError, match='invalid literal'):
+        report.at_least(3)('three')

@@ -88,7 +88,7 @@ def test_a_network_that_is_wrong_is_not_timed(run, script, monkeypatch):
         return model, network
 
     monkeypatch.setattr(train_step, 'build', detached)
-    with pytest.raises(DataError, match=r'U-Net is wrong .*conv_seg.weight has no finite'):
+    with pytest.raises(DataError, match=r'U-Net is wrong, .*conv_seg.weight has no finite'):
         run('--models', 'U-Net')
 
 

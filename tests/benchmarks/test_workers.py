@@ -54,7 +54,7 @@ def test_turns_in_an_environment_of_its_own(start, jobs, monkeypatch):
 def test_a_process_that_ended_is_named(start, jobs):
     worker = start(jobs.die)
     for _ in range(2):
-        with pytest.raises(DataError, match='a worker: its process ended, see above'):
+        with pytest.raises(DataError, match='the process of a worker has ended; see its error'):
             worker.turn()
 
 

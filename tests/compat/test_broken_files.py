@@ -114,7 +114,7 @@ BROKEN = {
             lambda name, data: bytes(2**26) if name == '0' else data,
             zipfile.ZIP_DEFLATED,
         ),
-        'is compressed, as in no checkpoint',
+        'is compressed, which torch.save never does',
     ),
     'zip in a zip': (zip_in_zip, r"is a zip archive with 'inner\.pth' in it"),
     'empty zip': (lambda f: zipfile.ZipFile(f, 'w').close(), 'is a zip archive with nothing in it'),

@@ -192,8 +192,8 @@ ODDITIES = {
     'items of a class': TENSOR + b'(K\x01K\x02u.',
     'an extension': b'\x82\x01.',
     'an old instance': b'(iposix\nsystem\n.',
-    'a module beside the pickle': b'(X\x06\x00\x00\x00moduleK\x01K\x02K\x03tQ.',
-    'text beside the pickle': b'Pname\n.',
+    'a module outside the pickle': b'(X\x06\x00\x00\x00moduleK\x01K\x02K\x03tQ.',
+    'text outside the pickle': b'Pname\n.',
     'gigabytes of zeros': b'\x96' + (2**40).to_bytes(8, 'little') + b'.',
 }
 

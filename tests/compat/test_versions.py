@@ -63,10 +63,10 @@ def test_a_stack_that_fits(check):
 
 def test_an_mmcv_that_is_too_new(check):
     assert check(mmcv='2.2.0') == (
-        'ImportError: mmcv 2.2.0 is installed, but MMSegmentation 1.2.2 works with versions from '
-        '2.0.0rc4 to before 2.2.0 only: run pip install "mmcv>=2.0.0rc4,<2.2.0", or, as nothing '
-        'here needs its compiled operators, pip uninstall mmcv and pip install '
-        '"mmcv-lite>=2.0.0rc4,<2.2.0"'
+        'ImportError: mmcv 2.2.0 is installed, but MMSegmentation 1.2.2 needs version '
+        '2.0.0rc4 or newer, but older than 2.2.0: run pip install "mmcv>=2.0.0rc4,<2.2.0", or, '
+        'since mmseg_attn does not need its compiled operators, run pip uninstall mmcv and '
+        'pip install "mmcv-lite>=2.0.0rc4,<2.2.0"'
     )
 
 
@@ -82,7 +82,7 @@ def test_mmcv_lite_is_named_as_it_is_installed(check, version):
     [
         ('torch', '1.13.1+cu117', 'PyTorch 1.13.1+cu117 is installed, but mmseg_attn needs 2.0'),
         ('mmengine', '0.7.4', 'MMEngine 0.7.4 is installed, but mmseg_attn needs 0.8'),
-        ('mmengine', '1.0.0', 'mmengine 1.0.0 is installed, but MMSegmentation 1.2.2 works'),
+        ('mmengine', '1.0.0', 'mmengine 1.0.0 is installed, but MMSegmentation 1.2.2 needs'),
         ('mmseg', '0.30.0', 'MMSegmentation 0.30.0 is installed, but mmseg_attn needs 1.1'),
     ],
 )

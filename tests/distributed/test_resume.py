@@ -72,7 +72,8 @@ def test_more_or_fewer_all_validate_and_start_their_random_numbers_anew(
     outcomes = train(work_dir, loop, 'resumed', ranks=ranks)
     assert [outcome['validated'] for outcome in outcomes] == [steps] * ranks
     assert (
-        'The random numbers start anew, not as saved: they are of 2 processes, and this training '
+        'The random numbers start anew, since those of the checkpoint cannot be used: they are '
+        'from 2 processes, but this training '
         f'has {ranks}'
     ) in messages(work_dir)
 
@@ -89,6 +90,6 @@ def test_one_broken_state_keeps_all_ranks_from_restoring_theirs(train, killed, t
         torch.save(content, path)
         outcomes = train(work_dir, LOOPS[0], 'resumed', ranks=2)
         assert [outcome['validated'] for outcome in outcomes] == [[12, 18, 24]] * 2
-        assert 'The random numbers start anew, not as saved' in messages(work_dir)
+        assert 'The random numbers start anew, since those' in messages(work_dir)
         losses.append([outcome['losses'] for outcome in outcomes])
     assert losses[0] == losses[1]

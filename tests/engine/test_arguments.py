@@ -47,7 +47,7 @@ def test_mixed_precision_without_a_gpu_is_bfloat16(config, device, capsys, text)
     request = read_request('train.py', [file, '--amp', '--work-dir', 'w'])
     expected = ['--cfg-options', 'optim_wrapper.type=mmseg.BF16OptimWrapper']
     assert request.argv == [file, '--work-dir', 'w', *expected]
-    assert 'there is no GPU here' in capsys.readouterr().err
+    assert 'this machine has no GPU' in capsys.readouterr().err
 
 
 def test_with_a_gpu_it_is_left_to_mmsegmentation(config, device):
@@ -70,11 +70,11 @@ def test_what_cannot_work_is_refused(config, device):
     device('cpu')
     file = config(TEXT.format('AmpOptimWrapper'))
     for words in ([file], [file, '--amp']):
-        with pytest.raises(DataError, match=r'computes on a GPU only, .*\.BF16OptimWrapper'):
+        with pytest.raises(DataError, match=r'needs a GPU, .*\.BF16OptimWrapper'):
             read_request('train.py', words)
     assert read_request('test.py', [file, 'x.pth']).cfg is not None
     device('cuda')
-    with pytest.raises(DataError, match=r'--amp works with OptimWrapper alone, and .* has ApexOp'):
+    with pytest.raises(DataError, match=r'--amp works with OptimWrapper only, but .* is ApexOp'):
         read_request('train.py', [config(TEXT.format('ApexOptimWrapper')), '--amp'])
 
 

@@ -58,8 +58,8 @@ def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert contents(tmp_path) == {'a.pth': b'old'}
     assert str(caught.value) == (
-        f'{tmp_path}/a.pth (2.0 MiB) could not be written: File too large; what was saved before '
-        'is still there, so make room and go on with --resume'
+        f'{tmp_path}/a.pth (2.0 MiB) could not be written: File too large. Earlier files '
+        'are intact: free disk space and continue with --resume'
     )
 
 

@@ -55,16 +55,16 @@ def test_what_fits_is_merged(config, option, key, value):
         ('train_dataloadr.batch_size=3', 'did you mean train_dataloader?'),
         ('param_schedulr=None', 'did you mean param_scheduler?'),
         ('model.decode_haed.num_classes=3', 'did you mean model.decode_head?'),
-        ('model.decode_head.num_clases=3', 'UNetHead takes no num_clases; did you mean model.'),
+        ('model.decode_head.num_clases=3', 'UNetHead has no num_clases; did you mean model.'),
         ('model.backbone.channel=[4,8]', 'did you mean model.backbone.channels?'),
-        ('optim_wrapper.optimizer.l=0.1', 'takes no l; correct the key, or leave it out'),
+        ('optim_wrapper.optimizer.l=0.1', 'has no l; correct the key, or leave it out'),
         ('optim_wrapper.optimzer.lr=0.1', 'did you mean optim_wrapper.optimizer?'),
         ('train_cfg.max_iter=3', 'did you mean train_cfg.max_iters?'),
         ('default_hooks.chekpoint.interval=5', 'did you mean default_hooks.checkpoint?'),
         ('default_hooks.checkpoint.intervall=5', 'did you mean default_hooks.checkpoint.interv'),
         ('model.test_cfg.mod=slide', 'did you mean model.test_cfg.mode?'),
-        ('custom_hooks.3.schedule=1', 'a list of 1, so that 3 is none of its numbers: give one'),
-        ('custom_hooks.x=1', 'custom_hooks is a list of 1, so that x is none of its numbers'),
+        ('custom_hooks.3.schedule=1', 'has 1 entries, and 3 is not an index of it: use 0'),
+        ('custom_hooks.x=1', 'custom_hooks has 1 entries, and x is not an index of it'),
         ('load_from.a.b=1', 'load_from.a.b does not fit the config: '),
     ],
 )
@@ -80,14 +80,14 @@ def test_a_key_that_nobody_knows_is_told(config, monkeypatch):
     monkeypatch.setattr(cfg_options, 'print_log', lambda text, **how: told.append(text))
     merge_options(config, ['my_key=1', 'runner_type=FastRunner', 'log_level=INFO'])
     (text,) = told
-    assert 'my_key: neither the config nor the runner knows my_key' in text
+    assert 'my_key: neither the config nor the runner has my_key' in text
 
 
 @pytest.mark.parametrize(
     ('option', 'message'),
     [
-        ('custom_hooks.0.schedule={0:(128,128)}', 'is a dict, which cannot be given on the comma'),
-        ('custom_hooks.0.schedule="{0:(128,128)}"', 'is a dict, which cannot be given on the com'),
+        ('custom_hooks.0.schedule={0:(128,128)}', 'is a dict, which is not possible on the comma'),
+        ('custom_hooks.0.schedule="{0:(128,128)}"', 'is a dict, which is not possible on the com'),
         ('a={1,(2,3)}', 'a={1,.* cannot be read: write numbers'),
         ('a=[1,(2]', r'cannot be read: write numbers, words and lists of them'),
         ('a', 'a has no value: write KEY=VALUE'),

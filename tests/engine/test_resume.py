@@ -141,5 +141,5 @@ def test_all_are_broken(tmp_path, save):
     ],
 )
 def test_what_is_no_state_of_a_training(content, reason):
-    with pytest.raises(CheckpointError, match=f'^a.pth is nothing to resume from, since {reason}'):
+    with pytest.raises(CheckpointError, match=f'^a.pth cannot be resumed, since {reason}'):
         resumable(content, 'a.pth')

@@ -46,7 +46,8 @@ def raised(monkeypatch):
         ),
         (
             OSError(errno.ENOSPC, 'No space left on device', 'log.txt'),
-            "[Errno 28] No space left on device: 'log.txt': make room and go on with --resume",
+            "[Errno 28] No space left on device: 'log.txt': free disk space and continue with "
+            '--resume',
         ),
     ],
 )
@@ -84,7 +85,7 @@ def test_files_that_mmengine_misses_are_named(raised, load):
 @pytest.mark.parametrize(
     ('tool', 'sentence'),
     [
-        ('train.py', 'error: interrupted: --resume goes on from the last checkpoint\n'),
+        ('train.py', 'error: interrupted; run the same command with --resume to continue\n'),
         ('test.py', 'error: interrupted\n'),
     ],
 )

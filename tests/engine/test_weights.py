@@ -63,16 +63,19 @@ def test_what_is_renamed_fits():
 
 
 WRONG = {
-    'another model': (nn.Linear(2, 2).state_dict(), r"of the 8 tensors .*it begins with 'weight'"),
-    'another framework': (dict(model=content(Segmentor())), "it begins with 'model'"),
-    'nothing': ({}, "it begins with 'none'"),
-    'no state dict': (dict(state_dict=[torch.ones(3)]), 'holds no weights of a model'),
-    'a list': ([1], 'holds no weights of a model'),
-    'numbers as names': ({1: torch.ones(3)}, 'holds no weights of a model'),
-    'no tensors': (dict.fromkeys(Segmentor().state_dict(), 'x'), 'is of another model'),
+    'another model': (
+        nn.Linear(2, 2).state_dict(),
+        r"of the 8 tensors .*its first one is 'weight'",
+    ),
+    'another framework': (dict(model=content(Segmentor())), "its first one is 'model'"),
+    'nothing': ({}, "its first one is 'none'"),
+    'no state dict': (dict(state_dict=[torch.ones(3)]), 'holds no model weights'),
+    'a list': ([1], 'holds no model weights'),
+    'numbers as names': ({1: torch.ones(3)}, 'holds no model weights'),
+    'no tensors': (dict.fromkeys(Segmentor().state_dict(), 'x'), 'is from another model'),
     'other widths': (
         content(Segmentor(width=5)),
-        r'7 of its 8 tensors .* \(5x1x1x1 instead of 4x1x1x1\)',
+        r'7 of the 8 tensors .* \(5x1x1x1 instead of 4x1x1x1\)',
     ),
 }
 
@@ -95,9 +98,9 @@ def test_other_classes():
     with pytest.raises(CheckpointError) as caught:
         load(Segmentor(), other)
     assert str(caught.value) == (
-        'a.pth does not fit the model: 2 of its 8 tensors would stay random, conv_seg.weight '
-        '(7x4x1x1 instead of 3x4x1x1), conv_seg.bias (7 instead of 3); it was trained for 7 '
-        'classes and the model has 3: take the config that it was trained with'
+        'a.pth does not fit the model: 2 of the 8 tensors of the model would stay random, '
+        'conv_seg.weight (7x4x1x1 instead of 3x4x1x1), conv_seg.bias (7 instead of 3); it was '
+        'trained for 7 classes, but the model has 3: use the config that it was trained with'
     )
     assert load(Segmentor(), other, partly=True) == [
         'conv_seg.weight (7x4x1x1 instead of 3x4x1x1)',
@@ -110,7 +113,7 @@ def test_statistics_of_batch_norms_are_missed_and_their_counters_not():
     del checkpoint['state_dict']['backbone.1.num_batches_tracked']
     assert load(Segmentor(), checkpoint) == []
     del checkpoint['state_dict']['backbone.1.running_mean']
-    with pytest.raises(CheckpointError, match=r'1 of its 8 .* backbone\.1\.running_mean \(missing'):
+    with pytest.raises(CheckpointError, match=r'1 of the 8 .* backbone\.1\.running_mean \(missing'):
         load(Segmentor(), checkpoint)
 
 
@@ -160,10 +163,10 @@ def test_functions_for_predictions(kind, tmp_path):
     weights = str(tmp_path / 'weights.pth')
     torch.save(content(MODELS.build(config(classes=3).model), meta={}), weights)
     predictor(kind, tmp_path, classes=3)(weights)
-    with pytest.raises(CheckpointError, match='trained for 3 classes and the model has 4'):
+    with pytest.raises(CheckpointError, match='trained for 3 classes, but the model has 4'):
         predictor(kind, tmp_path, classes=4)(weights)
     torch.save(content(nn.Linear(2, 2), meta={}), weights)
-    with pytest.raises(CheckpointError, match='is of another model'):
+    with pytest.raises(CheckpointError, match='is from another model'):
         predictor(kind, tmp_path, classes=3)(weights)
 
 

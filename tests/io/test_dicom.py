@@ -1,4 +1,3 @@
-import importlib
 import warnings
 
 import numpy as np
@@ -277,11 +276,8 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         read_dicom(tmp_path / 'nothing')
 
 
-def test_a_missing_library_is_one_sentence(tmp_path, monkeypatch):
-    def fail(module):
-        raise ImportError(module)
-
+@pytest.mark.usefixtures('no_libraries')
+def test_a_missing_library_is_one_sentence(tmp_path):
     (tmp_path / 'a').write_bytes(b'')
-    monkeypatch.setattr(importlib, 'import_module', fail)
     with pytest.raises(DataError, match='reading DICOM files needs pydicom: pip install'):
         read_dicom(tmp_path / 'a')

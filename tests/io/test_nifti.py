@@ -1,5 +1,4 @@
 import gzip
-import importlib
 import struct
 
 import numpy as np
@@ -222,11 +221,8 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         read_nifti(tmp_path / 'nothing')
 
 
-def test_a_missing_library_is_one_sentence(tmp_path, monkeypatch):
-    def fail(module):
-        raise ImportError(module)
-
+@pytest.mark.usefixtures('no_libraries')
+def test_a_missing_library_is_one_sentence(tmp_path):
     (tmp_path / 'a').write_bytes(b'')
-    monkeypatch.setattr(importlib, 'import_module', fail)
     with pytest.raises(DataError, match='reading NIfTI files needs nibabel: pip install'):
         read_nifti(tmp_path / 'a')

@@ -177,7 +177,7 @@ def test_augmented_versions_are_averaged_as_probabilities(trained, image, name):
 def test_a_sigmoid_of_a_probability_is_refused(trained):
     cfg, file, _ = trained('one class')
     cfg.tta_model.type = 'SegTTAModel'
-    with pytest.raises(DataError, match=r"twice, .* set tta_model=dict\(type='ProbabilityTTAMod"):
+    with pytest.raises(DataError, match=r"twice .* set tta_model=dict\(type='ProbabilityTTAMod"):
         Predictor(cfg, file, tta=True)
     cfg, file, _ = trained('two channels')
     cfg.tta_model.type = 'SegTTAModel'

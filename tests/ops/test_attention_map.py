@@ -67,5 +67,5 @@ def test_the_whole_map_is_never_built():
 
 @pytest.mark.parametrize('point', [(-1, 0), (0, -1), (HEIGHT, 0), (0, WIDTH)])
 def test_positions_outside_are_refused(point):
-    with pytest.raises(ValueError, match=f'row {point[0]} and column {point[1]} lie outside'):
+    with pytest.raises(ValueError, match=f'row {point[0]} and column {point[1]} are outside'):
         attention_map(*maps(3, 3), point)

@@ -124,7 +124,7 @@ ROUTES = {
     ),
 }
 # They hand checkpoints to tools/test.py, or take what it has written.
-LEFT = ('cross_validate.py', 'quickstart.py', 'analysis_tools/confusion_matrix.py')
+LEFT = ('cross_validate.py', 'quickstart.py', 'reproduce.py', 'analysis_tools/confusion_matrix.py')
 FINE_TUNING = ('tools/train.py',)  # takes the weights that fit, and names the others
 
 
@@ -161,12 +161,12 @@ HOSTILE = {
     'zip in a zip': (lambda f, m: hostile.zip_in_zip(f), "is a zip archive with 'inner"),
     'truncated': (lambda f, m: hostile.cut(f, 0.7), 'its end is missing'),
     '10 GB in a few bytes': (lambda f, m: hostile.claim(f, 10**10), r'claims to hold 1\d{10} byt'),
-    'zeros, compressed': (deflate, 'is compressed, as in no checkpoint'),
+    'zeros, compressed': (deflate, 'is compressed, which torch.save never does'),
     'a web page': (lambda f, m: f.write_text('<html>404</html>'), 'not what torch.save writes'),
-    'no weights': (lambda f, m: add(f, state_dict=[1]), 'no (weights of a model|state_dict)'),
+    'no weights': (lambda f, m: add(f, state_dict=[1]), 'no (model weights|state_dict)'),
     'another model': (
         lambda f, m: add(f, state_dict=torch.nn.Linear(2, 2).state_dict()),
-        'is of another model',
+        'is from another model',
     ),
     'other shapes': (
         weights(lambda key, value: value[None] if 'backbone' in key else value),
@@ -174,7 +174,7 @@ HOSTILE = {
     ),
     'other classes': (
         weights(lambda key, value: value[:3] if 'conv_seg' in key else value),
-        'trained for 3 classes and the model has 5',
+        'trained for 3 classes, but the model has 5',
     ),
 }
 PROGRAMS = [name for name, (_, said) in HOSTILE.items() if said.startswith('asks')]

@@ -150,7 +150,7 @@ def test_mistakes_are_one_sentence_and_write_nothing(change, arguments, message,
 def test_weights_of_another_model(make, tmp_path):
     words = make(GRAY)
     torch.save(dict(state_dict=torch.nn.Linear(2, 2).state_dict()), 'weights.pth')
-    with pytest.raises(CheckpointError, match=r'weights\.pth is of another model'):
+    with pytest.raises(CheckpointError, match=r'weights\.pth is from another model'):
         export_onnx.main(words)
 
 

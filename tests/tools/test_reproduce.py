@@ -339,7 +339,7 @@ def test_requests_that_cannot_work_are_refused_at_once(run, project, arguments, 
     ('option', 'message'),
     [
         ('train_dataloader.batch_sze=3', r'did you mean train_dataloader\.batch_size\?'),
-        ('param_scheduler={0:(1,2)}', 'is a dict, which cannot be given on the command line'),
+        ('param_scheduler={0:(1,2)}', 'is a dict, which is not possible on the command line'),
     ],
 )
 def test_options_that_nothing_takes_are_refused_at_once(run, project, option, message):

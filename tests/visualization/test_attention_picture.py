@@ -71,8 +71,8 @@ def test_local_windows_are_drawn_where_they_lie_and_enlarged():
     assert frame(coarse[0]) == (3, 6, 9, 12)
     assert frame(fine[0]) == (4.5, 6, 9, 10.5)
     assert frame(coarse[1]) == (21, 24, 15, 16)  # cut off by the picture
-    assert coarse[0].get_xlabel().startswith('window of 3 x 3 places = 3 x 3 pixels\n')
-    assert coarse[1].get_xlabel().startswith('window of 3 x 1 places = 3 x 1 pixels\n')
+    assert coarse[0].get_xlabel().startswith('window of 3 x 3 positions = 3 x 3 pixels\n')
+    assert coarse[1].get_xlabel().startswith('window of 3 x 1 positions = 3 x 1 pixels\n')
     # Around the window, half as much again on every side.
     assert [ax.get_xlim() for ax in (coarse[0], fine[0])] == [(1.5, 7.5), (3.75, 6.75)]
     assert [ax.get_ylim() for ax in (coarse[0], fine[0])] == [(13.5, 7.5), (11.25, 8.25)]
@@ -111,7 +111,7 @@ def test_the_shown_weights_are_shares_in_percent():
     weights = found.calls[0].layer.attention_map(*found.calls[0].inputs, point=(4, 2)).detach()
     np.testing.assert_allclose(heat(ax).get_array(), 100 * weights[0, 0], rtol=1e-5)
     assert heat(ax).get_clim() == (0, heat(ax).get_array().max())
-    caption = 'all 12 x 8 places of 2 x 2 pixels\nlargest share {:.2g} %, an even one is 1 %'
+    caption = 'all 12 x 8 positions of 2 x 2 pixels\nlargest weight {:.2g} %, uniform 1 %'
     assert ax.get_xlabel() == caption.format(100 * weights.max())
 
 
@@ -167,7 +167,7 @@ def test_weights_that_are_nearly_the_same_look_like_it(largest, scale, told):
     found.calls[0].layer.spatial_weights = lambda *_: weights
     (ax,) = named(draw(found), found.calls[0].name)
     assert heat(ax).get_clim() == pytest.approx(scale)
-    assert ('nearly the same everywhere' in ax.get_xlabel()) == told
+    assert ('nearly uniform' in ax.get_xlabel()) == told
 
 
 def test_what_goes_up_is_what_channel_attention_weighs():
@@ -199,7 +199,7 @@ def test_rows_are_what_the_layers_have(neck, rows):
 def test_layers_without_a_map_say_why():
     figure = draw(recording(neck=dict(type='DABottleneck', channels=8, dim='channel')))
     said = [text.get_text().replace('\n', ' ') for ax in figure.axes for text in ax.texts]
-    assert any('not drawn' in text and 'no position looks' in text for text in said)
+    assert any('not drawn' in text and 'no attention map over positions' in text for text in said)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Images of any kind, as they are drawn."""
 
+import cv2
 import numpy as np
 import pytest
 from mmseg.registry import DATASETS
@@ -57,3 +58,10 @@ def test_the_order_of_colors_is_that_of_the_decoder(backend, tmp_path):
     dataset = DATASETS.build(dict(type='RepeatDataset', times=2, dataset=dataset))
     image = np.moveaxis(dataset[0]['inputs'].numpy(), 0, -1)
     assert drawable(image, bgr=loads_bgr(dataset))[0, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(('channels', 'bgr'), [(1, False), (3, False), (3, True), (5, True)])
+def test_opencv_can_draw_on_the_result(channels, bgr):
+    image = drawable(np.zeros((8, 9, channels), np.uint8), bgr=bgr)
+    cv2.rectangle(image, (1, 1), (4, 4), (255, 0, 0), 1)
+    assert image[1, 1].tolist() == [255, 0, 0]

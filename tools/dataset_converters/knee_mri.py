@@ -117,8 +117,6 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
     depth, height, width = image.shape
     volume = (width, height, depth) if is_nifti(pair.image) else (width, height)
     check_placement(pair.image, pair.mask, volume)
-    if image.dtype.kind == 'f' and not np.isfinite(image).all():
-        raise DataError(f'{pair.image} contains values that are not finite: replace them')
     values = np.unique(mask)
     if not (np.isin(values, (0, 1)).all() or np.isin(values, (0, 255)).all()):
         listed = ', '.join(f'{value:g}' for value in values[:6].astype(float))

@@ -1,5 +1,5 @@
-# Cityscapes with the labelTrainIds of cityscapesscripts: crops of 512x1024 from the full image for
-# training, the full image for testing. CITYSCAPES_ROOT in the environment names the folder.
+# Cityscapes with the labelTrainIds of cityscapesscripts: training on crops of
+# 512x1024, testing on full images. Set the environment variable CITYSCAPES_ROOT to its folder.
 data_root = '{{$CITYSCAPES_ROOT:data/cityscapes}}'
 num_classes = 19
 crop_size = (512, 1024)

@@ -1,4 +1,4 @@
-# Cityscapes as in the MSANet paper: all that Cityscapes ignores is a class of its own, background;
+# Cityscapes as in the MSANet paper: all ignored labels form an additional class, background;
 # images are resized to 250x250, cropped to 224x224 and flipped both ways.
 _base_ = './cityscapes.py'
 num_classes = 20
@@ -19,7 +19,7 @@ train_pipeline = [
     *flips,
     dict(type='PackSegInputs'),
 ]
-# Logits are resized to the image: the scores count every labeled pixel of it.
+# Logits are resized to the size of the image, so the metrics count all of its labeled pixels.
 test_pipeline = [load_image, resize, load_labels, dict(type='PackSegInputs')]
 tta_pipeline = [
     load_image,
@@ -41,6 +41,6 @@ dataset = dict(type='Cityscapes20Dataset')
 train_dataloader = dict(batch_size=4, dataset=dict(dataset, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(dataset, pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(dataset, pipeline=test_pipeline))
-# Whether background counts is open in the paper: both means are printed.
+# The paper does not say whether background counts, so both means are computed.
 val_evaluator = dict(background='background')
 test_evaluator = val_evaluator

@@ -1,5 +1,5 @@
 # COVID-19 CT, slices of 512x512 (tools/dataset_converters/covid19.py).
-# FOLD=3 in the environment chooses the fold (0 to 3), COVID19_ROOT the folder.
+# Environment variables: FOLD selects the fold (0 to 3), COVID19_ROOT the folder.
 data_root = '{{$COVID19_ROOT:data/covid19}}'
 fold = int('{{$FOLD:0}}')
 split = f'splits/fold{fold}'
@@ -15,7 +15,7 @@ class_weight = {
     3: [0.16618, 0.63712, 2.3233, 3.5458],
 }.get(fold)
 
-# One channel; mean and standard deviation of 100 slices whose area outside the body is 0.
+# One channel; mean and standard deviation of 100 slices with 0 outside the body.
 data_preprocessor = dict(
     type='SegDataPreProcessor', mean=[65.3], std=[87.8], seg_pad_val=255, size_divisor=1
 )
@@ -23,7 +23,7 @@ load_image = dict(type='LoadImageFromFile', color_type='grayscale')
 load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes)
 train_pipeline = [load_image, load_labels, dict(type='PackSegInputs')]
 test_pipeline = train_pipeline
-# The paper does not tell the size of the input. At 256x256:
+# The paper does not specify the input size. For 256x256:
 # train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline_256)), val and test likewise.
 resize = dict(type='Resize', scale=(256, 256), keep_ratio=False)
 train_pipeline_256 = [load_image, load_labels, resize, dict(type='PackSegInputs')]

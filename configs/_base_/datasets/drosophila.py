@@ -1,5 +1,5 @@
 # Drosophila ssTEM, crops of 256x256 (tools/dataset_converters/drosophila.py).
-# FOLD=3 in the environment chooses the fold (0 to 4), DROSOPHILA_ROOT the folder.
+# Environment variables: FOLD selects the fold (0 to 4), DROSOPHILA_ROOT the folder.
 data_root = '{{$DROSOPHILA_ROOT:data/drosophila}}'
 split = 'splits/fold{{$FOLD:0}}'
 num_classes = 5
@@ -12,7 +12,7 @@ load_image = dict(type='LoadImageFromFile', color_type='grayscale')
 load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes)
 train_pipeline = [load_image, load_labels, dict(type='PackSegInputs')]
 test_pipeline = train_pipeline
-# The paper mentions no augmentation; this one is for your own runs:
+# The paper mentions no augmentation. To use this one in your own runs:
 # train_dataloader = dict(dataset=dict(pipeline=_base_.augmented_pipeline))
 augmented_pipeline = [
     load_image,

@@ -1,5 +1,5 @@
-# FloodNet-Supervised_v1.0 in its official layout; the environment's FLOODNET_ROOT names the folder.
-# The DA-UNet paper resizes whole images: to 256x256, later to 512x512; a hook does the first.
+# FloodNet-Supervised_v1.0 in its official layout; FLOODNET_ROOT is its folder. The DA-UNet paper
+# resizes whole images, first to 256x256 (by a hook), later to 512x512.
 data_root = '{{$FLOODNET_ROOT:data/FloodNet-Supervised_v1.0}}'
 num_classes = 10
 

@@ -1,12 +1,12 @@
 # Knee MRI (tools/dataset_converters/knee_mri.py).
-# KNEE_MRI_ROOT in the environment names the folder.
+# Set the environment variable KNEE_MRI_ROOT to its folder.
 data_root = '{{$KNEE_MRI_ROOT:data/knee_mri}}'
 split = 'splits/fold0'
 num_classes = 2
 size = (512, 512)
 
-# Mean and standard deviation of evenly spread gray values, which equalization makes. Images keep
-# their ratio; the rest is padded with the mean, and the loss ignores it.
+# Mean and standard deviation of uniformly distributed gray values, as after equalization.
+# Images keep their aspect ratio and are padded with the mean; the loss ignores the padding.
 data_preprocessor = dict(
     type='SegDataPreProcessor',
     mean=[127.5],

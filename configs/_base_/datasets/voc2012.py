@@ -1,6 +1,6 @@
 # PASCAL VOC 2012, train and val pooled and split 90:10 (tools/dataset_converters/voc_split.py).
-# VOC_ROOT in the environment names the folder VOC2012. The MSANet paper has no validation split:
-# validation runs on the test images, so that a "best" checkpoint is chosen on them.
+# Set the environment variable VOC_ROOT to the folder VOC2012. The MSANet paper has no validation
+# split: validation uses the test images, so a "best" checkpoint is selected on them.
 data_root = '{{$VOC_ROOT:data/VOCdevkit/VOC2012}}'
 split = 'ImageSets/SegmentationPooled'
 num_classes = 21
@@ -25,7 +25,7 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
     dict(type='PackSegInputs'),
 ]
-# Logits are resized to the image: the scores count every labeled pixel of it.
+# Logits are resized to the size of the image, so the metrics count all of its labeled pixels.
 test_pipeline = [load_image, resize, load_labels, dict(type='PackSegInputs')]
 tta_pipeline = [
     load_image,

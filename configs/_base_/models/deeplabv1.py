@@ -1,5 +1,5 @@
 # DeepLabV1 (Chen et al., 2015), with VGG16 and a large field of view, without its CRF.
-# PRETRAINED_VGG16 in the environment names a checkpoint of VGG16; 'none' starts from scratch.
+# The environment variable PRETRAINED_VGG16 is a checkpoint of VGG16; 'none' starts from scratch.
 pretrained = '{{$PRETRAINED_VGG16:torchvision://vgg16}}'
 he = dict(type='Kaiming', layer='Conv2d', distribution='normal')
 model = dict(

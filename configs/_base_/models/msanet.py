@@ -1,4 +1,5 @@
-# MSANet (Guo et al., 2021). Weights start from a zero-mean Gaussian, with He's deviation (ours).
+# MSANet (Guo et al., 2021). Weights start from a zero-mean Gaussian; He's deviation is our
+# decision.
 norm_cfg = dict(type='BN')
 init_cfg = dict(type='Kaiming', layer='Conv2d', distribution='normal')
 channels = [64, 128, 256, 512]

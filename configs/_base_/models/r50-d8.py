@@ -1,6 +1,6 @@
 # ResNet-50 with a 3x3 stem (v1c) at output stride 8 and the auxiliary head of MMSegmentation's own
-# configs; a decode head is added by the configs on top.
-# PRETRAINED_RESNET50 in the environment names a checkpoint; 'none' starts from scratch.
+# configs; the configs that use it add a decode head.
+# The environment variable PRETRAINED_RESNET50 is a checkpoint; 'none' starts from scratch.
 pretrained = '{{$PRETRAINED_RESNET50:open-mmlab://resnet50_v1c}}'
 norm_cfg = dict(type='BN')
 model = dict(

@@ -1,5 +1,5 @@
-# Hybrid-UNet on Cityscapes: AdamW, lr 0.0005, cosine annealing over 100 epochs. The rate of the
-# weight decay is open: 0.01 is our decision.
+# Hybrid-UNet on Cityscapes: AdamW, lr 0.0005, cosine annealing over 100 epochs. The paper does not
+# give the weight decay: 0.01 is our decision.
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.0005, weight_decay=0.01)
 )

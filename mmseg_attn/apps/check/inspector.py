@@ -14,7 +14,7 @@ from PIL import UnidentifiedImageError
 from ...datasets.rules import is_0_255, is_color, is_stray
 from ...datasets.transforms import LoadStrictAnnotations
 from ...errors import DataError, TooLargeError, UnsupportedError
-from ...io import DecodedImage, explain, read_image
+from ...io import DecodedImage, explain, is_finite, read_image
 
 STRAY = -1  # key of all labels that are not a class
 ORIENTING = ('color', 'grayscale')  # color_type with which loaders apply the EXIF orientation
@@ -159,7 +159,7 @@ class Inspector:
             inspection.add('bit-depth', path, f'{stored.bits} to {bits} bits')
         if stored.channels != channels:
             inspection.add('converted', path, f'{stored.channels} to {channels} channels')
-        if pixels.dtype.kind == 'f' and not np.isfinite(pixels).all():
+        if not is_finite(pixels):
             inspection.add('not-finite', path)
         if pixels.min() == pixels.max():
             inspection.add('blank', path, str(pixels.min()))

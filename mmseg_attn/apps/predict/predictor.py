@@ -153,7 +153,8 @@ class Predictor:
         preprocessor = self.preprocessor
         if getattr(preprocessor, 'mean', None) is None:
             return False
-        mean, deviation = preprocessor.mean.mean().cpu(), preprocessor.std.mean().cpu()
+        mean = preprocessor.mean.float().mean().cpu()
+        deviation = preprocessor.std.float().mean().cpu()
         return bool(abs(inputs.float().mean() - mean) > FAR * deviation)
 
     def _predict(self, keys: list[Key], batch: list[dict]) -> list[np.ndarray | Exception]:

@@ -77,8 +77,6 @@ def read_content(path: Path) -> FileContent:
         content = _read_images(path)
     if not content.slices or not all(pixels.size for pixels in content.slices):
         raise DataError(f'{path} contains no pixels: get it again')
-    for pixels in content.slices:
-        check_finite(pixels, path)
     return content
 
 
@@ -93,8 +91,11 @@ def _read_images(path: Path) -> FileContent:
         raise UnknownTypeError(
             f'{path} has an unknown type: convert it to one of {", ".join(SUFFIXES)}'
         ) from error
+    slices = [image.visible(path) for image in images]
+    for each in slices:
+        check_finite(each, path)
     return FileContent(
-        [image.visible(path) for image in images],
+        slices,
         images[0] if len(images) == 1 else None,
         pixel_area=tiff_area(data) if is_tiff(data) else None,
         bands=max(image.bands for image in images),

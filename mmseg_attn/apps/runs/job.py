@@ -160,8 +160,8 @@ class Job:
             config.test_dataloader = config[f'{split}_dataloader']
             config.test_evaluator = config[f'{split}_evaluator']
         write_file(file, config.pretty_text)
-        flags = flags + (['--cfg-options', *options] if options else [])
-        run_tool(tool, str(file), *flags, log=self.folder / 'log.txt', on_line=on_line)
+        log = self.folder / 'log.txt'
+        run_tool(tool, str(file), *flags, options=options, log=log, on_line=on_line)
 
     def _write(self, state: dict) -> None:
         write_file(self.folder / self.record, json.dumps(state, indent=2) + '\n')
@@ -214,8 +214,8 @@ class FoldJob(Job):
             step += f': there is no best_*.pth in {self.folder}, so the last checkpoint is tested'
         self.on_step(step)
         options = [*self.options, *options]
-        flags = flags + (['--cfg-options', *options] if options else [])
-        run_tool(tool, str(self.file), *flags, variables=dict(FOLD=str(self.fold)))
+        variables = dict(FOLD=str(self.fold))
+        run_tool(tool, str(self.file), *flags, options=options, variables=variables)
 
     def _write(self, state: dict) -> None:
         if state['trained']:

@@ -46,6 +46,7 @@ def end_by_signals(task: str) -> None:
 def run_tool(
     tool: Path,
     *arguments: str,
+    options: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
     log: Path | None = None,
     on_line: Callable[[str], None] = lambda line: None,
@@ -55,6 +56,7 @@ def run_tool(
     Args:
         tool: The file of the tool.
         arguments: Its arguments.
+        options: ``KEY=VALUE``, for its ``--cfg-options``.
         variables: Environment variables to add.
         log: A file for its output, which is appended; ``None`` prints the output.
         on_line: A function that receives each line of the output, if there is a log.
@@ -64,7 +66,8 @@ def run_tool(
         log.
     """
     command = [sys.executable, str(tool), *arguments]
-    options = dict(
+    command += ['--cfg-options', *options] if options else []
+    settings = dict(
         env=os.environ | dict(variables or {}),
         preexec_fn=_end_with_parent if _libc is not None else None,
     )
@@ -75,9 +78,9 @@ def run_tool(
         on_line(line)
 
     if log is None:
-        code = subprocess.run(command, **options).returncode
+        code = subprocess.run(command, **settings).returncode
     else:
-        code = _run_with_log(command, options, log, keep)
+        code = _run_with_log(command, settings, log, keep)
     if code < 0:
         reason = f'was ended by {signal.Signals(-code).name}'
     else:
@@ -104,9 +107,9 @@ def environment() -> dict[str, str]:
 
 
 def _run_with_log(
-    command: Sequence[str], options: dict, log: Path, on_line: Callable[[str], None]
+    command: Sequence[str], settings: dict, log: Path, on_line: Callable[[str], None]
 ) -> int:
-    options['env']['PYTHONUNBUFFERED'] = '1'
+    settings['env']['PYTHONUNBUFFERED'] = '1'
     with (
         log.open('a', encoding='utf-8') as file,
         subprocess.Popen(
@@ -115,7 +118,7 @@ def _run_with_log(
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
-            **options,
+            **settings,
         ) as child,
     ):
         try:

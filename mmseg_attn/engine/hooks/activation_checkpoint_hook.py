@@ -1,4 +1,4 @@
-"""Train in less memory: keep the inputs of the stages, and compute the rest again."""
+"""Checkpoint activations: keep only the inputs of the stages, and recompute the rest."""
 
 import contextlib
 import functools
@@ -20,9 +20,9 @@ from mmseg_attn.engine.fast_runner import PARTS
 class ActivationCheckpointHook(Hook):
     """Checkpoint activations: train with the same gradients in less memory and more time.
 
-    Of each stage only the input is kept from the forward pass; the backward pass computes the stage
-    again when it needs it. Losses, gradients, random numbers and the statistics of normalization
-    layers are those of a training without the hook. Validation and test are not affected.
+    The forward pass keeps only the input of each stage; the backward pass recomputes the stage when
+    it needs it. Losses, gradients, random numbers and the statistics of normalization
+    layers are the same as without the hook. Validation and test are not affected.
 
     MMEngine's ``activation_checkpointing``, which does not exist before MMEngine 0.9, updates the
     statistics twice, and gives the weights of the first stage no gradient.
@@ -42,7 +42,7 @@ class ActivationCheckpointHook(Hook):
         """Wrap the stages.
 
         Raises:
-            ValueError: if a name is not a module of the model, or if the model is compiled.
+            ValueError: If a name is not a module of the model, or if the model is compiled.
         """
         if runner.cfg.get('compile'):
             raise ValueError(
@@ -68,7 +68,7 @@ def find_stages(model: nn.Module, names: Sequence[str] | None = None) -> list[nn
         names: Names of the modules; ``None`` means all stages.
 
     Raises:
-        ValueError: if a name is not a module of the model.
+        ValueError: If a name is not a module of the model.
     """
     if names is None:
         return list(_stages(model))
@@ -83,7 +83,7 @@ def find_stages(model: nn.Module, names: Sequence[str] | None = None) -> list[nn
 
 
 def checkpoint_stages(stages: Sequence[nn.Module]) -> None:
-    """Let modules keep nothing but their inputs from the forward pass in training.
+    """Let modules keep only their inputs from the forward pass in training.
 
     ``del stage.forward`` undoes it.
     """
@@ -94,9 +94,9 @@ def checkpoint_stages(stages: Sequence[nn.Module]) -> None:
 def _stages(model: nn.Module) -> Iterator[nn.Module]:
     for name in PARTS:
         part = getattr(model, name, None)
-        for each in part if isinstance(part, nn.ModuleList) else [part]:  # several heads
-            if each is not None:
-                yield from _inside(each)
+        for module in part if isinstance(part, nn.ModuleList) else [part]:  # several heads
+            if module is not None:
+                yield from _inside(module)
 
 
 def _inside(module: nn.Module) -> Iterator[nn.Module]:
@@ -118,15 +118,15 @@ def _run(stage: nn.Module, forward: Callable, *args: Any, **kwargs: Any) -> Any:
             again = True
             return forward(*args, **kwargs)
 
-    # PyTorch keeps the random state of the devices of the tensors that it sees; before 2.4 it sees
-    # none inside lists. So it gets a weight, too.
+    # PyTorch keeps the random state of the devices of its arguments; before 2.4 it does not look
+    # into lists. So a weight is passed, too.
     weight = next(stage.parameters(), None)
     return checkpoint(run, weight, *args, use_reentrant=False, **kwargs)
 
 
 @contextlib.contextmanager
 def _kept_buffers(module: nn.Module) -> Iterator[None]:
-    """Run a module on copies of its buffers: the statistics of its normalization layers stay."""
+    """Run a module on copies of its buffers, so that its running statistics stay unchanged."""
     buffers = [
         (layer, name, buffer)
         for layer in module.modules()

@@ -16,25 +16,28 @@ from ..atomic_backend import AtomicLocalBackend
 from ..continuation import Continuation
 from ..loading import check_loaded, choose_checkpoint
 
-STATE = 'resume_state'  # what is added to a checkpoint
-REPLACED = 'replaced_best_ckpts'  # to its message hub: files that a kill may have left
+STATE = 'resume_state'  # key that is added to a checkpoint
+REPLACED = 'replaced_best_ckpts'  # key in its message hub: files that may be left after a kill
 
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """Save checkpoints as MMEngine's ``CheckpointHook``, atomically, and resume exactly.
+    """Save checkpoints like MMEngine's ``CheckpointHook``, but atomically, and resume exactly.
 
-    It takes the arguments of ``CheckpointHook``. Either hook resumes the other's checkpoints; those
-    of MMEngine's hook hold no state of the random numbers, which then start anew.
+    It has the arguments of ``CheckpointHook``. Each hook resumes the other's checkpoints; those of
+    MMEngine's hook hold no state of the random numbers, which then start anew.
 
-    - Files are complete or not there, ``last_checkpoint`` too, and older ones are removed only
-      after the newer ones are complete. So one more file than ``max_keep_ckpts`` needs room.
-    - ``--resume`` goes on from the newest complete checkpoint and says which it passed over.
-    - A checkpoint holds the state of the random numbers and whether its validation is done; a
-      resumed training catches up on it and then does what the killed one would have done.
-    - Before a test, the checkpoint must fit the model; before a training, some of it must.
+    - A file, including ``last_checkpoint``, is complete or does not exist. Older files are removed
+      only after the newer ones are complete, so the disk must hold one more file than
+      ``max_keep_ckpts``.
+    - ``--resume`` continues from the newest complete checkpoint and logs which ones it skipped.
+    - A checkpoint holds the state of the random numbers and whether its validation is done. A
+      resumed training runs a missing validation, then does exactly what the interrupted training
+      would have done.
+    - A test requires a checkpoint that fits the model; a training requires that some weights fit.
 
-    Remote storage (``out_dir`` as a URI) and an explicit ``backend_args`` are used as they are.
+    Remote storage (``out_dir`` as a URI) and an explicit ``backend_args`` are used as in
+    ``CheckpointHook``.
     """
 
     backend_args: dict | None
@@ -45,14 +48,14 @@ class AtomicCheckpointHook(CheckpointHook):
         if not self._remote and self.backend_args is None and self.file_client_args is None:
             self.backend_args = dict(backend='atomic_local')
         self._validated = False
-        self._state: dict[str, Any] = {}  # to be saved
+        self._state: dict[str, Any] = {}  # to save
         self._continuation = Continuation()
 
     def before_run(self, runner: Runner) -> None:
         """Choose the checkpoint to resume from.
 
         Raises:
-            CheckpointError: If there are some and none can be used.
+            CheckpointError: If there are checkpoints and none can be used.
         """
         if not runner._resume or runner._load_from or runner._has_loaded or self._remote:
             return
@@ -62,7 +65,7 @@ class AtomicCheckpointHook(CheckpointHook):
         choose_checkpoint(runner, folder, self.filename_tmpl)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """See whether the checkpoint fits, before MMEngine loads it.
+        """Check that the checkpoint fits, before MMEngine loads it.
 
         Raises:
             CheckpointError: If it does not.
@@ -72,29 +75,31 @@ class AtomicCheckpointHook(CheckpointHook):
             self._continuation.state = checkpoint.get(STATE)
 
     def before_train(self, runner: Runner) -> None:
-        """Remove what a kill left behind, and catch up with what it cut off."""
+        """Remove leftover files of an interrupted training, and run its missing validation."""
         info = runner.message_hub.runtime_info
         _keep_only(info, 'keep_ckpt_ids', int)
         _keep_only(info, REPLACED, str)
         if runner._resume and runner._has_loaded:
             self.last_ckpt = str(runner._load_from)
             if '://' not in self.last_ckpt:
-                _write_last(runner, self.last_ckpt)  # the one that it names may go now
+                _write_last(
+                    runner, self.last_ckpt
+                )  # the checkpoint that it names may be removed now
         super().before_train(runner)
         self._remove_best(info.get(REPLACED, []))
         if isinstance(self.file_backend, AtomicLocalBackend) and is_main_process():
-            for place in {Path(self.out_dir), Path(runner.work_dir)}:
-                for leftover in place.glob(f'*{SUFFIX}'):
+            for folder in {Path(self.out_dir), Path(runner.work_dir)}:
+                for leftover in folder.glob(f'*{SUFFIX}'):
                     leftover.unlink()
-                    runner.logger.info(f'{leftover}, which was never finished, is removed')
+                    runner.logger.info(f'Removed the incomplete file {leftover}')
         self._continuation.start(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Tell the workers the epoch."""
+        """Send the number of the epoch to the workers."""
         self._continuation.start_epoch(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Save the best checkpoint, and with it that it is validated."""
+        """Save the best checkpoint, and record in it that its validation is done."""
         self._validated = True
         try:
             super().after_val_epoch(runner, metrics)
@@ -102,7 +107,7 @@ class AtomicCheckpointHook(CheckpointHook):
             self._validated = False
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add what a resumed training needs."""
+        """Add the state that a resumed training needs."""
         if self._state:
             checkpoint[STATE] = self._state
 
@@ -126,37 +131,37 @@ class AtomicCheckpointHook(CheckpointHook):
         self._state = {}
         _write_last(runner, self.last_ckpt)
         if is_main_process():
-            for each in removed:
-                self._remove(each)
+            for name in removed:
+                self._remove(name)
         if kept is not None:
             self.keep_ckpt_ids = kept
 
     def _keep(self, runner: Runner, step: int) -> tuple[deque | None, list[str]]:
-        """The numbers to keep, and the files that go; all are told to a later resume."""
+        """Return the steps to keep and the files to remove, and record both for a later resume."""
         if self.max_keep_ckpts <= 0:
             return None, []
-        steps = [each for each in self.keep_ckpt_ids if each != step] + [step]
+        steps = [kept for kept in self.keep_ckpt_ids if kept != step] + [step]
         runner.message_hub.update_info('keep_ckpt_ids', steps)
-        gone = steps[: -self.max_keep_ckpts]
-        return deque(steps, self.max_keep_ckpts), list(map(self.filename_tmpl.format, gone))
+        removed = steps[: -self.max_keep_ckpts]
+        return deque(steps, self.max_keep_ckpts), list(map(self.filename_tmpl.format, removed))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Save the best checkpoint, and only then remove the one before."""
+        """Save the best checkpoint, and only then remove the previous one."""
         if not self.save_best:
             return
         before = self._best
         runner.message_hub.update_info(REPLACED, [str(path) for path in before.values() if path])
-        self._best = dict.fromkeys(before)  # MMEngine removes none then
+        self._best = dict.fromkeys(before)  # so that MMEngine removes none
         super()._save_best_checkpoint(runner, metrics)
         self._best = {key: path or before.get(key) for key, path in self._best.items()}
         self._remove_best(runner.message_hub.runtime_info[REPLACED])
 
     def _remove_best(self, paths: list[str]) -> None:
-        """Remove those that are no longer the best, by name, wherever they were saved."""
+        """Remove checkpoints that are no longer the best, by their names."""
         best = self._best.values() if self.save_best else ()
         kept = {Path(str(path)).name for path in best}
         for name in {Path(path).name for path in paths}.difference(kept):
-            if name.startswith('best_') and is_main_process():  # MMEngine removes any path
+            if name.startswith('best_') and is_main_process():  # MMEngine would remove any path
                 self._remove(name)
 
     @master_only
@@ -167,7 +172,7 @@ class AtomicCheckpointHook(CheckpointHook):
         checksum = hashlib.sha256(pickle.dumps(published)).hexdigest()[:8]
         path = f'{ckpt_path.removesuffix(Path(ckpt_path).suffix)}-{checksum}.pth'
         save_checkpoint(published, path, backend_args=self.backend_args)
-        runner.logger.info(f'{ckpt_path} is published as {path}, with {", ".join(published)} only')
+        runner.logger.info(f'Published {ckpt_path} as {path}, with {", ".join(published)} only')
 
     def _remove(self, name: str) -> None:
         path = self.file_backend.join_path(self.out_dir, name)
@@ -196,7 +201,7 @@ def _write_last(runner: Runner, path: str) -> None:
 
 
 def _keep_only(info: dict, key: str, kind: type) -> None:
-    """Make a list of one kind of what an untrusted checkpoint has said to remove."""
+    """Keep only entries of one type in a list from a checkpoint that is not trusted."""
     if key in info:
-        found = info[key] if isinstance(info[key], list | tuple) else []
-        info[key] = [each for each in found if type(each) is kind]
+        entries = info[key] if isinstance(info[key], list | tuple) else []
+        info[key] = [entry for entry in entries if type(entry) is kind]

@@ -82,7 +82,7 @@ class DatasetCheckHook(Hook):
         }
         for warning in _check_lists(leaves, segmentor, labeled=labeled):
             print_log(warning, logger='current', level=logging.WARNING)
-        with _random_state_kept():
+        with _unchanged_random_state():
             for dataset in chain.from_iterable(leaves.values()):
                 self._check_images(dataset, segmentor)
 
@@ -186,11 +186,11 @@ def _apply(transform: Callable, results: dict, names: Sequence[str | None]) -> d
             labels = isinstance(transform, LoadAnnotations) and names[1]
             raise explain(error, labels or names[0] or files) from error
         reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
-        raise ValueError(f'{kind} stops at {files} ({reason}): correct the pipeline') from error
+        raise ValueError(f'{kind} fails for {files} ({reason}): correct the pipeline') from error
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def _unchanged_random_state() -> Iterator[None]:
     state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         try:

@@ -1,4 +1,4 @@
-"""Losses for the log, fetched from the device when somebody reads them."""
+"""Fetch the losses from the device only when they are logged."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 @HOOKS.register_module()
 class DeferredRuntimeInfoHook(RuntimeInfoHook):
-    """MMEngine's ``RuntimeInfoHook``, which waits for the device once per log line.
+    """Log like MMEngine's ``RuntimeInfoHook``, but wait for the device once per log line only.
 
-    The original fetches every loss in every iteration, and ``OptimWrapper`` the norm of gradients
-    that it clips; a GPU that is waited for has nothing to do until the next step comes. Here they
-    stay where they are until ``LoggerHook`` prints, a checkpoint or a validation is due, or an
-    epoch ends. The log is the same, and ``DivergenceHook`` looks at each loss when it is fetched.
+    The original fetches every loss in every iteration, and ``OptimWrapper`` the norm of clipped
+    gradients; meanwhile the GPU is idle until the next step. Here these values stay on the device
+    until ``LoggerHook`` prints, a checkpoint or a validation is due, or an epoch ends. The log is
+    the same, and ``DivergenceHook`` checks each loss when it is fetched.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         self._norms: dict[str, Tensor] = {}  # of this iteration
 
     def before_train(self, runner: Runner) -> None:
-        """Let the optimizer wrapper hand over the norm of the gradients instead of fetching it."""
+        """Let the optimizer wrapper keep the norm of the gradients on the device."""
         super().before_train(runner)
         wrapper = runner.optim_wrapper
         if getattr(wrapper, 'clip_func', None) is nn.utils.clip_grad_norm_:
@@ -41,7 +41,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Keep the losses; fetch them if they are read in this iteration."""
+        """Keep the losses on the device; fetch them if they are read in this iteration."""
         values, self._norms = self._norms | (outputs or {}), {}
         self._waiting.append(
             {k: v.detach() if isinstance(v, Tensor) else v for k, v in values.items()}
@@ -54,26 +54,29 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             self._fetch(runner)
 
     def before_val(self, runner: Runner) -> None:
-        """Fetch what is left; a validation by iterations may come before the log line."""
+        """Fetch the remaining losses; a validation by iterations may come before the log line."""
         self._fetch(runner)
         super().before_val(runner)
 
     def _fetch(self, runner: Runner) -> None:
         waiting, self._waiting = self._waiting, []
-        places = [
-            (kept, name) for kept in waiting for name in kept if isinstance(kept[name], Tensor)
+        entries = [
+            (losses, name)
+            for losses in waiting
+            for name in losses
+            if isinstance(losses[name], Tensor)
         ]
-        if places:  # one transfer for all
-            values = torch.stack([kept[name].double().reshape(()) for kept, name in places])
-            for (kept, name), value in zip(places, values.tolist(), strict=True):
-                kept[name] = value
-        for kept in waiting:
-            for name, value in kept.items():
+        if entries:  # one transfer for all
+            values = torch.stack([losses[name].double().reshape(()) for losses, name in entries])
+            for (losses, name), value in zip(entries, values.tolist(), strict=True):
+                losses[name] = value
+        for losses in waiting:
+            for name, value in losses.items():
                 runner.message_hub.update_scalar(f'train/{name}', value)
 
 
 def _reads(hook: Any, runner: Runner, batch_idx: int) -> bool:
-    """Whether a hook reads the losses after this iteration."""
+    """Tell whether a hook reads the losses after this iteration."""
     if isinstance(hook, LoggerHook):
         return hook.every_n_inner_iters(batch_idx, hook.interval)
     return (

@@ -1,4 +1,4 @@
-"""Training that diverges stops, and leaves no checkpoint that is worth nothing."""
+"""Stop a training that diverges, before it writes a useless checkpoint."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -19,22 +19,21 @@ from ...errors import DivergenceError
 
 @HOOKS.register_module()
 class DivergenceHook(Hook):
-    """Stops training with one sentence when a loss or a weight is not finite.
+    """Stop training with one sentence when a loss or a weight is not finite.
 
-    The losses are those that MMEngine has logged and thereby moved to the host, so that looking at
-    each of them waits for nothing. With mixed precision a gradient that is not finite is normal,
-    and its step is left out; the loss is not scaled and must be finite.
+    The hook checks the losses that MMEngine has logged and thereby copied to the host, so that it
+    never waits for the device. With mixed precision a gradient that is not finite is normal, and
+    its step is skipped; the loss is not scaled and must be finite.
 
-    A finite loss may have a gradient that is not, which spoils the weights behind it. So the
-    weights are looked at before they are kept: after every epoch, before every validation, and
-    when a checkpoint is due. That happens before ``CheckpointHook`` acts, which removes an old file
-    first.
+    A finite loss may have a gradient that is not finite, which destroys the weights. So the weights
+    are checked before they are used or saved: after every epoch, before every validation, and when
+    a checkpoint is due, before ``CheckpointHook`` removes an old file.
     """
 
     priority = 'NORMAL'  # after RuntimeInfoHook, which logs, and before CheckpointHook
 
     def __init__(self) -> None:
-        # Losses may be logged some iterations later: what these were, newest last.
+        # Losses may be logged some iterations later: iteration, epoch and images, newest last.
         self._batches: deque[tuple[int, int, str]] = deque(maxlen=1000)
 
     def after_train_iter(
@@ -44,95 +43,95 @@ class DivergenceHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Look at the losses, and at the weights if a checkpoint is due.
+        """Check the losses, and the weights if a checkpoint is due.
 
         Raises:
-            DivergenceError: if one is not finite.
+            DivergenceError: If one is not finite.
         """
         self._batches.append((runner.iter + 1, runner.epoch + 1, _images(data_batch)))
-        found = []
+        problems = []
         for name in outputs or {}:
             log = runner.message_hub.log_scalars.get(f'train/{name}')
             if 'loss' not in name or log is None:
                 continue
             values = log.data[0][-len(self._batches) :]
             for age in (len(values) - np.flatnonzero(~np.isfinite(values)))[:1]:
-                # of the oldest the first by name, and the sum of the others last
-                found.append((-age, name == 'loss', name, values[-age]))
-        if found:
-            age, _, name, value = min(found)
+                # report the oldest, and the sum of all losses only if no other one is wrong
+                problems.append((-age, name == 'loss', name, values[-age]))
+        if problems:
+            age, _, name, value = min(problems)
             iteration, epoch, images = self._batches[age]
             raise DivergenceError(
                 f'{name} is {value} in iteration {iteration} (epoch {epoch}), on {images}: '
-                'training has diverged; look at these images, lower the learning rate or clip the '
+                'training has diverged. Check these images, lower the learning rate or clip the '
                 f'gradient (optim_wrapper.clip_grad). {_last_checkpoint(runner)}'
             )
         if any(_is_due(hook, runner) for hook in runner.hooks):
             check_weights(runner, iteration=runner.iter + 1)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Look at the weights.
+        """Check the weights.
 
         Raises:
-            DivergenceError: if one is not finite.
+            DivergenceError: If one is not finite.
         """
         check_weights(runner, iteration=runner.iter)
 
     def before_val(self, runner: Runner) -> None:
-        """Look at the weights in the middle of a training.
+        """Check the weights if the validation is part of a training.
 
         Raises:
-            DivergenceError: if one is not finite.
+            DivergenceError: If one is not finite.
         """
         if isinstance(runner._train_loop, BaseLoop):  # runner.iter would build the training set
             check_weights(runner, iteration=runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Look at the weights, whoever writes them.
+        """Check the weights before any hook saves them.
 
         Raises:
-            DivergenceError: if one is not finite.
+            DivergenceError: If one is not finite.
         """
         check_weights(runner, iteration=runner.iter)
 
 
 def check_weights(runner: Runner, *, iteration: int) -> None:
-    """Look at all weights of the model.
+    """Check all weights of the model.
 
     Args:
         runner: The runner.
-        iteration: How many iterations are done.
+        iteration: Number of iterations that are done.
 
     Raises:
-        DivergenceError: if one is not finite.
+        DivergenceError: If one is not finite.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     name = first_not_finite(model)
     if name is not None:
         raise DivergenceError(
             f'{name} is not finite after iteration {iteration} although the losses were: a '
-            'gradient was not, and training has diverged; lower the learning rate or clip the '
-            f'gradient (optim_wrapper.clip_grad). {_last_checkpoint(runner)}'
+            'gradient was not finite, and training has diverged. Lower the learning rate or clip '
+            f'the gradient (optim_wrapper.clip_grad). {_last_checkpoint(runner)}'
         )
 
 
 def first_not_finite(model: nn.Module) -> str | None:
-    """Return the name of the first weight that is not finite; waits for the device once.
+    """Return the name of the first weight that is not finite; wait for the device once.
 
-    Buffers may hold infinities on purpose and must only hold no NaN.
+    Buffers may hold infinities on purpose; only NaN counts.
     """
     flags: dict[str, torch.Tensor] = {
-        name: each.detach().isfinite().all() for name, each in model.named_parameters()
+        name: value.detach().isfinite().all() for name, value in model.named_parameters()
     }
     flags |= {
-        name: ~each.isnan().any()
-        for name, each in model.named_buffers()
-        if each.is_floating_point()
+        name: ~value.isnan().any()
+        for name, value in model.named_buffers()
+        if value.is_floating_point()
     }
     if not flags:
         return None
-    fine = torch.stack([flag.to(next(iter(flags.values())).device) for flag in flags.values()])
-    return next((name for name, ok in zip(flags, fine.tolist(), strict=True) if not ok), None)
+    finite = torch.stack([flag.to(next(iter(flags.values())).device) for flag in flags.values()])
+    return next((name for name, ok in zip(flags, finite.tolist(), strict=True) if not ok), None)
 
 
 def _is_due(hook: Hook, runner: Runner) -> bool:
@@ -146,17 +145,17 @@ def _is_due(hook: Hook, runner: Runner) -> bool:
 
 def _images(data_batch: Any) -> str:
     samples = data_batch.get('data_samples', []) if isinstance(data_batch, Mapping) else []
-    names = [str(name) for each in samples if (name := getattr(each, 'img_path', None))]
+    names = [str(name) for sample in samples if (name := getattr(sample, 'img_path', None))]
     return ', '.join(names) or 'images without a name'
 
 
 def _last_checkpoint(runner: Runner) -> str:
-    """Name the newest file with weights from before.
+    """Say which is the newest checkpoint.
 
-    MMEngine notes the name of a checkpoint before it writes it, so the file must be there.
+    MMEngine records the name of a checkpoint before it writes it, so the file must exist.
     """
-    noted = runner.message_hub.runtime_info
-    for key in ('last_ckpt', *(key for key in noted if key.startswith('best_ckpt'))):
-        if noted.get(key) and Path(noted[key]).exists():
-            return f'The last good checkpoint is {noted[key]}.'
+    recorded = runner.message_hub.runtime_info
+    for key in ('last_ckpt', *(key for key in recorded if key.startswith('best_ckpt'))):
+        if recorded.get(key) and Path(recorded[key]).exists():
+            return f'The last good checkpoint is {recorded[key]}.'
     return 'No checkpoint was written before.'

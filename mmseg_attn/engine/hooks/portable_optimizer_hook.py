@@ -1,4 +1,4 @@
-"""Optimizers that are fused or channels-last, in checkpoints that any training can resume."""
+"""Save fused and channels-last optimizers so that any training can resume from them."""
 
 from typing import Any
 
@@ -12,23 +12,23 @@ from torch.optim import Optimizer
 
 @HOOKS.register_module()
 class PortableOptimizerHook(Hook):
-    """Keeps how the optimizer works out of the checkpoints, and lays its state out as the weights.
+    """Save the optimizer independent of ``fused`` and memory format, and restore it for the model.
 
-    PyTorch saves whether an optimizer is fused, and its averages in the order that the weights have
-    in memory; who resumes inherits both. A fused optimizer goes by memory alone: where its averages
-    are in another order than the weights, it updates each weight by another one's gradients. It
-    counts its steps on the GPU, and one that is not fused on the CPU. MMEngine loads all to the
-    GPU, and would wait for the steps of each weight there.
+    PyTorch saves whether an optimizer is fused, and its moving averages in the memory format of the
+    weights; a resumed training inherits both. A fused optimizer assumes that averages and weights
+    have the same memory format: if they differ, it updates a weight by the gradient of another one.
+    It counts its steps on the GPU, and an optimizer that is not fused on the CPU. MMEngine loads
+    everything to the GPU, where reading the step of each weight would wait for the device.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Save the optimizer as one that is not fused, of weights in PyTorch's usual order."""
+        """Save the state as that of an optimizer that is not fused, in contiguous format."""
         saved = checkpoint.get('optimizer')
         if _optimizer(runner) is None or not saved:
             return
         state = {
-            index: {name: _ordered(value) for name, value in each.items()}
-            for index, each in saved['state'].items()
+            index: {name: _ordered(value) for name, value in values.items()}
+            for index, values in saved['state'].items()
         }
         groups = [
             dict(group, fused=None) if 'fused' in group else group
@@ -37,7 +37,7 @@ class PortableOptimizerHook(Hook):
         checkpoint['optimizer'] = dict(saved, state=state, param_groups=groups)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Leave the optimizer as it was built."""
+        """Keep ``fused`` as the config sets it."""
         optimizer, saved = _optimizer(runner), checkpoint.get('optimizer')
         if optimizer is None or not isinstance(saved, dict):
             return
@@ -47,14 +47,14 @@ class PortableOptimizerHook(Hook):
             checkpoint['optimizer'] = dict(saved, param_groups=groups)
 
     def before_train(self, runner: Runner) -> None:
-        """Bring the state of a resumed optimizer to where and how it would be without a resume."""
+        """Restore device and memory format of the state of a resumed optimizer."""
         optimizer = _optimizer(runner)
         if optimizer is not None:
             match_layout(optimizer)
 
 
 def match_layout(optimizer: Optimizer) -> None:
-    """Lay the averages of an optimizer out like the weights; put its steps where it counts them."""
+    """Give the averages the memory format of the weights, and move the steps to their device."""
     for group in optimizer.param_groups:
         on_device = group.get('fused') or group.get('capturable')
         for weight in group['params']:
@@ -72,7 +72,7 @@ def match_layout(optimizer: Optimizer) -> None:
 
 
 def _optimizer(runner: Runner) -> Optimizer | None:
-    """The optimizer of a training that has a single one."""
+    """Return the optimizer; ``None`` if there are several."""
     optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
     return optimizer if isinstance(optimizer, Optimizer) else None
 

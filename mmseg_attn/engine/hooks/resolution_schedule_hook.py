@@ -1,4 +1,4 @@
-"""Training on small images first and on larger ones later, as DA-UNet does (arXiv 2304.10829)."""
+"""Train on small images first and on larger ones later, like DA-UNet (arXiv 2304.10829)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,24 +12,24 @@ from ...datasets.nested_datasets import nested_datasets
 
 @HOOKS.register_module()
 class ResolutionScheduleHook(Hook):
-    """Sets the scale of every ``Resize`` in the training pipeline by the epoch.
+    """Set the scale of every ``Resize`` in the training pipeline by the epoch.
 
-    The scale follows from the number of the epoch alone: it is right after a resume, and on every
-    rank. Persistent workers, which hold a copy of the pipeline, are started anew when it changes.
+    The scale depends on the number of the epoch only, so it is correct after a resume and on every
+    rank. Persistent workers hold a copy of the pipeline and are restarted when the scale changes.
 
     Args:
-        schedule: first epoch of each phase, counted from 0, and its scale ``(width, height)``:
+        schedule: First epoch of each phase, counted from 0, and its scale ``(width, height)``:
             ``{0: (256, 256), 100: (512, 512)}``.
 
     Raises:
-        ValueError: if no phase starts at epoch 0, or a scale is not two whole positive numbers.
+        ValueError: If no phase starts at epoch 0, or a scale is not two whole positive numbers.
     """
 
     def __init__(self, *, schedule: Mapping[int, Sequence[int]]):
         self.schedule = {int(epoch): tuple(scale) for epoch, scale in schedule.items()}
         if min(self.schedule, default=None) != 0:
             raise ValueError(
-                f'schedule must have a scale from epoch 0 on, got {self.schedule}: add 0'
+                f'schedule must have a scale for epoch 0, got {self.schedule}: add the key 0'
             )
         for scale in self.schedule.values():
             if len(scale) != 2 or not all(isinstance(side, int) and side > 0 for side in scale):
@@ -37,10 +37,10 @@ class ResolutionScheduleHook(Hook):
         self._resizes: list[Resize] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Find what to change.
+        """Find the ``Resize`` transforms.
 
         Raises:
-            ValueError: if the training does not count epochs, or nothing in its pipeline resizes.
+            ValueError: If the training does not count epochs, or its pipeline has no ``Resize``.
         """
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError(
@@ -50,7 +50,9 @@ class ResolutionScheduleHook(Hook):
         for dataset in nested_datasets(runner.train_dataloader.dataset):
             pipeline = getattr(dataset, 'pipeline', [])
             transforms = getattr(pipeline, 'transforms', pipeline)
-            self._resizes += [each for each in transforms if isinstance(each, Resize)]
+            self._resizes += [
+                transform for transform in transforms if isinstance(transform, Resize)
+            ]
         if not self._resizes:
             raise ValueError(
                 "ResolutionScheduleHook needs a dict(type='Resize', ...) in the pipeline of the "
@@ -64,6 +66,6 @@ class ResolutionScheduleHook(Hook):
             return
         for resize in self._resizes:
             resize.scale = scale
-        # Kept only for persistent workers; without it, the loader starts new ones.
+        # The loader then starts new workers; only persistent ones have an iterator here.
         runner.train_dataloader._iterator = None
         runner.logger.info(f'From epoch {runner.epoch + 1} on, images are resized to {scale}.')

@@ -1,4 +1,4 @@
-"""Images of a test's predictions, in the folder that the user names."""
+"""Draw predictions of a test into the folder of ``--show-dir``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,21 +23,24 @@ from ...visualization.seg_comparison_visualizer import SegComparisonVisualizer
 class SegPictureHook(SegVisualizationHook):
     """Draw like MMSegmentation's ``SegVisualizationHook``, but all images, and into ``--show-dir``.
 
-    In a test with ``--show-dir DIR``, what is drawn of the image ``a.jpg`` is ``DIR/a.png``, not
-    ``DIR/vis_data/vis_image/test_a.jpg_0.png``; if the dataset has the image in a folder, that
-    stays: ``DIR/folder/a.png``. With several processes, each draws its images; with another
-    visualizer than ``SegComparisonVisualizer``, only the first process draws.
+    In a test with ``--show-dir DIR``, the drawing of the image ``a.jpg`` is ``DIR/a.png`` and not
+    ``DIR/vis_data/vis_image/test_a.jpg_0.png``; an image in a subfolder of the dataset keeps it:
+    ``DIR/folder/a.png``. With several processes, each draws its images; with another visualizer
+    than ``SegComparisonVisualizer``, only the first process draws.
 
-    Images of three and more channels are drawn with the first three as red, green and blue, others
-    in gray; of more than 8 bits, the range of the values is drawn. All else is the same.
+    Of images with three or more channels the first three are drawn as red, green and blue; others
+    are drawn in gray. The range of values of images with more than 8 bits is scaled to 8 bits.
 
     Args:
         draw: Whether to draw; ``--show`` and ``--show-dir`` set it.
+        interval: Every which batch is drawn; MMSegmentation's hook draws every 50th.
         kwargs: The other arguments of MMSegmentation's hook.
     """
 
-    def __init__(self, draw: bool = False, **kwargs: Any) -> None:
-        super().__init__(draw=True, **kwargs)  # it warns of the usual, which is not to draw
+    def __init__(self, draw: bool = False, interval: int = 1, **kwargs: Any) -> None:
+        super().__init__(
+            draw=True, interval=interval, **kwargs
+        )  # the base class warns if it does not draw
         self.draw = draw
 
     def after_val_iter(
@@ -93,7 +96,7 @@ class SegPictureHook(SegVisualizationHook):
             self._visualizer.add_datasample(path.stem, image, sample, out_file=str(path))
 
     def _image(self, path: str) -> np.ndarray:
-        """Read an image as it can be drawn: (H, W, 3), uint8, in RGB."""
+        """Read an image and convert it to ``(H, W, 3)``, uint8, in RGB."""
         data = fileio.get(path, backend_args=self.backend_args)
         try:
             return drawable(read_images(data, name=path)[0].visible(path))
@@ -105,13 +108,13 @@ class SegPictureHook(SegVisualizationHook):
 
 
 def _image_folders(dataset: Any) -> list[Path]:
-    """List the folders of images of a dataset and of those that it wraps."""
-    prefixes = [getattr(each, 'data_prefix', None) or {} for each in nested_datasets(dataset)]
+    """List the image folders of a dataset and of the datasets that it wraps."""
+    prefixes = [getattr(inner, 'data_prefix', None) or {} for inner in nested_datasets(dataset)]
     return [Path(prefix['img_path']) for prefix in prefixes if prefix.get('img_path')]
 
 
 def _relative(image: str, folders: list[Path]) -> Path:
-    """Return the path of an image below its folder; its name, if it is in none of them."""
+    """Return the path of an image relative to its folder; only its name if no folder fits."""
     for folder in folders:
         if Path(image).is_relative_to(folder) and '..' not in Path(image).parts:
             return Path(image).relative_to(folder)

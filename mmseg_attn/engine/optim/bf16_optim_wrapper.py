@@ -1,4 +1,4 @@
-"""Mixed precision with bfloat16, on GPUs and on CPUs."""
+"""Train in mixed precision with bfloat16, on GPUs and CPUs."""
 
 import logging
 from collections.abc import Iterator
@@ -18,18 +18,19 @@ CPUINFO = Path('/proc/cpuinfo')
 
 @OPTIM_WRAPPERS.register_module()
 class BF16OptimWrapper(OptimWrapper):
-    """MMEngine's ``OptimWrapper`` with the forward pass under autocast to bfloat16.
+    """Run the forward pass under autocast to bfloat16, otherwise like MMEngine's ``OptimWrapper``.
 
-    bfloat16 has the range of float32: no loss is scaled, so no step is left out and none waits for
-    the device to tell whether it overflowed. Weights, gradients and optimizer stay in float32.
-    MMEngine's ``AmpOptimWrapper`` scales, is in float16 unless told otherwise, and refuses the CPU.
+    bfloat16 has the range of float32: the loss is not scaled, so no step is skipped and none waits
+    for the device to report an overflow. Weights, gradients and optimizer stay in float32.
+    MMEngine's ``AmpOptimWrapper`` scales the loss, uses float16 by default, and does not run on the
+    CPU.
 
-    On a processor that has to imitate bfloat16, which takes longer than float32, it says so once
-    and computes in float32.
+    On a processor without instructions for bfloat16, where it is slower than float32, it logs a
+    warning and computes in float32.
 
     Args:
-        args: what ``OptimWrapper`` takes.
-        kwargs: what ``OptimWrapper`` takes.
+        args: Positional arguments of ``OptimWrapper``.
+        kwargs: Keyword arguments of ``OptimWrapper``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,8 +48,8 @@ class BF16OptimWrapper(OptimWrapper):
                 if device.type == 'cuda':
                     name, remedy = 'GPU', '; --amp trains in float16'
                 print_log(
-                    f'Training is in float32: this {name} has no instructions for bfloat16, which '
-                    f'would be slower{remedy}',
+                    f'Training is in float32: this {name} has no instructions for bfloat16, so '
+                    f'bfloat16 would be slower{remedy}',
                     logger='current',
                     level=logging.WARNING,
                 )
@@ -61,11 +62,12 @@ class BF16OptimWrapper(OptimWrapper):
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Tell whether a CPU or an NVIDIA GPU multiplies matrices of bfloat16 itself.
+    """Tell whether a CPU or an NVIDIA GPU has instructions for bfloat16 matrix products.
 
     Args:
-        device: The device. PyTorch knows what a CPU can from 2.10 on; before, Linux is asked, and
-            on other systems the answer is no. PyTorch 2.0 resizes no bfloat16 maps on a GPU.
+        device: The device. PyTorch before 2.10 does not know the instructions of a CPU; then they
+            are read from ``/proc/cpuinfo``, and on systems other than Linux the result is false.
+            On a GPU it is false with PyTorch 2.0, which cannot resize bfloat16 maps.
     """
     if device.type == 'cuda':
         resizes = digit_version(torch.__version__) >= digit_version('2.1')

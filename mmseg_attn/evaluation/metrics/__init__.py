@@ -1,4 +1,4 @@
-"""Metrics of an evaluator."""
+"""Metrics that are registered for evaluators."""
 
 from .loss_metric import LossMetric
 from .mae_metric import MAEMetric

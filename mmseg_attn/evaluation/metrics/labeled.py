@@ -1,22 +1,22 @@
-"""What all metrics refuse: to be computed from nothing."""
+"""Check that metrics are not computed without labeled pixels."""
 
 from collections.abc import Sequence
 
 from mmengine.evaluator import BaseMetric
 
 
-def check_labeled(metric: BaseMetric, results: Sequence, found: int) -> None:
-    """Check that something counts, since the mean over nothing is not a number.
+def check_labeled(metric: BaseMetric, results: Sequence, count: int) -> None:
+    """Check that there are labeled pixels; a mean over none of them would be NaN.
 
     Args:
-        metric: the metric, which has an ``ignore_index``.
-        results: what it keeps of every image.
-        found: how many labeled pixels, or images with one, are among them.
+        metric: The metric, which has an ``ignore_index``.
+        results: Its results, one per image.
+        count: Number of labeled pixels, or of images with labeled pixels.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: If there are none.
     """
-    if not found:
+    if not count:
         raise ValueError(
             f'{type(metric).__name__} found no labeled pixel in {len(results)} images: check '
             f'their masks and ignore_index, which is {metric.ignore_index}'

@@ -1,4 +1,4 @@
-"""The loss on the validation and test sets; "loss rate", eq. 3 of the CSAM-ResUNet paper."""
+"""Compute the loss on validation and test sets; "loss rate", eq. 3 of the CSAM-ResUNet paper."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,33 +13,34 @@ from ...models.label_rule import LabelRule
 from .labeled import check_labeled
 
 ONE_CHANNEL = (
-    'LossMetric needs one logit per class, but the decode head has one channel, of which '
-    'MMSegmentation keeps the sigmoid alone: set its out_channels and its num_classes to 2, or '
-    'take LossMetric out of the evaluators'
+    'LossMetric needs one logit per class, but the decode head has one output channel, and '
+    'MMSegmentation keeps its sigmoid instead of the logit: set out_channels and num_classes to 2, '
+    'or remove LossMetric from the evaluators'
 )
 
 
 @METRICS.register_module()
 class LossMetric(BaseMetric):
-    """``mean_loss``: the mean over the images of the loss of each, as a batch of its own.
+    """Compute ``mean_loss``: the mean over the images of the loss of each, as a batch of its own.
 
-    It is computed from the logits at the size of the original image, where MMSegmentation's
-    prediction leaves them; auxiliary heads have no part in it. Images with nothing but ignored
-    pixels do not count. With test-time augmentation the logits are those of one augmentation.
+    It is computed from the logits at the size of the original image, as MMSegmentation's prediction
+    returns them, without auxiliary heads. Images with only ignored pixels do not count. With
+    test-time augmentation the logits are those of one augmentation.
 
-    The name is not ``loss`` because loggers would mix it with that of the training. MMEngine logs
-    whatever is called loss as the mean over ten values, here over ten validations, unless told
+    The metric is not called ``loss``, because loggers would mix it with the training loss. MMEngine
+    logs every value whose name contains ``loss`` as a mean over ten values, here over ten
+    validations, unless the config sets
     ``log_processor=dict(custom_cfg=[dict(data_src='mean_loss', method_name='current')])``.
-    Early stopping and ``save_best`` always get the value itself.
+    Early stopping and ``save_best`` always get the value of one validation.
 
     Args:
-        loss_decode: config of the loss or losses, the same as the decode head's; those whose
-            ``loss_name`` contains ``loss`` are added up, as in training.
-        ignore_index: label of the pixels that do not count.
-        kwargs: what MMEngine's ``BaseMetric`` takes.
+        loss_decode: Config of the loss or losses, usually that of the decode head. As in training,
+            those whose ``loss_name`` contains ``loss`` are summed.
+        ignore_index: Label of the ignored pixels.
+        kwargs: Arguments of MMEngine's ``BaseMetric``.
     """
 
-    default_prefix = ''  # names have none; MMEngine warns of None
+    default_prefix = ''  # no prefix; None would cause a warning of MMEngine
 
     def __init__(
         self, *, loss_decode: dict | Sequence[dict], ignore_index: int = 255, **kwargs: Any
@@ -51,24 +52,24 @@ class LossMetric(BaseMetric):
         self.ignore_index = ignore_index
 
     def check_model(self, segmentor: nn.Module) -> None:
-        """Refuse a model whose logits are not to be had; ``DatasetCheckHook`` asks at the start.
+        """Refuse a model whose logits are not kept; ``DatasetCheckHook`` calls it at the start.
 
         Raises:
-            DataError: if its head has one output channel, of which MMSegmentation keeps no logit.
+            DataError: If its head has one output channel, whose logit MMSegmentation does not keep.
         """
         if LabelRule.of(segmentor).channels == 1:
             raise DataError(ONE_CHANNEL)
 
     @torch.no_grad()
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep the loss of each image, and whether it counts.
+        """Store the loss of each image, and whether it has labeled pixels.
 
         Args:
-            data_batch: not used.
-            data_samples: predictions, with the ground truth.
+            data_batch: Not used.
+            data_samples: Predictions with logits ``(C, H, W)`` and ground truth ``(1, H, W)``.
 
         Raises:
-            DataError: if there is one score per pixel, of which MMSegmentation keeps no logit.
+            DataError: If there is one output channel, whose logit MMSegmentation does not keep.
         """
         for sample in data_samples:
             logits = sample['seg_logits']['data'].unsqueeze(0)  # (1, C, H, W)
@@ -84,13 +85,16 @@ class LossMetric(BaseMetric):
             self.results.append((sum(values).item(), 1))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Take the mean over the images.
+        """Average the loss over the images.
 
         Args:
-            results: loss and whether it counts, per image.
+            results: Loss, and 1 or 0 for whether there are labeled pixels, per image.
+
+        Returns:
+            ``mean_loss``.
 
         Raises:
-            ValueError: if no image counts.
+            ValueError: If no image has labeled pixels.
         """
         images = sum(counts for _, counts in results)
         check_labeled(self, results, images)

@@ -1,4 +1,4 @@
-"""Mean absolute error, eq. 4 of the CSAM-ResUNet paper, for any number of classes."""
+"""Compute the mean absolute error, eq. 4 of the CSAM-ResUNet paper, for any number of classes."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,22 +13,23 @@ from .labeled import check_labeled
 
 @METRICS.register_module()
 class MAEMetric(BaseMetric):
-    """``MAE``: mean over pixels and classes of ``|y - y'|``, both as one value per class.
+    """Compute ``MAE``: the mean of ``|y - y'|`` over pixels and classes.
 
-    With two classes and ``on='labels'`` it is the share of wrong pixels, from 0 to 1; with C
-    classes 2 / C of that share. Ignored pixels do not count. With test-time augmentation the
-    probabilities are those of one augmentation, not of their mean.
+    y is the one-hot ground truth, y' the one-hot prediction or the probabilities. With two classes
+    and ``on='labels'`` it is the fraction of wrong pixels, from 0 to 1; with C classes it is 2 / C
+    times this fraction. Ignored pixels do not count. With test-time augmentation the probabilities
+    are those of one augmentation, not their mean.
 
     Args:
-        on: what is compared with the labels: predicted ``labels`` or ``probabilities``.
-        ignore_index: label of the pixels that do not count.
-        kwargs: what MMEngine's ``BaseMetric`` takes.
+        on: Prediction to compare with the ground truth: ``labels`` or ``probabilities``.
+        ignore_index: Label of the ignored pixels.
+        kwargs: Arguments of MMEngine's ``BaseMetric``.
 
     Raises:
-        ValueError: if ``on`` is neither of the two.
+        ValueError: If ``on`` is neither of the two.
     """
 
-    default_prefix = ''  # names have none; MMEngine warns of None
+    default_prefix = ''  # no prefix; None would cause a warning of MMEngine
 
     def __init__(
         self,
@@ -44,23 +45,23 @@ class MAEMetric(BaseMetric):
         self.ignore_index = ignore_index
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep the sum of the errors and the number of pixels of each image.
+        """Store the sum of the errors and the number of labeled pixels of each image.
 
         Args:
-            data_batch: not used.
-            data_samples: predictions, with the ground truth.
+            data_batch: Not used.
+            data_samples: Predictions and ground truth, ``(1, H, W)``; logits ``(C, H, W)``.
         """
         for sample in data_samples:
             predicted = sample['pred_sem_seg' if self.on == 'labels' else 'seg_logits']['data']
             label = sample['gt_sem_seg']['data'].squeeze(0).to(predicted.device)
             valid = label != self.ignore_index
             right = self._right(predicted, label.where(valid, 0).long())
-            # right is taken away from the labeled class and spread over the others
+            # the probability that the true class lacks is spread over the other classes
             error = 2 / len(self.dataset_meta['classes']) * (1 - right[valid].double())
             self.results.append((error.sum().item(), int(valid.sum())))
 
     def _right(self, predicted: Tensor, label: Tensor) -> Tensor:
-        """What the prediction gives to the labeled class of each pixel, from 0 to 1."""
+        """Return the probability of the true class of each pixel ``(H, W)``, from 0 to 1."""
         if self.on == 'labels':
             return predicted.squeeze(0) == label
         if len(predicted) == 1:  # MMSegmentation has already taken the sigmoid
@@ -70,13 +71,16 @@ class MAEMetric(BaseMetric):
         return p.gather(0, label.unsqueeze(0)).squeeze(0)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Divide the sum over all images by their pixels.
+        """Average the errors over the labeled pixels of all images.
 
         Args:
-            results: sum of the errors and number of pixels per image.
+            results: Sum of the errors and number of labeled pixels, per image.
+
+        Returns:
+            ``MAE``.
 
         Raises:
-            ValueError: if no pixel counts.
+            ValueError: If no pixel is labeled.
         """
         pixels = sum(count for _, count in results)
         check_labeled(self, results, pixels)

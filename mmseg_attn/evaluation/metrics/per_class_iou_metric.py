@@ -1,4 +1,4 @@
-"""IoU and its kin for every class, where MMSegmentation's metric returns the mean alone."""
+"""Return IoU, accuracy, Dice and F-score of every class, not only the means."""
 
 import math
 from statistics import mean
@@ -11,30 +11,30 @@ from torch import Tensor
 from ...errors import DataError
 from .labeled import check_labeled
 
-MOST = 256  # classes of a mask of 8 bits
+MOST = 256  # classes that a mask of 8 bits can hold
 
 
 @METRICS.register_module()
 class PerClassIoUMetric(IoUMetric):
-    """``IoUMetric`` that also returns ``IoU.<class>``, ``Acc.<class>`` and so on, in percent.
+    """Compute ``IoUMetric`` and also return ``IoU.<class>``, ``Acc.<class>`` and so on, in percent.
 
-    So every logger gets them, TensorBoard too, and a checkpoint hook can watch one with
-    ``save_best='IoU.synapse', rule='greater'``. A value that is not defined, as the IoU of a class
-    that is neither labeled nor predicted, is left out, a mean of nothing but such values too.
+    So every logger records them, including TensorBoard, and a checkpoint hook can select by one of
+    them with ``save_best='IoU.synapse', rule='greater'``. An undefined value, such as the IoU of a
+    class that is neither labeled nor predicted, is left out, and so is a mean of undefined values.
 
-    The F1 score of a class is its ``Dice``: ask for it with ``iou_metrics=['mIoU', 'mDice']``.
-    ``Fscore`` is the same number where both precision and recall are defined and positive; for a
-    class that is labeled and never found it is not defined, where the F1 score is 0.
+    The F1 score of a class is its ``Dice``; set ``iou_metrics=['mIoU', 'mDice']`` to get it.
+    ``Fscore`` is the same number if precision and recall are defined and positive. For a class that
+    is labeled but never predicted correctly, the F1 score is 0 and ``Fscore`` is undefined.
 
-    Pixels are counted in integers; the original's float32 stops at 16,777,216 of a class.
+    Pixels are counted in integers; in the float32 of the original, counts stop at 16,777,216.
 
     Args:
-        background: class without which the means are given a second time, as
-            ``mIoU_without_background`` and so on; ``None`` for none.
-        kwargs: what MMSegmentation's ``IoUMetric`` takes.
+        background: Name of a class; the means without it are returned as
+            ``mIoU_without_background`` and so on. ``None`` means no such means.
+        kwargs: Arguments of MMSegmentation's ``IoUMetric``.
     """
 
-    default_prefix = ''  # names have none; MMEngine warns of None
+    default_prefix = ''  # no prefix; None would cause a warning of MMEngine
 
     def __init__(self, *, background: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -42,10 +42,10 @@ class PerClassIoUMetric(IoUMetric):
 
     @property
     def dataset_meta(self) -> dict | None:
-        """Names of the classes and more, which the loop sets before the first image.
+        """Return the meta data of the dataset, which the loop sets before the first image.
 
         Raises:
-            DataError: if masks are to be written and have more classes than 8 bits can hold.
+            DataError: If masks are written and there are more classes than 8 bits can hold.
         """
         return self._dataset_meta
 
@@ -54,8 +54,8 @@ class PerClassIoUMetric(IoUMetric):
         classes = len(meta.get('classes') or ())
         if self.output_dir is not None and classes > MOST:
             raise DataError(
-                f'masks are written with 8 bits, which hold {MOST} classes, not {classes}: write '
-                'them with tools/predict.py'
+                f'IoUMetric writes masks with 8 bits, which cannot hold {classes} classes (at most '
+                f'{MOST}): write them with tools/predict.py'
             )
         self._dataset_meta = meta
 
@@ -66,13 +66,13 @@ class PerClassIoUMetric(IoUMetric):
         """Count the pixels of each class in one image.
 
         Args:
-            pred_label: predicted class of each pixel ``(H, W)``.
-            label: class of each pixel ``(H, W)``; labels beyond the classes count nowhere.
-            num_classes: number of classes C.
-            ignore_index: label of the pixels that do not count.
+            pred_label: Predicted class of each pixel ``(H, W)``.
+            label: Class of each pixel ``(H, W)``; labels that are not a class count for no class.
+            num_classes: Number of classes C.
+            ignore_index: Label of the ignored pixels.
 
         Returns:
-            Areas of intersection, union, prediction and label, each ``(C,)``.
+            Areas of intersection, union, prediction and label in pixels, each ``(C,)``.
         """
         valid = label != ignore_index
         pred_label, label = pred_label[valid].long(), label[valid].long()
@@ -86,13 +86,13 @@ class PerClassIoUMetric(IoUMetric):
         """Compute the metrics.
 
         Args:
-            results: areas of intersection, union, prediction and label per class, per image.
+            results: Areas of intersection, union, prediction and label, each ``(C,)``, per image.
 
         Returns:
             The means, then the values per class.
 
         Raises:
-            ValueError: if no pixel counts, or ``background`` is none of the classes.
+            ValueError: If no pixel is labeled, or ``background`` is not one of the classes.
         """
         if self.format_only:
             return super().compute_metrics(results)
@@ -102,7 +102,7 @@ class PerClassIoUMetric(IoUMetric):
         meta: Any = self.dataset_meta
         if self.background not in (None, *meta['classes']):
             raise ValueError(
-                f'background={self.background!r} is none of the classes: choose one of '
+                f'background={self.background!r} is not one of the classes: choose one of '
                 f'{list(meta["classes"])}'
             )
         areas = [sum(areas) for areas in zip(*results, strict=True)]

@@ -1,4 +1,4 @@
-"""Backbones: they return their maps finest first."""
+"""Backbones, which return their feature maps finest first."""
 
 from .dilated_vgg16 import DilatedVGG16
 from .fr_unet import FRUNet

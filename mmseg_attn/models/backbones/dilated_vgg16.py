@@ -1,7 +1,7 @@
 """The convolutions of VGG16 as in DeepLab-LargeFOV (Chen et al., arXiv 1412.7062).
 
-The authors' released network holds where the paper is brief: all pools are 3x3, the last two keep
-the size, and a mean over 3x3 follows the last one.
+Details that the paper does not give follow the authors' released network: all pools are 3x3, the
+last two keep the size, and a 3x3 average pooling follows the last one.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class DilatedVGG16(BaseModule):
-    """Thirteen 3x3 convolutions with ReLU; the last three are dilated by two.
+    """Encode with thirteen 3x3 convolutions with ReLU; the last three have dilation two.
 
     The parameters have torchvision's names, so that its weights for ImageNet load with
     ``init_cfg=dict(type='Pretrained', checkpoint='torchvision://vgg16')``.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of the five stages.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the images.
+        channels: Channels of the five stages.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class DilatedVGG16(BaseModule):
         self.features.append(nn.AvgPool2d(3, stride=1, padding=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
-        """Encode.
+        """Encode images.
 
         Args:
-            x: images ``(N, in_channels, H, W)`` of any size.
+            x: Images ``(N, in_channels, H, W)`` of any size.
 
         Returns:
-            One map, at stride 8 with its size rounded up.
+            One feature map, at stride 8 with its size rounded up.
         """
         return (self.features(x),)

@@ -1,4 +1,4 @@
-"""FR-UNet without its classifiers, which are ``AveragingHead``.
+"""FR-UNet without its classifiers, which are in ``AveragingHead``.
 
 Paper: Liu et al., "Full-Resolution Network and Dual-Threshold Iteration for Retinal Vessel and
 Coronary Angiograph Segmentation" (IEEE JBHI 26(9), 2022). Its details here are those of the
@@ -9,18 +9,19 @@ With four levels, node (i, c) at level i (stride 2 ** i) and column c exists for
 
     X[i, c] = R(A([down(X[i - 1, c - 1]), X[i, c - 1], up(X[i + 1, c - 1])]))
 
-of what exists; X[0, -3] takes the image. The full resolution is kept in X[0, -3], ..., X[0, 3];
-the five nodes that have received something from below are the output. A, the feature aggregation,
-is a batch normalization of the sum of a 1x1, a 3x3 and a 3x3 convolution with dilation 2. R is a
-residual block with channel dropout. ``down`` and ``up`` are 2x2 (transposed) convolutions with
-stride 2, normalization and activation.
+where nodes that do not exist are left out; X[0, -3] takes the image. The full resolution is kept in
+X[0, -3], ..., X[0, 3]; the five of them with an input from level 1 are the output. A, the feature
+aggregation, is a batch normalization of the sum of a 1x1, a 3x3 and a 3x3 convolution with dilation
+2. R is a residual block with channel dropout. ``down`` and ``up`` are 2x2 (transposed) convolutions
+with stride 2, normalization and activation.
 
 A node with a single input passes it to R, and no A is built for it. The published code builds these
-four, and a fusion of the five outputs, and never runs them. Without them there are 5,719,621
-parameters at base 32, one channel and one class, and each receives a gradient.
+four, and a fusion of the five outputs, but never uses them. Without them there are 5,719,621
+parameters at base width 32 with one channel and one class, and each receives a gradient.
 
-Deviations: sides that do not halve are padded with a row or column of zeros before ``down``, and
-``up`` drops it, so any size works. Weights start from PyTorch's initialization, as elsewhere here.
+Deviations: odd sides are padded with a row or column of zeros before ``down``, and
+``up`` crops it, so any size works. Weights start from PyTorch's initialization, as in all models of
+this package.
 """
 
 from collections.abc import Sequence
@@ -88,18 +89,18 @@ class _Residual(nn.Module):
 
 @MODELS.register_module()
 class FRUNet(BaseModule):
-    """A grid of residual blocks that exchange their maps with the levels above and below.
+    """Encode and decode by a grid of residual blocks that exchange maps between levels.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of every level, finest first; their number L is the depth.
-        dropout: probability with which a channel is dropped in training.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means LeakyReLU with slope 0.1.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the images.
+        channels: Channels of every level, finest first; their number L is the depth.
+        dropout: Probability with which a channel is dropped in training.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means LeakyReLU with slope 0.1.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
-        ValueError: if there are fewer than two levels.
+        ValueError: If there are fewer than two levels.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class FRUNet(BaseModule):
             for level in range(height):
                 node = nn.Sequential()
                 inputs = sum(0 <= near < before for near in (level - 1, level, level + 1))
-                if inputs != 1:  # none: the image
+                if inputs != 1:  # no inputs: the node takes the image
                     width = inputs * channels[level] if inputs else in_channels
                     node.append(_Aggregation(width, channels[level], norm_cfg=norm_cfg))
                 node.append(
@@ -151,16 +152,17 @@ class FRUNet(BaseModule):
             )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Encode and decode.
+        """Compute the feature maps of the finest level.
 
         Args:
-            x: images ``(N, in_channels, H, W)`` of any size.
+            x: Images ``(N, in_channels, H, W)`` of any size.
 
         Returns:
-            2L - 3 maps ``(N, channels[0], H, W)``, from the shallowest to the deepest path.
+            2L - 3 feature maps ``(N, channels[0], H, W)``, from the shallowest to the deepest path.
 
         Raises:
-            ValueError: in training with normalization, if a map has one value per channel.
+            ValueError: In training with normalization, if a feature map has only one value per
+                channel.
         """
         finest, inputs = [], [[x]]
         column: Any  # these three are ModuleLists
@@ -183,5 +185,5 @@ def _side_by_side(maps: list[Tensor]) -> Tensor:
 
 
 def _even(x: Tensor) -> Tensor:
-    """Pad odd sides by a row of zeros at the bottom and a column at the right."""
+    """Pad odd sides with a row of zeros at the bottom or a column at the right."""
     return pad_end(x, x.shape[2] % 2, x.shape[3] % 2)

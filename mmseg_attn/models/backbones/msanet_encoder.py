@@ -14,14 +14,14 @@ from .unet_encoder import UNetEncoder
 
 @MODELS.register_module()
 class MSANetEncoder(UNetEncoder):
-    """Four blocks of three convolutions; three pools halve the map, the fourth keeps its size.
+    """Encode with four blocks of three convolutions; the last pool keeps the size.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of every block, finest first.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the images.
+        channels: Channels of every block, finest first.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class MSANetEncoder(UNetEncoder):
         self.last_pool = nn.MaxPool2d(3, stride=1, padding=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Encode.
+        """Encode images.
 
         Args:
-            x: images ``(N, in_channels, H, W)``.
+            x: Images ``(N, in_channels, H, W)``.
 
         Returns:
-            The blocks' last activations at strides 1, 2 and 4, the last pool's output at stride 8,
-            then the positions of the maxima of the three halving pools, finest first.
+            Feature maps of the blocks at strides 1, 2 and 4, the output of the last pool at stride
+            8, then the indices of the maxima of the three pools with stride 2, finest first.
         """
         levels = len(self.channels)
         outputs = list(super().forward(x))

@@ -1,8 +1,8 @@
 """The encoder of CSAM-ResUNet (Jia et al.): residual stages of 1x1 convolutions.
 
 Decisions where the paper is silent: two convolutions per stage; no normalization in the paper's
-config. It counts five pooled stages against four upsamplings: the last stage is not pooled. Its
-bottleneck, one 1x1 convolution with ReLU, follows the last stage here.
+config. The paper has five pooled stages but four upsamplings; here the last stage is not pooled.
+The bottleneck, one 1x1 convolution with ReLU, follows the last stage.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,16 @@ from .unet_encoder import UNetEncoder
 
 @MODELS.register_module()
 class ResUNetEncoder(UNetEncoder):
-    """``UNetEncoder`` of residual blocks, and one more convolution on the deepest map.
+    """Encode with residual blocks and one more convolution on the deepest feature map.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of every stage, finest first.
-        kernel_size: side of the kernels: 1 is the paper's, 3 the usual residual U-Net's.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of the images.
+        channels: Channels of every stage, finest first.
+        kernel_size: Side of the kernels in pixels: 1 as in the paper, or 3 as in the usual residual
+            U-Net.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
     """
 
     def __init__(

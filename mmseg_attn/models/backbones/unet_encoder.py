@@ -15,22 +15,22 @@ from mmseg_attn.models.layers import channels_last_on_cpu, per_level
 
 @MODELS.register_module()
 class UNetEncoder(BaseModule):
-    """Stages of convolutions with 2x2 max pooling between them.
+    """Encode with stages of convolutions and 2x2 max pooling between them.
 
     Args:
-        in_channels: channels of the images.
-        channels: channels of every stage, finest first; their number is the depth.
-        block: config of the stages, or one config per stage, built with ``in_channels``,
-            ``out_channels`` and, unless it has its own, ``norm_cfg`` and ``act_cfg``; ``None``
+        in_channels: Channels of the images.
+        channels: Channels of every stage, finest first; their number is the depth.
+        block: Config of the stages, or one config per stage, built with ``in_channels``,
+            ``out_channels`` and, unless it sets them, ``norm_cfg`` and ``act_cfg``; ``None``
             means ``ConvBlock``.
-        return_indices: whether the tuple goes on with the positions of the maxima of every pool,
-            finest first, for decoders that unpool.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        return_indices: Whether to return also the indices of the maxima of every pool, finest
+            first, for decoders that unpool.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
-        ValueError: if the number of blocks and of stages differ.
+        ValueError: If the numbers of blocks and stages differ.
     """
 
     def __init__(
@@ -55,17 +55,19 @@ class UNetEncoder(BaseModule):
         self.pool = nn.MaxPool2d(2, ceil_mode=True, return_indices=return_indices)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Encode.
+        """Encode images.
 
         Args:
-            x: images ``(N, in_channels, H, W)`` of any size.
+            x: Images ``(N, in_channels, H, W)`` of any size.
 
         Returns:
-            One map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up. With
-            ``return_indices``, then the positions of the maxima, in the shape of the pools' output.
+            One feature map per stage, finest first: strides 1, 2, 4, ... with sizes rounded up.
+            With ``return_indices``, they are followed by the indices of the maxima, in the shapes
+            of the pools' outputs.
 
         Raises:
-            ValueError: in training with normalization, if a map has one value per channel.
+            ValueError: In training with normalization, if a feature map has only one value per
+                channel.
         """
         features, indices = [self.stages[0](channels_last_on_cpu(x))], []
         for stage in self.stages[1:]:

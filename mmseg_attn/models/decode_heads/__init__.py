@@ -1,4 +1,4 @@
-"""Decode heads: from the maps of a backbone or neck to logits."""
+"""Decode heads, from the feature maps of a backbone or neck to logits."""
 
 from .averaging_head import AveragingHead
 from .large_fov_head import LargeFOVHead

@@ -1,4 +1,4 @@
-"""One classifier per map, and the mean of their logits, as in FR-UNet (Liu et al., 2022)."""
+"""Average the logits of one classifier per feature map, as in FR-UNet (Liu et al., 2022)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class AveragingHead(BaseDecodeHead):
-    """A 1x1 convolution for each map; their logits are averaged, in training too.
+    """Classify each feature map by a 1x1 convolution and average the logits, also in training.
 
-    The maps have one size and one number of channels.
+    All maps have the same size and number of channels.
 
     Args:
-        in_channels: channels of the maps.
-        in_index: which of the backbone's maps; ``None`` means the first ones in order.
-        dropout_ratio: dropout before the classifiers.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
-        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
-            ``BaseDecodeHead`` takes.
+        in_channels: Channels of the maps.
+        in_index: Indices of the backbone's maps to use; ``None`` means the first ones in order.
+        dropout_ratio: Probability with which a channel is dropped before the classifiers.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and other arguments of
+            MMSegmentation's ``BaseDecodeHead``.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class AveragingHead(BaseDecodeHead):
         self.conv_seg = self.classifiers(len(in_channels))
 
     def classifiers(self, count: int) -> nn.ModuleList:
-        """Build the classifiers."""
+        """Build the classifiers, 1x1 convolutions."""
         return nn.ModuleList(nn.Conv2d(self.channels, self.out_channels, 1) for _ in range(count))
 
     def maps(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -59,10 +59,10 @@ class AveragingHead(BaseDecodeHead):
         return [classify(x) for classify, x in zip(self.conv_seg, maps, strict=True)]
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Classify.
+        """Compute the logits.
 
         Args:
-            inputs: the backbone's or neck's maps.
+            inputs: The backbone's or neck's maps.
 
         Returns:
             The mean of the logits, ``(N, out_channels, H, W)``.

@@ -1,7 +1,7 @@
 """The head of DeepLab-LargeFOV (Chen et al., arXiv 1412.7062): VGG16's fully connected layers.
 
-They are turned into convolutions, the first one dilated: a large field of view at a small cost.
-Deviation: the authors sample the weights of VGG16's own layers; here they are learned anew.
+They are convolutions, the first one dilated: a large field of view at a small cost. Deviation: the
+authors subsample the weights of VGG16's layers; here they are trained from scratch.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from mmseg_attn.models.layers import ConvLayer
 
 @MODELS.register_module()
 class LargeFOVHead(BaseDecodeHead):
-    """A dilated 3x3 and a 1x1 convolution, each with dropout of single values; then the classes.
+    """Decode with a dilated 3x3 and a 1x1 convolution, each with dropout, and a classifier.
 
     Args:
-        in_channels: channels of the backbone's map.
-        channels: channels of both convolutions.
-        dilation: distance of the 3x3 kernel's positions in pixels of the map.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        dropout_ratio: probability with which a value is dropped in training.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
-        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index``, ``in_index`` and what else
-            MMSegmentation's ``BaseDecodeHead`` takes.
+        in_channels: Channels of the backbone's map.
+        channels: Channels of both convolutions.
+        dilation: Dilation of the 3x3 convolution in pixels of the feature map.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        dropout_ratio: Probability with which a value is dropped in training.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index``, ``in_index`` and other
+            arguments of MMSegmentation's ``BaseDecodeHead``.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class LargeFOVHead(BaseDecodeHead):
         self.dropout = nn.Dropout(dropout_ratio)  # BaseDecodeHead's drops whole channels
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Classify.
+        """Compute the logits.
 
         Args:
-            inputs: the backbone's maps, of which ``in_index`` names one (default: the last).
+            inputs: The backbone's maps, of which ``in_index`` names one (default: the last).
 
         Returns:
             Logits ``(N, out_channels, H, W)`` at the size of that map.

@@ -1,8 +1,9 @@
 """The decoder of LFA-UNet (Furukawa and Hotta, arXiv 2112.01702, figure 2).
 
 Decision where the paper is silent: the upsampled decoder feature is normalized and rectified, as
-the encoder feature is. Their inner product is not scaled: without that, the decoder feature grows
-in training until the softmax picks a single position of each window and learns no more.
+the encoder feature is. Their inner product is not scaled. Without normalization, the decoder
+feature grows in training until the softmax selects a single position of each window and stops
+learning.
 """
 
 from collections.abc import Sequence
@@ -15,17 +16,18 @@ from .unet_head import UNetHead
 
 @MODELS.register_module()
 class LFAHead(UNetHead):
-    """``UNetHead`` whose skip fusion is localized feature aggregation, at every level.
+    """Decode like ``UNetHead``, with localized feature aggregation as skip fusion at every level.
 
     Args:
-        in_channels: channels of the maps, finest first.
-        window_size: local range m in pixels; ``None`` attends to the whole map.
-        residual: what is added to the aggregated value: encoder feature, decoder feature, nothing.
-        query_from: which of the two asks; the other is key and value.
-        backend: backend of the attention, see :mod:`mmseg_attn.ops`.
-        upsample: config of the upsampling; ``None`` means ``TransposedUpsample`` with ``norm_cfg``.
-        norm_cfg: normalization; ``None`` means none.
-        kwargs: what else :class:`UNetHead` takes, except ``fusion``.
+        in_channels: Channels of the maps, finest first.
+        window_size: Local range m in positions of the feature map; ``None`` attends to the whole
+            map.
+        residual: Feature that is added to the aggregated value: encoder, decoder or none.
+        query_from: Feature that gives the query; the other one gives key and value.
+        backend: Backend of the attention, see :mod:`mmseg_attn.ops`.
+        upsample: Config of the upsampling; ``None`` means ``TransposedUpsample`` with ``norm_cfg``.
+        norm_cfg: Normalization; ``None`` means none.
+        kwargs: Other arguments of :class:`UNetHead`, except ``fusion``.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The decoder of MSANet (Guo et al., 2021), Table 2.
 
-Decision where the paper is brief: normalization and ReLU follow every convolution but the last.
+Decision where the paper is silent: normalization and ReLU follow every convolution but the last.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from .unpooling_head import UnpoolingHead
 
 @MODELS.register_module()
 class MSANetHead(UnpoolingHead):
-    """Blocks of 3x3, 1x1 and 3x3 convolutions with index unpooling between them.
+    """Decode with blocks of 3x3, 1x1 and 3x3 convolutions and index unpooling between them.
 
-    At the inner levels the unpooled map stands beside the multi-level attention's output; at the
-    finest level it stands alone. The last convolution, 3x3, gives the classes.
+    At the inner levels the unpooled map is concatenated with the output of the multi-level
+    attention; at the finest level it is used alone. The last 3x3 convolution is the classifier.
 
     Args:
-        in_channels: channels of the encoder's levels, finest first.
-        kwargs: what else :class:`UnpoolingHead` takes, except ``levels`` and ``skips``.
+        in_channels: Channels of the encoder's levels, finest first.
+        kwargs: Other arguments of :class:`UnpoolingHead`, except ``levels`` and ``skips``.
     """
 
     def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), **kwargs: Any):

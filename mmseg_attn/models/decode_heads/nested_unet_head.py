@@ -11,14 +11,15 @@ time their outputs are averaged ("accurate mode").
 Decisions:
 
 - The upsampling is bilinear and has no weights, as in the widely used PyTorch implementation; the
-  paper does not tell. Corners are aligned there, which shifts the map against its skip by half a
-  pixel at the borders; here ``align_corners`` is the base class's argument, false by default.
+  paper does not specify it. That implementation aligns corners, which shifts the map against its
+  skip by half a pixel at the borders; here ``align_corners`` is the base class's argument, false by
+  default.
 - The parameters of that implementation (9,163,362 at base 32, three channels and two classes;
   9,163,560 with the four classifiers) include a bias in every convolution. Batch normalization
-  takes it out again; give encoder and head ``block=dict(type='ConvBlock', bias=True)`` to have it.
-  Without, the two numbers are 9,159,714 and 9,159,912.
+  cancels it; set ``block=dict(type='ConvBlock', bias=True)`` in encoder and head to add it. Without
+  biases, the two numbers are 9,159,714 and 9,159,912.
 - The loss is the mean of the classifiers' losses, so that its scale does not depend on their
-  number. What is averaged at test time are logits; the paper averages after the sigmoid.
+  number. At test time logits are averaged; the paper averages after the sigmoid.
 """
 
 from collections.abc import Sequence
@@ -38,19 +39,19 @@ from .averaging_head import AveragingHead
 
 @MODELS.register_module()
 class NestedUNetHead(AveragingHead):
-    """U-Net decoders of every depth that share their nodes; the logits have the finest map's size.
+    """Decode by U-Net decoders of every depth that share nodes; logits have the finest map's size.
 
     Args:
-        in_channels: channels of the maps, finest first.
-        deep_supervision: whether every node of the finest level is classified, or the last alone.
-        block: config of the nodes, built with ``in_channels``, ``out_channels`` and, unless it has
-            its own, ``norm_cfg`` and ``act_cfg``; ``None`` means ``ConvBlock``.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        kwargs: what else :class:`AveragingHead` takes.
+        in_channels: Channels of the maps, finest first.
+        deep_supervision: Whether to classify every node of the finest level, or only the last one.
+        block: Config of the nodes, built with ``in_channels``, ``out_channels`` and, unless it sets
+            them, ``norm_cfg`` and ``act_cfg``; ``None`` means ``ConvBlock``.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        kwargs: Other arguments of :class:`AveragingHead`.
 
     Raises:
-        ValueError: if there are fewer than two maps.
+        ValueError: If there are fewer than two maps.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class NestedUNetHead(AveragingHead):
         self.conv_seg = self.classifiers(depth if deep_supervision else 1)
 
     def maps(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Compute the nodes, and return those of the finest level that are classified."""
+        """Compute all nodes and return those to classify, from the finest level."""
         rows = [[x] for x in self._transform_inputs(inputs)]  # rows[i][j] is X[i, j]
         column: Any  # a ModuleList
         for j, column in enumerate(self.columns, start=1):
@@ -112,12 +113,14 @@ class NestedUNetHead(AveragingHead):
         """Compute the losses of every classifier.
 
         Args:
-            inputs: the backbone's or neck's maps.
-            batch_data_samples: the ground truth.
-            train_cfg: not used.
+            inputs: The backbone's or neck's maps.
+            batch_data_samples: Samples with the ground truth.
+            train_cfg: Not used.
 
         Returns:
             Each loss, and the accuracy, as the mean over the classifiers.
         """
-        each = [self.loss_by_feat(x, batch_data_samples) for x in self.all_logits(inputs)]
-        return {name: torch.stack([values[name] for values in each]).mean(0) for name in each[0]}
+        losses = [self.loss_by_feat(x, batch_data_samples) for x in self.all_logits(inputs)]
+        return {
+            name: torch.stack([values[name] for values in losses]).mean(0) for name in losses[0]
+        }

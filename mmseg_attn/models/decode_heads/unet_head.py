@@ -12,34 +12,35 @@ from mmseg_attn.models.layers import match_size, per_level
 
 @MODELS.register_module()
 class UNetHead(BaseDecodeHead):
-    """At every level: upsample, fuse with the skip, convolve; then classify each pixel.
+    """Upsample, fuse with the skip and convolve at every level; then classify each pixel.
 
-    Any backbone can stand in front of it. The maps are given finest first: ``in_index`` turns
-    backbones around that return the deepest map first. The logits have the size of the finest map.
+    It works with any backbone. It expects the feature maps finest first; if the backbone returns
+    the deepest one first, reverse the order with ``in_index``. The logits have the size of the
+    finest map.
 
     Args:
-        in_channels: channels of the maps, finest first.
-        fusion: config of the skip fusion, or one config per level, finest first; ``None`` means
-            ``Concatenation``. It is built with ``channels``, tells its ``out_channels`` and is
+        in_channels: Channels of the maps, finest first.
+        fusion: Config of the skip fusion, or one config per level, finest first; ``None`` means
+            ``Concatenation``. It is built with ``channels``, has ``out_channels`` and is
             called with the skip and the upsampled feature. A class with ``takes_coarse = True`` is
             also built with ``coarse_channels`` and called with a third map, the coarser feature
             before it is upsampled.
-        upsample: config of the upsampling, built with ``in_channels`` and ``out_channels``;
+        upsample: Config of the upsampling, built with ``in_channels`` and ``out_channels``;
             ``None`` means ``TransposedUpsample``.
-        block: config of the convolutions of a level, or one config per level, finest first, built
+        block: Config of the convolutions of a level, or one config per level, finest first, built
             like the encoder's; ``None`` means ``ConvBlock``.
-        in_index: which of the backbone's maps; ``None`` means the first ones in order.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        dropout_ratio: dropout before the classifier.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
-            where MMSegmentation's heads begin with almost equal logits.
-        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
-            ``BaseDecodeHead`` takes.
+        in_index: Indices of the backbone's maps to use; ``None`` means the first ones in order.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        dropout_ratio: Probability with which a channel is dropped before the classifier.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+            where MMSegmentation's heads start with nearly equal logits.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and other arguments of
+            MMSegmentation's ``BaseDecodeHead``.
 
     Raises:
-        ValueError: if there are fewer than two maps, or the number of fusions or blocks is not that
-            of the levels.
+        ValueError: If there are fewer than two maps, or the number of fusions or blocks differs
+            from the number of levels.
     """
 
     def __init__(
@@ -86,10 +87,10 @@ class UNetHead(BaseDecodeHead):
             )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Decode.
+        """Compute the logits.
 
         Args:
-            inputs: the backbone's or neck's maps.
+            inputs: The backbone's or neck's maps.
 
         Returns:
             Logits ``(N, out_channels, H, W)`` at the size of the finest map.

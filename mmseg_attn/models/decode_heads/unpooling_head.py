@@ -1,6 +1,7 @@
-"""Decoding by the places of the maxima (SegNet: Badrinarayanan et al., 2017, section 3).
+"""Decode by unpooling with max-pooling indices (SegNet: Badrinarayanan et al., 2017, section 3).
 
-With SegNet's convolutions, mirrored from VGG16, this is its decoder. MSANet's stands on it too.
+With SegNet's convolutions, mirrored from VGG16, this is its decoder. MSANet's decoder is based on
+it.
 """
 
 from collections.abc import Sequence
@@ -17,26 +18,27 @@ from mmseg_attn.models.layers import ConvLayer
 
 @MODELS.register_module()
 class UnpoolingHead(BaseDecodeHead):
-    """At every level: put the values where the encoder's maxima were, convolve; then classify.
+    """Unpool with the encoder's indices and convolve at every level; then classify.
 
-    Of the maps, only the deepest and those of ``skips`` are used; the others give their size. The
-    last convolution, 3x3 and bare, gives the classes.
+    Only the deepest feature map and those of ``skips`` are used; of the others, only the size. The
+    classifier is a 3x3 convolution without normalization and activation.
 
     Args:
-        in_channels: channels of the maps, finest first.
-        levels: channels and kernel size of every convolution of every level, finest first. The
+        in_channels: Channels of the maps, finest first.
+        levels: Channels and kernel size of every convolution of every level, finest first. The
             last one of a level has the channels of the next finer map; a level may have none.
-        skips: levels at which the backbone's or neck's map stands beside the unpooled one.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
-        dropout_ratio: dropout before the last convolution.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
-            where MMSegmentation's heads begin with almost equal logits.
-        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and what else MMSegmentation's
-            ``BaseDecodeHead`` takes.
+        skips: Levels at which the feature map of backbone or neck is concatenated with the unpooled
+            one.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
+        dropout_ratio: Probability with which a channel is dropped before the classifier.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's, in the classifier too,
+            where MMSegmentation's heads start with nearly equal logits.
+        kwargs: ``num_classes``, ``loss_decode``, ``ignore_index`` and other arguments of
+            MMSegmentation's ``BaseDecodeHead``.
 
     Raises:
-        ValueError: if there are more or fewer levels than maps.
+        ValueError: If the numbers of levels and feature maps differ.
     """
 
     def __init__(
@@ -53,7 +55,8 @@ class UnpoolingHead(BaseDecodeHead):
     ):
         if len(levels) != len(in_channels):
             raise ValueError(
-                f'levels lists {len(levels)} for {len(in_channels)} maps: give one for each'
+                f'levels has {len(levels)} entries for {len(in_channels)} feature maps: '
+                'list one for each'
             )
         super().__init__(
             in_channels,
@@ -87,22 +90,22 @@ class UnpoolingHead(BaseDecodeHead):
         self.conv_seg = nn.Conv2d(in_channels[0], self.out_channels, 3, padding=1)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Decode.
+        """Compute the logits.
 
         Args:
-            inputs: the maps, finest first, then the positions of the pools' maxima, finest first.
+            inputs: Feature maps, finest first, then the indices of the pools' maxima, finest first.
 
         Returns:
             Logits ``(N, out_channels, H, W)`` at the size of the finest map.
 
         Raises:
-            ValueError: if the pools' indices are missing.
+            ValueError: If the pools' indices are missing.
         """
         features, indices = self._transform_inputs(inputs), inputs[len(self.in_channels) :]
         if len(indices) != len(features) - 1:
             raise ValueError(
-                f'{type(self).__name__} unpools and needs {len(features) - 1} maps of indices '
-                f'after the {len(features)} features, got {len(indices)}: use UNetEncoder with '
+                f'{type(self).__name__} needs {len(features) - 1} maps of pooling indices after '
+                f'the {len(features)} features, got {len(indices)}: use UNetEncoder with '
                 'return_indices=True, or MSANetEncoder'
             )
         x = self.blocks[-1](features[-1])
@@ -115,27 +118,27 @@ class UnpoolingHead(BaseDecodeHead):
 
 
 def unpool(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
-    """Put the values of a pooled map where its maxima were, and zeros elsewhere.
+    """Move the values of a pooled map to the positions of the maxima, and set all others to zero.
 
-    ``max_unpool2d`` does the same, but has no bfloat16 in PyTorch 2.1 and, on CUDA, before 2.5. On
-    CUDA it returns a contiguous map for a channels-last one, and with deterministic algorithms
-    PyTorch refuses it.
+    ``max_unpool2d`` does the same, but does not support bfloat16 in PyTorch 2.1 and, on CUDA,
+    before 2.5. On CUDA it returns a contiguous map for a channels-last one, and it is not
+    deterministic, so PyTorch refuses it with deterministic algorithms.
 
     Args:
-        x: ``(N, C, H, W)``.
-        indices: positions of the maxima as the pool returns them, of the same shape.
-        size: height and width of the map before the pool.
+        x: Pooled map ``(N, C, H, W)``.
+        indices: Indices of the maxima as the pool returns them, of the same shape.
+        size: Height and width of the map before the pool.
 
     Returns:
         ``(N, C, *size)``, in the memory format of ``x``.
 
     Raises:
-        ValueError: if the map and the indices differ in their shapes.
+        ValueError: If the map and the indices differ in their shapes.
     """
     if x.shape != indices.shape:
         raise ValueError(
             f'unpooling needs an index for each value, got indices {tuple(indices.shape)} for a '
-            f'map {tuple(x.shape)}: let the last convolution of a level keep the size, and give it '
+            f'map {tuple(x.shape)}: the last convolution of a level must keep the size and have '
             'the channels of the next finer map'
         )
     samples, channels = x.shape[:2]

@@ -1,6 +1,7 @@
 """Attention gates of the Attention U-Net (Oktay et al., arXiv 1804.03999).
 
-The decoder's signal g weighs the positions of the skip x before the concatenation, equation 1:
+A signal g from the decoder weighs the positions of the skip connection x before the concatenation
+(equation 1):
 
     alpha = sigmoid(psi(ReLU(W_g g + W_x x))),  output = [alpha x, up]
 
@@ -10,13 +11,13 @@ Two gates go by this name:
   and psi are 1x1 convolutions with batch normalization, the hidden layer has half the channels, and
   all four skips are gated. Deviation: no biases before the normalization, where they cancel.
 - ``GridAttentionGate``, the authors' own: g is the coarser decoder feature before it is upsampled,
-  W_x a 2x2 convolution with stride 2 without bias, the hidden layer has all the channels, nothing
-  is normalized, alpha is upsampled bilinearly, and the finest skip is not gated. Deviation: what
-  their code has beyond equation 1 is left out: a convolution of each gate's output, another one of
-  the deepest signal, deep supervision.
+  W_x is a 2x2 convolution with stride 2 without bias, the hidden layer has all the channels, there
+  is no normalization, alpha is upsampled bilinearly, and the finest skip is not gated. Deviation:
+  parts of their code beyond equation 1 are left out: a convolution of each gate's output, another
+  one of the deepest signal, deep supervision.
 
-The first version goes up by nearest neighbors and a 3x3 convolution, the second by interpolation.
-Here both go up as the U-Net beside them (``TransposedUpsample``), so that only the gates differ.
+The first version upsamples by nearest neighbors and a 3x3 convolution, the second by interpolation.
+Here both upsample like the U-Net (``TransposedUpsample``), so that only the gates differ.
 """
 
 import torch
@@ -31,12 +32,11 @@ from .upsample import match_size
 
 @MODELS.register_module()
 class AttentionGate(nn.Module):
-    """Skip fusion ``[skip * alpha, up]`` with alpha from the skip and the upsampled feature.
+    """Fuse as ``[skip * alpha, up]`` with alpha from the skip and the upsampled feature.
 
     Args:
-        channels: channels C of skip and decoder feature.
-        norm_cfg: normalization after W_g, W_x and psi, whose output has one channel; ``None`` means
-            none.
+        channels: Channels C of skip and decoder feature.
+        norm_cfg: Normalization after W_g, W_x and psi (one channel); ``None`` means none.
     """
 
     def __init__(self, channels: int, *, norm_cfg: dict | None = None):
@@ -48,7 +48,7 @@ class AttentionGate(nn.Module):
         self.psi = ConvLayer(hidden, 1, 1, norm_cfg=norm_cfg, act_cfg=None)
 
     def spatial_weights(self, skip: Tensor, up: Tensor) -> Tensor:
-        """Return alpha, ``(N, 1, H, W)``; takes what ``forward`` takes."""
+        """Return alpha, ``(N, 1, H, W)``; same arguments as ``forward``."""
         return self.psi((self.w_g(up) + self.w_x(skip)).relu()).sigmoid()
 
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:
@@ -58,13 +58,14 @@ class AttentionGate(nn.Module):
 
 @MODELS.register_module()
 class GridAttentionGate(nn.Module):
-    """Skip fusion ``[skip * alpha, up]`` with alpha from the skip and the coarser feature.
+    """Fuse as ``[skip * alpha, up]`` with alpha from the skip and the coarser feature.
 
-    Odd sides of the skip are padded by a row or column of zeros before W_x, as pooling rounds up.
+    Odd sides of the skip are padded with a row or column of zeros before W_x, since pooling rounds
+    up.
 
     Args:
-        channels: channels C of skip and upsampled feature.
-        coarse_channels: channels of the decoder feature before the upsampling.
+        channels: Channels C of skip and upsampled feature.
+        coarse_channels: Channels of the decoder feature before the upsampling.
     """
 
     takes_coarse = True
@@ -77,7 +78,7 @@ class GridAttentionGate(nn.Module):
         self.psi = nn.Conv2d(channels, 1, 1)
 
     def spatial_weights(self, skip: Tensor, up: Tensor, coarse: Tensor) -> Tensor:
-        """Return alpha, ``(N, 1, H, W)``; takes what ``forward`` takes (``up`` is not used)."""
+        """Return alpha, ``(N, 1, H, W)``; same arguments as ``forward``, ``up`` is not used."""
         height, width = skip.shape[2:]
         x = self.w_x(pad_end(skip, height % 2, width % 2))
         g = match_size(self.w_g(coarse), x.shape[2:])
@@ -86,13 +87,13 @@ class GridAttentionGate(nn.Module):
         return match_size(alpha, (height, width))
 
     def forward(self, skip: Tensor, up: Tensor, coarse: Tensor) -> Tensor:
-        """Gate and concatenate.
+        """Gate the skip and concatenate.
 
         Args:
-            skip: encoder feature ``(N, C, H, W)``.
-            up: upsampled decoder feature of the same shape.
-            coarse: decoder feature before the upsampling; where it does not have half the skip's
-                size, its map W_g is resized.
+            skip: Encoder feature ``(N, C, H, W)``.
+            up: Upsampled decoder feature of the same shape.
+            coarse: Decoder feature before the upsampling; if it does not have half the size of
+                the skip, its map W_g g is resized.
 
         Returns:
             ``(N, 2C, H, W)``.

@@ -1,12 +1,12 @@
-"""Channel attention on the way up, of P-UNet.
+"""Channel attention in the decoder of P-UNet.
 
-Paper: Zhang and Huang, "P-UNet: Parallel Attention Based UNet for Crack Detection" (ICSIP 2022). It
-has no public code; built from one sentence about it in the DA-UNet paper (arXiv 2304.10829, section
+Paper: Zhang and Huang, "P-UNet: Parallel Attention Based UNet for Crack Detection" (ICSIP 2022).
+There is no public code; this follows one sentence in the DA-UNet paper (arXiv 2304.10829, section
 2): the decoder has four upsampling modules, P-UNet "adds a channel attention module after the
-second", and leaves the connections from the encoder as they are. Decisions:
+second", and keeps the skip connections unchanged. Decisions:
 
 - The attention weighs the upsampled feature, directly after the upsampling and before the
-  concatenation, so that the skip arrives as it is.
+  concatenation, so that the skip stays unchanged.
 - It is the channel attention module of CBAM (Woo et al., 2018): average and maximum over the
   positions, one MLP without bias for both, whose hidden layer is 16 times narrower, sigmoid.
 """
@@ -20,11 +20,11 @@ from .channel_spatial import ChannelWeights
 
 @MODELS.register_module()
 class ChannelAttentionConcatenation(nn.Module):
-    """Skip fusion ``[skip, up * w(up)]`` with one weight w per channel.
+    """Fuse as ``[skip, up * w(up)]`` with one weight w per channel.
 
     Args:
-        channels: channels C of skip and decoder feature.
-        reduction: the MLP's hidden layer has ``channels // reduction`` units, at least one.
+        channels: Channels C of skip and decoder feature.
+        reduction: The MLP's hidden layer has ``channels // reduction`` units, at least one.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16):
@@ -33,7 +33,7 @@ class ChannelAttentionConcatenation(nn.Module):
         self.channel = ChannelWeights(channels, reduction=reduction, pools=('mean', 'max'))
 
     def channel_weights(self, skip: Tensor, up: Tensor) -> Tensor:
-        """Return w, ``(N, C, 1, 1)``; takes what ``forward`` takes (``skip`` is not used)."""
+        """Return w, ``(N, C, 1, 1)``; same arguments as ``forward``, ``skip`` is not used."""
         return self.channel(up)
 
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Sigmoid weights for the channels and for the positions of a map: what CSAM and the hybrid share.
+"""Compute sigmoid weights for the channels and the positions of a map.
 
-Each module returns the weights alone, so that they can be looked at; the attention layers multiply.
+The modules return only the weights, so that they can be visualized; the attention layers multiply.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,12 +12,12 @@ _POOLS: dict[str, Callable[..., Tensor]] = {'mean': torch.mean, 'max': torch.ama
 
 
 class ChannelWeights(nn.Module):
-    """``sigmoid(sum_pool W2 ReLU(W1 pool(x)))``: one bias-free MLP shared by the pools.
+    """Compute ``sigmoid(sum_pool W2 ReLU(W1 pool(x)))``; the pools share one MLP without bias.
 
     Args:
-        channels: channels of the map.
-        reduction: the hidden layer has ``channels // reduction`` units, at least one.
-        pools: what summarizes each channel over its positions, of ``mean`` and ``max``.
+        channels: Channels of the map.
+        reduction: The hidden layer has ``channels // reduction`` units, at least one.
+        pools: Poolings over the positions, of ``mean`` and ``max``.
     """
 
     def __init__(self, channels: int, *, reduction: int, pools: Sequence[str]):
@@ -31,21 +31,22 @@ class ChannelWeights(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh the channels of ``x``, ``(N, C, H, W)``, by ``(N, C, 1, 1)``."""
+        """Return the weights ``(N, C, 1, 1)`` of the channels of ``x``, ``(N, C, H, W)``."""
         pooled = torch.stack([_POOLS[pool](x, dim=(2, 3)) for pool in self.pools])  # (pools, N, C)
         return self.mlp(pooled).sum(dim=0).sigmoid()[..., None, None]
 
 
 class SpatialWeights(nn.Module):
-    """``sigmoid(Conv([pool(x) for each pool]))``: the pools run over the channels.
+    """Compute ``sigmoid(Conv([pool(x) for each pool]))`` with pooling over the channels.
 
     Args:
-        kernel_size: side of the convolution, odd.
-        pools: the convolution's input channels in this order, of ``mean`` and ``max``.
-        bias: whether the convolution has a bias.
+        kernel_size: Side of the kernel in pixels, odd.
+        pools: Poolings over the channels, of ``mean`` and ``max``, in the order of the
+            convolution's input channels.
+        bias: Whether the convolution has a bias.
 
     Raises:
-        ValueError: if ``kernel_size`` is even, which would change the size of the map.
+        ValueError: If ``kernel_size`` is even, which would change the size of the map.
     """
 
     def __init__(self, *, kernel_size: int, pools: Sequence[str], bias: bool = True):
@@ -58,6 +59,6 @@ class SpatialWeights(nn.Module):
         self.conv = nn.Conv2d(len(self.pools), 1, kernel_size, padding=kernel_size // 2, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh the positions of ``x``, ``(N, C, H, W)``, by ``(N, 1, H, W)``."""
+        """Return the weights ``(N, 1, H, W)`` of the positions of ``x``, ``(N, C, H, W)``."""
         pooled = [_POOLS[pool](x, dim=1, keepdim=True) for pool in self.pools]
         return self.conv(torch.cat(pooled, dim=1)).sigmoid()

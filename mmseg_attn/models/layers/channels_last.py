@@ -1,4 +1,4 @@
-"""The order of a map's values in memory, which decides how fast the CPU is."""
+"""Use the channels-last memory format on the CPU, where it is faster."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,20 @@ from ...compat.tracing import is_compiling
 
 
 def channels_last_on_cpu(x: Tensor) -> Tensor:
-    """Copy images so that each pixel's channels lie side by side; only on the CPU.
+    """Copy images on the CPU to the channels-last memory format.
 
-    All that follows keeps the order: PyTorch's convolutions on the CPU then need not bring every
-    map into an order of theirs and back, and normalization and pooling take half the time or less.
-    On a GPU, where it depends on the precision, the weights' order decides. Compilers choose
-    themselves.
+    All later layers keep the format: PyTorch's convolutions on the CPU then need not convert every
+    map and back, and normalization and pooling take half the time or less. On a GPU the best format
+    depends on the precision, and the weights decide. Compilers choose it themselves.
 
     Args:
-        x: ``(N, C, H, W)``.
+        x: Images ``(N, C, H, W)``.
+
+    Returns:
+        The images, of the same shape.
     """
     if x.device.type != 'cpu' or is_compiling() or torch.jit.is_tracing():
         return x
-    return x.clone(memory_format=torch.channels_last)  # contiguous() leaves one channel as it is
+    return x.clone(
+        memory_format=torch.channels_last
+    )  # contiguous() would not change a single channel

@@ -1,4 +1,4 @@
-"""The U-Net's skip fusion (Ronneberger et al., 2015): skip and decoder feature side by side."""
+"""Skip fusion of the U-Net (Ronneberger et al., 2015): concatenation."""
 
 import torch
 from mmseg.registry import MODELS
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class Concatenation(nn.Module):
-    """``[skip, up]`` along the channels.
+    """Concatenate ``[skip, up]`` along the channels.
 
-    A skip fusion takes the skip and the upsampled decoder feature, both ``(N, C, H, W)``, and tells
-    in ``out_channels`` how many channels it returns.
+    A skip fusion takes the skip and the upsampled decoder feature, both ``(N, C, H, W)``; its
+    attribute ``out_channels`` is the number of channels of its output.
 
     Args:
-        channels: channels C of each input.
+        channels: Channels C of each input.
     """
 
     def __init__(self, channels: int):

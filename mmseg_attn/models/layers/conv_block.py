@@ -1,4 +1,4 @@
-"""The U-Net's stage: convolutions with normalization and activation (Ronneberger et al., 2015)."""
+"""Stage of the U-Net (Ronneberger et al., 2015): convolutions, normalization, activation."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,20 @@ from .conv_layer import ConvLayer
 
 @MODELS.register_module()
 class ConvBlock(nn.Sequential):
-    """``num_convs`` times convolution, normalization, activation; height and width are kept.
+    """Apply ``num_convs`` times convolution, normalization, activation; keep height and width.
 
-    With ``dropout``, single values are dropped at the end.
+    With ``dropout``, single values are dropped after the last activation.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of every convolution.
-        num_convs: number of convolutions.
-        kernel_size: odd side of the kernels in pixels.
-        dropout: probability with which a value is dropped in training.
-        bias: whether the convolutions have a bias; ``None`` means those without normalization.
-        norm_cfg: normalization; ``None`` means none, and convolutions with bias.
-        act_cfg: activation; ``None`` means ReLU.
+        in_channels: Channels of the input.
+        out_channels: Channels of every convolution.
+        num_convs: Number of convolutions.
+        kernel_size: Side of the kernels in pixels, odd.
+        dropout: Probability with which a value is dropped in training.
+        bias: Whether the convolutions have a bias; ``None`` means only without
+            normalization.
+        norm_cfg: Normalization; ``None`` means none, and convolutions with bias.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(
@@ -56,15 +57,19 @@ class ConvBlock(nn.Sequential):
 
 
 def per_level(block: dict | Sequence[dict] | None, levels: int) -> list[dict]:
-    """Spread a block's config over all levels: one for all, one for each, or ``ConvBlock``.
+    """Return one config per level.
+
+    Args:
+        block: One config for all levels, one for each, or ``None`` for ``ConvBlock``.
+        levels: Number of levels.
 
     Raises:
-        ValueError: if there is one config per level, but not for every level.
+        ValueError: If the number of configs is not the number of levels.
     """
     if block is None:
         block = dict(type='ConvBlock')
     if isinstance(block, dict):
         return [block] * levels
     if len(block) != levels:
-        raise ValueError(f'block lists {len(block)} configs for {levels} levels: give one for each')
+        raise ValueError(f'got {len(block)} configs for {levels} levels: list one for each')
     return list(block)

@@ -8,9 +8,9 @@ and Attention Mechanisms", section 2.3:
 
 Where the paper is silent:
 
-- Both weights are written on the "original input feature map", and how they are combined is not
-  said. ``sequential`` (the default) weighs the channels first and takes the spatial weights from
-  the result, as in CBAM; ``parallel`` takes both weights from the input and multiplies by both.
+- Both weights refer to the "original input feature map", and their combination is not specified.
+  ``sequential`` (the default) weighs the channels first and computes the spatial weights from the
+  result, as in CBAM; ``parallel`` computes both weights from the input and multiplies by both.
 - The MLP's hidden layer is 16 times narrower than its input, has a ReLU and no bias.
 - The 7x7 convolution has a bias and no normalization.
 """
@@ -28,13 +28,13 @@ class CSAM(nn.Module):
     """Weigh the channels, then the positions of a map.
 
     Args:
-        channels: channels of the map.
-        reduction: the MLP's hidden layer has ``channels // reduction`` units, at least one.
-        kernel_size: side of the spatial convolution, odd.
+        channels: Channels of the map.
+        reduction: The MLP's hidden layer has ``channels // reduction`` units, at least one.
+        kernel_size: Side of the spatial kernel in pixels, odd.
         order: ``sequential``, or ``parallel`` for both weights from the input.
 
     Raises:
-        ValueError: if ``order`` is neither of the two or ``kernel_size`` is even.
+        ValueError: If ``order`` is neither of the two or ``kernel_size`` is even.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class CSAM(nn.Module):
         self.spatial = SpatialWeights(kernel_size=kernel_size, pools=('mean', 'max'))
 
     def channel_weights(self, x: Tensor) -> Tensor:
-        """Return W_CA, ``(N, C, 1, 1)``; takes what ``forward`` takes."""
+        """Return W_CA, ``(N, C, 1, 1)``; same arguments as ``forward``."""
         return self.channel(x)
 
     def spatial_weights(self, x: Tensor) -> Tensor:
-        """Return W_SA, ``(N, 1, H, W)``; takes what ``forward`` takes."""
+        """Return W_SA, ``(N, 1, H, W)``; same arguments as ``forward``."""
         return self.spatial(x if self.order == 'parallel' else x * self.channel(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh ``x``, ``(N, C, H, W)``; the shape stays."""
+        """Weigh ``x``, ``(N, C, H, W)``; keep the shape."""
         weighted = x * self.channel(x)
         return weighted * self.spatial(x if self.order == 'parallel' else weighted)

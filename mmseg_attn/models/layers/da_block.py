@@ -12,9 +12,9 @@ Where the paper is silent or contradicts itself:
 - The abstract says "channel self attention", equation 2 and the text describe positions. Tokens
   are the positions by default, and d_k is the number of channels of Q and K. With ``dim='channel'``
   tokens are the channels, and d_k is the length H W of a token. Q, K and V then have all the
-  channels: the result has a channel for each one of Q, and each one of K weighs one of V.
+  channels: each channel of Q gives a channel of the result, and each channel of K weighs one of V.
 - Over positions the key convolution has no bias: it would add the same number to all the scores of
-  one query and cancel in the softmax. Over channels it does not cancel and is there.
+  one query and cancel in the softmax. Over channels it does not cancel and is kept.
 - The paper's 40.03 mIoU is the run without the residual: ``residual=False``.
 """
 
@@ -31,14 +31,14 @@ class DABlock(nn.Module):
     """Let every position of a map (or every channel) attend to all the others.
 
     Args:
-        channels: channels of the map.
-        qk_channels: channels of query and key; ``None`` means ``channels // 8``, at least one. Not
-            with ``dim='channel'``, where they have all the channels.
-        residual: whether the input is added to the attention.
-        dim: what the tokens are: positions (``spatial``) or channels (``channel``).
+        channels: Channels of the map.
+        qk_channels: Channels of query and key; ``None`` means ``channels // 8``, at least one. Not
+            allowed with ``dim='channel'``, where they have all the channels.
+        residual: Whether to add the input to the attention's output.
+        dim: Tokens of the attention: positions (``spatial``) or channels (``channel``).
 
     Raises:
-        ValueError: if ``dim`` is neither of the two, or ``qk_channels`` is given with
+        ValueError: If ``dim`` is neither of the two, or ``qk_channels`` is given with
             ``dim='channel'``.
     """
 
@@ -68,32 +68,34 @@ class DABlock(nn.Module):
         self.value = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend within ``x``, ``(N, C, H, W)``; the shape stays."""
+        """Attend within ``x``, ``(N, C, H, W)``; keep the shape."""
         query, key, value = self.query(x), self.key(x), self.value(x)
         if self.over_channels:
             # as maps whose C "positions" hold H*W values each: (N, H*W, C, 1)
             query, key, value = (t.flatten(2).mT.unsqueeze(-1) for t in (query, key, value))
-        # d_k may be a variable of an exported model: it scales the query rather than the operator
+        # d_k may be symbolic in an exported model, so the query is scaled, not the operator
         out = global_attention(query * query.shape[1] ** -0.5, key, value)
         if self.over_channels:
             out = out.squeeze(-1).mT.unflatten(2, x.shape[2:])
         return x + out if self.residual else out
 
     def attention_map(self, x: Tensor, *, point: tuple[int, int]) -> Tensor:
-        """Compute where one position looks.
+        """Compute the attention weights of one position.
 
         Args:
-            x: what ``forward`` takes.
-            point: row and column of the position.
+            x: Feature map ``(N, C, H, W)``, as for ``forward``.
+            point: Row and column of the position.
 
         Returns:
-            ``(N, 1, H, W)``, which sums to one. The values' mean with these weights is the
-            attention's output at the position.
+            Weights ``(N, 1, H, W)``, which sum to one. The mean of the values with these weights is
+            the attention's output at the position.
 
         Raises:
-            ValueError: if the position lies outside of the map, or the tokens are channels.
+            ValueError: If the position is outside the map, or the tokens are channels.
         """
         if self.over_channels:
-            raise ValueError("dim='channel' lets channels look at channels: no position looks")
+            raise ValueError(
+                "dim='channel' attends over channels: there is no attention map over positions"
+            )
         query = self.query(x)
         return attention_map(query * query.shape[1] ** -0.5, self.key(x), point)

@@ -1,17 +1,17 @@
 """DropBlock: dropout of contiguous blocks.
 
 Paper: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks", NeurIPS
-2018. Seeds are drawn where a whole block fits into the map, each with the probability (eq. 1)
+2018. Seeds are drawn where a whole block fits into the map, each with probability (eq. 1)
 
     gamma = rate / block_size^2 * (H W) / ((H - block_size + 1) (W - block_size + 1)),
 
-every seed drops its block, and what is left is multiplied by the number of all values over the
-number of kept ones (algorithm 1). Blocks may overlap, which gamma neglects: a little less than
+every seed drops its block, and the other values are multiplied by the number of all values over the
+number of kept ones (algorithm 1). Blocks may overlap, which gamma neglects: slightly less than
 ``rate`` is dropped.
 
 As in SA-UNet's implementation, every sample and every channel has its own mask, and the factor
-counts all values of the batch. Decision: on a side shorter than the block, the block is as long as
-the side, so that on the smallest maps whole channels are dropped with probability ``rate``.
+counts all values of the batch. Decision: if a side is shorter than the block, the block is as long
+as the side, so that on the smallest maps whole channels are dropped with probability ``rate``.
 """
 
 import torch
@@ -22,11 +22,11 @@ class DropBlock(nn.Module):
     """Set square blocks to zero in training; in evaluation do nothing.
 
     Args:
-        rate: share of the values to drop.
-        block_size: side of the blocks in pixels.
+        rate: Fraction of the values to drop.
+        block_size: Side of the blocks in pixels.
 
     Raises:
-        ValueError: if ``rate`` is not a probability or ``block_size`` is not positive.
+        ValueError: If ``rate`` is not a probability or ``block_size`` is not positive.
     """
 
     def __init__(self, rate: float, *, block_size: int):
@@ -39,7 +39,7 @@ class DropBlock(nn.Module):
         self.block_size = block_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop blocks of ``x``, ``(N, C, H, W)``; the shape stays."""
+        """Drop blocks of ``x``, ``(N, C, H, W)``; keep the shape."""
         if not self.training or self.rate == 0:
             return x
         size = x.shape[2:]
@@ -53,7 +53,7 @@ class DropBlock(nn.Module):
 
 
 def _spread(seeds: Tensor, length: int, *, dim: int) -> Tensor:
-    """Make each seed the first of ``length`` along ``dim``, which grows by ``length - 1``."""
+    """Extend each seed to ``length`` values along ``dim``, which grows by ``length - 1``."""
     shape = list(seeds.shape)
     shape[dim] += length - 1
     out = seeds.new_zeros(shape)

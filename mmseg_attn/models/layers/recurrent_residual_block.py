@@ -1,8 +1,8 @@
 """Recurrent residual stage of R2U-Net.
 
 Paper: Alom et al., "Recurrent Residual Convolutional Neural Network based on U-Net (R2U-Net) for
-Medical Image Segmentation", arXiv 1802.06955. A recurrent layer applies one function f, which is
-convolution, normalization and activation, again and again with the same weights:
+Medical Image Segmentation", arXiv 1802.06955. A recurrent layer applies one function f
+(convolution, normalization and activation) repeatedly with the same weights:
 
     h_0 = f(x),    h_k = f(x + h_{k-1}),  k = 1 ... t
 
@@ -10,7 +10,7 @@ Decisions where the paper is silent, as in the widely used PyTorch implementatio
 without normalization sets the channels before the recurrent layers, and its output is what the
 residual adds; nothing follows the sum; the statistics of the normalization, too, are shared by the
 t + 1 applications; every convolution has a bias, before a normalization too. With
-``NearestUpsample`` on the way up, R2U-Net then has that implementation's 39,091,458 parameters at
+``NearestUpsample`` in the decoder, R2U-Net then has that implementation's 39,091,458 parameters at
 base width 64 with 3 channels and 2 classes.
 """
 
@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 
 class RecurrentConv(nn.Sequential):
-    """``f(x)``, then ``t`` times ``f(x + h)``, where f is one 3x3 convolution layer.
+    """Apply ``f(x)``, then ``t`` times ``f(x + h)``, where f is one 3x3 convolution layer.
 
     Args:
-        channels: channels of the input and of the output.
-        t: how often the layer is applied again.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
+        channels: Channels of the input and of the output.
+        t: Number of times that the layer is applied again.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class RecurrentConv(nn.Sequential):
 
 @MODELS.register_module()
 class RecurrentResidualBlock(nn.Module):
-    """1x1 convolution, then two recurrent layers bridged by the residual; the size is kept.
+    """Apply a 1x1 convolution and two recurrent layers with a residual; keep the size.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of every convolution.
-        t: time steps: how often each layer is applied again after the first time. The parameters
-            do not depend on it.
-        norm_cfg: normalization of the recurrent layers; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
+        in_channels: Channels of the input.
+        out_channels: Channels of every convolution.
+        t: Time steps: number of times that each layer is applied again. The number of parameters
+            does not depend on it.
+        norm_cfg: Normalization of the recurrent layers; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(

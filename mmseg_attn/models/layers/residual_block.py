@@ -14,15 +14,15 @@ from .conv_layer import ConvLayer
 
 @MODELS.register_module()
 class ResidualBlock(nn.Module):
-    """``act(conv(act(conv(x))) + shortcut(x))``; height and width are kept.
+    """Compute ``act(conv(act(conv(x))) + shortcut(x))``; keep height and width.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of every convolution.
-        num_convs: number of convolutions.
-        kernel_size: odd side of the kernels in pixels.
-        norm_cfg: normalization; ``None`` means none, and convolutions with bias.
-        act_cfg: activation; ``None`` means ReLU.
+        in_channels: Channels of the input.
+        out_channels: Channels of every convolution.
+        num_convs: Number of convolutions.
+        kernel_size: Side of the kernels in pixels, odd.
+        norm_cfg: Normalization; ``None`` means none, and convolutions with bias.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(

@@ -19,11 +19,11 @@ class SpatialAttention(nn.Module):
     """Weigh the positions of a map.
 
     Args:
-        channels: channels of the map; any number will do.
-        kernel_size: side of the convolution, odd.
+        channels: Channels of the map; not used.
+        kernel_size: Side of the kernel in pixels, odd.
 
     Raises:
-        ValueError: if ``kernel_size`` is even.
+        ValueError: If ``kernel_size`` is even.
     """
 
     def __init__(self, channels: int, *, kernel_size: int = 7):
@@ -31,9 +31,9 @@ class SpatialAttention(nn.Module):
         self.weights = SpatialWeights(kernel_size=kernel_size, pools=('mean', 'max'), bias=False)
 
     def spatial_weights(self, x: Tensor) -> Tensor:
-        """Return the weights of the positions, ``(N, 1, H, W)``; takes what ``forward`` takes."""
+        """Return the weights of the positions, ``(N, 1, H, W)``; same arguments as ``forward``."""
         return self.weights(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh ``x``, ``(N, C, H, W)``; the shape stays."""
+        """Weigh ``x``, ``(N, C, H, W)``; keep the shape."""
         return x * self.spatial_weights(x)

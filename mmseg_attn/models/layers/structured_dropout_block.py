@@ -1,11 +1,11 @@
 """Structured dropout convolutional block of SA-UNet.
 
 Paper: Guo et al., "SA-UNet: Spatial Attention U-Net for Retinal Vessel Segmentation", arXiv
-2004.03696. DropBlock stands between convolution and normalization. As in the authors'
-implementation, blocks have a side of 7 and the rate is 0.18, which is theirs for DRIVE (0.13 for
-CHASE_DB1), and convolutions have a bias, before a normalization too. At base width 16 with three
-poolings, ``TransposedUpsample`` with 3x3 kernels and the attention in the deepest block alone,
-SA-UNet then has their 537,299 trainable parameters with 3 channels and 1 class, 537,316 with 2.
+2004.03696. DropBlock is between convolution and normalization. As in the authors'
+implementation, blocks have a side of 7, the rate is 0.18 as for DRIVE (0.13 for CHASE_DB1),
+and convolutions have a bias, before a normalization too. At base width 16 with three
+poolings, ``TransposedUpsample`` with 3x3 kernels and attention in the deepest block only, SA-UNet
+then has their 537,299 trainable parameters with 3 channels and 1 class, 537,316 with 2.
 """
 
 from mmcv.cnn import build_activation_layer, build_norm_layer
@@ -17,17 +17,17 @@ from .drop_block import DropBlock
 
 @MODELS.register_module()
 class StructuredDropoutBlock(nn.Sequential):
-    """Twice 3x3 convolution, DropBlock, normalization, activation; height and width are kept.
+    """Apply twice 3x3 convolution, DropBlock, normalization, activation; keep height and width.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of both convolutions.
-        attention: config of a layer between the two, built with ``channels``; ``None`` means none.
+        in_channels: Channels of the input.
+        out_channels: Channels of both convolutions.
+        attention: Config of a layer between the two, built with ``channels``; ``None`` means none.
             SA-UNet has ``SpatialAttention`` in its deepest block.
-        drop_rate: share of the values that are dropped in training.
-        drop_size: side of the dropped blocks in pixels.
-        norm_cfg: normalization; ``None`` means none.
-        act_cfg: activation; ``None`` means ReLU.
+        drop_rate: Fraction of the values that are dropped in training.
+        drop_size: Side of the dropped blocks in pixels.
+        norm_cfg: Normalization; ``None`` means none.
+        act_cfg: Activation; ``None`` means ReLU.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Upsampling by two on the way up, and how its result meets the skip's size."""
+"""Upsample by two in the decoder, and match the size of the skip connection."""
 
 import torch
 import torch.nn.functional as F
@@ -12,17 +12,17 @@ from mmseg_attn.ops import crop
 
 @MODELS.register_module()
 class TransposedUpsample(nn.Sequential):
-    """Transposed convolution with stride 2: ``(N, Cin, H, W)`` to ``(N, Cout, 2H, 2W)``.
+    """Upsample by a transposed convolution, ``(N, Cin, H, W)`` to ``(N, Cout, 2H, 2W)``.
 
-    With ``kernel_size=3`` it is SA-UNet's: a kernel's center falls on pixel 2i, where Keras puts it
-    on 2i + 1. One network is the other with images and kernels mirrored.
+    ``kernel_size=3`` is that of SA-UNet: the center of the kernel is at pixel 2i, in Keras at 2i +
+    1. The two networks are equal if images and kernels are mirrored.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: side of the kernels in pixels; 2 is the U-Net's.
-        norm_cfg: normalization after the convolution, and then ReLU; ``None`` means neither, as in
-            the U-Net.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the kernels in pixels; 2 is the U-Net's.
+        norm_cfg: Normalization after the convolution, followed by ReLU; ``None`` means neither, as
+            in the U-Net.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class TransposedUpsample(nn.Sequential):
 
 
 class _ConvTranspose2d(nn.ConvTranspose2d):
-    """PyTorch's, but as the matrix product that it is, where that takes a third of the time.
+    """Compute PyTorch's transposed convolution as a matrix product, where this is faster.
 
-    That is with 2x2 kernels, which do not overlap, in bfloat16 on the CPU.
+    It takes a third of the time with 2x2 kernels, which do not overlap, in bfloat16 on the CPU.
     """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -69,15 +69,15 @@ class _ConvTranspose2d(nn.ConvTranspose2d):
 
 @MODELS.register_module()
 class NearestUpsample(nn.Sequential):
-    """Nearest-neighbor interpolation by two, 3x3 convolution, normalization, ReLU.
+    """Upsample by nearest-neighbor interpolation, 3x3 convolution, normalization and ReLU.
 
-    The upsampling of R2U-Net's widely used implementation: the convolution has a bias, before a
-    normalization too.
+    As in the widely used implementation of R2U-Net, the convolution has a bias, also before a
+    normalization.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        norm_cfg: normalization; ``None`` means none.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        norm_cfg: Normalization; ``None`` means none.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, norm_cfg: dict | None = None):
@@ -92,13 +92,13 @@ class NearestUpsample(nn.Sequential):
 
 @MODELS.register_module()
 class BilinearUpsample(nn.Module):
-    """1x1 convolution, then bilinear interpolation by two.
+    """Upsample by a 1x1 convolution and bilinear interpolation.
 
-    A 1x1 convolution and an interpolation commute; in this order the convolution costs a quarter.
+    The two operations commute; in this order the convolution needs a quarter of the operations.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
     """
 
     def __init__(self, in_channels: int, out_channels: int):
@@ -111,14 +111,15 @@ class BilinearUpsample(nn.Module):
 
 
 def match_size(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring an upsampled map to the height and width of its skip.
+    """Crop or resize an upsampled map to the height and width of its skip connection.
 
-    Pooling rounds odd sizes up, so the upsampled map may be one pixel too large: the last row or
-    column is dropped. Any other difference (backbones whose stages do not halve) is interpolated.
+    Pooling rounds odd sizes up, so the upsampled map may be one pixel too large: then the last row
+    or column is cropped. For any other difference (backbones whose stages do not halve the size)
+    the map is interpolated.
 
     Args:
         x: ``(N, C, H, W)``.
-        size: height and width of the skip.
+        size: Height and width of the skip.
 
     Returns:
         ``(N, C, *size)``.

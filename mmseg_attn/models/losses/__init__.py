@@ -1,4 +1,4 @@
-"""Losses that leave ignored pixels out."""
+"""Losses that exclude ignored pixels."""
 
 from .soft_dice_loss import SoftDiceLoss
 from .soft_iou_loss import SoftIoULoss

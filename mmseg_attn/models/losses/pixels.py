@@ -1,4 +1,4 @@
-"""What the losses share: which pixels count, and how much."""
+"""Base classes of the losses: ignored pixels, pixel weights and class weights."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ REDUCTIONS = (None, 'none', 'mean', 'sum')
 
 
 class PixelLoss(nn.Module):
-    """Base of losses over the probabilities of each pixel's classes.
+    """Compute a loss from the class probabilities of each pixel; base class.
 
-    The probabilities are the softmax of the logits. A head with one output channel tells two
-    classes apart: the sigmoid is the probability of class 1, and one minus it that of class 0.
+    The probabilities are the softmax of the logits. A head with one output channel predicts two
+    classes: the sigmoid is the probability of class 1, and one minus the sigmoid that of class 0.
 
     Args:
-        class_weight: one weight per class (two for a head with one output channel), or a JSON or
-            NumPy file that holds them; ``None`` weighs all classes alike.
-        loss_weight: factor on the loss.
-        loss_name: name in the log; it takes part in training if it starts with ``loss_``.
+        class_weight: One weight per class (two for a head with one output channel), or a JSON or
+            NumPy file with them; ``None`` weighs all classes equally.
+        loss_weight: Factor on the loss.
+        loss_name: Name in the log; it takes part in training if it starts with ``loss_``.
     """
 
     class_weight: Tensor | None
@@ -54,31 +54,31 @@ class PixelLoss(nn.Module):
     ) -> Tensor:
         """Compute the loss in at least float32; the arguments are those of MMSegmentation's losses.
 
-        It is zero, with zero gradients, if every pixel is ignored or there is none, and finite for
-        all logits that float16 can hold.
+        It is zero, with zero gradients, if every pixel is ignored or there are no pixels, and
+        finite for all logits in the range of float16.
 
         Args:
-            cls_score: logits ``(N, C, H, W)``; one channel stands for two classes.
-            label: class of each pixel ``(N, H, W)``.
-            weight: weight of each pixel ``(N, H, W)``, as a pixel sampler gives it.
-            avg_factor: divisor of the sum in place of the sum of the weights.
-            reduction_override: ``'none'`` for a value per pixel, as samplers want it, ``'sum'`` for
-                the sum of these; ``None`` and ``'mean'`` for their weighted mean, the loss.
-            ignore_index: label of the pixels that do not count.
-            kwargs: what MMSegmentation gives to losses of other kinds; it changes nothing.
+            cls_score: Logits ``(N, C, H, W)``; one channel means two classes.
+            label: Class of each pixel ``(N, H, W)``.
+            weight: Weight of each pixel ``(N, H, W)``, from a pixel sampler.
+            avg_factor: Divisor of the sum, instead of the sum of the weights.
+            reduction_override: ``'none'`` for a value per pixel, which samplers need; ``'sum'`` for
+                their sum; ``None`` or ``'mean'`` for their weighted mean, the loss.
+            ignore_index: Label of the ignored pixels.
+            kwargs: Arguments that MMSegmentation passes to other losses; they are not used.
 
         Returns:
-            A scalar; with ``'none'`` ``(N, H, W)``, zero where a pixel is ignored.
+            A scalar; with ``'none'``, ``(N, H, W)`` with zeros for ignored pixels.
 
         Raises:
-            ValueError: if there is not one weight per class, or the reduction is none of these.
+            ValueError: If there is not one weight per class, or the reduction is unknown.
         """
         summed = reduction_override == 'sum'
         if reduction_override not in REDUCTIONS or (summed and avg_factor is not None):
             raise ValueError(
                 f'{type(self).__name__} was called with reduction_override={reduction_override!r} '
-                f"and avg_factor={avg_factor}: give None, 'none', 'mean' or 'sum', and an "
-                "avg_factor with 'mean' only"
+                f"and avg_factor={avg_factor}: use None, 'none', 'mean' or 'sum', and "
+                "avg_factor only with 'mean'"
             )
         logits = class_logits(cls_score)
         classes = logits.shape[1]
@@ -91,7 +91,8 @@ class PixelLoss(nn.Module):
             class_weight = logits.new_ones(classes)
         elif len(self.class_weight) != classes:
             raise ValueError(
-                f'class_weight has {len(self.class_weight)} values for {classes} classes'
+                f'class_weight has {len(self.class_weight)} values for {classes} classes: set one '
+                'value per class'
             )
         else:
             class_weight = self.class_weight.to(logits)
@@ -105,12 +106,12 @@ class PixelLoss(nn.Module):
     def compute(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Compute values and their weights, whose weighted mean is the loss.
+        """Compute values and their weights; the weighted mean is the loss.
 
         Args:
             logits: ``(N, C, H, W)``.
-            label: class of each pixel ``(N, H, W)``; 0 where it is ignored.
-            pixel_weight: weight of each pixel ``(N, H, W)``; 0 where it is ignored.
+            label: Class of each pixel ``(N, H, W)``; 0 where it is ignored.
+            pixel_weight: Weight of each pixel ``(N, H, W)``; 0 where it is ignored.
             class_weight: ``(C,)``.
         """
 
@@ -118,29 +119,29 @@ class PixelLoss(nn.Module):
     def per_pixel(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
-        """Compute what each pixel adds to the sum of the weighted values, ``(N, H, W)``.
+        """Compute the contribution of each pixel to the sum of weighted values, ``(N, H, W)``.
 
         Args:
             logits: ``(N, C, H, W)``.
-            label: class of each pixel ``(N, H, W)``; 0 where it is ignored.
-            pixel_weight: weight of each pixel ``(N, H, W)``; 0 where it is ignored.
+            label: Class of each pixel ``(N, H, W)``; 0 where it is ignored.
+            pixel_weight: Weight of each pixel ``(N, H, W)``; 0 where it is ignored.
             class_weight: ``(C,)``.
         """
 
 
 class OverlapLoss(PixelLoss):
-    """One minus the overlap of probabilities and labels, averaged over the classes that occur.
+    """Compute one minus the overlap of probabilities and labels, averaged over the labeled classes.
 
-    It lies between 0, where all is right, and 1. The sums run over the whole batch. A class without
-    a labeled pixel has no overlap (its gradient would be zero): it is left out.
+    It is between 0 (perfect) and 1. The sums run over the whole batch. A class without labeled
+    pixels has no overlap (its gradient would be zero) and is left out.
 
-    One minus an overlap n / d is (d - n) / d, and n and d are sums over pixels: so each pixel adds
-    its own part to the loss, which is what a sampler of hard pixels gets to see.
+    One minus an overlap n / d is (d - n) / d, and n and d are sums over pixels. So each pixel has a
+    contribution to the loss, by which a sampler finds hard pixels.
 
     Args:
-        class_weight: one weight per class in the mean over the classes, or a file that holds them.
-        loss_weight: factor on the loss.
-        loss_name: name in the log.
+        class_weight: One weight per class in the mean over the classes, or a file with them.
+        loss_weight: Factor on the loss.
+        loss_name: Name in the log.
     """
 
     @abstractmethod
@@ -152,7 +153,7 @@ class OverlapLoss(PixelLoss):
             predicted: ``sum(p)``, ``(C,)``.
             labeled: ``sum(y)``, ``(C,)``.
 
-        Both must be linear, so that they can be taken of single pixels, too, ``(N, C, H, W)``.
+        Both must be linear, so that they can also be computed for single pixels, ``(N, C, H, W)``.
         """
 
     def compute(
@@ -170,23 +171,23 @@ class OverlapLoss(PixelLoss):
     def per_pixel(
         self, logits: Tensor, label: Tensor, pixel_weight: Tensor, class_weight: Tensor
     ) -> Tensor:
-        """Compute each pixel's part of the loss, ``(N, H, W)``."""
+        """Compute the contribution of each pixel to the loss, ``(N, H, W)``."""
         weight = pixel_weight.unsqueeze(1)
         p = logits.softmax(dim=1)  # (N, C, H, W)
         y = class_masks(label, logits).to(p.dtype)
         numerator, denominator = self.overlap(p * y, p, y)
         present = (y * weight).sum(dim=(0, 2, 3)) > 0
         whole = (denominator * weight).sum(dim=(0, 2, 3)).where(present, 1)
-        share = (class_weight * present / whole)[:, None, None]
-        return ((denominator - numerator) * share * weight).sum(dim=1)
+        class_factor = (class_weight * present / whole)[:, None, None]
+        return ((denominator - numerator) * class_factor * weight).sum(dim=1)
 
 
 def class_masks(label: Tensor, like: Tensor) -> Tensor:
-    """Tell for each class whether a pixel is of it, in an eighth of the memory of ``one_hot``.
+    """Return one-hot labels in an eighth of the memory of ``one_hot``.
 
     Args:
-        label: class of each pixel ``(N, H, W)``.
-        like: a map ``(N, C, H, W)``, whose order in memory the result has.
+        label: Class of each pixel ``(N, H, W)``.
+        like: A map ``(N, C, H, W)``, whose memory format the result has.
 
     Returns:
         ``(N, C, H, W)``, boolean.
@@ -197,16 +198,16 @@ def class_masks(label: Tensor, like: Tensor) -> Tensor:
 def reduce_terms(
     values: Tensor, weights: Tensor, reduction: str | None, avg_factor: float | None
 ) -> Tensor:
-    """Reduce values as MMSegmentation does: to their weighted mean or sum.
+    """Reduce values like MMSegmentation, to their weighted mean or sum.
 
     Args:
-        values: of any shape.
-        weights: of a shape that fits.
+        values: Values of any shape.
+        weights: Weights of a shape that broadcasts to that of the values.
         reduction: ``'sum'``, or ``'mean'`` or ``None`` for the mean.
-        avg_factor: divisor of the sum in place of the sum of the weights; ``None`` for these.
+        avg_factor: Divisor of the sum; ``None`` means the sum of the weights.
 
     Returns:
-        A scalar: the mean is zero, with a gradient, where all weights are zero.
+        A scalar; the mean is zero, with a gradient, if all weights are zero.
     """
     total = (values * weights).sum()
     if reduction == 'sum':

@@ -1,7 +1,8 @@
 """Dice loss (Milletari et al., 2016) on probabilities p and labels y: ``2 sum(p y) / sum(p + y)``.
 
-The sums in the denominator are plain, not of squares. MMSegmentation's ``DiceLoss`` takes
-``ignore_index`` for a class to drop; here it is a label of pixels, as in its other losses.
+The sums in the denominator are plain, not of squares. In MMSegmentation's ``DiceLoss``
+``ignore_index`` is a class to leave out; here it is the label of ignored pixels, as in its other
+losses.
 """
 
 from typing import Any
@@ -14,11 +15,11 @@ from .pixels import OverlapLoss
 
 @MODELS.register_module()
 class SoftDiceLoss(OverlapLoss):
-    """One minus the soft Dice over the batch, averaged over the classes that occur in the labels.
+    """Compute one minus the soft Dice over the batch, averaged over the labeled classes.
 
     Args:
-        loss_name: name in the log.
-        kwargs: what :class:`OverlapLoss` takes.
+        loss_name: Name in the log.
+        kwargs: Arguments of :class:`OverlapLoss`.
     """
 
     def __init__(self, *, loss_name: str = 'loss_dice', **kwargs: Any):

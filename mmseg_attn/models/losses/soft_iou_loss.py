@@ -14,11 +14,11 @@ from .pixels import OverlapLoss
 
 @MODELS.register_module()
 class SoftIoULoss(OverlapLoss):
-    """One minus the soft IoU over the batch, averaged over the classes that occur in the labels.
+    """Compute one minus the soft IoU over the batch, averaged over the labeled classes.
 
     Args:
-        loss_name: name in the log.
-        kwargs: what :class:`OverlapLoss` takes.
+        loss_name: Name in the log.
+        kwargs: Arguments of :class:`OverlapLoss`.
     """
 
     def __init__(self, *, loss_name: str = 'loss_iou', **kwargs: Any):

@@ -1,4 +1,4 @@
-"""Focal loss (Lin et al., 2017) over the softmax, for classes that exclude each other.
+"""Focal loss (Lin et al., 2017) over the softmax, for mutually exclusive classes.
 
 MMSegmentation's ``FocalLoss`` is the sigmoid form. With ``gamma=0`` this is cross entropy with
 class weights, as PyTorch defines its mean.
@@ -14,12 +14,12 @@ from .pixels import PixelLoss
 
 @MODELS.register_module()
 class SoftmaxFocalLoss(PixelLoss):
-    """``-(1 - p_t) ** gamma * log(p_t)``, averaged over the pixels that are not ignored.
+    """Compute ``-(1 - p_t) ** gamma * log(p_t)``, averaged over the pixels that are not ignored.
 
     Args:
-        gamma: how much easy pixels count less.
-        loss_name: name in the log.
-        kwargs: what :class:`PixelLoss` takes; with ``class_weight`` the mean is weighted by the
+        gamma: Exponent that reduces the weight of easy pixels; 0 gives cross entropy.
+        loss_name: Name in the log.
+        kwargs: Arguments of :class:`PixelLoss`; with ``class_weight`` the mean is weighted by the
             labels' classes.
     """
 

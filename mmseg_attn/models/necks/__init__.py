@@ -1,4 +1,4 @@
-"""Necks: they exchange features between a backbone and a decode head."""
+"""Necks, which replace feature maps between a backbone and a decode head."""
 
 from .da_bottleneck import DABottleneck
 from .msam_neck import MSAMNeck

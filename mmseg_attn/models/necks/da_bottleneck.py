@@ -12,16 +12,16 @@ from .feature_neck import FeatureNeck
 
 @MODELS.register_module()
 class DABottleneck(FeatureNeck):
-    """Self-attention on the deepest feature, or on another one.
+    """Apply self-attention to the deepest feature, or to another one.
 
-    The paper puts the block on "the deepest connection", which may be the bottleneck (the default)
-    or the deepest skip (``level=-2``).
+    The paper places the block on "the deepest connection", which may be the bottleneck (the
+    default) or the deepest skip (``level=-2``).
 
     Args:
-        channels: channels of the feature that the block works on.
-        level: index of that feature among the backbone's features, finest first.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
-        kwargs: what :class:`DABlock` takes.
+        channels: Channels of this feature.
+        level: Index of this feature among the backbone's features, finest first.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
+        kwargs: Arguments of :class:`DABlock`.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class DABottleneck(FeatureNeck):
         """Replace the feature at ``level``.
 
         Raises:
-            ValueError: if there is no such level or its channels are not ``channels``.
+            ValueError: If there is no such level or its channels are not ``channels``.
         """
         if not -len(features) <= self.level < len(features):
             raise ValueError(
-                f'DABottleneck has level={self.level}, but the backbone gives {len(features)} '
-                'features: choose one of them'
+                f'DABottleneck has level={self.level}, but the backbone returns {len(features)} '
+                'features: set level to the index of one of them'
             )
-        given = features[self.level].shape[1]
-        if given != self.channels:
+        channels = features[self.level].shape[1]
+        if channels != self.channels:
             raise ValueError(
                 f'DABottleneck has channels={self.channels}, but the feature at level={self.level} '
-                f'has {given}: set channels={given}'
+                f'has {channels}: set channels={channels}'
             )
         features[self.level] = self.attention(features[self.level])
         return features

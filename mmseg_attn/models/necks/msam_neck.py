@@ -13,21 +13,21 @@ from .feature_neck import FeatureNeck
 
 @MODELS.register_module()
 class MSAMNeck(FeatureNeck):
-    """The fused maps stand in for the second and the third feature (Table 3).
+    """Replace the second and the third feature by fused maps (Table 3).
 
-    The first two features give the second by the two-level module, the first three give the third
-    by the three-level module. In MSANet these are strides 2 and 4; behind another backbone they are
-    its second and third stage, each half the size of the one before.
+    The two-level module computes the second feature from the first two, the three-level module the
+    third from the first three. In MSANet these are strides 2 and 4; with another backbone they are
+    its second and third stage, each half the size of the previous one.
 
     Args:
-        in_channels: channels of all the backbone's features, finest first, three or more.
-        attention: False for the paper's "MSANet without attention".
-        norm_cfg: normalization after the strided convolutions; ``None`` means none.
-        act_cfg: activation after the strided convolutions; ``None`` means ReLU.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
+        in_channels: Channels of all the backbone's features, finest first, three or more.
+        attention: Whether to use attention; false is the paper's "MSANet without attention".
+        norm_cfg: Normalization after the strided convolutions; ``None`` means none.
+        act_cfg: Activation after the strided convolutions; ``None`` means ReLU.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
 
     Raises:
-        ValueError: if ``in_channels`` has less than three entries.
+        ValueError: If ``in_channels`` has fewer than three entries.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class MSAMNeck(FeatureNeck):
         """Replace the second and the third feature.
 
         Raises:
-            ValueError: if the features do not have ``in_channels``.
+            ValueError: If the features do not have ``in_channels``.
         """
         self.check_channels(features, self.in_channels)
         finest, _, _, *deeper = features

@@ -1,4 +1,4 @@
-"""Necks of CSAM-ResUNet and Hybrid-UNet: a self-gating attention layer on each skip."""
+"""Necks of CSAM-ResUNet and Hybrid-UNet: an attention layer on each skip connection."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,16 +13,16 @@ from .feature_neck import FeatureNeck
 
 
 class SkipAttention(FeatureNeck):
-    """One attention layer on each of the chosen features.
+    """Apply an attention layer to each of the selected features.
 
     Args:
-        in_channels: channels of all the backbone's features, finest first.
-        levels: indices of the features that get a layer; ``None`` means all but the deepest.
-        init_cfg: initialization as in MMEngine; ``None`` means PyTorch's.
-        kwargs: what the layer takes.
+        in_channels: Channels of all the backbone's features, finest first.
+        levels: Indices of the features that get a layer; ``None`` means all but the deepest.
+        init_cfg: Initialization as in MMEngine; ``None`` means PyTorch's.
+        kwargs: Arguments of the layer.
 
     Raises:
-        ValueError: if a level is not one of the features.
+        ValueError: If a level is not one of the features.
     """
 
     layer: type[nn.Module]
@@ -42,8 +42,8 @@ class SkipAttention(FeatureNeck):
         for level in levels:
             if not -count <= level < count:
                 raise ValueError(
-                    f'level {level} in levels={list(levels)} is not one of the {count} features in '
-                    f'in_channels={list(in_channels)}'
+                    f'level {level} in levels={list(levels)} is not an index of the {count} '
+                    f'features in in_channels={list(in_channels)}'
                 )
         self.in_channels = tuple(in_channels)
         self.levels = sorted({level % count for level in levels})
@@ -52,14 +52,14 @@ class SkipAttention(FeatureNeck):
         )
 
     def skip(self, features: list[Tensor], level: int) -> Tensor:
-        """Return the map that goes into the attention layer of a level."""
+        """Return the input of the attention layer of a level."""
         return features[level]
 
     def exchange(self, features: list[Tensor]) -> list[Tensor]:
         """Replace the features at ``levels``.
 
         Raises:
-            ValueError: if the features do not have ``in_channels``.
+            ValueError: If the features do not have ``in_channels``.
         """
         self.check_channels(features, self.in_channels)
         out = list(features)
@@ -70,23 +70,23 @@ class SkipAttention(FeatureNeck):
 
 @MODELS.register_module()
 class CSAMSkip(SkipAttention):
-    """:class:`CSAM` on the skips; takes its keyword arguments and :class:`SkipAttention`'s."""
+    """Apply :class:`CSAM` to the skips; arguments as for :class:`SkipAttention` and CSAM."""
 
     layer = CSAM
 
 
 @MODELS.register_module()
 class HybridAttentionSkip(SkipAttention):
-    """:class:`HybridAttention` on the skips.
+    """Apply :class:`HybridAttention` to the skips.
 
     The paper names a "multi-scale feature fusion strategy" in the skips and does not describe it.
     Decision: with ``multi_scale`` each skip adds the next finer and the next coarser feature before
     its attention, each mapped to the skip's channels by a 1x1 convolution and resized bilinearly.
 
     Args:
-        in_channels: channels of all the backbone's features, finest first.
-        multi_scale: whether the skips add their neighbors.
-        kwargs: what :class:`SkipAttention` and :class:`HybridAttention` take.
+        in_channels: Channels of all the backbone's features, finest first.
+        multi_scale: Whether to add the neighboring features to the skips.
+        kwargs: Arguments of :class:`SkipAttention` and :class:`HybridAttention`.
     """
 
     layer = HybridAttention
@@ -115,7 +115,7 @@ class HybridAttentionSkip(SkipAttention):
         size = out.shape[2:]
         for near in self.neighbors(level):
             project = self.projections[f'{near}_to_{level}']
-            # The two linear maps commute: the convolution takes the smaller map.
+            # The two linear maps commute: the convolution is applied to the smaller map.
             if near < level:
                 out = out + project(_resize(features[near], size))
             else:

@@ -1,4 +1,4 @@
-"""Segmentors: how a network is applied to whole images."""
+"""Segmentors, which apply a network to whole images."""
 
 from .large_image_encoder_decoder import LargeImageEncoderDecoder
 from .probability_tta_model import ProbabilityTTAModel, check_tta

@@ -1,4 +1,4 @@
-"""Sliding windows over images that are much larger than a window."""
+"""Sliding-window inference on large images in little memory."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,27 +14,30 @@ from ..label_rule import LabelRule
 
 @MODELS.register_module()
 class LargeImageEncoderDecoder(EncoderDecoder):
-    """MMSegmentation's ``EncoderDecoder`` whose ``mode='slide'`` needs little memory.
+    """Predict like ``EncoderDecoder``, but with little memory in ``mode='slide'``.
 
-    The windows, the sums and the predictions are the same. The original adds every window as a map
-    of the size of the image and divides into another one. Here a row of windows is summed in place,
-    and what no later window touches is finished.
+    Windows, sums and predictions are the same. The original pads every window to the size of the
+    image and needs several maps of this size. Here a row of windows is summed in place, and rows of
+    pixels that no later window covers are completed.
 
-    With ``test_cfg.keep_logits=False``, the default, only the labels of what is finished are kept,
-    so that the logits of one row of windows are all that there are. That serves metrics and
-    pictures of labels. The logits of whole images are kept for what asks for them: with
-    ``keep_logits=True`` (``LossMetric``), for several versions of an image that are merged
-    (test-time augmentation), and where they have to be resized to the size of the file.
+    With ``test_cfg.keep_logits=False``, the default, only the labels of completed rows are kept, so
+    that the logits of only one row of windows exist at a time. This is sufficient for metrics and
+    drawings of labels. The logits of whole images are kept with ``keep_logits=True``
+    (``LossMetric`` needs it), for test-time augmentation, and where they have to be resized to the
+    size of the file.
     """
 
     def predict(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
     ) -> list[SegDataSample]:
-        """Predict; see the class for which of ``seg_logits`` and ``pred_sem_seg`` there are.
+        """Predict labels, and logits as described in the class.
 
         Args:
-            inputs: preprocessed images ``(N, C, H, W)``.
-            data_samples: one per image, or ``None``.
+            inputs: Preprocessed images ``(N, C, H, W)``.
+            data_samples: One sample per image, or ``None``.
+
+        Returns:
+            The samples with ``pred_sem_seg`` and, if the logits are kept, ``seg_logits``.
         """
         samples = data_samples or [SegDataSample() for _ in inputs]
         cfg, size = self.test_cfg or {}, tuple(inputs.shape[2:])
@@ -46,19 +49,19 @@ class LargeImageEncoderDecoder(EncoderDecoder):
             return super().predict(inputs, data_samples)
         bands = self._bands(inputs, [sample.metainfo for sample in samples])
         labels = torch.cat([self._labels(band) for band in bands], dim=2)
-        for sample, each in zip(samples, labels, strict=True):
-            sample.set_data(dict(pred_sem_seg=PixelData(data=each)))
+        for sample, prediction in zip(samples, labels, strict=True):
+            sample.set_data(dict(pred_sem_seg=PixelData(data=prediction)))
         return samples
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: Sequence[dict]) -> Tensor:
         """Compute the logits of whole images.
 
         Args:
-            inputs: preprocessed images ``(N, C, H, W)``.
-            batch_img_metas: what is known of each image.
+            inputs: Preprocessed images ``(N, C, H, W)``.
+            batch_img_metas: Meta data of each image.
 
         Returns:
-            ``(N, out_channels, H, W)``.
+            Logits ``(N, out_channels, H, W)``.
         """
         logits = inputs.new_empty(len(inputs), self.out_channels, *inputs.shape[2:])
         top = 0
@@ -68,11 +71,11 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         return logits
 
     def _bands(self, inputs: Tensor, metas: Sequence[dict]) -> Iterator[Tensor]:
-        """Yield the mean logits of all rows of the image, from the top, some at a time."""
+        """Yield the mean logits of bands of complete rows, from the top."""
         sizes = inputs.shape[2:]
         rows, columns = (
-            _windows(*each)
-            for each in zip(sizes, self.test_cfg.crop_size, self.test_cfg.stride, strict=True)
+            _windows(*side)
+            for side in zip(sizes, self.test_cfg.crop_size, self.test_cfg.stride, strict=True)
         )
         counts = [inputs.new_zeros(size) for size in sizes]
         for count, windows in zip(counts, (rows, columns), strict=True):
@@ -89,27 +92,27 @@ class LargeImageEncoderDecoder(EncoderDecoder):
             done = next_top - row.start
             count = counts[0][row.start : next_top, None] * counts[1]
             yield sums[:, :, :done] / count
-            if next_top < sizes[0]:  # what the next row of windows adds to moves up
+            if next_top < sizes[0]:  # move up the rows that the next windows cover
                 sums[:, :, : height - done] = sums[:, :, done:].clone()
                 sums[:, :, height - done :] = 0
 
     def _labels(self, logits: Tensor) -> Tensor:
-        """Classify: ``(N, C, H, W)`` to ``(N, 1, H, W)``."""
+        """Convert logits ``(N, C, H, W)`` to labels ``(N, 1, H, W)``."""
         rule = LabelRule.of(self)
         labels = rule.labels(logits)
         return labels if rule.channels > 1 else labels.to(logits)  # the types of the original
 
 
 def _windows(size: int, crop: int, stride: int) -> list[slice]:
-    """Place windows along a side as MMSegmentation does; the last ends with the image.
+    """Place windows along a side like MMSegmentation; the last one ends at the edge.
 
     Raises:
-        ValueError: if there would be pixels between the windows.
+        ValueError: If there would be pixels without a window.
     """
     if stride > crop:
         raise ValueError(
-            f'test_cfg has windows of {crop} pixels at a stride of {stride}, which leaves pixels '
-            'between them: set stride to crop_size or less'
+            f'test_cfg has crop_size {crop} and stride {stride}, which leaves pixels without a '
+            'window: set stride to crop_size or less'
         )
     count = max(size - crop + stride - 1, 0) // stride + 1
     ends = [min(i * stride + crop, size) for i in range(count)]
@@ -117,7 +120,7 @@ def _windows(size: int, crop: int, stride: int) -> list[slice]:
 
 
 def _is_plain(meta: dict, size: tuple[int, ...]) -> bool:
-    """Whether the labels of the network's input are those of the file."""
+    """Tell whether the network's input has the size of the file, without flips and padding."""
     padding = meta.get('img_padding_size', meta.get('padding_size', [0] * 4))
     original = tuple(meta.get('ori_shape', size))[:2]
     return 'flip' not in meta and not any(padding) and original == size

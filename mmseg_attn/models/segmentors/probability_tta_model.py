@@ -1,4 +1,4 @@
-"""Test-time augmentation that averages probabilities, for heads with one output channel too."""
+"""Test-time augmentation that averages probabilities, also for heads with one output channel."""
 
 import torch
 from mmengine.structures import PixelData
@@ -13,20 +13,23 @@ from ..label_rule import LabelRule
 
 @MODELS.register_module()
 class ProbabilityTTAModel(SegTTAModel):
-    """Average the probabilities of augmented versions, for heads of one output channel as well.
+    """Average the probabilities of augmented images, also for heads with one output channel.
 
-    Of a head with one output channel, MMSegmentation's ``predict`` returns the probability of class
-    1 where it returns logits otherwise, and ``SegTTAModel`` takes the sigmoid of it again: all that
-    results lies between 0.5 and 0.73, so that every pixel exceeds a threshold below 0.5. Here the
-    probabilities themselves are averaged. For more channels the two classes give the same labels;
-    MMSegmentation 1.1.0's needs a ground truth for that.
+    For a head with one output channel, MMSegmentation's ``predict`` returns the probability of
+    class 1 instead of logits, and ``SegTTAModel`` applies the sigmoid again: all results are
+    between 0.5 and 0.73, so every pixel exceeds a threshold below 0.5. Here the probabilities
+    themselves are averaged. With more channels both classes give the same labels, but
+    ``SegTTAModel`` of MMSegmentation 1.1.0 needs ground truth.
     """
 
     def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
         """Merge the predictions for the augmented versions of each image.
 
         Args:
-            data_samples_list: For each image the predictions of its versions.
+            data_samples_list: For each image, the samples of its versions.
+
+        Returns:
+            One sample per image.
         """
         rule = LabelRule.of(self.module)
         merged = []
@@ -46,13 +49,13 @@ class ProbabilityTTAModel(SegTTAModel):
 
 
 def check_tta(model: nn.Module) -> None:
-    """Refuse test-time augmentation that takes the sigmoid of a probability.
+    """Refuse test-time augmentation that applies the sigmoid twice.
 
     Raises:
         DataError: If the model is MMSegmentation's ``SegTTAModel`` with one output channel.
     """
     if type(model) is SegTTAModel and LabelRule.of(model.get_submodule('module')).channels == 1:
         raise DataError(
-            'SegTTAModel takes the sigmoid of a head with one output channel twice, so that its '
+            'SegTTAModel applies the sigmoid twice for a head with one output channel, so its '
             "labels are wrong: set tta_model=dict(type='ProbabilityTTAModel') in the config"
         )

@@ -246,6 +246,12 @@ def test_values_far_from_those_of_the_training_are_counted(config, checkpoint, v
     assert predictor.far == far
 
 
+def test_the_mean_of_the_preprocessor_may_be_whole_numbers(config, checkpoint, gray):
+    cfg = config()
+    cfg.model.data_preprocessor = dict(cfg.model.data_preprocessor, mean=[100], std=[50])
+    assert only(Predictor(cfg, checkpoint)([('x', gray)])).shape == gray.shape
+
+
 def test_a_window_that_the_pipeline_leaves_without_effect_is_counted(config, checkpoint, gray):
     def resized(size, window):
         cfg = config()

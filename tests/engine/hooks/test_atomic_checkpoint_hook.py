@@ -324,7 +324,7 @@ def test_a_foreign_random_state_is_named_and_left_out(tmp_path, logged):
     content['resume_state'] = dict(random=[dict(python=3)], validated=True)
     torch.save(content, tmp_path / 'epoch_1.pth')
     build(tmp_path, epochs=2, resume=True).train()
-    assert any(text.startswith('The random numbers start anew, not as saved') for text in logged)
+    assert any(text.startswith('The random numbers start anew, since those') for text in logged)
 
 
 @pytest.mark.usefixtures('safe_loading')
@@ -334,15 +334,17 @@ def test_resume_says_what_it_passes_over(tmp_path, logged):
     file.write_bytes(file.read_bytes()[:-100])
     again = build(tmp_path, epochs=3, resume=True)
     again.train()
-    (sentence,) = [text for text in logged if 'passes over' in text]
+    (sentence,) = [text for text in logged if 'skips a checkpoint' in text]
     assert sentence.startswith(
-        f'--resume passes over a checkpoint: {file} cannot be read as a checkpoint: its end is'
+        f'--resume skips a checkpoint: {file} cannot be read as a checkpoint: its end is'
     )
 
 
 def test_resume_stops_where_all_are_broken(tmp_path):
     (tmp_path / 'epoch_3.pth').write_bytes(b'PK')
-    with pytest.raises(CheckpointError, match=r'^--resume finds no checkpoint in .*epoch_3\.pth'):
+    with pytest.raises(
+        CheckpointError, match=r'^--resume finds no usable checkpoint in .*epoch_3\.pth'
+    ):
         build(tmp_path, resume=True).train()
 
 
@@ -387,26 +389,29 @@ def test_weights_of_other_classes_are_refused_for_tests_and_taken_for_training(
     tmp_path, other, logged
 ):
     file = other(Line(classes=7))
-    with pytest.raises(CheckpointError, match='trained for 7 classes and the model has 2'):
+    with pytest.raises(CheckpointError, match='trained for 7 classes, but the model has 2'):
         build(tmp_path / 'test', load_from=file).test()
-    with pytest.raises(CheckpointError, match='trained for 7 classes and the model has 2'):
+    with pytest.raises(CheckpointError, match='trained for 7 classes, but the model has 2'):
         build(tmp_path / 'val', load_from=file).val()
     assert not logged
     build(tmp_path / 'train', epochs=1, load_from=file).train()
     (sentence,) = [text for text in logged if 'other.pth' in text]
-    assert '2 tensors keep their random start: conv_seg.weight (7x5 instead of 2x5)' in sentence
+    assert (
+        '2 tensors keep their random initialization: conv_seg.weight (7x5 instead of 2x5)'
+        in sentence
+    )
 
 
 def test_weights_of_another_model_are_refused_for_training_too(tmp_path, other):
     file = other(torch.nn.Sequential(torch.nn.Linear(3, 5)))
     for name, act in (('test', Runner.test), ('train', Runner.train)):
-        with pytest.raises(CheckpointError, match=r'other\.pth is of another model'):
+        with pytest.raises(CheckpointError, match=r'other\.pth is from another model'):
             act(build(tmp_path / name, load_from=file))
 
 
 def test_weights_cannot_be_resumed(tmp_path, other):
     file = other(Line())
-    with pytest.raises(CheckpointError, match='leave --resume out'):
+    with pytest.raises(CheckpointError, match='leave out --resume'):
         build(tmp_path, load_from=file, resume=True).train()
 
 
@@ -418,7 +423,7 @@ def test_a_missing_auxiliary_head_does_not_hinder_a_test(tmp_path, other, logged
 def test_other_names_of_the_classes_are_mentioned(tmp_path, other, logged):
     file = other(Line(), classes=['road', 'tree'])
     build(tmp_path / 'one', load_from=file, classes=('tree', 'road')).test()
-    assert 'trained for the classes road, tree, and the data has tree, road' in logged[-1]
+    assert 'trained for the classes road, tree, but the dataset has tree, road' in logged[-1]
     logged.clear()
     build(tmp_path / 'two', load_from=file, classes=('road', 'tree')).test()
     assert not logged

@@ -87,8 +87,8 @@ def test_without_epochs_it_refuses(train):
 @pytest.mark.parametrize(
     ('schedule', 'message'),
     [
-        ({}, 'from epoch 0 on'),
-        ({1: (8, 8)}, 'from epoch 0 on'),
+        ({}, 'scale for epoch 0'),
+        ({1: (8, 8)}, 'scale for epoch 0'),
         ({0: (8,)}, r'like \(512, 512\), got \(8,\)'),
         ({0: (8, 8), 1: (8, 0)}, r'got \(8, 0\)'),
         ({0: (0.5, 0.5)}, r'got \(0.5, 0.5\)'),

@@ -116,7 +116,7 @@ def test_by_iterations(train, before, after):
     assert list(rates) == list(range(7, 13))
     assert rates == pytest.approx({i: right[i] for i in range(7, 13)})
     assert len(told) == 1
-    assert told[0].startswith('The schedule of the config is not that of the checkpoint (')
+    assert told[0].startswith('The schedule of the config differs from that of the checkpoint (')
     assert f'learning rate after iteration 6 is {rates[7]:.4g}' in told[0]
 
 
@@ -164,7 +164,7 @@ def test_what_has_not_changed_is_left_alone(train, scheduler):
 def test_a_schedule_that_needs_scores_cannot_be_joined(train):
     train(poly(6, by_epoch=False), iterations=6)
     with pytest.raises(
-        CheckpointError, match=r'joined at iteration 6 \(it depends on the scores\)'
+        CheckpointError, match=r'start at iteration 6 \(it depends on the metrics\)'
     ):
         train(dict(type='ReduceOnPlateauLR', monitor='mIoU'), iterations=8, resume=True)
 
@@ -174,14 +174,14 @@ def test_a_schedule_that_needs_scores_goes_on_with_its_old_settings(train):
     train(dict(plateau, patience=3), iterations=3)
     _, (told,) = train(dict(plateau, patience=5), iterations=5, resume=True)
     assert '(patience of ReduceOnPlateauLR: 3 became 5)' in told
-    assert 'training goes on with that of the checkpoint' in told
+    assert 'training continues with that of the checkpoint' in told
 
 
 def test_other_settings_of_the_optimizer_are_those_of_the_checkpoint(train):
     train(poly(6, by_epoch=False), iterations=3, weight_decay=0.01)
     _, (told,) = train(poly(6, by_epoch=False), iterations=6, resume=True, weight_decay=0.5)
     assert told.startswith(
-        'weight_decay of the optimizer is 0.5 in the config and 0.01 in the checkpoint, which holds'
+        'weight_decay of the optimizer is 0.5 in the config and 0.01 in the checkpoint; the resumed'
     )
 
 

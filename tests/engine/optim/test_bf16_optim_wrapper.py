@@ -76,7 +76,8 @@ def test_without_bfloat16_it_says_so_once_and_computes_in_float32(processor, mon
         with optim.optim_context(model):
             assert torch.equal(model(x), nn.functional.linear(x, model.weight, model.bias))
     assert said == [
-        'Training is in float32: this CPU has no instructions for bfloat16, which would be slower'
+        'Training is in float32: this CPU has no instructions for bfloat16, so bfloat16 '
+        'would be slower'
     ]
 
 

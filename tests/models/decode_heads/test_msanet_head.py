@@ -79,5 +79,7 @@ def test_is_registered():
 
 def test_missing_indices_are_named():
     head = MSANetHead((2, 4), num_classes=3)
-    with pytest.raises(ValueError, match='needs 1 maps of indices after the 2 features, got 0'):
+    with pytest.raises(
+        ValueError, match='needs 1 maps of pooling indices after the 2 features, got 0'
+    ):
         head((torch.randn(1, 2, 6, 6), torch.randn(1, 4, 3, 3)))

@@ -139,8 +139,8 @@ def test_shapes_and_range_of_the_weights(kind):
 
 
 def test_layers_without_a_map_say_why():
-    with pytest.raises(ValueError, match="dim='channel' lets channels look at channels"):
+    with pytest.raises(ValueError, match="dim='channel' attends over channels"):
         DABlock(8, dim='channel').attention_map(torch.randn(1, 8, 4, 4), point=(0, 0))
     features = [torch.randn(1, 4, 8, 8), torch.randn(1, 8, 4, 4)]
-    with pytest.raises(ValueError, match='attention=False leaves the projection alone'):
+    with pytest.raises(ValueError, match='attention=False uses only the projection'):
         MSAM([4, 8], attention=False).attention_map(features, point=(0, 0))

@@ -119,7 +119,7 @@ def test_the_part_of_a_pixel_in_the_dice_loss():
 @pytest.mark.parametrize('kind', KINDS)
 def test_what_no_loss_can_do_is_refused(kind, options):
     logits, label, _ = sample(3)
-    with pytest.raises(ValueError, match='give None'):
+    with pytest.raises(ValueError, match='use None'):
         MODELS.build(dict(type=kind))(logits, label, **options)
 
 

@@ -46,5 +46,5 @@ def test_refuses_other_channels():
 
 
 def test_refuses_missing_level():
-    with pytest.raises(ValueError, match='level=3, but the backbone gives 3 features'):
+    with pytest.raises(ValueError, match='level=3, but the backbone returns 3 features'):
         DABottleneck(32, level=3)(pyramid())

@@ -104,5 +104,5 @@ def test_refuses_other_channels(neck_type):
 
 
 def test_refuses_missing_level():
-    with pytest.raises(ValueError, match=r'level 3 in levels=\[0, 3\] is not one of the 3'):
+    with pytest.raises(ValueError, match=r'level 3 in levels=\[0, 3\] is not an index of the 3'):
         CSAMSkip(CHANNELS, levels=[0, 3])

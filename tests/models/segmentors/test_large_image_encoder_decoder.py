@@ -102,5 +102,5 @@ def test_without_data_samples_and_in_whole_mode():
 def test_pixels_between_the_windows_are_refused():
     model = build('LargeImageEncoderDecoder')
     model.test_cfg.stride = (17, 13)
-    with pytest.raises(ValueError, match='windows of 16 pixels at a stride of 17'):
+    with pytest.raises(ValueError, match='crop_size 16 and stride 17'):
         model.predict(torch.randn(1, 3, 50, 61), samples((50, 61)))
