@@ -1,10 +1,10 @@
-"""Find everything in the datasets of a config that would spoil a run, in one pass.
+"""Check the datasets of a config for faults that would spoil a training, in one pass.
 
     python tools/check_dataset.py CONFIG [--json FILE] [--sample N] [--workers N]
 
-It opens every image and mask of the training, validation and test datasets, as the pipelines of
-the config load them, and changes nothing. Errors spoil the training or the metrics: the exit code
-is then 1. Warnings may be intended; check them once.
+The tool opens every image and mask of the training, validation and test datasets as the pipelines
+of the config load them. It changes no file. Errors spoil the training or the metrics; with errors,
+the exit code is 1. Warnings may be intended; review them once.
 """
 
 import argparse
@@ -18,20 +18,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='a training config')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings to it')
+    parser.add_argument('config', type=Path, help='training config')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings to this file')
     parser.add_argument(
         '--sample',
         type=int,
         metavar='N',
-        help='open only N images of each dataset, spread over it; default: all',
+        help='check only N images of each dataset, evenly spaced; default: all',
     )
     parser.add_argument(
         '--workers',
         type=int,
         metavar='N',
         default=min(8, os.cpu_count() or 1),
-        help='processes; default: %(default)s',
+        help='number of processes; default: %(default)s',
     )
     parser.add_argument(
         '--cfg-options',

@@ -1,13 +1,13 @@
-"""Count the classes in the training split of a config and print weights for the loss.
+"""Compute class weights for the loss from the training split of a config.
 
     python tools/class_weights.py CONFIG [--out DIR]
 
-The kinds are median frequency and inverse frequency, see mmseg_attn/apps/check/class_weights.py.
-Each kind is written as a list that a loss takes by its file:
+The weights are computed by median frequency and by inverse frequency; the formulas are in
+mmseg_attn/apps/check/class_weights.py. Each list is written to a file that a loss can read:
 
     loss_decode=dict(type='SoftmaxFocalLoss', gamma=0, class_weight='DIR/median_frequency.json')
 
-With gamma=0 that is cross entropy. MMSegmentation's CrossEntropyLoss takes the file as well, but
+With gamma=0 this loss is cross entropy. MMSegmentation's CrossEntropyLoss reads the file too, but
 stops with an IndexError at the first ignored pixel.
 """
 
@@ -20,9 +20,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='a training config')
+    parser.add_argument('config', type=Path, help='training config')
     parser.add_argument(
-        '--out', type=Path, help='folder of the files; default: work_dirs/class_weights/<config>'
+        '--out', type=Path, help='output folder; default: work_dirs/class_weights/<config>'
     )
     parser.add_argument(
         '--cfg-options',
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         pixels = count_pixels(dataset, watch=lambda images: progress(images, 'counting image'))
         classes = dataset.metainfo['classes']
-        found = class_weights(pixels, classes=classes)
+        weights = class_weights(pixels, classes=classes)
     except (ValueError, AssertionError) as error:  # what datasets and loaders raise
         raise DataError(str(error)) from error
     out = args.out or Path('work_dirs/class_weights') / args.config.stem
@@ -62,9 +62,9 @@ def main(argv: list[str] | None = None) -> None:
     print(f'{len(pixels)} training images')
     print(f'{"class":24}{"pixels":>14}{"median freq.":>14}{"inverse freq.":>14}')
     for i, name in enumerate(classes):
-        row = ''.join(f'{found[kind][i]:14.4f}' for kind in found)
+        row = ''.join(f'{values[i]:14.4f}' for values in weights.values())
         print(f'{name:24}{pixels[:, i].sum():14d}{row}')
-    for kind, values in found.items():
+    for kind, values in weights.items():
         file = out / f'{kind}.json'
         file.write_text(f'{json.dumps(values)}\n')
         print(f"\nclass_weight='{file}'\nclass_weight={values}")

@@ -1,14 +1,15 @@
-"""Cross-validation: train and test every fold of a config, then compare the folds.
+"""Train and test every fold of a config, and average the metrics over the folds.
 
     python tools/cross_validate.py CONFIG [--folds 5] [--work-dir DIR] [--cfg-options KEY=VALUE ...]
 
-Fold k runs tools/train.py and tools/test.py with FOLD=k in the environment, which the config reads,
-in DIR/fold{k}. The best checkpoint is tested, or the last if the config keeps no best one. If it is
-interrupted, run the same command again to resume: finished folds are kept.
+For fold k, the tool runs tools/train.py and tools/test.py in DIR/fold{k}. The config reads the
+environment variable FOLD, which is k. The best checkpoint is tested, or the last one if the config
+saves no best checkpoint. If the tool is interrupted, run the same command again to resume. Finished
+folds are not repeated.
 
-Every test metric of every fold, with mean and standard deviation over the folds (n - 1 in the
-denominator), is printed and written to cross_validation.csv and .json in DIR. Metrics per class
-need dict(type='PerClassIoUMetric') as test_evaluator.
+The test metrics of every fold, their mean and their standard deviation (n - 1 in the denominator)
+are printed and written to cross_validation.csv and cross_validation.json in DIR. For metrics per
+class, set test_evaluator = dict(type='PerClassIoUMetric') in the config.
 """
 
 import argparse
@@ -22,15 +23,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path)
+    parser.add_argument('config', type=Path, help='training config that reads FOLD')
     parser.add_argument('--folds', type=int, default=5, help='number of folds; default: 5')
-    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/<name of the config>')
+    parser.add_argument('--work-dir', type=Path, help='output folder; default: work_dirs/<config>')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
         metavar='KEY=VALUE',
-        help='as for tools/train.py, in every training and test',
+        help='change settings of the config in every training and test',
     )
     return parser.parse_args(argv)
 
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     metrics = []
     for job in jobs:
         if job.is_finished('test'):
-            print(f'== Fold {job.fold}: finished before', flush=True)
+            print(f'== Fold {job.fold}: already finished', flush=True)
         try:
             metrics.append(job.execute(TOOLS))
         except RunError as error:
@@ -84,31 +85,32 @@ def plan(args: argparse.Namespace, work_dir: Path) -> list[FoldJob]:
 
 
 def check(file: Path, jobs: list[FoldJob], work_dir: Path) -> None:
-    """Stop before hours of training that would be in vain."""
+    """Check configs and data before the first training starts."""
     first = jobs[0].config
     if first.pretty_text == read_config(file, jobs[0].options, fold=1).pretty_text:
         raise UsageError(
-            f'{file} does not read FOLD, so all folds would be the same: name the split files '
-            'by it, as in ann_file="splits/fold{{$FOLD:0}}/train.txt"'
+            f'{file} does not read FOLD, so all folds would be the same: use it in the names of '
+            'the split files, as in ann_file="splits/fold{{$FOLD:0}}/train.txt"'
         )
     save_best = first.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
     if isinstance(save_best, list) and len(save_best) > 1:
         raise UsageError(
-            f'{file} keeps best checkpoints of {save_best}, but one is to be tested: '
+            f'{file} saves best checkpoints for {save_best}, but only one can be tested: '
             'set default_hooks.checkpoint.save_best to one metric'
         )
     for job in jobs:
         for split in ('train', 'val', 'test'):
             dataset = (job.config.get(f'{split}_dataloader') or {}).get('dataset', {})
-            listed = Path(dataset.get('data_root') or '', dataset.get('ann_file') or '')
-            if not listed.exists():
+            split_file = Path(dataset.get('data_root') or '', dataset.get('ann_file') or '')
+            if not split_file.exists():
                 raise UsageError(
-                    f'{listed} of fold {job.fold} is missing: prepare the data, or lower --folds'
+                    f'{split_file} of fold {job.fold} is missing: prepare the data, or lower '
+                    '--folds'
                 )
     saved = work_dir / 'cross_validation_config.py'
     if saved.exists() and saved.read_text(encoding='utf-8') != first.pretty_text:
         raise UsageError(
-            f'{work_dir} holds a cross-validation of another configuration, see {saved}: '
+            f'{work_dir} contains a cross-validation of another configuration (see {saved}): '
             'choose another --work-dir'
         )
     write_file(saved, first.pretty_text)

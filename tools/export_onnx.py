@@ -1,13 +1,14 @@
-"""Write a trained model as an ONNX file, for other programs to run.
+"""Export a trained model to an ONNX file.
 
     python tools/export_onnx.py CONFIG CHECKPOINT [--out FILE] [--format onnx|torch]
 
-The model in the file takes 'image', float32 (batch, channels, height, width): pixels from 0 to 255,
-colors as RGB, of any batch and size from 33 pixels on; some backbones need 65, and the metadata
-has the number. It normalizes and pads them itself and returns 'logits' (batch, classes, height,
-width), whose largest is the label. The file's metadata names the classes and says what has to
-happen to a picture before. The file is compared with the model before it is kept; for ONNX that
-needs onnxruntime. --format torch writes a program of torch.export (.pt2) instead.
+The exported model has the input 'image': float32, (batch, channels, height, width), pixels from 0
+to 255, colors in RGB, any batch size, sides of at least 33 pixels. Some backbones need 65 pixels;
+the metadata has the number. The model normalizes and pads the image. It returns 'logits' (batch,
+classes, height, width); the label of a pixel is the class with the largest logit. The metadata of
+the file names the classes and the preprocessing. The tool compares the file with the model before
+it saves the file; for ONNX, the comparison needs onnxruntime. With --format torch, the tool writes
+a torch.export program (.pt2) instead.
 """
 
 import argparse
@@ -23,12 +24,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='a config')
-    parser.add_argument('checkpoint', type=Path, help='a checkpoint')
+    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint')
     parser.add_argument(
-        '--out', type=Path, help='the file; default: beside the checkpoint, with .onnx or .pt2'
+        '--out',
+        type=Path,
+        help='output file; default: the checkpoint with the suffix .onnx or .pt2',
     )
-    parser.add_argument('--format', choices=('onnx', 'torch'), default='onnx')
+    parser.add_argument(
+        '--format', choices=('onnx', 'torch'), default='onnx', help='default: %(default)s'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -57,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     out = args.out or args.checkpoint.with_suffix(suffix)
     if out.suffix != suffix:
         raise UsageError(
-            f'--out {out} does not end in {suffix}: name it so, or choose another --format'
+            f'--out {out} does not end in {suffix}: change the suffix, or choose another --format'
         )
     cfg = load_config(args.config, args.cfg_options)
     check_file(args.checkpoint, 'a checkpoint')
@@ -91,12 +96,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def verdict(check: Check | None) -> str:
-    """How the file compares with the model, in words."""
+    """Describe how the file compares with the model."""
     if check is None:
-        return 'not compared with the model, which needs onnxruntime: pip install onnxruntime'
+        return 'not compared with the model because onnxruntime is missing: pip install onnxruntime'
     text = (
-        f'the logits differ from those of the model by {check.difference:.1e} at most, where the '
-        f'largest is {check.largest:.3g}, and the labels at {check.labels} of {check.pixels} pixels'
+        f'the logits differ from those of the model by at most {check.difference:.1e} (largest '
+        f'logit: {check.largest:.3g}), and the labels differ at {check.labels} of {check.pixels} '
+        'pixels'
     )
     if check.outliers:
         text += f'; {check.outliers} pixels differ by more than rounding (see docs/export.md)'

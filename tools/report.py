@@ -1,11 +1,11 @@
-"""Write one HTML page about trainings: scores, images, curves, cost and setup.
+"""Write one HTML page about training runs: scores, images, curves, cost and setup.
 
     python tools/report.py WORK_DIR [WORK_DIR ...] [--out report.html]
 
-WORK_DIR is the output of tools/train.py or tools/cross_validate.py. The best checkpoint, or else
-the last, predicts the test set. Runs that differ only in seed or fold become mean and deviation,
-others are shown side by side. The page is one file that needs no network. If the data or the
-checkpoint is missing, the page says so.
+WORK_DIR is the output of tools/train.py or tools/cross_validate.py. The tool predicts the test set
+with the best checkpoint of each run, or with the last one. For runs that differ only in seed or
+fold, the page shows the mean and the standard deviation; other runs are shown side by side. The
+page is one file and needs no network. If the data or a checkpoint is missing, the page says so.
 """
 
 import argparse
@@ -21,18 +21,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('work_dirs', type=Path, nargs='+', metavar='WORK_DIR')
     parser.add_argument(
-        '--out', type=Path, help='default: report.html, in the WORK_DIR if there is only one'
+        'work_dirs', type=Path, nargs='+', metavar='WORK_DIR', help='work directory'
     )
     parser.add_argument(
-        '--split', choices=('val', 'test'), default='test', help='default: %(default)s'
+        '--out', type=Path, help='HTML file; default: report.html, in WORK_DIR if there is only one'
+    )
+    parser.add_argument(
+        '--split',
+        choices=('val', 'test'),
+        default='test',
+        help='split to predict; default: %(default)s',
     )
     parser.add_argument(
         '--images',
         type=int,
         default=1,
-        help='number of best, of median and of worst images; default: %(default)s',
+        help='number of images of each kind (best, median, worst); default: %(default)s',
     )
     parser.add_argument('--device', help='default: the GPU, if there is one')
     args = parser.parse_args(argv)
@@ -55,9 +60,9 @@ from mmseg_attn.io import write_file
 
 
 def check(out: Path) -> None:
-    """Stop before minutes of predictions that would be in vain."""
+    """Check that the page can be written, before the predictions start."""
     if out.is_dir():
-        raise DataError(f'--out {out} is a folder: give the name of a file')
+        raise DataError(f'--out {out} is a folder: name a file')
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out.parent):
@@ -94,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
     write_file(out, render(results, images=args.images))
     for result in [result for group in results for result in group.results]:
         if result.missing:
-            print(f'missing in the page: {result.missing}')
+            print(f'missing from the page: {result.missing}')
     print(out)
 
 

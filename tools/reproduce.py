@@ -1,13 +1,13 @@
-"""Run the rows of a paper's table and write them beside the paper's figures.
+"""Reproduce a table of a paper and compare the results with the paper's figures.
 
     python tools/reproduce.py TABLE [--protocol reduced] [--rows ROW ...] [--folds N]
 
-Every row is trained with tools/train.py and tested with tools/test.py. If it is interrupted, run
-the same command again to resume: finished rows are kept. A row that fails is marked as failed, and
-the others still run. After every row the table is written to docs/results as Markdown, CSV and a
-plot: all rows of the table, empty if they have not been run.
+The tool trains every row with tools/train.py and tests it with tools/test.py. If it is interrupted,
+run the same command again to resume. Finished rows are not repeated. If a row fails, it is marked
+as failed and the other rows still run. After each row, the tool writes the whole table to
+docs/results as Markdown, CSV and a plot. Rows that have not been run have empty cells.
 
-The tables, their rows and the papers' figures are in configs/tables.yaml.
+configs/tables.yaml defines the tables, their rows and the figures of the papers.
 """
 
 import argparse
@@ -41,21 +41,34 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--protocol',
         choices=['paper', 'reduced'],
         default='paper',
-        help="the paper's, or a small one for a CPU, where there is one",
+        help='protocol of the paper, or a small one for a CPU; default: %(default)s',
     )
-    parser.add_argument('--rows', nargs='+', metavar='ROW', help='which to run; default: all')
-    parser.add_argument('--folds', type=int, default=1, help='how many, from 0 on; default: 1')
+    parser.add_argument('--rows', nargs='+', metavar='ROW', help='rows to run; default: all')
+    parser.add_argument('--folds', type=int, default=1, help='number of folds; default: 1')
     length = parser.add_mutually_exclusive_group()
-    length.add_argument('--max-epochs', type=int, help='stop every training after these')
-    length.add_argument('--max-iters', type=int, help='the same, counted in iterations')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/reproduce'))
-    parser.add_argument('--out', type=Path, default=Path('docs/results'), metavar='DIR')
+    length.add_argument('--max-epochs', type=int, help='largest number of epochs of each training')
+    length.add_argument(
+        '--max-iters', type=int, help='largest number of iterations of each training'
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/reproduce'),
+        help='folder of the runs; default: %(default)s',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('docs/results'),
+        metavar='DIR',
+        help='folder of the table; default: %(default)s',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
         metavar='KEY=VALUE',
-        help='as for tools/train.py, in every training and test',
+        help='change settings of the config in every training and test',
     )
     args = parser.parse_args(argv)
     for name in ('folds', 'max_epochs', 'max_iters'):
@@ -100,25 +113,25 @@ def main(argv: list[str] | None = None) -> None:
     check_data(table, selected)
 
     save = functools.partial(write, args, table, plans)
-    save()  # fails at once if nothing can be written
+    save()  # fails at once if the folder is not writable
     failed = run(table, selected, save)
     print(f'== {table.title}: see {args.out / file_name(args, table)}.md, .csv and .png')
     if failed:
-        raise RunError('not everything ran:\n' + '\n'.join(failed))
+        raise RunError('some rows failed:\n' + '\n'.join(failed))
 
 
 def choose_table(args: argparse.Namespace, tables: dict[str, PaperTable]) -> PaperTable:
     """Find the table of the protocol.
 
     Raises:
-        UsageError: If it has no such protocol, or fewer folds.
+        UsageError: If the table has no such protocol, or fewer folds.
     """
     name = args.table + REDUCED * (args.protocol == 'reduced')
     if name not in tables:
-        have = ', '.join(n.removesuffix(REDUCED) for n in tables if n.endswith(REDUCED))
-        raise UsageError(f'{args.table} has no reduced protocol, only these have: {have}')
+        reduced = ', '.join(n.removesuffix(REDUCED) for n in tables if n.endswith(REDUCED))
+        raise UsageError(f'{args.table} has no reduced protocol: choose from {reduced}')
     if args.folds > tables[name].folds:
-        raise UsageError(f'--folds {args.folds} is too much: {name} has {tables[name].folds}')
+        raise UsageError(f'--folds {args.folds} is too large: {name} has {tables[name].folds}')
     return tables[name]
 
 
@@ -132,14 +145,14 @@ def choose_rows(names: list[str] | None, table: PaperTable) -> list[str]:
     for name in names or ():
         if name not in known:
             rows = ', '.join(row.slug for row in table.rows)
-            raise UsageError(f'--rows {name} is no row of {table.name}: choose from {rows}')
+            raise UsageError(f'--rows {name} is not a row of {table.name}: choose from {rows}')
     return [known[name] for name in names or known]
 
 
 def plan(args: argparse.Namespace, table: PaperTable, chosen: Sequence[str]) -> list[Plan]:
-    """Plan all rows, chosen or not, as the table shows all.
+    """Plan all rows of the table, including those that are not chosen.
 
-    A row that is not chosen and does not take the arguments counts as not run.
+    A row that is not chosen and does not fit the arguments counts as not run.
 
     Raises:
         UsageError: If the arguments do not fit a chosen row, or an earlier run had another config.
@@ -154,9 +167,9 @@ def plan(args: argparse.Namespace, table: PaperTable, chosen: Sequence[str]) -> 
         except UsageError:
             if row.name in chosen:
                 raise
-            untouched = plan_row(row, **rest | dict(folds=1, cut={}))
-            untouched.jobs.clear()
-            plans.append(untouched)
+            unchanged = plan_row(row, **rest | dict(folds=1, cut={}))
+            unchanged.jobs.clear()
+            plans.append(unchanged)
     for job in [job for row in plans for job in row.jobs]:
         if job.conflict():
             raise UsageError(job.conflict())
@@ -175,7 +188,7 @@ def run(table: PaperTable, plans: Sequence[Plan], save: Callable[[], None]) -> l
         for job in row.jobs if not row.error else ():
             name = row.row.name + (f', fold {job.fold}' if len(row.jobs) > 1 else '')
             if job.is_finished(table.split):
-                print(f'== {name}: finished before')
+                print(f'== {name}: already finished')
             else:
                 jobs.append((name, row.cost, job))
     progress = Progress([cost for _, cost, _ in jobs])
@@ -196,8 +209,8 @@ def run(table: PaperTable, plans: Sequence[Plan], save: Callable[[], None]) -> l
 
 
 def report_to(progress: Progress, name: str) -> Callable[[str], None]:
-    """Print that a run starts; return what takes its output and prints a line now and then."""
-    print(f'== {name}: starts. {progress}', flush=True)
+    """Print that a run starts, and return a callback for its output that prints the progress."""
+    print(f'== {name}: started. {progress}', flush=True)
     last = time.monotonic()
 
     def on_line(line: str) -> None:
@@ -214,7 +227,7 @@ def report_to(progress: Progress, name: str) -> Callable[[str], None]:
 
 
 def file_name(args: argparse.Namespace, table: PaperTable) -> str:
-    """Name the result; that of a part never replaces that of the whole."""
+    """Name the result; a partial result never replaces a complete one."""
     cuts = [f'-{args.folds}of{table.folds}folds'] if args.folds < table.folds else []
     cuts += [f'-{args.max_epochs}e'] if args.max_epochs else []
     cuts += [f'-{args.max_iters}i'] if args.max_iters else []
@@ -222,7 +235,7 @@ def file_name(args: argparse.Namespace, table: PaperTable) -> str:
 
 
 def command(args: argparse.Namespace) -> str:
-    """Return the command for the whole table, independent of folders."""
+    """Return the command for the whole table, without folders."""
     words = ['python', 'tools/reproduce.py', args.table]
     words += ['--protocol', 'reduced'] if args.protocol == 'reduced' else []
     words += ['--folds', str(args.folds)] if args.folds > 1 else []

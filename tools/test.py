@@ -1,8 +1,8 @@
-"""Test a checkpoint: MMSegmentation's own tool, with the parts of this plugin registered.
+"""Test a checkpoint with MMSegmentation's own tool; the parts of this plugin are registered.
 
     python tools/test.py CONFIG CHECKPOINT [--show-dir DIR] [--out DIR] [--tta]
 
-``--help`` lists all arguments; they are those of the installed MMSegmentation.
+Run it with ``--help`` for the arguments, which are those of the installed MMSegmentation.
 """
 
 import os

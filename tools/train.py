@@ -1,8 +1,8 @@
-"""Train a model: MMSegmentation's own tool, with the parts of this plugin registered.
+"""Train a model with MMSegmentation's own tool; the parts of this plugin are registered.
 
     python tools/train.py CONFIG [--work-dir DIR] [--resume] [--amp] [--cfg-options KEY=VALUE ...]
 
-``--help`` lists all arguments; they are those of the installed MMSegmentation.
+Run it with ``--help`` for the arguments, which are those of the installed MMSegmentation.
 """
 
 import argparse
@@ -19,8 +19,8 @@ if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
 def check_arguments(tool: str) -> None:
     """Parse the arguments of this process as a tool of the installed MMSegmentation does.
 
-    The tool imports PyTorch before it answers ``--help``. Only its ``parse_args`` is run here; if
-    there is none, the tool itself parses the arguments.
+    The tool imports PyTorch before it answers ``--help``. This function runs only its
+    ``parse_args``; if there is none, the tool itself parses the arguments.
     """
     with contextlib.suppress(Exception):
         file = Path(find_spec('mmseg').origin).parent / '.mim/tools' / tool

@@ -1,4 +1,4 @@
-"""The command line of the tools: configs, devices, progress, tables, errors."""
+"""Share what the tools print and parse: configs, devices, progress, tables, errors."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,10 +18,10 @@ T = TypeVar('T')
 
 
 def run_cli(main: Callable[[], None]) -> NoReturn:
-    """Run a tool: one sentence on stderr and exit code 1 instead of a traceback.
+    """Run a tool and report user errors as one line on stderr, with exit code 1.
 
     Args:
-        main: The tool. Errors of this package and ``OSError`` are the user's; all others are
+        main: The tool. Errors of this package and ``OSError`` are user errors. All others are
             defects and keep their traceback.
     """
     enable_safe_loading()
@@ -43,7 +43,7 @@ def load_config(file: Path, options: Sequence[str] = ()) -> Config:
         options: Texts ``KEY=VALUE``.
 
     Raises:
-        UsageError: If the file is missing or is no config.
+        UsageError: If the file is missing or is not a config.
         DataError: If an option does not fit the config.
     """
     check_file(file, 'a config file')
@@ -63,35 +63,37 @@ def check_file(file: Path, kind: str) -> None:
 
     Args:
         file: The file.
-        kind: What the user has to name, such as 'a config file'.
+        kind: The kind of file that the user has to name, such as 'a config file'.
 
     Raises:
-        UsageError: If it is missing, or is a folder.
+        UsageError: If the file is missing or is a folder.
     """
     if not file.is_file():
         raise UsageError(f'{file} is missing: name {kind}')
 
 
 def usable_device(name: str | None) -> str:
-    """Return the device of ``--device``, or else the GPU if there is one.
+    """Return the device of ``--device``, or the GPU if there is one, and check that it works.
 
     Raises:
-        UsageError: If PyTorch cannot use it.
+        UsageError: If PyTorch cannot use the device.
     """
     device = name or get_device()
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f'--device {device} cannot be used: {reason}') from error
+        raise UsageError(
+            f'--device {device} cannot be used ({reason}): choose another device, such as cpu'
+        ) from error
     return device
 
 
 def progress(items: Sequence[T], label: str) -> Iterator[T]:
-    """Yield the items and show on stderr how many are done.
+    """Yield the items and show the progress on stderr.
 
-    On a terminal it is a bar; in a file, a line for every tenth of the items, and one for the item
-    at which an error ends the loop.
+    On a terminal, the progress is a bar. In a file, it is a line for every tenth of the items, and
+    a line for the item at which an error ends the loop.
     """
     if not sys.stderr.isatty():
         yield from _log_progress(items, label)

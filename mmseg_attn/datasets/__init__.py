@@ -1,4 +1,4 @@
-"""Datasets and their transforms."""
+"""Provide the datasets and their transforms."""
 
 from . import transforms
 from .cityscapes import CheckedCityscapesDataset, Cityscapes20Dataset

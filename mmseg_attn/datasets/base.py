@@ -1,4 +1,4 @@
-"""Base class of our datasets: a clear error if files are missing."""
+"""Share the checks of our datasets, with a clear error if files are missing."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ class PreparedSegDataset(BaseSegDataset):
     """A ``BaseSegDataset`` whose errors say how to get missing files.
 
     MMSegmentation stops with an assertion if a split file is missing, continues without images if
-    it is empty, and finds a missing image or label in the middle of a training. If a file cannot be
+    it is empty, and finds a missing image or label only during the training. If a file cannot be
     decoded, the training ends with the message of the decoder.
     """
 
@@ -35,12 +35,12 @@ class PreparedSegDataset(BaseSegDataset):
             DataError: If the split file or the folder has no image, or the file is not text.
         """
 
-        def missing(what: str) -> FileNotFoundError:
-            return FileNotFoundError(f'The {what} is missing: {self.PREPARATION}.')
+        def missing(name: str) -> FileNotFoundError:
+            return FileNotFoundError(f'The {name} is missing: {self.PREPARATION}.')
 
         split, prefix = Path(self.ann_file), self.data_prefix
         kinds = [('image', 'img_path', self.img_suffix)]
-        if prefix.get('seg_map_path'):  # else nothing is labeled
+        if prefix.get('seg_map_path'):  # otherwise there are no labels
             kinds.append(('label', 'seg_map_path', self.seg_map_suffix))
         if self.ann_file and not split.exists():
             raise missing(f'split file {split}')
@@ -60,9 +60,9 @@ class PreparedSegDataset(BaseSegDataset):
                 if Path(info[key]) not in present:
                     raise missing(f'{kind} {info[key]}')
             if kind == 'label' and not self.ann_file:
-                alone = present - {Path(info[key]) for info in data_list}
-                if alone:
-                    raise missing(f'image of {min(alone)}')
+                unmatched = present - {Path(info[key]) for info in data_list}
+                if unmatched:
+                    raise missing(f'image of {min(unmatched)}')
         return data_list
 
     def prepare_data(self, idx: int) -> Any:

@@ -1,4 +1,4 @@
-"""Cityscapes with a clear error if files are missing."""
+"""Load Cityscapes, with a clear error if files are missing."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from .base import PreparedSegDataset
 
 @DATASETS.register_module()
 class CheckedCityscapesDataset(PreparedSegDataset, CityscapesDataset):
-    """MMSegmentation's ``CityscapesDataset``, whose errors say how to get missing files."""
+    """Load Cityscapes as MMSegmentation does; errors say how to get missing files."""
 
     PREPARATION = (
         'name the folder with leftImg8bit and gtFine in CITYSCAPES_ROOT and run '
@@ -23,7 +23,7 @@ class CheckedCityscapesDataset(PreparedSegDataset, CityscapesDataset):
 
 @DATASETS.register_module()
 class Cityscapes20Dataset(CheckedCityscapesDataset):
-    """Cityscapes with the 20th class of the MSANet paper: background, all that Cityscapes ignores.
+    """Load Cityscapes with the 20th class of the MSANet paper: background, for ignored pixels.
 
     Load the labels with ``dict(type='LoadStrictAnnotations', num_classes=19, ignored_as=19)``.
     """

@@ -1,4 +1,4 @@
-"""Batches whose label maps take one byte per pixel."""
+"""Collate batches whose label maps take one byte per pixel."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from mmengine.registry import FUNCTIONS
 
 @FUNCTIONS.register_module()
 def compact_collate(data_batch: Sequence[dict]) -> Any:
-    """Collate like MMEngine's ``pseudo_collate``, with label maps of type uint8 where they fit.
+    """Collate like MMEngine's ``pseudo_collate``, with label maps in uint8 if the labels fit.
 
-    Workers hand an eighth of the bytes to the training process, and that to the GPU.
-    ``AsyncSegDataPreProcessor`` makes them int64 again.
+    Label maps in uint8 take an eighth of the bytes on the way from the workers to the GPU.
+    ``AsyncSegDataPreProcessor`` converts them back to int64.
 
     Args:
-        data_batch: What the dataset returns for each index: ``inputs`` and ``data_samples``, whose
-            label maps ``(1, H, W)`` are of type int64.
+        data_batch: Samples of the dataset with ``inputs`` and ``data_samples``, whose label maps
+            ``(1, H, W)`` are of type int64.
 
     Returns:
-        The batch: ``inputs`` and ``data_samples``, a list each.
+        The batch: the lists ``inputs`` and ``data_samples``.
     """
     batch = pseudo_collate(data_batch)
     for sample in batch.get('data_samples') or ():

@@ -1,4 +1,4 @@
-"""The COVID-19 CT segmentation dataset of medicalsegmentation.com: 100 axial slices."""
+"""Load the COVID-19 CT segmentation dataset of medicalsegmentation.com: 100 axial slices."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from .base import PreparedSegDataset
 
 @DATASETS.register_module()
 class COVID19CTDataset(PreparedSegDataset):
-    """Slices of lung CT, as ``tools/dataset_converters/covid19.py`` writes them.
+    """Load slices of lung CT, as ``tools/dataset_converters/covid19.py`` writes them.
 
     Images have one channel: load them with ``color_type='grayscale'``. The classes are those of
     Furukawa & Hotta (arXiv 2112.01702), section IV; pleural effusion counts as "lungs other".
@@ -24,4 +24,4 @@ class COVID19CTDataset(PreparedSegDataset):
         'run python tools/dataset_converters/covid19.py SOURCE, or name the converted folder in '
         'COVID19_ROOT'
     )
-    intensity_window = staticmethod(ct_window)  # of more than 8 bits
+    intensity_window = staticmethod(ct_window)  # for values of more than 8 bits

@@ -1,4 +1,4 @@
-"""The Drosophila ssTEM stack of Gerhard et al. (doi:10.6084/m9.figshare.856713)."""
+"""Load the Drosophila ssTEM stack of Gerhard et al. (doi:10.6084/m9.figshare.856713)."""
 
 from typing import ClassVar
 
@@ -9,10 +9,11 @@ from .base import PreparedSegDataset
 
 @DATASETS.register_module()
 class DrosophilaDataset(PreparedSegDataset):
-    """Crops of the Drosophila ssTEM stack, as ``tools/dataset_converters/drosophila.py`` cuts them.
+    """Load crops of the ssTEM stack, as ``tools/dataset_converters/drosophila.py`` writes them.
 
     Images have one channel: load them with ``color_type='grayscale'``. The classes are those of
-    Furukawa & Hotta (arXiv 2112.01702), section IV; the five membrane labels of the stack are one.
+    Furukawa & Hotta (arXiv 2112.01702), section IV; the five membrane labels of the stack are
+    merged.
     """
 
     METAINFO: ClassVar[dict] = dict(

@@ -1,4 +1,4 @@
-"""Faults of a dataset: how bad each kind is, how it is said, and the files that have it."""
+"""Describe faults of a dataset: severity, message and remedy of each kind, and affected files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ class Kind:
     """A kind of fault.
 
     Attributes:
-        severity: An ``'error'`` spoils a run, a ``'warning'`` may be intended.
-        message: The sentence; ``{n}`` of ``{total}`` files, their ``{values}``, or ``{why}``.
-        remedy: What to do.
+        severity: ``'error'`` for a fault that spoils a run, ``'warning'`` if it may be intended.
+        message: Template of the message with the fields ``n``, ``total``, ``values`` and ``why``.
+        remedy: The remedy.
     """
 
     severity: Literal['error', 'warning']
@@ -42,53 +42,53 @@ KINDS = {
     'missing-image': Kind(
         'error',
         message='listed images that are missing: {n} of {total}',
-        remedy='add them, or take their names off the list',
+        remedy='add the images, or remove their names from the list',
     ),
     'missing-mask': Kind(
         'error',
         message='images whose mask is missing: {n} of {total}',
-        remedy='add the masks, or take the images out of the dataset',
+        remedy='add the masks, or remove the images from the dataset',
     ),
     'lonely-mask': Kind(
         'warning',
-        message='masks without an image, which nothing uses: {n}',
-        remedy='add the images, or move the masks away',
+        message='masks without an image, which are not used: {n}',
+        remedy='add the images, or remove the masks',
     ),
     'unreadable': Kind(
         'error',
         message='files that cannot be read completely: {n}',
-        remedy='get them again from their source, or take them out of the dataset',
+        remedy='get the files again from their source, or remove them from the dataset',
     ),
     'unsupported': Kind(
         'error',
         message='files that the loader of the config cannot read: {n}',
-        remedy='convert them, or choose another loader, as the reason beside each file says',
+        remedy='convert the files, or choose another loader; each file has its reason',
     ),
     'too-large': Kind(
         'error',
-        message='files that are too large to be read at once: {n}',
-        remedy='cut them into tiles, or raise the limit that is named beside each',
+        message='files that are too large: {n}',
+        remedy='cut the files into tiles, or raise the limit named for each file',
     ),
     'size': Kind(
         'error',
-        message='masks of another size than their image: {n} of {total}',
+        message='masks whose size differs from that of their image: {n} of {total}',
         remedy=OTHER_SIZE,
     ),
     'orientation': Kind(
         'warning',
-        message='images that are rotated or flipped when they are loaded, by the EXIF orientation '
-        'in their file, while masks never are: {n} of {total}',
-        remedy='see that the masks fit the loaded images, or load the images with '
+        message='images that the loader rotates or flips by their EXIF orientation, unlike masks: '
+        '{n} of {total}',
+        remedy='check that the masks fit the loaded images, or load the images with '
         "color_type='color_ignore_orientation'",
     ),
     'stray-label': Kind(
         'error',
-        message='masks with values that are no class: {n} of {total}; {values}',
+        message='masks with values that are not a class: {n} of {total}; {values}',
         remedy=STRAY_LABELS.format('the masks', 'them'),
     ),
     'ignored-label': Kind(
         'warning',
-        message='masks with values that are no class and that the loader ignores: {n} of {total}; '
+        message='masks with values that are not a class, which the loader ignores: {n} of {total}; '
         '{values}',
         remedy='no action needed if these pixels should be ignored',
     ),
@@ -99,7 +99,8 @@ KINDS = {
     ),
     'some-0-255': Kind(
         'warning',
-        message='masks that hold 0 and 255 only, while no other mask holds 255: {n} of {total}',
+        message='masks that contain only 0 and 255, while no other mask contains 255: '
+        '{n} of {total}',
         remedy='if 255 is the foreground, save it as 1; now it is ignored',
     ),
     'color-mask': Kind(
@@ -114,28 +115,28 @@ KINDS = {
     ),
     'all-ignored': Kind(
         'warning',
-        message='masks that hold ignored pixels only: {n} of {total}',
-        remedy='take these images out of the dataset: nothing is learned from them',
+        message='masks that contain only ignored pixels: {n} of {total}',
+        remedy='remove these images from the dataset: nothing is learned from them',
     ),
     'one-class': Kind(
         'warning',
-        message='masks that hold one class only: {n} of {total}',
-        remedy='look at a few of them; no action needed if they are right',
+        message='masks that contain only one class: {n} of {total}',
+        remedy='inspect a few of them; no action needed if they are right',
     ),
     'nothing-labeled': Kind(
         'error',
-        message='all {total} masks hold ignored pixels only',
-        remedy='look at the masks, ignore_index and reduce_zero_label',
+        message='all {total} masks contain only ignored pixels',
+        remedy='check the masks, ignore_index and reduce_zero_label',
     ),
     'absent-class': Kind(
         'error',
         message='classes that never occur, so that they cannot be learned: {why}',
-        remedy='use another split, or take the class out of the dataset and the model',
+        remedy='use another split, or remove the class from the dataset and the model',
     ),
     'absent-class-evaluation': Kind(
         'warning',
-        message='classes that never occur, so that their score is undefined and means leave them '
-        'out: {why}',
+        message='classes that never occur, so that their scores are undefined and not part of the '
+        'means: {why}',
         remedy='use another split',
     ),
     'no-labels': Kind(
@@ -162,7 +163,7 @@ KINDS = {
         'error',
         message='images that lose bits when they are loaded: {n} of {total}; {why}',
         remedy="load them with color_type='unchanged' and to_float32=True, or convert them to 8 "
-        'bits with a window that fits',
+        'bits with a suitable window',
     ),
     'converted': Kind(
         'warning',
@@ -171,8 +172,8 @@ KINDS = {
     ),
     'blank': Kind(
         'warning',
-        message='images of one single value: {n} of {total}',
-        remedy='take them out of the dataset, unless they are meant to be empty',
+        message='images with a single value: {n} of {total}',
+        remedy='remove them from the dataset, unless they are meant to be empty',
     ),
     'listed-twice': Kind(
         'warning',
@@ -181,24 +182,25 @@ KINDS = {
     ),
     'duplicate': Kind(
         'warning',
-        message='images with the same pixels as another one of the split: {n}',
-        remedy='keep one of each',
+        message='images with the same pixels as another image of the split: {n}',
+        remedy='keep one copy of each image',
     ),
     'leak': Kind(
         'error',
-        message='images that are in both, so that scores on them say nothing: {n}',
-        remedy='keep every image in one split only',
+        message='images that are in both splits, so that scores on them are not valid: {n}',
+        remedy='keep every image in only one split',
     ),
     'leak-val-test': Kind(
         'warning',
-        message='images that are in both, so that validation has chosen a checkpoint on them: {n}',
-        remedy='keep every image in one split only',
+        message='images that are in both splits, so that they influence the choice of the '
+        'checkpoint: {n}',
+        remedy='keep every image in only one split',
     ),
 }
 
 
 class File(NamedTuple):
-    """A file and what is wrong with it."""
+    """A file and a note on its fault."""
 
     path: str
     note: str = ''
@@ -209,16 +211,16 @@ class File(NamedTuple):
 
 @dataclass
 class Finding:
-    """One kind of fault in one split, with all files that have it.
+    """A fault of one kind in one split, with all affected files.
 
     Attributes:
         kind: A key of ``KINDS``.
-        split: Train, val or test; several with commas between.
-        files: The files that have the fault.
+        split: Train, val or test; several splits are separated by commas.
+        files: The affected files.
         total: Number of files that were checked.
-        why: The reason, for a kind whose message has one.
-        values: Pixels of each value, where values are at fault.
-        remedy: What to do; by default the remedy of the kind.
+        why: The field ``why`` of the message.
+        values: Number of pixels of each faulty value.
+        remedy: The remedy; the default is the remedy of the kind.
     """
 
     kind: str
@@ -234,18 +236,18 @@ class Finding:
 
     @property
     def error(self) -> bool:
-        """Whether it spoils a run; otherwise it is a warning."""
+        """Whether it is an error; otherwise it is a warning."""
         return KINDS[self.kind].severity == 'error'
 
     @property
     def message(self) -> str:
-        """What is wrong."""
+        """The message."""
         values = list_values(self.values)
         counts = dict(n=len(self.files), total=self.total, values=values)
         return KINDS[self.kind].message.format(why=self.why, **counts)
 
     def to_dict(self) -> dict:
-        """Return everything, for JSON."""
+        """Return all contents, for JSON."""
         names = ('kind', 'split', 'error', 'message', 'remedy', 'values')
         files = [file._asdict() for file in self.files]
         return {name: getattr(self, name) for name in names} | dict(files=files)
@@ -262,13 +264,13 @@ class Finding:
         return '\n    '.join(lines)
 
     def _shown(self) -> list[str]:
-        """The first files, and how many there are more."""
+        """List the first files, and the number of further files."""
         more = [f'and {len(self.files) - SHOWN} more'] if len(self.files) > SHOWN else []
         return [*map(str, self.files[:SHOWN]), *more]
 
 
 def merge_findings(findings: Iterable[Finding]) -> list[Finding]:
-    """Merge what several splits have in common: the same fault of the same files."""
+    """Merge equal faults of the same files in several splits."""
     merged: dict[tuple, Finding] = {}
     for finding in findings:
         key = (finding.kind, finding.message, tuple(finding.files))

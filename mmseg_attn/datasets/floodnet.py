@@ -1,4 +1,4 @@
-"""FloodNet-Supervised_v1.0: aerial images after a hurricane, in the official layout."""
+"""Load FloodNet-Supervised_v1.0, aerial images after a hurricane, in the official layout."""
 
 from typing import Any, ClassVar
 
@@ -9,10 +9,12 @@ from .base import PreparedSegDataset
 
 @DATASETS.register_module()
 class FloodNetDataset(PreparedSegDataset):
-    """``<split>/<split>-org-img/<id>.jpg`` with ``<split>/<split>-label-img/<id>_lab.png``.
+    """Load FloodNet in its official layout.
 
-    Load the labels with ``LoadStrictAnnotations``: the release has a second folder with color
-    images of the labels, and some copies have values that are no class.
+    The images are ``<split>/<split>-org-img/<id>.jpg``, the masks
+    ``<split>/<split>-label-img/<id>_lab.png``. Load the masks with ``LoadStrictAnnotations``: the
+    release has a second folder with color images of the labels, and some copies contain values that
+    are not a class.
     """
 
     METAINFO: ClassVar[dict] = dict(

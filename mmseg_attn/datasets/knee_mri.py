@@ -1,4 +1,4 @@
-"""Knee MRI with the patellar ligament marked, from the user's own pairs of images and masks."""
+"""Load knee MRI with masks of the patellar ligament, converted from pairs of the user."""
 
 from typing import ClassVar
 
@@ -10,10 +10,10 @@ from .base import PreparedSegDataset
 
 @DATASETS.register_module()
 class KneeMRIDataset(PreparedSegDataset):
-    """Slices of knee MRI, as ``tools/dataset_converters/knee_mri.py`` writes them.
+    """Load slices of knee MRI, as ``tools/dataset_converters/knee_mri.py`` writes them.
 
-    Images have one channel: load them with ``color_type='grayscale'``. The CSAM-ResUNet paper names
-    no release of its 300 images.
+    Images have one channel: load them with ``color_type='grayscale'``. The CSAM-ResUNet paper
+    does not name a release of its 300 images.
     """
 
     METAINFO: ClassVar[dict] = dict(

@@ -1,4 +1,4 @@
-"""What a dataset lists and names, checked without opening an image."""
+"""List the images of a dataset and check the list, without opening an image."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +16,9 @@ from .findings import KINDS, File, Finding
 from .rules import class_conflict
 
 SPLITS = ('train', 'val', 'test')
-BOUNDARY_HEADS = ('STDCHead',)  # predict the edges of the classes, whatever their number
+BOUNDARY_HEADS = ('STDCHead',)  # predict edges of classes, whose number does not matter
 
-# Where an image is listed: its split, its file, and the content of its mask.
+# An entry of an image: its split, its file, and the digest of its mask.
 Entry = tuple[str, str, str | None]
 
 
@@ -38,12 +38,12 @@ class Head(NamedTuple):
 
 @dataclass
 class Source:
-    """One dataset, without the wrappers around it.
+    """A dataset without its wrappers.
 
     Attributes:
         split: Train, val or test.
         dataset: The dataset, whose files may be missing; ``None`` if it cannot be built.
-        infos: The entries that it lists, as its pipeline takes them.
+        infos: Its entries, in the format that its pipeline takes.
         image_loaders: The transforms that load an image, in order.
         label_loaders: The transforms that load labels, in order.
         findings: Faults of the list.
@@ -58,7 +58,7 @@ class Source:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes; none if the dataset names none."""
+        """The names of the classes; empty if the dataset has no names."""
         if self.dataset is None:
             return ()
         return tuple(self.dataset.metainfo.get('classes') or ())
@@ -69,7 +69,7 @@ class Source:
 
 
 def list_dataset(split: str, dataset: BaseDataset) -> Source:
-    """List the images of a dataset, and find what is missing.
+    """List the images of a dataset, and find missing files.
 
     Args:
         split: Train, val or test.
@@ -84,20 +84,20 @@ def list_dataset(split: str, dataset: BaseDataset) -> Source:
                 source.image_loaders.append(inner)
     if not source.label_loaders:
         source.add('no-labels')
-    refusal = None
+    failure = None
     try:
         if not dataset._fully_initialized:
-            dataset.serialize_data = False  # which fails where there is no image
+            dataset.serialize_data = False  # serialization fails without images
             dataset.full_init()
         source.infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     except Exception as error:  # the class may be the user's own and raise anything
-        refusal = str(error) or repr(error)
-        source.infos = _list_anyway(dataset)
-    if refusal and not (source.infos and _find_missing(source)):
-        source.add('refused', why=refusal)
+        failure = str(error) or repr(error)
+        source.infos = _list_with_base_class(dataset)
+    if failure and not (source.infos and _find_missing(source)):
+        source.add('refused', why=failure)
     elif not source.infos:
         source.add('no-images')
-    elif not refusal:
+    elif not failure:
         _find_missing(source)
     return source
 
@@ -118,13 +118,13 @@ def _loads_labels(transform: Any) -> bool:
     )
 
 
-def _list_anyway(dataset: BaseDataset) -> list[dict]:
-    """List with MMSegmentation's own code what a stricter class refuses to list."""
+def _list_with_base_class(dataset: BaseDataset) -> list[dict]:
+    """List the images with MMSegmentation's base class after a stricter class has failed."""
     if not isinstance(dataset, BaseSegDataset):
         return []
     try:
         return BaseSegDataset.load_data_list(dataset)
-    except Exception:  # the refusal is reported
+    except Exception:  # the first failure is reported
         return []
 
 
@@ -150,13 +150,13 @@ def _find_missing(source: Source) -> bool:
             missing = True
             remedy = f'{KINDS[kind].remedy}, or {preparation}' if preparation else ''
             source.add(kind, files=files, total=len(source.infos), remedy=remedy)
-    lonely = _lonely_masks(dataset, backend)
-    if lonely:
-        source.add('lonely-mask', files=lonely)
+    unmatched = _unmatched_masks(dataset, backend)
+    if unmatched:
+        source.add('lonely-mask', files=unmatched)
     return missing
 
 
-def _lonely_masks(dataset: BaseDataset, backend: dict | None) -> list[File]:
+def _unmatched_masks(dataset: BaseDataset, backend: dict | None) -> list[File]:
     if not isinstance(dataset, BaseSegDataset):
         return []
     images, masks = (dataset.data_prefix.get(key) for key in ('img_path', 'seg_map_path'))
@@ -183,11 +183,11 @@ def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:
         return []
     name, split, count = type(source.dataset).__name__, source.split, len(source.classes)
     if not count:
-        why = f'{name} names no classes'
+        why = f'{name} has no class names'
         remedy = 'set metainfo=dict(classes=(...)) of the dataset'
         if 'CLASSES' in source.dataset.metainfo:
-            why += ': its metainfo has CLASSES, as before MMSegmentation 1.0'
-            remedy = 'write classes and palette in lower case'
+            why += ', as its metainfo has CLASSES, the key before MMSegmentation 1.0'
+            remedy = 'write classes and palette in lowercase'
         return [Finding('class-count', split, why=why, remedy=remedy)]
     conflicts = (
         class_conflict(name, count, head.name, head.channels)
@@ -204,15 +204,15 @@ def find_repeats(
     sources: Iterable[Source],
     contents: Mapping[str, tuple[str | None, str | None]] | None = None,
 ) -> list[Finding]:
-    """Find images that are in a split twice or in several splits.
+    """Find images that occur twice in a split or in several splits.
 
     Args:
         sources: All datasets.
         contents: Digests of the pixels of an image and of its mask, by the file of the image.
-            Without one, images are compared by their files.
+            Images without a digest are compared by their files.
     """
     names: dict[str, list[str]] = {}
-    entries: dict[str, dict[Entry, None]] = {}  # by what is compared, in order
+    entries: dict[str, dict[Entry, None]] = {}  # by digest or file, in order
     for source in sources:
         for info in source.infos:
             name = info['img_path']
@@ -221,8 +221,8 @@ def find_repeats(
             entries.setdefault(image or name, {})[source.split, name, mask] = None
     groups = [list(group) for group in entries.values() if len(group) > 1]
     findings = []
-    for split, listed in names.items():
-        files = [File(name) for name, times in Counter(listed).items() if times > 1]
+    for split, files_of_split in names.items():
+        files = [File(name) for name, times in Counter(files_of_split).items() if times > 1]
         if files:
             findings.append(Finding('listed-twice', split, files=files))
         files = [file for group in groups for file in _copies(group, split)]
@@ -239,21 +239,21 @@ def find_repeats(
 
 
 def _copies(group: list[Entry], split: str) -> list[File]:
-    """The images of a split that have the pixels of an earlier one."""
+    """List the images of a split that have the pixels of an earlier image."""
     entries = [entry for entry in group if entry[0] == split]
     return [
-        File(name, f'as {entries[0][1]}' + ', with another mask' * (mask != entries[0][2]))
+        File(name, f'same as {entries[0][1]}' + ', with a different mask' * (mask != entries[0][2]))
         for _, name, mask in entries[1:]
     ]
 
 
 def _leaks(group: list[Entry], first: str, second: str) -> list[File]:
-    """The images of the second split that the first one has."""
+    """List the images of the second split that are also in the first split."""
     known = [name for split, name, _ in group if split == first]
     if not known:
         return []
     return [
-        File(name, 'the same file' if name in known else f'as {known[0]}')
+        File(name, 'the same file' if name in known else f'same as {known[0]}')
         for split, name, _ in group
         if split == second
     ]

@@ -1,4 +1,4 @@
-"""Name the file that a pipeline cannot load as it is."""
+"""Find the file that a pipeline cannot load."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,28 +15,28 @@ from .transforms import LoadStrictAnnotations
 
 
 def check_width(load: Callable[[dict], dict], path: str | None) -> None:
-    """Refuse a mask whose labels do not fit the 8 bits that MMSegmentation's loader keeps.
+    """Reject a mask whose labels do not fit into the 8 bits of MMSegmentation's loader.
 
     Args:
-        load: The transform that loads it; ``LoadStrictAnnotations`` checks its masks itself.
+        load: The transform that loads the mask; ``LoadStrictAnnotations`` checks masks itself.
         path: File of the mask.
 
     Raises:
-        DataError: If a label is above 255, below 0 or no whole number.
+        DataError: If a label is above 255, below 0 or not an integer.
     """
     host = isinstance(load, HostAnnotations) and not isinstance(load, LoadStrictAnnotations)
     if path is None or not host or not Path(path).is_file():
         return
     try:
         labels = read_image(Path(path).read_bytes(), name=path, formats=None).pixels
-    except DataError:  # the host has read it all the same
+    except DataError:  # the host could read it
         return
     if labels.dtype in (bool, np.uint8):
         return
     stray = labels[is_stray(labels, 256)]
     if stray.size:
         raise DataError(
-            f'{path} holds the label {stray.flat[0]:g}, of which {type(load).__name__} keeps 8 '
+            f'{path} contains the label {stray.flat[0]:g}, but {type(load).__name__} keeps only 8 '
             'bits: number the classes from 0 to 254'
         )
 
@@ -49,7 +49,7 @@ def find_fault(info: dict, backend_args: dict | None = None) -> DataError | None
         backend_args: File backend, as in MMEngine.
 
     Returns:
-        The error of its image or its mask; ``None`` if our readers can read both, or do not know
+        The error of the image or the mask; ``None`` if our readers can read both, or do not know
         their types.
     """
     for path in filter(None, (info.get('img_path'), info.get('seg_map_path'))):

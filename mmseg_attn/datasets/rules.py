@@ -1,7 +1,6 @@
-"""Rules for labels, mask sizes, classes and channels, with the remedies for what breaks them.
+"""Check labels, mask sizes, classes and channels, and name the remedies.
 
-``LoadStrictAnnotations``, ``DatasetCheckHook`` and ``tools/check_dataset.py`` all judge with these
-functions.
+``LoadStrictAnnotations``, ``DatasetCheckHook`` and ``tools/check_dataset.py`` use these functions.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,8 +11,8 @@ import numpy as np
 from ..errors import DataError
 from ..models.label_rule import class_count
 
-IGNORE = 255  # the ignored label of masks with 8 bits, and the most classes that they hold
-SHOWN = 3  # files that a text names, and half of the values
+IGNORE = 255  # ignored label of 8-bit masks, and largest number of their classes
+SHOWN = 3  # largest number of files in a text; twice as many values
 
 COLOR_MASK = (
     'name the folder with the label masks, or convert the colors to one channel of class numbers'
@@ -22,16 +21,16 @@ PALETTE_MASK = (
     'a mask whose palette numbers are the labels needs LoadAnnotations, or palette=True of '
     'LoadStrictAnnotations'
 )
-STRAY_LABELS = 'correct {0}, or fit classes, label_map or reduce_zero_label of the dataset to {1}'
+STRAY_LABELS = 'correct {0}, or adapt classes, label_map or reduce_zero_label of the dataset to {1}'
 ONLY_0_255 = 'save the foreground as 1'
-OTHER_SIZE = 'get the mask of this image, or scale it with nearest-neighbor interpolation'
+OTHER_SIZE = 'use the mask of this image, or resize it with nearest-neighbor interpolation'
 
 
 def is_stray(values: np.ndarray, classes: int, *, ignored: int = IGNORE) -> np.ndarray:
-    """Tell for each value whether it is neither a class nor the ignored label.
+    """Return for each value whether it is neither a class nor the ignored label.
 
     Args:
-        values: The pixels of a mask, or its distinct values; of any type.
+        values: The pixels of a mask, or its distinct values, of any type.
         classes: Number of classes; labels count from 0.
         ignored: The ignored label.
 
@@ -48,42 +47,42 @@ def is_stray(values: np.ndarray, classes: int, *, ignored: int = IGNORE) -> np.n
 
 
 def is_0_255(values: Collection[float]) -> bool:
-    """Tell whether a mask with these values has 255 for the foreground, and at most 0 beside it."""
+    """Return whether the only values of a mask are 255 and perhaps 0."""
     return IGNORE in values and set(values) <= {0, IGNORE}
 
 
 def is_color(mask: np.ndarray, mode: str = '', *, palette: bool = True) -> bool:
-    """Tell whether a mask is a color image instead of a label map.
+    """Return whether a mask is a color image instead of a label map.
 
     Args:
         mask: The pixels, (H, W) or (H, W, C).
         mode: Mode of the file as Pillow names it.
-        palette: Whether the numbers of a color palette are labels.
+        palette: Whether the indices of a color palette are labels.
     """
     return mask.ndim != 2 or (mode == 'P' and not palette)
 
 
 def list_values(pixels: Mapping[Any, int]) -> str:
-    """List values with their numbers of pixels, the most frequent first."""
+    """Format values with their numbers of pixels, the most frequent first."""
     first = sorted(pixels.items(), key=lambda item: -item[1])[: 2 * SHOWN]
     more = f' and {len(pixels) - len(first)} more' if len(pixels) > len(first) else ''
     return ', '.join(f'{value} ({count} px)' for value, count in first) + more
 
 
 def check_labels(mask: np.ndarray, name: str, classes: int, ignored: int) -> set[int]:
-    """Refuse a mask with label values that are neither a class nor ignored.
+    """Reject a mask with label values that are neither a class nor ignored.
 
     Args:
         mask: Loaded labels, (H, W).
         name: File of the mask.
         classes: Number of classes.
-        ignored: Label of the pixels that do not count.
+        ignored: Label of the ignored pixels.
 
     Returns:
         The values in the mask.
 
     Raises:
-        DataError: If there are other values or more classes than values, or the mask has colors.
+        DataError: If the mask has other values or colors, or there are too many classes.
     """
     if is_color(mask):
         raise DataError(
@@ -91,8 +90,8 @@ def check_labels(mask: np.ndarray, name: str, classes: int, ignored: int) -> set
         )
     if mask.dtype == np.uint8 and classes > IGNORE:
         raise DataError(
-            f'{name} is loaded with 8 bits, which hold {IGNORE} classes and the ignored label, but '
-            f'the dataset has {classes} classes: merge some of them'
+            f'{name} is loaded with 8 bits, which support {IGNORE} classes and the ignored label, '
+            f'but the dataset has {classes} classes: merge some classes'
         )
     values = np.unique(mask)
     stray = values[is_stray(values, classes, ignored=ignored)].tolist()
@@ -100,15 +99,15 @@ def check_labels(mask: np.ndarray, name: str, classes: int, ignored: int) -> set
         raise DataError(f'{name} is a 0/255 mask: {ONLY_0_255}')
     if stray:
         raise DataError(
-            f'{name} holds the label values {stray}, but there are the classes 0 to '
-            f'{classes - 1} and {ignored} for ignored pixels: '
+            f'{name} contains the label values {stray}, but the classes are 0 to {classes - 1} and '
+            f'ignored pixels are {ignored}: '
             f'{STRAY_LABELS.format("the mask", "it")}'
         )
     return set(values.tolist())
 
 
 def check_size(mask: np.ndarray, name: str, size: Sequence[int] | None) -> None:
-    """Refuse a mask of another size than its image.
+    """Reject a mask whose size differs from that of its image.
 
     Args:
         mask: Labels, (H, W).
@@ -135,7 +134,7 @@ def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tupl
         channels: Output channels of the head; a single one distinguishes two classes.
 
     Returns:
-        What is wrong, and the remedy; ``None`` if the numbers agree.
+        The fault and the remedy; ``None`` if the numbers agree.
     """
     expected = class_count(channels)
     if expected == classes:
@@ -147,9 +146,7 @@ def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tupl
             "classes=('background', 'foreground') for masks with the labels 0 and 1"
         )
     elif channels == 1:
-        remedy += (
-            ' and leave out out_channels, which is 1 for two classes only, and use_sigmoid=True'
-        )
+        remedy += ' and remove use_sigmoid=True and out_channels, which is 1 only for two classes'
     count = f'{classes} {"class" if classes == 1 else "classes"}'
     return f'{dataset} has {count} and the {head.replace("_", " ")} {expected}', remedy
 
@@ -166,14 +163,14 @@ def channel_conflicts(
         in_channels: Channels that the backbone takes; ``None`` if they are not known.
 
     Yields:
-        What is wrong, and the remedy.
+        The fault and the remedy.
     """
     channels = (inputs[0] if isinstance(inputs, list) else inputs).shape[0]
-    output = f'{image} comes out of the pipeline with {channels} channels and'
+    output = f'{image} has {channels} channels after the pipeline, but'
     if mean not in (None, channels):
         yield (
-            f'{output} data_preprocessor has {mean} values in mean',
-            f'give mean and std {channels} values, or load the images with another color_type '
+            f'{output} mean of data_preprocessor has {mean} values',
+            f'set {channels} values in mean and std, or load the images with another color_type '
             "('grayscale' gives 1 channel, 'color' 3)",
         )
     if in_channels not in (None, channels):

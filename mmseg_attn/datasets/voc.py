@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012 with a clear error if files are missing."""
+"""Load PASCAL VOC 2012, with a clear error if files are missing."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from .base import PreparedSegDataset
 
 @DATASETS.register_module()
 class CheckedVOCDataset(PreparedSegDataset):
-    """MMSegmentation's ``PascalVOCDataset``, whose errors say how to get missing files."""
+    """Load PASCAL VOC as MMSegmentation does; errors say how to get missing files."""
 
     METAINFO: ClassVar[dict] = PascalVOCDataset.METAINFO
     PREPARATION = (

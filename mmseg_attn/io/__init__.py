@@ -1,4 +1,4 @@
-"""Reading and writing of files: images, TIFF, DICOM, NIfTI, archives, atomic and staged output."""
+"""Read and write files: images, TIFF, DICOM, NIfTI, archives, atomic and staged output."""
 
 from .archive import MAX_UNPACKED_GIB, unpack
 from .atomic import atomic_path, write_file

@@ -1,4 +1,4 @@
-"""Write files that are complete or not there."""
+"""Write files atomically."""
 
 import contextlib
 import os
@@ -12,9 +12,9 @@ SUFFIX = '.unfinished'
 def atomic_path(file: Path) -> Iterator[Path]:
     """Yield a path beside a file to write to, and rename it to the file at the end.
 
-    Whatever ends the process or fills the disk, the file holds its old content or the whole new
-    content. After an error nothing new remains; a killed process may leave a file that ends in
-    ``SUFFIX``.
+    Even if the process is killed or the disk is full, the file has either its old content or the
+    complete new content. After an error, the temporary file is removed. A killed process may leave
+    a file that ends in ``SUFFIX``.
 
     Args:
         file: The file. Missing folders above it are created.

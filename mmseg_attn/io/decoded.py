@@ -1,4 +1,4 @@
-"""What the decoder of an image file returns."""
+"""Represent the decoded content of an image file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,17 @@ COLORS = ('RGB', 'LAB', 'PA', *CONVERTIBLE)
 
 @dataclass
 class DecodedImage:
-    """The image of a file, or one page of several.
+    """The decoded image of a file, or one of its pages.
 
     Attributes:
-        pixels: As stored, (H, W) or (H, W, C): the numbers of a palette, bool for one bit.
-        mode: Pillow's name of the kind of pixels, or what they are in words.
+        pixels: The stored values, (H, W) or (H, W, C); indices if there is a palette, bool for one
+            bit.
+        mode: Pillow's name of the pixel format, or a description.
         bits: Bits per channel in the file.
-        palette: The colors of the numbers, (N, 3) and uint8, if there is a palette.
+        palette: The colors of the indices, (N, 3) and uint8; ``None`` without a palette.
         white_is_zero: Whether the lowest value is white.
         alpha: Whether the last channel is transparency.
-        orientation: Of EXIF: 1 is upright, 5 to 8 exchange height and width.
+        orientation: The EXIF orientation; 1 is upright, 5 to 8 exchange height and width.
     """
 
     pixels: np.ndarray
@@ -36,14 +37,14 @@ class DecodedImage:
 
     @property
     def channels(self) -> int:
-        """Number of channels; colors count as three, also in a palette."""
+        """The number of channels; a palette has three."""
         if self.palette is not None:
             return 3
         return 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
 
     @property
     def bands(self) -> int:
-        """Number of bands that are neither gray nor a color; 0 if all are."""
+        """The number of bands of an image that is neither gray nor in color; otherwise 0."""
         known = self.mode.startswith(COLORS) or self.pixels.ndim == 2 or self.mode.startswith('LA')
         return 0 if known else self.pixels.shape[2]
 
@@ -51,7 +52,7 @@ class DecodedImage:
         """Return the values as they are stored, (H, W) or (H, W, C).
 
         Raises:
-            UnsupportedError: If 0 is stored for white, so that labels may be meant either way.
+            UnsupportedError: If 0 is white, which makes the labels ambiguous.
         """
         if self.white_is_zero:
             raise UnsupportedError(
@@ -60,9 +61,9 @@ class DecodedImage:
         return self.pixels
 
     def visible(self, name: str | Path) -> np.ndarray:
-        """Return what a viewer shows: upright, in the colors of the palette, without alpha.
+        """Return the image as a viewer shows it: upright, with palette colors, without alpha.
 
-        Further channels of a color image, such as near infrared, are left out too.
+        Further channels of a color image, such as near infrared, are removed too.
 
         Args:
             name: The file, for messages.
@@ -87,7 +88,7 @@ class DecodedImage:
         if self.white_is_zero:
             if pixels.dtype not in (bool, np.uint8):
                 raise UnsupportedError(
-                    f'{name} holds {pixels.dtype} values of which 0 is white (MINISWHITE), which '
+                    f'{name} contains {pixels.dtype} values with 0 as white (MINISWHITE), which '
                     'readers treat in different ways: invert it and save it with 0 as black'
                 )
             pixels = ~pixels
@@ -97,7 +98,7 @@ class DecodedImage:
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn an image (H, W) or (H, W, C) as its EXIF orientation says."""
+    """Rotate and flip an image (H, W) or (H, W, C) by its EXIF orientation."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,15 +1,15 @@
-"""How deep the values of JPEG 2000 and PNM files are, which Pillow scales to 8 or 16 bits."""
+"""Read the bit depth of JPEG 2000 and PNM files, which Pillow scales to 8 or 16 bits."""
 
 import re
 from typing import NamedTuple
 
-START = b'\xff\x4f\xff\x51'  # of a JPEG 2000 codestream: its first two markers
+START = b'\xff\x4f\xff\x51'  # first two markers of a JPEG 2000 codestream
 COMPONENTS = 36  # bytes from the second marker's segment to the number of components
 PNM = re.compile(rb'P[2356](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+(\d+)')
 
 
 class Depth(NamedTuple):
-    """The values of a component, and how many pixels share one."""
+    """The value format of a component, and its subsampling."""
 
     bits: int
     signed: bool
@@ -23,7 +23,7 @@ def jpeg2000_depths(data: bytes) -> list[Depth]:
         data: The bytes of a JP2 file or of a codestream.
 
     Returns:
-        One depth for each component; none if the marker is not there.
+        The depth of each component; empty if the marker is missing.
     """
     at = data.find(START) + len(START)
     if at < len(START):

@@ -1,4 +1,4 @@
-"""Read DICOM slices strictly, and their headers with the defaults that the standard has."""
+"""Read DICOM slices strictly, and their headers with the defaults of the standard."""
 
 import math
 import re
@@ -17,9 +17,9 @@ from .kinds import kind_of
 from .libraries import library
 from .limits import check_size
 
-DICOMDIR = 'DICOMDIR'  # the name of the index of a folder, by the standard
+DICOMDIR = 'DICOMDIR'  # standard name of the index of a folder
 MARK = b'DICM'
-# How files without the mark begin: groups 2 and 8, little endian, and their usual first elements
+# First bytes of files without the mark: groups 2 and 8, little endian, usual first elements
 BEGINNINGS = (
     b'\x02\0\0\0',
     b'\x02\0\x01\0',
@@ -31,14 +31,14 @@ NOT_DECODED = re.compile(r'missing .*dependenc|supported|not implemented|no suit
 
 
 def starts_like_dicom(path: Path) -> bool:
-    """Whether a file has the mark of DICOM, or begins as files without the mark do."""
+    """Return whether a file has the mark of DICOM, or begins like files without the mark."""
     with path.open('rb') as file:
         start = file.read(132)
     return start[128:] == MARK or start[:4] in BEGINNINGS
 
 
 def read_dicom(path: Path) -> np.ndarray:
-    """Read the values of :func:`open_dicom`."""
+    """Read the values of a DICOM file, as :func:`open_dicom` returns them."""
     return open_dicom(path)[0]
 
 
@@ -46,15 +46,15 @@ def open_dicom(path: Path) -> tuple[np.ndarray, DicomHeader]:
     """Read a DICOM file with one gray slice, with or without a preamble.
 
     Returns:
-        The values (H, W), after the file's rescaling. MONOCHROME1 is inverted within the range of
-        the stored bits, so that larger is lighter and values keep their range. Values of 8 bits
-        without rescaling are uint8. And the header.
+        The values (H, W), and the header. The rescaling of the file is applied. MONOCHROME1 is
+        inverted within the range of the stored bits, so that larger values are lighter. 8-bit
+        values without rescaling are uint8.
 
     Raises:
         DamagedError: If the file is truncated or damaged.
-        UnsupportedError: If it is no image, is compressed in a way that nothing installed can
-            decode, lacks a property, or holds something else than one gray slice.
-        TooLargeError: If it is beyond the limit.
+        UnsupportedError: If it is not an image, no installed package can decode it, a property
+            is missing, or it does not contain exactly one gray slice.
+        TooLargeError: If it exceeds the limit.
         OSError: If the file cannot be read.
     """
     file = _dataset(path)
@@ -63,12 +63,14 @@ def open_dicom(path: Path) -> tuple[np.ndarray, DicomHeader]:
     pixels = _pixels(file, path, header.bits)
     if pixels.ndim != 2:
         raise UnsupportedError(
-            f'{path} has values of shape {pixels.shape}: give one gray slice per file'
+            f'{path} has values of shape {pixels.shape}: save one gray slice per file'
         )
     photometric = str(element(file, 'PhotometricInterpretation', path) or '')
     if photometric not in GRAY:
-        what = f'is in color ({photometric})' if photometric else 'lacks PhotometricInterpretation'
-        raise UnsupportedError(f'{path} {what}: save it as MONOCHROME2')
+        fault = (
+            f'is in color ({photometric})' if photometric else 'has no PhotometricInterpretation'
+        )
+        raise UnsupportedError(f'{path} {fault}: save it as MONOCHROME2')
     table = bool(element(file, 'ModalityLUTSequence', path))
     if header.inverted:
         if pixels.dtype.kind == 'f' or table:
@@ -79,7 +81,7 @@ def open_dicom(path: Path) -> tuple[np.ndarray, DicomHeader]:
         top = -1 if header.signed else 2**header.bits - 1
         if not header.signed and pixels.max(initial=0) > top:
             raise UnsupportedError(
-                f'{path} holds {pixels.max()}, but its BitsStored is {header.bits}: correct it'
+                f'{path} contains {pixels.max()}, but its BitsStored is {header.bits}: correct it'
             )
         pixels = pixels.dtype.type(top) - pixels
     if table:
@@ -93,16 +95,16 @@ def open_dicom(path: Path) -> tuple[np.ndarray, DicomHeader]:
 
 
 def dicom_header(path: Path) -> DicomHeader:
-    """Read the header alone.
+    """Read the header without the values.
 
     Raises:
-        DataError: As of :func:`open_dicom`.
+        DataError: As in :func:`open_dicom`.
     """
     return read_header(_dataset(path, stop_before_pixels=True), path)
 
 
 def dicom_series(path: Path) -> str:
-    """Return the UID of the series that a DICOM file belongs to; empty where none is named.
+    """Return the UID of the series that a DICOM file belongs to; empty if there is none.
 
     Raises:
         DamagedError: If the file is truncated or damaged.
@@ -112,7 +114,7 @@ def dicom_series(path: Path) -> str:
 
 def _dataset(path: Path, **options: Any) -> Any:
     pydicom = library('pydicom', 'DICOM')
-    path.open('rb').close()  # a missing or forbidden file is no damaged one
+    path.open('rb').close()  # report missing and unreadable files as such
     try:
         with _quiet():
             try:
@@ -120,32 +122,35 @@ def _dataset(path: Path, **options: Any) -> Any:
             except pydicom.errors.InvalidDicomError:  # no preamble
                 file = pydicom.dcmread(path, force=True, **options)
             if not any(key in file for key in ('SOPClassUID', 'Rows', 'DirectoryRecordSequence')):
-                raise ValueError('it is no DICOM file')
+                raise ValueError('it is not a DICOM file')
             return file
     except Exception as error:  # on damaged input pydicom raises nearly anything
         with path.open('rb') as start:
             kind = kind_of(start.read(512))
         if kind not in (None, 'DICOM'):
-            what = f'{path} is a {kind} file, no DICOM: name it as what it is'
-            raise UnsupportedError(what) from error
+            raise UnsupportedError(
+                f'{path} is a {kind} file and not a DICOM file: correct the suffix of its name'
+            ) from error
         raise damaged(path, error) from error
 
 
 def _check_image(file: Any, path: Path) -> None:
-    """Refuse indexes, reports, contours and other objects without pixels."""
+    """Reject indexes, reports, contours and other objects without pixels."""
     if any(key in file for key in PIXELS):
         return
     complete = file.file_meta.get('MediaStorageSOPClassUID')
-    # where a file was cut, it may end within this one
+    # a truncated file may end within this element
     kind = complete or element(file, 'SOPClassUID', path)
     name = getattr(kind, 'name', kind)
     if kind and (complete or name != kind) and 'Image Storage' not in name:
-        raise UnsupportedError(f'{path} is a {name} object and holds no image: leave it out')
-    raise damaged(path, 'it lacks PixelData')
+        raise UnsupportedError(
+            f'{path} is a {name} object without an image: remove it from the inputs'
+        )
+    raise damaged(path, 'it has no PixelData')
 
 
 def _pixels(file: Any, path: Path, bits: int) -> np.ndarray:
-    """Decode the stored values, without the bits that hold none."""
+    """Decode the stored values, without unused bits."""
     pydicom = library('pydicom', 'DICOM')
     sides = [number(file, key, path) or 0 for key in ('Rows', 'Columns')]
     planes = [number(file, key, path) or 1 for key in ('NumberOfFrames', 'SamplesPerPixel')]
@@ -153,24 +158,28 @@ def _pixels(file: Any, path: Path, bits: int) -> np.ndarray:
     meta = file.file_meta
     if not meta.get('TransferSyntaxUID'):
         if 'PixelData' in file and file['PixelData'].is_undefined_length:
-            raise UnsupportedError(f'{path} is compressed and lacks TransferSyntaxUID: add it')
+            raise UnsupportedError(f'{path} is compressed and has no TransferSyntaxUID: add it')
         meta.TransferSyntaxUID = _native_syntax(file, pydicom)
     try:
         with _quiet():
             pixels = file.pixel_array
     except MemoryError as error:
-        raise TooLargeError(f'{path} does not fit into the memory') from error
+        raise TooLargeError(
+            f'{path} does not fit into the memory: free some memory, or crop the image'
+        ) from error
     except Exception as error:  # on damaged input pydicom raises nearly anything
         text = ' '.join(str(error).split())
         if isinstance(error, NotImplementedError) or NOT_DECODED.search(text):
             raise UnsupportedError(
-                f'{path} is compressed as {meta.TransferSyntaxUID.name}, which nothing installed '
-                f'decodes ({text[:200]}): decompress it, with gdcmconv --raw for example'
+                f'{path} is compressed as {meta.TransferSyntaxUID.name}, which no installed '
+                f'package can decode ({text[:200]}): decompress it, for example with gdcmconv --raw'
             ) from error
         if isinstance(error, AttributeError):
-            raise UnsupportedError(f'{path} lacks a property of an image: {text}') from error
+            raise UnsupportedError(
+                f'{path} has no value for a property of an image ({text}): add it'
+            ) from error
         if isinstance(error, ValueError) and not re.search('length|bytes|less|expected', text):
-            raise UnsupportedError(f'{path} has a header without sense: {text}') from error
+            raise UnsupportedError(f'{path} has an invalid header ({text}): correct it') from error
         raise damaged(path, error) from error
     shift = 8 * pixels.dtype.itemsize - bits
     if pixels.dtype.kind in 'ui' and bits and shift > 0:
@@ -179,7 +188,7 @@ def _pixels(file: Any, path: Path, bits: int) -> np.ndarray:
 
 
 def _native_syntax(file: Any, pydicom: Any) -> str:
-    """Return how a file without meta information is encoded, as pydicom found."""
+    """Return the transfer syntax that pydicom detected in a file without meta information."""
     implicit, little = getattr(file, 'original_encoding', (None, None))
     if implicit is None:  # pydicom 2
         implicit, little = file.is_implicit_VR, file.is_little_endian
@@ -197,7 +206,9 @@ def _by_table(pixels: np.ndarray, file: Any, path: Path) -> np.ndarray:
     try:
         return apply_modality_lut(pixels, file)
     except Exception as error:
-        raise UnsupportedError(f'{path} has a modality table that is not read: {error}') from error
+        raise UnsupportedError(
+            f'{path} has an unsupported modality table ({error}): save it with RescaleSlope'
+        ) from error
 
 
 @contextmanager

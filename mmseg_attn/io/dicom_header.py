@@ -1,4 +1,4 @@
-"""The headers of DICOM files, with the defaults and units that the standard has."""
+"""Read the headers of DICOM files, with the defaults and units of the standard."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import UnsupportedError, damaged
 
-# Where enhanced objects keep what others have at the top, for all frames or for each
+# Sequences of enhanced objects for elements that other objects have at the top level
 MACROS = dict(
     RescaleSlope='PixelValueTransformationSequence',
     RescaleIntercept='PixelValueTransformationSequence',
@@ -22,17 +22,18 @@ GROUPS = ('PerFrameFunctionalGroupsSequence', 'SharedFunctionalGroupsSequence')
 
 @dataclass
 class DicomHeader:
-    """What a DICOM file says of its values and of where they lie.
+    """The value format and the geometry of a DICOM file.
 
     Attributes:
-        slope: Of the rescaling; 1 where the file does not say.
-        intercept: Of the rescaling; 0 where the file does not say.
+        slope: Slope of the rescaling; 1 by default.
+        intercept: Intercept of the rescaling; 0 by default.
         inverted: Whether the lowest value is white (MONOCHROME1).
-        bits: Number of bits of a stored value, of those that it takes.
+        bits: Number of used bits of a stored value.
         signed: Whether stored values are signed.
-        spacing: Millimeters between rows and between columns in the body, if known.
-        affine: From (column, row, 0, 1) to millimeters in the body, (4, 4), if known.
-        series: The UID of the series; empty where none is named.
+        spacing: Millimeters between rows and between columns in the body; ``None`` if unknown.
+        affine: Matrix (4, 4) from (column, row, 0, 1) to millimeters in the body; ``None`` if
+            unknown.
+        series: UID of the series; empty if there is none.
     """
 
     slope: float
@@ -46,12 +47,12 @@ class DicomHeader:
 
     @property
     def pixel_area(self) -> float | None:
-        """Square millimeters of a pixel in the body, if known."""
+        """The area of a pixel in the body, in square millimeters; ``None`` if unknown."""
         return self.spacing[0] * self.spacing[1] if self.spacing else None
 
 
 def read_header(file: Any, path: Path) -> DicomHeader:
-    """Read the header; properties that are missing or empty have the standard's defaults."""
+    """Read the header; missing or empty elements have the defaults of the standard."""
     bits = int(number(file, 'BitsStored', path) or number(file, 'BitsAllocated', path) or 0)
     high = number(file, 'HighBit', path)
     if high is not None and bits and int(high) != bits - 1:
@@ -60,7 +61,9 @@ def read_header(file: Any, path: Path) -> DicomHeader:
         )
     slope = number(file, 'RescaleSlope', path)
     if slope == 0:
-        raise UnsupportedError(f'{path} has RescaleSlope 0, so that all values are the same')
+        raise UnsupportedError(
+            f'{path} has RescaleSlope 0, so that all values are the same: correct it'
+        )
     intercept = number(file, 'RescaleIntercept', path)
     spacing = _numbers(file, 'PixelSpacing', path, count=2)
     if spacing and not all(0 < side < np.inf for side in spacing):
@@ -86,7 +89,7 @@ def read_header(file: Any, path: Path) -> DicomHeader:
 
 
 def element(file: Any, key: str, path: Path) -> Any:
-    """Return what a file says, in the functional groups of its first frame where they say it.
+    """Return the value of an element, from the functional groups of the first frame if there.
 
     Args:
         file: pydicom's dataset.
@@ -97,7 +100,7 @@ def element(file: Any, key: str, path: Path) -> Any:
         The value; ``None`` if it is missing.
 
     Raises:
-        DamagedError: If its bytes are no value of its type.
+        DamagedError: If the bytes of the element are not a value of its type.
     """
     try:
         for group in GROUPS if key in MACROS else ():
@@ -106,7 +109,7 @@ def element(file: Any, key: str, path: Path) -> Any:
                     if macro.get(key) not in (None, ''):
                         return macro.get(key)
         return file.get(key)
-    except Exception as error:  # pydicom decodes values when they are asked for
+    except Exception as error:  # pydicom decodes values on access
         raise damaged(path, f'{key}: {error}') from error
 
 
@@ -120,11 +123,13 @@ def number(file: Any, key: str, path: Path) -> float | None:
             raise ValueError(f'it is {value}')
         return float(value)
     except (TypeError, ValueError) as error:
-        raise UnsupportedError(f'{path} has no number as {key} ({error}): correct it') from error
+        raise UnsupportedError(
+            f'{path} has a value of {key} that is not a number ({error}): correct it'
+        ) from error
 
 
 def _numbers(file: Any, key: str, path: Path, *, count: int) -> tuple[float, ...] | None:
-    """Return several numbers; ``None`` unless there are as many as the standard has."""
+    """Return several numbers; ``None`` if their count differs from that in the standard."""
     values = element(file, key, path)
     try:
         values = tuple(float(value) for value in values or ())

@@ -1,4 +1,4 @@
-"""Find and refuse values that are not finite."""
+"""Find and reject values that are not finite."""
 
 from pathlib import Path
 
@@ -20,10 +20,10 @@ def check_finite(values: np.ndarray, name: str | Path) -> None:
         name: The file, for messages.
 
     Raises:
-        UnsupportedError: If one is not a number or infinite.
+        UnsupportedError: If a value is not a number or infinite.
     """
     if not is_finite(values):
         raise UnsupportedError(
-            f'{name} holds values that are no finite numbers: replace them, by the lowest value '
-            'of the image for example'
+            f'{name} contains values that are not finite: replace them, for example by the lowest '
+            'value of the image'
         )

@@ -1,7 +1,7 @@
 """Read images strictly and write images with one 8-bit channel.
 
-Every reader of images goes through :func:`read_images`, whose errors tell a damaged file from one
-that is not supported and from one that is too large.
+Every reader of images uses :func:`read_images`, which distinguishes damaged, unsupported and too
+large files by its errors.
 """
 
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ def read_images(
         The image, or the pages of a TIFF file without previews, overviews and masks.
 
     Raises:
-        DamagedError: If a decoder met bytes that cannot be right.
-        UnsupportedError: If the file is of another format or has a property that is not read.
-        TooLargeError: If the decoded image is beyond the limit.
+        DamagedError: If the file is damaged.
+        UnsupportedError: If the file has another format or an unsupported property.
+        TooLargeError: If the decoded image exceeds the limit.
     """
     if not is_tiff(data) or (formats is not None and 'TIFF' not in formats):
         return [read_with_pillow(data, name, formats)]
@@ -42,7 +42,7 @@ def read_images(
     if is_plain(data):
         try:
             return [read_with_pillow(data, name, ('TIFF',))]
-        except DamagedError as error:  # tifffile knows more
+        except DamagedError as error:  # tifffile supports more files
             failure = error
     try:
         return read_tiff(data, name=name)
@@ -55,15 +55,16 @@ def read_images(
 def read_image(
     data: bytes, *, name: str | Path, formats: Sequence[str] | None = ('PNG', 'TIFF')
 ) -> DecodedImage:
-    """Decode the content of a file that holds one image; arguments as of :func:`read_images`.
+    """Decode the content of a file with one image, with the arguments of :func:`read_images`.
 
     Raises:
-        DataError: As of :func:`read_images`, or if there are several pages.
+        DataError: As in :func:`read_images`, or if there are several pages.
     """
     image, *others = read_images(data, name=name, formats=formats)
     if others:
         raise UnsupportedError(
-            f'{name} must have one page, but has {1 + len(others)} of mode {image.mode}'
+            f'{name} has {1 + len(others)} pages of mode {image.mode} instead of one: save one '
+            'page per file'
         )
     return image
 
@@ -71,28 +72,28 @@ def read_image(
 def decode_image(
     data: bytes, *, name: str | Path, formats: Sequence[str] | None = ('PNG', 'TIFF')
 ) -> tuple[np.ndarray, str]:
-    """Decode the content of a file whose values are what they say, as labels are.
+    """Decode the content of a file whose stored values have a meaning, such as labels.
 
     Returns:
-        The pixels as they are stored, (H, W) or (H, W, C), and Pillow's name of their mode.
+        The pixels as they are stored, (H, W) or (H, W, C), and the name of their mode in Pillow.
 
     Raises:
-        DataError: As of :func:`read_image`, or if 0 is stored for white.
+        DataError: As in :func:`read_image`, or if 0 is white.
     """
     image = read_image(data, name=name, formats=formats)
     return image.labels(name), image.mode
 
 
 def explain(error: Exception, name: str | Path, data: bytes | None = None) -> DataError:
-    """Say in one sentence why a loader that is not ours failed on a file.
+    """Explain in one sentence why a loader of another package failed on a file.
 
     Args:
-        error: What the loader raised.
+        error: The exception of the loader.
         name: The file.
-        data: The bytes of the file, if they are at hand.
+        data: The bytes of the file; ``None`` reads the file.
 
     Returns:
-        What is wrong with the file or, if it is sound, with the loader.
+        An error that names the fault of the file or, if the file is intact, of the loader.
     """
     if isinstance(error, DataError):
         return error if isinstance(error, DataError) else DataError(str(error))
@@ -100,18 +101,22 @@ def explain(error: Exception, name: str | Path, data: bytes | None = None) -> Da
     reason = f'{type(error).__name__}: {text}'
     try:
         image, *others = read_images(Path(name).read_bytes() if data is None else data, name=name)
-    except DataError as ours:
+    except DataError as fault:
         known = isinstance(error, UnidentifiedImageError | cv2.error | AssertionError)
-        if isinstance(ours.__cause__, UnidentifiedImageError) and not known:  # the user's own kind
-            return DataError(f'{name} cannot be loaded ({reason})')
-        return ours
+        if (
+            isinstance(fault.__cause__, UnidentifiedImageError) and not known
+        ):  # a format of the user
+            return DataError(f'{name} cannot be loaded ({reason}): check the file and its loader')
+        return fault
     except OSError as missing:
-        return DataError(f'{name} cannot be read: {missing.strerror or missing}')
+        return DataError(
+            f'{name} cannot be read ({missing.strerror or missing}): check the path and permissions'
+        )
     height, width = image.pixels.shape[:2]
     if isinstance(error, Image.DecompressionBombError):
         return TooLargeError(
             f'{name} has {width * height} pixels, more than the {2 * Image.MAX_IMAGE_PIXELS} that '
-            "Pillow reads: set imdecode_backend='cv2' where it is loaded, or cut it into tiles"
+            "Pillow reads: set imdecode_backend='cv2' in the loader, or cut it into tiles"
         )
     if 'IO_MAX_IMAGE' in text:
         return TooLargeError(
@@ -120,7 +125,7 @@ def explain(error: Exception, name: str | Path, data: bytes | None = None) -> Da
         )
     pages = f'{1 + len(others)} pages of ' if others else ''
     return UnsupportedError(
-        f'{name} is sound ({pages}{width}x{height}, {image.mode}, {image.bits} bits), but the '
+        f'{name} is intact ({pages}{width}x{height}, {image.mode}, {image.bits} bits), but the '
         f'loader in the config cannot read it ({reason}): choose another imdecode_backend, or '
         'convert the file'
     )
@@ -133,14 +138,14 @@ def read_gray8(path: Path) -> np.ndarray:
         The gray values, (H, W) and uint8.
 
     Raises:
-        DataError: As of :func:`decode_image`, or if the file has more than one channel, or
+        DataError: As in :func:`decode_image`, or if the file has more than one channel, or
             does not have 8 bits.
         OSError: If the file cannot be read.
     """
     pixels, mode = decode_image(path.read_bytes(), name=path)
     if mode != 'L':
         raise UnsupportedError(
-            f'{path} must have one 8-bit channel, but is of mode {mode}: use the original files'
+            f'{path} has the mode {mode} instead of one 8-bit channel: use the original files'
         )
     return pixels
 

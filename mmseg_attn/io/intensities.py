@@ -1,4 +1,4 @@
-"""Turn gray values of more than 8 bits into the 8 bits that the models are trained on."""
+"""Convert gray values of more than 8 bits to 8 bits, as the models are trained on."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ HOUNSFIELD_WINDOW, BYTE_WINDOW = (-1500.0, 500.0), (0.0, 255.0)
 
 
 def ct_window(values: np.ndarray) -> Window | None:
-    """The values of a CT that become 0 and 255.
+    """Choose the values of a CT image that become 0 and 255.
 
     Returns:
-        -1500 and 500 where the lowest value is -500 or less (Hounsfield units), 0 and 255, which
-        changes nothing, where all values lie there already, and ``None`` for anything else.
+        -1500 and 500 if the lowest value is -500 or less (Hounsfield units); 0 and 255, which
+        changes nothing, if all values lie between them; otherwise ``None``.
     """
     low, high = float(values.min()), float(values.max())
     if low <= -500:
@@ -23,7 +23,7 @@ def ct_window(values: np.ndarray) -> Window | None:
 def percentile_window(
     values: np.ndarray, *, percentiles: tuple[float, float] = (0.5, 99.5)
 ) -> Window:
-    """Two percentiles of the values, or their full range where the two are the same."""
+    """Compute two percentiles of the values, or the full range if the percentiles are equal."""
     values = np.asarray(values, dtype=np.float64)
     low, high = (float(value) for value in np.percentile(values, percentiles))
     return (low, high) if low < high else (float(values.min()), float(values.max()))
@@ -33,7 +33,7 @@ def to_bytes(values: np.ndarray, window: Window) -> np.ndarray:
     """Map a window linearly to 0 to 255, rounded; values outside it are clipped.
 
     Returns:
-        The shape of the input, uint8; 0 everywhere if the window is a single value.
+        An array of the same shape, uint8; 0 everywhere if the window is a single value.
     """
     low, high = window
     factor = 255 / (high - low) if low < high else 0

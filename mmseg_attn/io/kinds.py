@@ -1,4 +1,4 @@
-"""What kind of file something is, by how it begins."""
+"""Identify the format of a file by its first bytes."""
 
 STARTS = (
     (0, b'\x89PNG', 'PNG'),
@@ -45,5 +45,5 @@ STARTS = (
 
 
 def kind_of(data: bytes) -> str | None:
-    """Name the format of a file by its first bytes; ``None`` if they say nothing."""
+    """Name the format of a file by its first bytes; ``None`` if they are unknown."""
     return next((kind for at, start, kind in STARTS if data.startswith(start, at)), None)

@@ -1,4 +1,4 @@
-"""Libraries that only some kinds of files need."""
+"""Import libraries that only some file formats need."""
 
 import importlib
 from types import ModuleType
@@ -13,10 +13,10 @@ def library(name: str, kind: str) -> ModuleType:
 
     Args:
         name: The library.
-        kind: The files that need it, for the message.
+        kind: The format that needs it, for the message.
 
     Raises:
-        UnsupportedError: If it is not installed.
+        UnsupportedError: If the library is not installed.
     """
     try:
         return importlib.import_module(name)
@@ -27,5 +27,5 @@ def library(name: str, kind: str) -> ModuleType:
 
 
 def numpy_kept() -> str:
-    """Return what keeps pip from replacing the NumPy that is installed."""
+    """Return the pip requirement that keeps the installed NumPy."""
     return f'"numpy=={np.__version__}"'

@@ -1,4 +1,4 @@
-"""How large a decoded file may be."""
+"""Limit the size of decoded files."""
 
 import math
 import os
@@ -11,16 +11,16 @@ MAX_IMAGE_GIB, MAX_IMAGE_VARIABLE = 4.0, 'MMSEG_ATTN_MAX_IMAGE_GIB'
 
 
 def max_image_bytes() -> int:
-    """Return the most bytes that a decoded file may have: 4 GiB, or ``MMSEG_ATTN_MAX_IMAGE_GIB``.
+    """Return the largest size of a decoded file: 4 GiB, or ``MMSEG_ATTN_MAX_IMAGE_GIB``, in bytes.
 
     Raises:
-        DataError: If the environment variable is no number.
+        DataError: If the environment variable is not a number.
     """
     text = os.environ.get(MAX_IMAGE_VARIABLE, '')
     try:
         return int(float(text or MAX_IMAGE_GIB) * 2**30)
     except (ValueError, OverflowError) as error:
-        raise DataError(f'{MAX_IMAGE_VARIABLE} is {text!r}: give a number of GiB') from error
+        raise DataError(f'{MAX_IMAGE_VARIABLE} is {text!r}: set it to a number of GiB') from error
 
 
 def check_size(name: str | Path, sides: Sequence[int], pixel_bytes: int) -> None:
@@ -32,7 +32,7 @@ def check_size(name: str | Path, sides: Sequence[int], pixel_bytes: int) -> None
         pixel_bytes: The bytes of a pixel.
 
     Raises:
-        TooLargeError: If it is beyond :func:`max_image_bytes`.
+        TooLargeError: If the size exceeds :func:`max_image_bytes`.
     """
     size, limit = math.prod(map(int, sides)) * pixel_bytes, max_image_bytes()
     if size > limit:

@@ -1,4 +1,4 @@
-"""Build an output folder aside and move it into place only when it is complete."""
+"""Build an output folder in a temporary folder and rename it when it is complete."""
 
 import contextlib
 import glob
@@ -26,13 +26,13 @@ _MARKER = 'unfinished-conversion'
 
 @dataclass
 class Stage:
-    """The workplace of one conversion.
+    """The temporary folders of one conversion.
 
     Attributes:
-        folder: What is written here becomes the output.
-        scratch: What is written here is thrown away.
-        manifest: What the manifest shall record: settings, source, counts.
-        unchanged: Set at the end: the output was already there, complete and identical.
+        folder: The folder that becomes the output.
+        scratch: A folder that is deleted at the end.
+        manifest: Entries of the manifest, such as settings, source and counts.
+        unchanged: Whether the output already existed, complete and identical; set at the end.
     """
 
     folder: Path
@@ -45,30 +45,30 @@ class Stage:
 def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
     """Build ``out`` in a temporary folder beside it.
 
-    The output carries a manifest with the checksum of every file. An older result is replaced only
-    if its manifest names the same converter and nothing in it was added or changed since. Leftovers
-    of killed runs are removed; after an error nothing remains.
+    The output contains a manifest with the checksum of every file. An earlier result is replaced
+    only if its manifest names the same converter and no file was added or changed since. Temporary
+    folders of killed runs are removed. After an error, the temporary folder is removed.
 
     Args:
-        out: The folder to make.
+        out: The output folder.
         converter: The name of the converter.
 
     Yields:
-        The workplace to write into.
+        The temporary folders.
 
     Raises:
-        DataError: If ``out`` holds something that this converter did not write.
-        OSError: If the disk is full or the place cannot be written.
+        DataError: If ``out`` contains files that this converter did not write.
+        OSError: If the disk is full or the folder is not writable.
     """
     out = Path(out).resolve()
     _complete_manifest(out, converter)
     new_parents = [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(out)
-    place = Path(tempfile.mkdtemp(prefix=_prefix(out), dir=out.parent))
-    lock = _lock(place)
+    workspace = Path(tempfile.mkdtemp(prefix=_prefix(out), dir=out.parent))
+    lock = _lock(workspace)
     try:
-        stage = Stage(folder=place / 'new', scratch=place / 'scratch')
+        stage = Stage(folder=workspace / 'new', scratch=workspace / 'scratch')
         stage.folder.mkdir()
         stage.scratch.mkdir()
         yield stage
@@ -76,26 +76,26 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
         (stage.folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + '\n')
         stage.unchanged = _complete_manifest(out, converter) == manifest
         if not stage.unchanged:
-            _swap(stage.folder, out, aside=place / 'old')
-    except DataError as error:  # the scratch folder goes: name what came from the archive
-        message = str(error).replace(f'{place / "scratch"}{os.sep}', '')
-        raise DataError(message.replace(f'{place / "scratch"}', 'the archive')) from error
+            _swap(stage.folder, out, backup=workspace / 'old')
+    except DataError as error:  # the scratch folder is deleted: name the archive instead
+        message = str(error).replace(f'{workspace / "scratch"}{os.sep}', '')
+        raise DataError(message.replace(f'{workspace / "scratch"}', 'the archive')) from error
     finally:
         lock.close()
-        _discard(place)
+        _discard(workspace)
         for folder in new_parents:
-            with contextlib.suppress(OSError):  # holds the output
+            with contextlib.suppress(OSError):  # contains the output
                 folder.rmdir()
 
 
 def fingerprint(files: Iterable[Path]) -> str:
-    """Checksum of the names and contents of files, in their order."""
+    """Compute a checksum of the names and contents of files, in their order."""
     lines = (f'{path.name} {_checksum(path)}\n' for path in files)
     return hashlib.sha256(''.join(lines).encode()).hexdigest()
 
 
 def _complete_manifest(out: Path, converter: str) -> dict | None:
-    """The manifest of a complete result; None where something is missing or nothing is there."""
+    """Read the manifest of a complete result; ``None`` if a file or the folder is missing."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     try:
@@ -105,20 +105,20 @@ def _complete_manifest(out: Path, converter: str) -> dict | None:
         name, recorded = None, {}
     if name != converter:
         raise DataError(
-            f'{out} holds something that this converter did not write: choose another output folder'
+            f'{out} contains files that this converter did not write: choose another output folder'
         )
     present = _checksums(out)
     for file, checksum in present.items():
         if recorded.get(file) != checksum:
             raise DataError(
                 f'{out / file} was added or changed after the conversion: '
-                'move it away or choose another output folder'
+                'remove it, or choose another output folder'
             )
     return manifest if present == recorded else None
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """Checksums of all files below a folder but the manifest, by relative path."""
+    """Compute the checksums of all files below a folder, by relative path, without the manifest."""
     sums = {}
     for root, folders, files in os.walk(folder):
         for name in files + [name for name in folders if os.path.islink(os.path.join(root, name))]:
@@ -134,20 +134,20 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _swap(new: Path, out: Path, *, aside: Path) -> None:
+def _swap(new: Path, out: Path, *, backup: Path) -> None:
     if out.exists():
-        out.rename(aside)
+        out.rename(backup)
     try:
         new.rename(out)
     except OSError:
-        if aside.exists():
-            aside.rename(out)
+        if backup.exists():
+            backup.rename(out)
         raise
 
 
-def _lock(place: Path) -> IO[str]:
-    """Mark the folder as ours, and as in use for as long as this process lives."""
-    handle = (place / _MARKER).open('w')
+def _lock(workspace: Path) -> IO[str]:
+    """Mark the folder with a file, and lock it until this process ends."""
+    handle = (workspace / _MARKER).open('w')
     if fcntl:
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -159,23 +159,23 @@ def _prefix(out: Path) -> str:
 
 
 def _remove_leftovers(out: Path) -> None:
-    for place in out.parent.glob(f'{glob.escape(_prefix(out))}*'):
+    for workspace in out.parent.glob(f'{glob.escape(_prefix(out))}*'):
         try:
-            with (place / _MARKER).open() as handle:
+            with (workspace / _MARKER).open() as handle:
                 if fcntl:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
-            if re.fullmatch(r'[a-z0-9_]{8}', place.name.removeprefix(_prefix(out))):
-                with contextlib.suppress(OSError):  # not empty: not ours
-                    place.rmdir()  # killed before the marker was made
+            if re.fullmatch(r'[a-z0-9_]{8}', workspace.name.removeprefix(_prefix(out))):
+                with contextlib.suppress(OSError):  # not empty, so not ours
+                    workspace.rmdir()  # killed before the marker was made
             continue
         except OSError:  # another run is at work in it
             continue
-        _discard(place)
+        _discard(workspace)
 
 
-def _discard(place: Path) -> None:
-    """Remove a workplace, the marker last, so that a killed removal can be finished later."""
-    for folder in place.glob('*/'):
+def _discard(workspace: Path) -> None:
+    """Remove a temporary folder, the marker last, so that a later run can finish the removal."""
+    for folder in workspace.glob('*/'):
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(workspace, ignore_errors=True)

@@ -18,8 +18,8 @@ from .depths import Depth, jpeg2000_depths, pnm_maximum
 from .kinds import kind_of
 from .limits import check_size, max_image_bytes
 
-BYTES = {'I;16': 2, 'I;16B': 2, 'I;16L': 2, 'I': 4, 'F': 4}  # of a pixel of Pillow's; else 1 a band
-# Pillow's formats that are read; others it reduces to 8 bits, or hands to other programs
+BYTES = {'I;16': 2, 'I;16B': 2, 'I;16L': 2, 'I': 4, 'F': 4}  # bytes per pixel; otherwise 1 per band
+# Accepted formats; Pillow reduces others to 8 bits, or passes them to other programs
 FORMATS = (
     'PNG',
     'JPEG',
@@ -35,17 +35,17 @@ FORMATS = (
     'ICO',
 )
 ALPHA = ('LA', 'La', 'PA', 'RGBA', 'RGBa')
-ORIENTATION = 274  # of EXIF
+ORIENTATION = 274  # EXIF tag
 PNG, PNG_END = b'\x89PNG', b'IEND\xaeB`\x82'
 JPEG = b'\xff\xd8\xff'
-PNG_DEPTH, PNG_COLOR = 24, 25  # where they stand
-DEFLATE = 1040  # the most bytes that one compressed byte can become
-# frames that few decoders know
+PNG_DEPTH, PNG_COLOR = 24, 25  # positions in the file
+DEFLATE = 1040  # largest number of bytes of one compressed byte
+# frames that few decoders support
 LOSSLESS_JPEG, JPEG_LS = (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF), 0xF7
 
 
 def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | None) -> DecodedImage:
-    """Read a file that holds one image with Pillow.
+    """Read a file with one image with Pillow.
 
     Args:
         data: The bytes of the file.
@@ -53,7 +53,7 @@ def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | Non
         formats: Pillow's names of the accepted formats; ``None`` accepts ``FORMATS``.
 
     Raises:
-        DataError: As of ``read_images``.
+        DataError: As in ``read_images``.
     """
     if data.startswith(JPEG):
         _check_jpeg(data, name)
@@ -68,7 +68,7 @@ def read_with_pillow(data: bytes, name: str | Path, formats: Sequence[str] | Non
                 _check_pnm(data, name)
             if frames > 1:
                 raise UnsupportedError(
-                    f'{name} is an animation of {frames} images: save the one that you want'
+                    f'{name} is an animation of {frames} images: save a single image'
                 )
             image.verify()  # checksums; the image must be opened again afterwards
         with _open(data, name, formats) as image:
@@ -83,21 +83,21 @@ def _open(data: bytes, name: str | Path, formats: Sequence[str] | None) -> Image
     try:
         return Image.open(io.BytesIO(data), formats=formats or FORMATS)
     except UnidentifiedImageError as error:
-        wanted = ' or '.join(formats or ['image'])
+        expected = ' or '.join(formats or ['image'])
         known = kind_of(data)
         if known is None and formats is not None:
             with contextlib.suppress(UnidentifiedImageError), Image.open(io.BytesIO(data)) as other:
                 known = other.format
         if known is not None and known.replace(' ', '') not in (formats or (*FORMATS, 'HTML')):
-            instead = f'no {wanted}' if formats else 'which is not read'
-            raise UnsupportedError(f'{name} is a {known} file, {instead}: convert it') from error
+            instead = f'and not a {expected}' if formats else 'which is not supported'
+            raise UnsupportedError(f'{name} is a {known} file {instead}: convert it') from error
         raise DamagedError(
-            f'{name} is truncated or damaged, or no {wanted}: get it again'
+            f'{name} is truncated or damaged, or not a readable {expected}: get it again'
         ) from error
 
 
 def _check_jpeg(data: bytes, name: str | Path) -> None:
-    """Refuse kinds of JPEG that few decoders know, by the header of the frame."""
+    """Reject JPEG formats that few decoders support, by the header of the frame."""
     at = 2
     while at + 5 < len(data) and data[at] == 0xFF:
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], 'big')
@@ -106,19 +106,19 @@ def _check_jpeg(data: bytes, name: str | Path) -> None:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             bits, lossless = data[at + 4], marker in LOSSLESS_JPEG
             if bits != 8 or lossless:
-                what = 'is a lossless JPEG' if lossless else f'is a JPEG of {bits} bits per color'
-                raise UnsupportedError(f'{name} {what}: save it as a PNG or TIFF')
+                kind = 'lossless JPEG' if lossless else f'JPEG with {bits} bits per color'
+                raise UnsupportedError(f'{name} is a {kind}: save it as a PNG or TIFF')
             return
         at += 2 + size
 
 
 def _check_pnm(data: bytes, name: str | Path) -> None:
-    """Refuse values that Pillow scales, as others do not."""
+    """Reject values that Pillow scales and other readers do not."""
     maximum = pnm_maximum(data)
     if maximum not in (None, 255) and (maximum != 65535 or data[1:2] in b'36'):
         raise UnsupportedError(
-            f'{name} is a PNM file whose white is {maximum}, which readers scale in different '
-            'ways: save it as a PNG or TIFF'
+            f'{name} is a PNM file with the maximum {maximum}, which readers scale in '
+            'different ways: save it as a PNG or TIFF'
         )
 
 
@@ -146,7 +146,7 @@ def _decoded(image: Image.Image, data: bytes, name: str | Path) -> DecodedImage:
 
 
 def _deep_png(data: bytes) -> tuple[str, np.ndarray]:
-    """Decode a PNG of 16 bits, of which Pillow keeps 8 where there are several channels."""
+    """Decode a 16-bit PNG, of which Pillow keeps 8 bits if there are several channels."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     mode, channels = {
         0: ('I;16', 0),
@@ -162,7 +162,7 @@ def _deep_png(data: bytes) -> tuple[str, np.ndarray]:
 def _deep_jpeg2000(
     data: bytes, depths: Collection[Depth], name: str | Path
 ) -> tuple[str, np.ndarray]:
-    """Decode JPEG 2000 beyond 8 bits, which Pillow scales to 16, or to 8 if in color."""
+    """Decode JPEG 2000 of more than 8 bits, which Pillow scales to 16 bits, or 8 if in color."""
     kinds = {1: ('I;16', 0), 3: ('RGB of uint16', [2, 1, 0])}
     bits, signed, sampling = next(iter(depths))
     pixels = None
@@ -170,17 +170,17 @@ def _deep_jpeg2000(
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     count = 0 if pixels is None else 1 if pixels.ndim == 2 else pixels.shape[2]
     if count not in kinds or pixels.dtype != np.uint16 or pixels.max(initial=0) >= 2**bits:
-        what = ' and '.join(
+        depth_names = ' and '.join(
             sorted(f'{depth.bits} {"signed " * depth.signed}bits' for depth in depths)
         )
-        raise UnsupportedError(f'{name} is a JPEG 2000 file of {what}: save it as a TIFF')
+        raise UnsupportedError(f'{name} is a JPEG 2000 file with {depth_names}: save it as a TIFF')
     mode, channels = kinds[count]
     return mode, pixels if pixels.ndim == 2 else pixels[..., channels]
 
 
 @contextlib.contextmanager
 def _strict_pillow(name: str | Path) -> Iterator[None]:
-    """Read without Pillow's leniency and limits, whatever others have set, and name its errors."""
+    """Read strictly and without the limits of Pillow, and convert its errors."""
     settings = (
         (ImageFile, 'LOAD_TRUNCATED_IMAGES', False),
         (Image, 'MAX_IMAGE_PIXELS', None),  # check_size
@@ -203,7 +203,7 @@ def _strict_pillow(name: str | Path) -> Iterator[None]:
             '(de|en)coder .* not avail', str(error)
         ):
             raise UnsupportedError(
-                f'{name} needs a decoder that this Pillow lacks ({error}): save it as a PNG'
+                f'{name} needs a decoder that this Pillow does not have ({error}): save it as a PNG'
             ) from error
         raise damaged(name, error) from error
     finally:

@@ -1,4 +1,4 @@
-"""Read gray slices from any of the usual files."""
+"""Read gray slices from PNG, JPEG, TIFF, DICOM and NIfTI files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
 
     Args:
         path: The file.
-        mask: Whether it holds labels, which lossy compression would change.
+        mask: Whether it contains labels, which lossy compression changes.
 
     Returns:
         The gray values, (slices, H, W) in the type of the file.
@@ -41,7 +41,7 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         data = path.read_bytes()
         if mask and _is_jpeg(data):
             raise UnsupportedError(
-                f'{path} is a JPEG, whose losses change labels: give the original mask'
+                f'{path} is compressed as JPEG, which changes labels: use the original mask'
             )
         image = read_image(data, name=path, formats=('PNG', 'JPEG', 'TIFF'))
         pixels = image.pixels
@@ -51,31 +51,33 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         mode = image.mode
         if image.pixels.ndim != 2 or mode == 'P' or (mode == '1' and not mask):
             raise UnsupportedError(
-                f'{path} must have one channel of {"labels" if mask else "gray values"}, '
-                f'but is of mode {mode}: convert it'
+                f'{path} has the mode {mode} instead of one channel of '
+                f'{"labels" if mask else "gray values"}: convert it'
             )
         values = upright(image.labels(path), image.orientation) if mask else image.visible(path)
         check_finite(values, path)
         return values[None]
     if is_dicom(path):
         return read_dicom(path)[None]
-    raise UnknownTypeError(f'{path} is of no known type ({", ".join(SUFFIXES)}): move it away')
+    raise UnknownTypeError(
+        f'{path} has an unknown type: remove it, or convert it to one of {", ".join(SUFFIXES)}'
+    )
 
 
 def _is_jpeg(data: bytes) -> bool:
-    """Whether an image is compressed as JPEG, in a TIFF file too."""
+    """Return whether an image is compressed as JPEG, also in a TIFF file."""
     if is_tiff(data):
         return first_tags(data)[0].get(COMPRESSION) in JPEG_IN_TIFF
     return data.startswith(JPEG_START)
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether a file is called NIfTI."""
+    """Return whether the name of a file has a NIfTI suffix."""
     return path.name.lower().endswith(NIFTI)
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file is called DICOM or, where its name says nothing, begins like it."""
+    """Return whether a file has a DICOM suffix, or no known suffix and the content of DICOM."""
     name = path.name.lower()
     if name.endswith(DICOM):
         return True
@@ -85,7 +87,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """The name of a file without its type, where that is one of ``SUFFIXES``."""
+    """Return the name of a file without its suffix, if that is one of ``SUFFIXES``."""
     for suffix in SUFFIXES:
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]

@@ -1,7 +1,7 @@
-"""The area of a pixel, from TIFF files that know it.
+"""Read the area of a pixel from TIFF files.
 
-Print resolutions, such as the 72 or 300 dots per inch in PNG, JPEG and most TIFF files, say nothing
-about what the image shows and are not used.
+Print resolutions, such as the 72 or 300 dots per inch in PNG, JPEG and most TIFF files, are not
+related to the size of the objects in the image and are not used.
 """
 
 import html
@@ -31,13 +31,13 @@ X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, CENTIMETER = 282, 283, 296, 3
 
 
 def tiff_area(data: bytes) -> float | None:
-    """Square millimeters, as OME or ImageJ say in the description or the tags per centimeter."""
+    """Read the area in square millimeters from OME or ImageJ metadata, or from the TIFF tags."""
     tags, _ = first_tags(data)
     text = html.unescape(description(tags))
     if '<OME' in text:
-        found = dict(re.findall(r'\b(PhysicalSize[XY](?:Unit)?)="([^"]*)"', text))
-        units = [found.get(f'PhysicalSize{axis}Unit', 'µm').lower() for axis in 'XY']
-        sizes = [found.get(f'PhysicalSize{axis}', 0) for axis in 'XY']
+        sizes_and_units = dict(re.findall(r'\b(PhysicalSize[XY](?:Unit)?)="([^"]*)"', text))
+        units = [sizes_and_units.get(f'PhysicalSize{axis}Unit', 'µm').lower() for axis in 'XY']
+        sizes = [sizes_and_units.get(f'PhysicalSize{axis}', 0) for axis in 'XY']
     else:
         named = re.search(r'^unit=(.*)$', text, re.M) if text.startswith('ImageJ=') else None
         unit = 'cm' if tags.get(RESOLUTION_UNIT) == CENTIMETER else ''
@@ -51,7 +51,7 @@ def tiff_area(data: bytes) -> float | None:
 
 
 def _number(value: Any) -> float:
-    """A number; 0 for what is none."""
+    """Convert a value to a number; 0 if it is not a number."""
     try:
         return float(value)
     except (TypeError, ValueError, ZeroDivisionError):

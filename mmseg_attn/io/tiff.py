@@ -1,7 +1,7 @@
-"""Read TIFF files with tifffile: by their series, axes, sample format, photometric and planar tags.
+"""Read TIFF files with tifffile by their series, axes, sample format and photometric tags.
 
-The extra ``medical`` brings tifffile. Plain files, which need no more than Pillow, are read without
-it (see ``tiff_tags.py``), so that a plain install changes nothing in an environment.
+The extra ``medical`` installs tifffile. Pillow reads plain files (see ``tiff_tags.py``), so that an
+install without extras changes no other package.
 """
 
 import contextlib
@@ -43,8 +43,8 @@ NAMES = {
 }
 ALPHA = (1, 2)  # values of EXTRA
 JPEG = (6, 7, 33007, 34892)
-SLICES = 'ZTIQRM'  # tifffile's axes along which images follow each other
-GENERIC = ('generic', 'uniform')  # tifffile's kinds of series of files that no program has marked
+SLICES = 'ZTIQRM'  # tifffile's axes of separate images
+GENERIC = ('generic', 'uniform')  # tifffile's kinds of series of files without metadata
 SLIDES = ('svs', 'ndpi', 'scn', 'bif', 'qpi', 'philips', 'indica', 'avs', 'sis', 'lsm', 'eer')
 MODES = {'u1': 'L', 'b1': '1', 'u2': 'I;16', 'i4': 'I', 'f4': 'F'}
 NOT_DECODED = re.compile(r'support|implement|cannot decode|unknown|not a (valid|known)', re.I)
@@ -58,13 +58,13 @@ def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
         name: The file, for messages.
 
     Returns:
-        The pages, or the planes of stacks that other programs keep in fewer pages; of pyramids and
-        whole slides the full resolution; without previews and transparency masks.
+        The pages, or the planes of a stack with fewer pages; the full resolution of pyramids and
+        whole slides. Previews and transparency masks are skipped.
 
     Raises:
-        DamagedError: If the decoder met bytes that cannot be right.
-        UnsupportedError: If the file has a property that is not read, or tifffile is missing.
-        TooLargeError: If the file is beyond the limit.
+        DamagedError: If the file is damaged.
+        UnsupportedError: If the file has an unsupported property, or tifffile is missing.
+        TooLargeError: If the file exceeds the limit.
     """
     tifffile = library('tifffile', 'such TIFF')
     try:
@@ -85,7 +85,7 @@ def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
         text = ' '.join(str(error).split())
         if 'imagecodecs' in text:
             raise UnsupportedError(
-                f'{name} is compressed in a way that needs imagecodecs ({text}): pip install '
+                f'{name} has a compression that needs imagecodecs ({text}): pip install '
                 f'imagecodecs {numpy_kept()}'
             ) from error
         named = NOT_DECODED.search(text) and not isinstance(error, TypeError | AttributeError)
@@ -101,29 +101,31 @@ def _parts(file: Any, data: bytes, name: str | Path) -> list[Any]:
     """Return tifffile's pages or series that are images, in the order of the file."""
     try:
         kind = file.series[0].kind.lower()
-    except Exception:  # the description is not what its beginning promises
+    except Exception:  # the description is not valid
         kind = GENERIC[0]
     if kind in GENERIC:
         parts = list(type(file)(io.BytesIO(data)).pages)  # finding series may have merged some
         if len(parts) == 1 and is_stack(first_tags(data)[0]):
             raise UnsupportedError(
-                f'{name} holds one image, but its description names several: save it again'
+                f'{name} contains one image, but its description names several: save it again'
             )
     else:
         parts = list(file.series[:1] if kind in SLIDES else file.series)
     if not parts:
-        raise damaged(name, 'it holds no image')
+        raise damaged(name, 'it contains no image')
     pages = [part.keyframe for part in parts]
     parts = [part for part in parts if not (part.keyframe.is_reduced or part.keyframe.is_mask)]
     if not parts and any(page.subifds for page in pages):
         raise UnsupportedError(
-            f'{name} keeps its image below an overview (SubIFD), as raw files of cameras do: save '
-            'it as a TIFF of its own'
+            f'{name} contains its image below an overview (SubIFD), like raw files of cameras: '
+            'save it as a separate TIFF'
         )
     if not parts:
-        raise UnsupportedError(f'{name} holds overviews or masks alone: give the image itself')
+        raise UnsupportedError(
+            f'{name} contains only overviews or masks: use the file of the image'
+        )
     if kind == 'ome' and len(parts) > 1:
-        raise UnsupportedError(f'{name} holds {len(parts)} OME images: save one per file')
+        raise UnsupportedError(f'{name} contains {len(parts)} OME images: save one image per file')
     for part in parts:
         if part.dtype is None:
             key = part.keyframe
@@ -135,12 +137,14 @@ def _parts(file: Any, data: bytes, name: str | Path) -> list[Any]:
 
 
 def _check_segments(part: Any, length: int, name: str | Path) -> None:
-    """Refuse what tifffile would fill up: strips and tiles that are not there."""
+    """Reject files with missing strips or tiles, which tifffile would fill."""
     if getattr(part, 'dataoffset', None) is not None:  # one block, which is read completely
         return
     for page in part.pages if hasattr(part, 'levels') else [part]:
         if page is None:
-            raise UnsupportedError(f'{name} lacks planes, which lie in other files: join them')
+            raise UnsupportedError(
+                f'{name} has no planes, as they are in other files: join the files'
+            )
         if not page.keyframe.is_contiguous:
             if len(page.dataoffsets) < math.prod(page.keyframe.chunked):
                 raise damaged(name, 'strips or tiles are missing')
@@ -150,16 +154,17 @@ def _check_segments(part: Any, length: int, name: str | Path) -> None:
 
 
 def _images(pixels: np.ndarray, axes: str, key: Any, name: str | Path) -> Iterator[DecodedImage]:
-    """Yield the slices of what tifffile has read, with the meaning of their values."""
+    """Yield the slices that tifffile has read, with the meaning of their values."""
     if PHOTOMETRIC not in key.tags:
         raise UnsupportedError(
-            f'{name} lacks PhotometricInterpretation, so that 0 may be black or white: save it '
+            f'{name} has no PhotometricInterpretation, so that 0 may be black or white: save it '
             'again'
         )
     photometric, bits = int(key.photometric), key.bitspersample
     if not isinstance(bits, int):
         raise UnsupportedError(
-            f'{name} has {", ".join(map(str, bits))} bits in its channels: save it with 8 in each'
+            f'{name} has {", ".join(map(str, bits))} bits in its channels: save it with 8 bits in '
+            'each'
         )
     if photometric == YCBCR and int(key.compression) in JPEG:
         photometric = RGB  # the decoder has converted it
@@ -168,11 +173,11 @@ def _images(pixels: np.ndarray, axes: str, key: Any, name: str | Path) -> Iterat
     if photometric == CMYK and (samples, bits) != (4, 8):
         raise UnsupportedError(f'{name} has {samples} inks of {bits} bits: save it in RGB')
     if photometric not in (WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK):
-        what = NAMES.get(photometric) or f'photometric interpretation {photometric}'
-        raise UnsupportedError(f'{name} is stored as {what}: save it in gray or RGB')
+        kind = NAMES.get(photometric) or f'photometric interpretation {photometric}'
+        raise UnsupportedError(f'{name} is stored as {kind}: save it in gray or RGB')
     if slices.dtype.kind not in 'uifb' or (1 < bits < 8 and photometric != PALETTE):
         raise UnsupportedError(
-            f'{name} holds {bits}-bit {slices.dtype} values: save it with 8, 16 or 32 bits'
+            f'{name} contains {bits}-bit {slices.dtype} values: save it with 8, 16 or 32 bits'
         )
     if slices.dtype == np.float16:
         slices = slices.astype(np.float32)
@@ -201,21 +206,21 @@ def _slices(pixels: np.ndarray, axes: str, name: str | Path) -> np.ndarray:
     axes = ''.join(axis for i, axis in enumerate(axes) if i not in single)
     for axis, count in zip(axes, pixels.shape, strict=True):
         if axis not in f'YXS{SLICES}':
-            what = f'{count} channels' if axis == 'C' else f'an axis {axis} of {count} images'
+            planes = f'{count} channels' if axis == 'C' else f'an axis {axis} of {count} images'
             raise UnsupportedError(
-                f'{name} holds {what} as separate planes ({axes}): save each as a file of its own, '
-                'or all of them as the bands of one image'
+                f'{name} contains {planes} as separate planes ({axes}): save each plane as a '
+                'separate file, or all planes as the bands of one image'
             )
     order = [axes.index(axis) for axis in 'YXS' if axis in axes]
     if len(order) < 2:
-        raise UnsupportedError(f'{name} has the axes {axes} and is no image')
+        raise UnsupportedError(f'{name} has the axes {axes} and is not an image: save it again')
     others = [i for i in range(len(axes)) if i not in order]
     pixels = pixels.transpose(*others, *order)
     return pixels.reshape(-1, *pixels.shape[len(others) :])
 
 
 def _mode(image: np.ndarray, photometric: int, *, alpha: bool) -> str:
-    """Return Pillow's name of a kind of pixels or, where it has none, a description."""
+    """Return Pillow's name of a pixel format or, if there is none, a description."""
     kind = image.dtype.str[1:]
     if image.ndim == 2:
         return 'P' if photometric == PALETTE else MODES.get(kind, str(image.dtype))
@@ -231,7 +236,7 @@ def _mode(image: np.ndarray, photometric: int, *, alpha: bool) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what tifffile logs of tags that do not matter here."""
+    """Suppress messages of tifffile about tags that are not used."""
     logger = logging.getLogger('tifffile')
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

@@ -1,4 +1,4 @@
-"""The tags of TIFF files, and which files Pillow reads as they are stored."""
+"""Read the tags of TIFF files, and find the files that Pillow reads without changes."""
 
 import contextlib
 import io
@@ -13,12 +13,12 @@ STARTS = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')  # the last two are of BigTIFF
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, DESCRIPTION, ORIENTATION, SAMPLES, PLANAR = 266, 270, 274, 277, 284
 PREDICTOR, COLORS, EXTRA, FORMAT, DEPTH = 317, 320, 338, 339, 32997
-SEGMENTS = (273, 279, 324, 325)  # where strips and tiles lie; 0 in GDAL's files that lack some
+SEGMENTS = (273, 279, 324, 325)  # offsets and sizes of strips and tiles; 0 if missing (GDAL)
 STACKS = (33628, 33629, 33630, 34361, 34412, 43314)  # MetaMorph, FluoView, LSM and NIH Image
 UINT, FLOAT = 1, 3
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
-DECODED = (1, 5, 8, 32773, 32946)  # none, LZW, Deflate and PackBits, which every Pillow decodes
-# photometric, bits, sample format and extra samples of what Pillow reads as it is stored
+DECODED = (1, 5, 8, 32773, 32946)  # none, LZW, Deflate and PackBits, for all builds of Pillow
+# photometric, bits, sample format and extra samples of files that Pillow reads without changes
 PLAIN = {
     (GRAY, (8,), UINT, ()),
     (GRAY, (16,), UINT, ()),
@@ -27,12 +27,12 @@ PLAIN = {
     (RGB, (8, 8, 8, 8), UINT, (1,)),
     (RGB, (8, 8, 8, 8), UINT, (2,)),
     (PALETTE, (8,), UINT, ()),
-    (YCBCR, (8, 8, 8), UINT, ()),  # of JPEG, which the decoder turns into RGB
+    (YCBCR, (8, 8, 8), UINT, ()),  # JPEG, which the decoder converts to RGB
 }
 
 
 def is_tiff(data: bytes) -> bool:
-    """Whether bytes begin like a TIFF file."""
+    """Return whether bytes begin like a TIFF file."""
     return data.startswith(STARTS)
 
 
@@ -40,8 +40,8 @@ def first_tags(data: bytes) -> tuple[dict[int, Any], bool]:
     """Read the tags of the first image of a TIFF file.
 
     Returns:
-        The values by their numbers, and whether the file ends with this image; no values if any of
-        them cannot be read.
+        The values by the numbers of the tags, and whether the file has only this image. If a value
+        cannot be read, there are no values.
     """
     file = io.BytesIO(data)
     try:
@@ -57,7 +57,7 @@ def first_tags(data: bytes) -> tuple[dict[int, Any], bool]:
 
 
 def description(tags: dict[int, Any]) -> str:
-    """Return the text about a TIFF file; writers use UTF-8 where the standard has ASCII."""
+    """Return the description of a TIFF file; writers use UTF-8 instead of ASCII."""
     text = str(tags.get(DESCRIPTION, '')).rstrip('\0')
     with contextlib.suppress(UnicodeError):
         return text.encode('latin-1').decode('utf-8')  # Pillow decodes Latin-1
@@ -65,7 +65,7 @@ def description(tags: dict[int, Any]) -> str:
 
 
 def is_plain(data: bytes) -> bool:
-    """Whether a TIFF file holds one image that Pillow reads as it is stored."""
+    """Return whether a TIFF file has one image that Pillow reads without changes."""
     tags, alone = first_tags(data)
     bits, extra, form = (
         _tuple(tags.get(tag, default)) for tag, default in ((BITS, 1), (EXTRA, ()), (FORMAT, UINT))
@@ -96,7 +96,7 @@ def is_plain(data: bytes) -> bool:
 
 
 def is_stack(tags: dict[int, Any]) -> bool:
-    """Whether a description says that the file holds more images than its one directory does."""
+    """Return whether the description names more images than the one in the directory."""
     text = description(tags)
     if text.startswith('ImageJ='):
         return bool(re.search(r'^images=0*([2-9]|1\d)', text, re.M))

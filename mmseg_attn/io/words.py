@@ -1,6 +1,6 @@
-"""Words of messages."""
+"""Format words of messages."""
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number and its noun."""
+    """Format a number with its noun, in the singular or plural."""
     return f'{number} {noun}' if number == 1 else f'{number} {noun}s'

@@ -71,14 +71,14 @@ def test_names_that_leave_the_target_are_refused(tmp_path, target, name, kind):
     archive = tmp_path / f'a.{kind}'
     files = FILES | {name: b'x'}
     make(archive, files)
-    refused(tmp_path, archive, target, 'would leave the target folder')
+    refused(tmp_path, archive, target, 'outside the target folder:')
 
 
 def test_symlink_in_zip_is_refused(tmp_path, target):
     info = zipfile.ZipInfo('top/link')
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     make_zip(tmp_path / 'a.zip', FILES | {info: '/etc'})
-    refused(tmp_path, tmp_path / 'a.zip', target, "'top/link', which is no regular file")
+    refused(tmp_path, tmp_path / 'a.zip', target, "'top/link', which is not a regular file:")
 
 
 NO_FILES = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
@@ -89,7 +89,7 @@ def test_links_and_devices_in_tar_are_refused(tmp_path, target, kind):
     info = tarfile.TarInfo('top/odd')
     info.type, info.linkname = kind, 'top/raw/00.tif'
     make_tar(tmp_path / 'a.tar', extra=[info])
-    refused(tmp_path, tmp_path / 'a.tar', target, "'top/odd', which is no regular file")
+    refused(tmp_path, tmp_path / 'a.tar', target, "'top/odd', which is not a regular file:")
 
 
 @pytest.mark.filterwarnings('ignore:Duplicate name')
@@ -128,7 +128,7 @@ def test_a_member_that_is_shorter_than_its_header_says_is_refused(tmp_path, targ
     make_zip(tmp_path / 'a.zip', {'zeros': bytes(2**20)})
     data, size = (tmp_path / 'a.zip').read_bytes(), (2**20).to_bytes(4, 'little')
     (tmp_path / 'a.zip').write_bytes(data.replace(size, (2**20 + 1).to_bytes(4, 'little')))
-    with pytest.raises(DataError, match=r"a\.zip is truncated: 'zeros' is incomplete"):
+    with pytest.raises(DataError, match=r"is truncated, as 'zeros' is incomplete:"):
         unpack(tmp_path / 'a.zip', target)
 
 
@@ -153,7 +153,7 @@ def test_encrypted_zip_is_refused(tmp_path, target):
             data[at + offset] |= 1
             at = data.find(magic, at + 1)
     (tmp_path / 'a.zip').write_bytes(data)
-    with pytest.raises(DataError, match=r'a\.zip cannot be unpacked: .*encrypted'):
+    with pytest.raises(DataError, match=r'cannot be unpacked .*encrypted'):
         unpack(tmp_path / 'a.zip', target)
 
 

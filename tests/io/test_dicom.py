@@ -54,7 +54,7 @@ def test_every_truncation_of_dicom_is_refused(tmp_path, pixels):
 def test_other_dicom_is_refused(tmp_path, pixels):
     path = tmp_path / 'a.dcm'
     dicom.write(path, np.stack([pixels] * 3), NumberOfFrames=3)
-    with pytest.raises(DataError, match=r'a\.dcm has values of shape \(3, 6, 5\): give one'):
+    with pytest.raises(DataError, match=r'has values of shape .3, 6, 5.: save one'):
         read_dicom(path)
     colors = np.zeros((6, 5, 3), np.uint8)
     tags = dict(SamplesPerPixel=3, PhotometricInterpretation='RGB', PlanarConfiguration=0)
@@ -185,7 +185,7 @@ def test_what_has_no_meaning_that_is_shared_is_named(tmp_path, pixels, tags, mes
 def test_objects_without_pixels_are_named(tmp_path):
     file = dicom.file(tmp_path / 'DICOMDIR', '1.2.840.10008.1.3.10')
     file.save_as(tmp_path / 'DICOMDIR')
-    with pytest.raises(UnsupportedError, match=r'is a Media Storage Directory .* no image: leave'):
+    with pytest.raises(UnsupportedError, match=r'is a Media Storage Directory .* an image: remove'):
         read_dicom(tmp_path / 'DICOMDIR')
     file = dicom.file(tmp_path / 'a.dcm', '1.2.840.10008.5.1.4.1.1.88.11')
     file.save_as(tmp_path / 'a.dcm')
@@ -200,7 +200,7 @@ def test_compression_that_nothing_decodes_is_named(tmp_path, pixels):
     file.PixelData = pydicom.encaps.encapsulate([b'\0' * 10])
     file['PixelData'].is_undefined_length = True
     file.save_as(tmp_path / 'a.dcm')
-    with pytest.raises(UnsupportedError, match=r'as MPEG2 .* which nothing installed'):
+    with pytest.raises(UnsupportedError, match=r'as MPEG2 .* which no installed'):
         read_dicom(tmp_path / 'a.dcm')
 
 

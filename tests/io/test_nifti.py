@@ -66,14 +66,14 @@ def test_a_claim_of_terabytes_is_refused(tmp_path, volume):
     data = bytearray(path.read_bytes())
     data[42:48] = np.array([30000, 30000, 30000], dtype='<i2').tobytes()
     path.write_bytes(gzip.compress(data))
-    with pytest.raises(DataError, match='54000000000000 bytes of values are announced'):
+    with pytest.raises(DataError, match='54000000000000 bytes of values in'):
         read_nifti(path)
 
 
 def test_other_volumes_are_refused(tmp_path, volume):
     path = tmp_path / 'a.nii'
     nibabel.save(nibabel.Nifti1Image(volume[..., None].repeat(2, 3), np.eye(4)), path)
-    with pytest.raises(DataError, match=r'a\.nii has 4 axes: give one volume per file'):
+    with pytest.raises(DataError, match=r'has 4 axes: save one volume per file'):
         read_nifti(path)
     values = volume.astype(np.float32)
     values[1, 2, 3] = np.nan
@@ -94,7 +94,7 @@ def test_the_libraries_of_both_kinds_agree(tmp_path, volume):
 
 
 def patched(path, offset: int, form: str, *values) -> None:
-    """Overwrite a part of a header."""
+    """Overwrite a part of header."""
     data = bytearray(path.read_bytes())
     struct.pack_into(form, data, offset, *values)
     path.write_bytes(data)
@@ -111,7 +111,7 @@ def test_no_slope_is_no_scaling(tmp_path, volume, slope):
 def test_a_slope_without_intercept_is_named(tmp_path, volume):
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / 'a.nii')
     patched(tmp_path / 'a.nii', 112, '<2f', 2.0, np.nan)
-    with pytest.raises(UnsupportedError, match=r'a\.nii has a header that .* intercept'):
+    with pytest.raises(UnsupportedError, match=r'an unsupported header .Valid .* intercept'):
         read_nifti(tmp_path / 'a.nii')
 
 
@@ -150,7 +150,7 @@ AFFINE = np.array([[0, -0.5, 0, 3], [0.25, 0, 0, 5], [0, 0, 4, 7], [0, 0, 0, 1]]
         ('mm', 1, []),
         ('micron', 1e-3, []),
         ('meter', 1e3, []),
-        ('unknown', 1, ['names no unit of length: millimeters are assumed']),
+        ('unknown', 1, ['has no unit of length: millimeters are assumed']),
     ],
 )
 def test_units_of_length(tmp_path, volume, unit, factor, notes):
@@ -168,7 +168,7 @@ def test_an_unknown_number_for_a_unit_is_no_unit(tmp_path, volume):
     patched(tmp_path / 'a.nii', 123, 'B', 7)
     header = open_nifti(tmp_path / 'a.nii')[1]
     assert header.voxel_volume == pytest.approx(0.5)
-    assert header.notes == ['names no unit of length: millimeters are assumed']
+    assert header.notes == ['has no unit of length: millimeters are assumed']
 
 
 def test_the_sform_counts_before_the_qform_and_the_spacing(tmp_path, volume):
@@ -202,7 +202,7 @@ def test_bytes_behind_a_compressed_volume_do_not_matter(tmp_path, volume, behind
     ('offset', 'values', 'message'),
     [
         (108, struct.pack('<f', 0), 'has vox_offset 0, which lies within its header'),
-        (344, b'\0\0\0\0', 'has a header that is not read: magic string'),  # Analyze 7.5
+        (344, b'\0\0\0\0', 'has an unsupported header .magic string'),  # Analyze 7.5
         (0, b'\0\0\0\1', 'is no NIfTI file, whose first number is 348 or 540'),  # MGH
     ],
 )

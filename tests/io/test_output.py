@@ -73,24 +73,24 @@ def refused(tmp_path, match):
 def test_something_else_is_refused_and_untouched(tmp_path):
     (tmp_path / 'x').mkdir()
     (tmp_path / 'x' / 'thesis.txt').write_text('three years')
-    refused(tmp_path, 'x holds something that this converter did not write')
+    refused(tmp_path, 'files that this converter did not write:')
 
 
 def test_a_file_in_the_way_is_refused_and_untouched(tmp_path):
     (tmp_path / 'x').write_text('a file')
-    refused(tmp_path, 'x holds something that this converter did not write')
+    refused(tmp_path, 'files that this converter did not write:')
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{}', '{"converter": "test", "files": 3}', '\x00'])
 def test_a_foreign_manifest_is_refused(tmp_path, text):
     (tmp_path / 'x').mkdir()
     (tmp_path / 'x' / 'conversion.json').write_text(text)
-    refused(tmp_path, 'x holds something that this converter did not write')
+    refused(tmp_path, 'files that this converter did not write:')
 
 
 def test_the_result_of_another_converter_is_refused(tmp_path):
     convert(tmp_path / 'x', converter='other')
-    refused(tmp_path, 'x holds something that this converter did not write')
+    refused(tmp_path, 'files that this converter did not write:')
 
 
 @pytest.mark.parametrize('name', ['images/a.txt', 'images/b.txt', 'splits/mine.txt'])

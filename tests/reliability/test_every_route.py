@@ -95,7 +95,7 @@ def page(at: SimpleNamespace) -> str:
     shutil.copy(at.config, folder / 'config.py')
     at.capsys.readouterr()
     said = own(report.main, folder, '--device', 'cpu', '--images', '0')
-    missing = re.search('missing in the page: (.*)', at.capsys.readouterr().out)
+    missing = re.search('missing from the page: (.*)', at.capsys.readouterr().out)
     return said or (missing[1] if missing else '')
 
 

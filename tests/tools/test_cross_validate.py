@@ -176,7 +176,7 @@ def test_too_many_folds_are_refused_at_once(validate, tmp_path):
 
 def test_results_of_another_configuration_are_not_mixed_in(validate):
     validate()
-    with pytest.raises(UsageError, match='holds a cross-validation of another configuration'):
+    with pytest.raises(UsageError, match='contains a cross-validation of another configuration'):
         validate('--cfg-options', 'lr=0.1')
 
 

@@ -49,11 +49,11 @@ def test_folds(work_dir, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('folder', 'out', 'message'),
     [
-        ('nothing', 'x.png', 'nothing is no folder: name the work directory of a training'),
-        ('.', 'x.png', r'holds no log of a training \(\*/vis_data/scalars.json\): name a folder'),
-        ('a', 'x.jpg', r'x\.jpg is no PNG file'),
-        ('a', '.png', r'\.png is no PNG file'),
-        ('empty', 'x.png', r'empty hold no loss and no IoU yet'),
+        ('nothing', 'x.png', 'nothing is not a folder: name the work directory of a training'),
+        ('.', 'x.png', r'contains no log of a training \(\*/vis_data/scalars.json\): name a work'),
+        ('a', 'x.jpg', r'x\.jpg is not a PNG file'),
+        ('a', '.png', r'\.png is not a PNG file'),
+        ('empty', 'x.png', r'empty contain no loss and no IoU yet'),
     ],
 )
 def test_mistakes_are_one_sentence_and_write_nothing(work_dir, tmp_path, folder, out, message):

@@ -53,7 +53,7 @@ def test_what_is_skipped_is_counted(place, tmp_path, capsys):
     (tmp_path / 'b.png').write_text('no picture')
     assert run(place, 'x.pth', 'a.png', 'b.png') == 1
     out, err = capsys.readouterr()
-    assert '\n1 of 2 files skipped: the reasons are above, and in out/conversion.json\n' in out
+    assert '\n1 of 2 files skipped: see the reasons above or in out/conversion.json\n' in out
     assert 'skipped: b.png is truncated or damaged' in err
 
 
@@ -64,7 +64,7 @@ def test_what_is_skipped_is_counted(place, tmp_path, capsys):
         (['{config}', 'no.pth', 'a.png'], r'no\.pth is missing: name a checkpoint'),
         (['{config}', 'x.pth', 'a.png', 'no.png'], r'no\.png is missing: name images'),
         (['{config}', 'x.pth', 'b.png', 'c.png'], r'b\.png and 1 more are missing'),
-        (['{config}', 'x.pth', 'empty'], 'there is nothing to do'),
+        (['{config}', 'x.pth', 'empty'], 'the inputs contain no images'),
         (['{config}', 'x.pth', 'a.png', '--intensity', '9', '3'], '--intensity is 9 3: give LOW'),
         (['{config}', 'x.pth', 'a.png', '--intensity', '0', 'nan'], '--intensity is 0 nan'),
         (['{config}', 'x.pth', 'a.png', '--intensity', '0', 'inf'], '--intensity is 0 inf'),

@@ -134,17 +134,17 @@ def test_a_failed_training_is_resumed_and_a_finished_run_is_left_alone(place):
     _, err = place.run(code=1, FAILS='train')
     reason, *_, last = err.strip().splitlines()
     assert reason == 'a reason'
-    assert re.search('"Train" failed.* the same command goes on', last)
+    assert re.search('"Train" failed.* run the same command again', last)
     assert len(place.calls()) == 3
 
     out, _ = place.run()
     (folder,) = place.runs()
-    assert f'== Going on with {folder.relative_to(place.here)}, which was not finished' in out
+    assert f'== Resuming the unfinished run {folder.relative_to(place.here)}\n' in out
     assert '--resume' in place.calls()[2]
 
     folder.rename(folder.with_name('20200101_000000'))  # it is called like this second
     out, _ = place.run()
-    assert 'Going on' not in out
+    assert 'Resuming' not in out
     assert '--resume' not in place.calls()[2]
     assert len(place.runs()) == 2
 
@@ -153,7 +153,7 @@ def test_a_training_that_is_finished_is_kept(place):
     place.run(code=1, FAILS='test')
     place.calls()
     out, _ = place.run()
-    assert '== Train: finished before' in out
+    assert '== Train: already finished' in out
     assert [name for name, *_ in place.calls()] == ['synthetic_sstem', 'drosophila', 'test']
 
 
@@ -163,7 +163,7 @@ def test_other_data_are_another_run(place):
     folder.rename(folder.with_name('20200101_000000'))
     place.calls()
     out, _ = place.run('--data', 'stack1')
-    assert 'Going on' not in out
+    assert 'Resuming' not in out
     assert place.calls()[0] == [
         'drosophila',
         str(place.here / 'stack1'),
@@ -182,7 +182,7 @@ def test_a_run_in_use_is_left_alone(place):
         out, _ = place.run(code=1, FAILS='train')
     finally:
         os.close(handle)
-    assert 'Going on' not in out
+    assert 'Resuming' not in out
     assert len(place.runs()) == 2
 
 
@@ -199,8 +199,8 @@ def test_an_interruption_is_one_sentence_and_ends_the_tool(place, number):
         process.send_signal(number)
     _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
-    assert err == '\nquickstart interrupted: the same command goes on from here\n'
+    assert err == '\nquickstart interrupted: run the same command again to resume\n'
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
     out, _ = place.run()
-    assert 'Going on' in out
+    assert 'Resuming' in out

@@ -95,9 +95,9 @@ def test_without_a_checkpoint(work_dir, tmp_path, capsys):
     for file in work_dir.glob('*.pth'):
         file.unlink()
     html = page(work_dir, '--out', tmp_path / 'x.html')
-    sentence = f'{work_dir} holds no checkpoint: no predictions'
+    sentence = f'{work_dir} contains no checkpoint: no predictions'
     assert sentence in html.text
-    assert f'missing in the page: {sentence}' in capsys.readouterr().out
+    assert f'missing from the page: {sentence}' in capsys.readouterr().out
     assert 'validation at iteration' in html.text
     assert not html.all('article')
     assert 'parameters' in html.text
@@ -172,16 +172,16 @@ def test_runs_side_by_side(work_dir, tmp_path, monkeypatch):
     report.main([str(work_dir), 'other'])
     html = Page((tmp_path / 'report.html').read_text(encoding='utf-8'))
     assert 'small and other' in html.text
-    assert 'other holds no config' in html.text
+    assert 'other contains no config' in html.text
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['nothing'], 'nothing is no folder'),
-        (['.'], 'holds no log of a training'),
+        (['nothing'], 'nothing is not a folder'),
+        (['.'], 'contains no log of a training'),
         (['small', '--out', 'small'], 'small is a folder: give the name of a file'),
-        (['small', '--device', 'cuda:99'], '--device cuda:99 cannot be used: '),
+        (['small', '--device', 'cuda:99'], '--device cuda:99 cannot be used ('),
         (
             ['small', '--out', 'file/x.html'],
             r'file cannot be written \(.*\): choose another f',

@@ -192,7 +192,7 @@ def test_options_of_a_row_are_in_its_config_alone(run, project):
 def test_finished_rows_are_skipped(run, capsys):
     run('cells')
     assert run('cells') == []
-    assert '== U-Net: finished before' in capsys.readouterr().out
+    assert '== U-Net: already finished' in capsys.readouterr().out
 
 
 def test_rows_that_are_not_run_are_empty(run, project):
@@ -202,13 +202,13 @@ def test_rows_that_are_not_run_are_empty(run, project):
     assert rows['U-Net']['mean, reported by the paper'] == '61.5'
     for name in ('U-Net', 'Wide U-Net'):
         assert rows[name]['mean, measured here'] == rows[name]['s per iteration'] == ''
-    assert 'An empty cell: not run yet.' in (project / 'out/cells-1of3folds.md').read_text()
+    assert 'Empty cells have not been run yet.' in (project / 'out/cells-1of3folds.md').read_text()
     assert run('cells', '--rows', 'U-Net', 'Wide U-Net') == [*ALL[:2], *ALL[4:]]
     assert 'An empty cell' not in (project / 'out/cells-1of3folds.md').read_text()
 
 
 def test_a_row_that_fails_does_not_lose_the_others(run, project, capsys):
-    with pytest.raises(RunError, match=r'(?s)not everything ran.*U-Net\+\+: train.py failed'):
+    with pytest.raises(RunError, match=r'(?s)some rows failed.*U-Net\+\+: train.py failed'):
         run('cells', stop='train second')
     assert calls_of(project) == [*ALL[:3], *ALL[4:]]
     rows = table(project / 'out/cells-1of3folds.md')
@@ -309,9 +309,12 @@ def test_a_reduced_protocol_shows_no_figures_of_a_paper(run, project):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['cells-val', '--protocol', 'reduced'], 'has no reduced protocol, only these have: cells'),
-        (['cells', '--rows', 'v-net'], 'v-net is no row of cells: choose from u-net, u-net-plus'),
-        (['cells', '--folds', '4'], '--folds 4 is too much: cells has 3'),
+        (['cells-val', '--protocol', 'reduced'], 'has no reduced protocol: choose from cells'),
+        (
+            ['cells', '--rows', 'v-net'],
+            'v-net is not a row of cells: choose from u-net, u-net-plus',
+        ),
+        (['cells', '--folds', '4'], '--folds 4 is too large: cells has 3'),
         (['cells', '--max-epochs', '3'], 'not trained by epochs: use --max-iters'),
         (['cells', '--cfg-options', 'seed'], 'seed has no value: write KEY=VALUE'),
         (['cells', '--cfg-options', 'lr=1'], 'lr does not fit a/plain.*, which has no lr'),
@@ -371,7 +374,7 @@ def test_results_of_another_configuration_are_not_mixed_in(run, project):
     run('cells', '--rows', 'U-Net')
     before = (project / 'out/cells-1of3folds.md').read_text()
     with pytest.raises(
-        UsageError, match=r'is another configuration, from line \d+ on .*interval=7'
+        UsageError, match=r'has another configuration from line \d+ on .*interval=7'
     ):
         run('cells', '--rows', 'U-Net++', '--cfg-options', 'default_hooks.logger.interval=7')
     assert (project / 'out/cells-1of3folds.md').read_text() == before

@@ -61,10 +61,10 @@ def test_one_slice_of_several(run, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'options', 'message'),
     [
-        (['--point', '64', '0'], {}, 'outside of the picture, which has 64 x 48 pixels'),
-        (['--point', '0', '-1'], {}, 'outside of the picture'),
-        (['--out', 'x.jpg'], {}, r'x\.jpg is no PNG file'),
-        ([], dict(config=UNET), 'has no attention to show'),
+        (['--point', '64', '0'], {}, 'outside the image, which has 64 x 48 pixels'),
+        (['--point', '0', '-1'], {}, 'outside the image'),
+        (['--out', 'x.jpg'], {}, r'x\.jpg is not a PNG file'),
+        ([], dict(config=UNET), 'has no attention to draw'),
         ([], dict(image='nothing.png'), r'nothing\.png'),
     ],
     ids=['right', 'above', 'no png', 'no attention', 'no file'],

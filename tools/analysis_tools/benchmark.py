@@ -1,9 +1,9 @@
-"""Measure how long a model takes for a batch, from the image in memory to the labels.
+"""Measure the inference time of a model per batch, from images in memory to labels.
 
     python tools/analysis_tools/benchmark.py CONFIG [--shape HEIGHT WIDTH]
 
-Weights and images are random: neither changes the time. MMSegmentation's own tool reads the test
-set instead, and prints nan for sets of fewer than 200 images.
+Weights and images are random because neither changes the time. MMSegmentation's own tool reads the
+test set instead and prints nan for fewer than 200 images.
 """
 
 import argparse
@@ -18,18 +18,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='a config')
+    parser.add_argument('config', type=Path, help='config')
     parser.add_argument(
         '--shape',
         type=int,
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
-        help="default: the size in the config's name",
+        help="size of the images; default: the size in the config's name",
     )
-    parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
-    parser.add_argument('--repeats', type=int, default=20, help='default: %(default)s')
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='images per batch; default: %(default)s'
+    )
+    parser.add_argument(
+        '--repeats', type=int, default=20, help='measured batches; default: %(default)s'
+    )
     parser.add_argument('--device', help='default: the GPU, if there is one')
-    parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
+    parser.add_argument('--amp', action='store_true', help='use mixed precision')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -38,13 +42,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='change settings of the config',
     )
     args = parser.parse_args(argv)
-    for name, value, least in (
+    for name, value, minimum in (
         ('shape', min(args.shape or [1]), 1),
         ('batch-size', args.batch_size, 1),
         ('repeats', args.repeats, 2),
     ):
-        if value < least:
-            parser.error(f'argument --{name}: {value} is below {least}')
+        if value < minimum:
+            parser.error(f'argument --{name}: {value} is below {minimum}')
     return args
 
 
@@ -62,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options)
     shape = (channels(cfg), *args.shape) if args.shape else input_shape(cfg)
     if not shape:
-        raise UsageError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
+        raise UsageError(f'{args.config} has no image size in its name: set --shape HEIGHT WIDTH')
     speed = measure(
         cfg,
         shape,
@@ -79,7 +83,7 @@ def main(argv: list[str] | None = None) -> None:
         f'{args.batch_size / speed.median:.2f} images per second'
     )
     if speed.memory:
-        print(f'{speed.memory / 2**20:.0f} MiB of GPU memory at the most')
+        print(f'{speed.memory / 2**20:.0f} MiB of GPU memory at most')
 
 
 if __name__ == '__main__':

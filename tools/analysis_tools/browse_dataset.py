@@ -1,10 +1,10 @@
-"""Draw what a training sees: images and labels as they come out of the pipeline.
+"""Draw the images and labels of a dataset as the model receives them from the pipeline.
 
     python tools/analysis_tools/browse_dataset.py CONFIG --out DIR [--split val] [--number N]
 
-MMSegmentation's own tool draws images of three channels alone. Here the first three channels are
-drawn as red, green and blue, of fewer the first one in gray; of more than 8 bits, the range of the
-values is drawn.
+The first three channels of an image are drawn as red, green and blue. If there are fewer, the first
+channel is drawn in gray. Values of more than 8 bits are scaled by their range. MMSegmentation's own
+tool draws only images with three channels.
 """
 
 import argparse
@@ -15,14 +15,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='a config')
-    parser.add_argument('--out', type=Path, required=True, help='the folder of the drawn images')
-    parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
+    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument('--out', type=Path, required=True, help='output folder')
+    parser.add_argument(
+        '--split',
+        choices=('train', 'val', 'test'),
+        default='train',
+        help='default: %(default)s',
+    )
     parser.add_argument(
         '--number',
         type=int,
         default=20,
-        help='draw so many, spread over the set; default: %(default)s',
+        help='number of images, evenly spaced; default: %(default)s',
     )
     parser.add_argument(
         '--cfg-options',

@@ -1,10 +1,11 @@
-"""Compare predicted masks with the test set: which class is taken for which.
+"""Compute and draw the confusion matrix of predicted masks on the test set.
 
     python tools/test.py CONFIG CHECKPOINT --out MASKS
     python tools/analysis_tools/confusion_matrix.py CONFIG MASKS --out DIR
 
-DIR gets confusion_matrix.csv, pixels with a row per true class, and confusion_matrix.png, percent
-of the true class. MMSegmentation's own tool counts in 8 bits, which is wrong from 17 classes on.
+The tool writes confusion_matrix.csv (pixels, one row per true class) and confusion_matrix.png
+(percent of the true class) to DIR. MMSegmentation's own tool counts in 8 bits, which gives wrong
+results for 17 or more classes.
 """
 
 import argparse
@@ -16,9 +17,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='a config')
-    parser.add_argument('masks', type=Path, help='a PNG per image, of the same name')
-    parser.add_argument('--out', type=Path, required=True, help='the folder of the results')
+    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument(
+        'masks', type=Path, help='folder of masks, one PNG of the same name per image'
+    )
+    parser.add_argument('--out', type=Path, required=True, help='output folder')
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -1,9 +1,9 @@
-"""Count the parameters of a model and the FLOPs of one image; no data is needed.
+"""Count the parameters of a model and its FLOPs for one image, without data.
 
     python tools/analysis_tools/get_flops.py CONFIG [--shape HEIGHT WIDTH]
 
-A multiply-add is two FLOPs; convolutions and matrix products count. MMSegmentation's own tool stops
-with an error on MMEngine 0.10.7 and knows three channels only.
+A multiply-add is two FLOPs. Only convolutions and matrix products are counted. MMSegmentation's own
+tool fails on MMEngine 0.10.7 and supports only three channels.
 """
 
 import argparse
@@ -14,13 +14,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='a config')
+    parser.add_argument('config', type=Path, help='config')
     parser.add_argument(
         '--shape',
         type=int,
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
-        help="default: the size in the config's name",
+        help="size of the image; default: the size in the config's name",
     )
     parser.add_argument(
         '--cfg-options',
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options)
     shape = (channels(cfg), *args.shape) if args.shape else input_shape(cfg)
     if not shape:
-        raise UsageError(f'{args.config} has no size in its name: give --shape HEIGHT WIDTH')
+        raise UsageError(f'{args.config} has no image size in its name: set --shape HEIGHT WIDTH')
     cost = complexity(cfg.model, shape)
     print(f'input       {shape[0]} x {shape[1]} x {shape[2]}')
     print(f'parameters  {cost.parameters} ({cost.parameters / 1e6:.2f} M)')

@@ -1,10 +1,10 @@
-"""Draw loss, mean IoU and IoU per class over the training, of one or many runs.
+"""Draw the loss, mean IoU and IoU per class of one or more training runs.
 
     python tools/analysis_tools/plot_curves.py WORK_DIR... [--out curves.png]
 
-WORK_DIR is the output of tools/train.py, or of tools/cross_validate.py: then all folds are drawn,
-in one color. A training that was resumed is one curve. IoU per class needs PerClassIoUMetric, which
-the configs here have.
+WORK_DIR is the output of tools/train.py or tools/cross_validate.py. The folds of a cross-validation
+have one color. A resumed training is one curve. For the IoU per class, the config needs
+PerClassIoUMetric; the configs of this package have it.
 """
 
 import argparse
@@ -16,9 +16,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('work_dirs', type=Path, nargs='+', metavar='WORK_DIR')
     parser.add_argument(
-        '--out', type=Path, default=Path('curves.png'), help='a PNG file; default: %(default)s'
+        'work_dirs', type=Path, nargs='+', metavar='WORK_DIR', help='work directory'
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('curves.png'), help='PNG file; default: %(default)s'
     )
     return parser.parse_args(argv)
 
@@ -38,19 +40,21 @@ COLUMNS = 3
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.out.suffix.lower() != '.png':
-        raise DataError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
+        raise DataError(f'--out {args.out} is not a PNG file: choose a name that ends in .png')
     groups = find_groups(args.work_dirs)
-    drawn = panels(groups)
-    if not drawn:
+    curves = panels(groups)
+    if not curves:
         names = ', '.join(map(str, args.work_dirs))
-        raise DataError(f'the logs of {names} hold no loss and no IoU yet: wait for the first')
-    columns = 2 if len(drawn) in (2, 4) else COLUMNS
+        raise DataError(
+            f'the logs of {names} contain no loss and no IoU yet: wait for the first entry'
+        )
+    columns = 2 if len(curves) in (2, 4) else COLUMNS
     title = groups[0].title if len(groups) == 1 else ''
     png = io.BytesIO()
-    draw(drawn, columns=columns, title=title).savefig(png)
+    draw(curves, columns=columns, title=title).savefig(png)
     write_file(args.out, png.getvalue())
     runs = sum(len(group.runs) for group in groups)
-    print(f'{args.out}: {len(drawn)} panels of {runs} run{"s" * (runs > 1)}')
+    print(f'{args.out}: {len(curves)} panels of {runs} run{"s" * (runs > 1)}')
 
 
 if __name__ == '__main__':

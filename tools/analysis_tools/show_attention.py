@@ -1,11 +1,12 @@
-"""Draw where a trained model looks in a picture.
+"""Draw the attention of a trained model in an image.
 
     python tools/analysis_tools/show_attention.py CONFIG CHECKPOINT IMAGE --point 60 80 --out x.png
 
-DA, MSAM and LFA: for each point, the share of the attention that every place gets; of LFA the
-local window, enlarged, and where it lies. CSAM, the hybrid attention and the gates: how much each
-place counts, and the channels that count most. The redder, the more; the legend below tells the
-rest. The picture goes through the model as a whole.
+For DA, MSAM and LFA, the tool draws the attention weights of each point (the query) at all
+positions; for LFA, it draws the local window and its position in the image. For CSAM, hybrid
+attention and attention gates, it draws the weight of each position and the channels with the
+largest weights. Red means a large weight; the legend explains the other colors. The model receives
+the whole image, without sliding windows.
 """
 
 import argparse
@@ -20,20 +21,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='a config')
-    parser.add_argument('checkpoint', type=Path, help='a checkpoint')
-    parser.add_argument('image', type=Path, help='PNG, JPEG, TIFF, DICOM or NIfTI')
+    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint')
+    parser.add_argument('image', type=Path, help='PNG, JPEG, TIFF, DICOM or NIfTI file')
     parser.add_argument(
         '--point',
         type=float,
         nargs=2,
         action='append',
         metavar=('X', 'Y'),
-        help='pixel that asks where to look, from the top left corner; give it several times for '
-        'several points; default: the middle',
+        help='pixel whose attention is drawn, counted from the top left corner; repeat the option '
+        'for several points; default: the center',
     )
-    parser.add_argument('--slice', type=int, help='which one of a volume, from 0 on')
-    parser.add_argument('--out', type=Path, required=True, help='the PNG file to write')
+    parser.add_argument('--slice', type=int, help='index of the slice in a volume, from 0')
+    parser.add_argument('--out', type=Path, required=True, help='PNG file to write')
     parser.add_argument('--device', help='default: the GPU, if there is one')
     parser.add_argument(
         '--cfg-options',
@@ -64,11 +65,11 @@ from mmseg_attn.visualization.drawable import drawable
 
 
 def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
-    """Return the picture with the channels that the model's pipeline expects."""
+    """Return the image with the channels that the model's pipeline expects."""
     choose = getattr(predictor.dataset, 'intensity_window', None)
     keep = predictor.color_type == 'unchanged'
     intensities = Intensities([args.image], choose=choose, keep=keep)
-    loaded = load_file(args.image, predictor.loader, intensities, taken=predictor.channels)
+    loaded = load_file(args.image, predictor.loader, intensities, in_channels=predictor.channels)
     slices = loaded.images
     if args.slice is None and len(slices) > 1:
         raise DataError(f'{args.image} has {len(slices)} slices: choose one with --slice')
@@ -81,14 +82,14 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
 
 
 def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tuple[float, float]]:
-    """Return the points, or the middle of the picture; all must lie inside."""
+    """Return the points, or the center of the image; all must lie inside."""
     height, width = image.shape[:2]
     points = points or [[width // 2, height // 2]]
     for x, y in points:
         if not (0 <= x < width and 0 <= y < height):
             raise DataError(
-                f'--point {x:g} {y:g} lies outside of the picture, which has {width} x {height} '
-                'pixels: choose x and y below these'
+                f'--point {x:g} {y:g} lies outside the image, which has {width} x {height} '
+                'pixels: choose smaller coordinates'
             )
     return [(x, y) for x, y in points]
 
@@ -96,7 +97,7 @@ def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tu
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.out.suffix.lower() != '.png':
-        raise DataError(f'--out {args.out} is no PNG file: give it a name that ends in .png')
+        raise DataError(f'--out {args.out} is not a PNG file: choose a name that ends in .png')
     cfg = load_config(args.config, args.cfg_options)
     check_file(args.checkpoint, 'a checkpoint')
     predictor = Predictor(cfg, args.checkpoint, device=usable_device(args.device))
@@ -112,16 +113,16 @@ def main(argv: list[str] | None = None) -> None:
     )
     if not recording.calls:
         raise DataError(
-            f'{args.config} has no attention to show: its model has no layer with one of '
-            f'{", ".join(METHODS)}'
+            f'{args.config} has no attention to draw, as no layer of its model has one of the '
+            f'methods {", ".join(METHODS)}: choose a config with an attention layer'
         )
     title = f'Attention in {args.image.name}\n{args.config.stem}'
     figure = draw_attention(recording, points, title=title, classes=predictor.classes)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out)
     for call in recording.calls:
-        found = ', '.join(method for method in METHODS if call.has(method))
-        print(f'{call.name} ({type(call.layer).__name__}): {found}')
+        methods = ', '.join(method for method in METHODS if call.has(method))
+        print(f'{call.name} ({type(call.layer).__name__}): {methods}')
     print(args.out)
 
 

@@ -1,13 +1,14 @@
-"""Turn the COVID-19 CT segmentation set of medicalsegmentation.com into a dataset.
+"""Convert the COVID-19 CT segmentation dataset of medicalsegmentation.com.
 
 SOURCE is the folder with tr_im.nii.gz, tr_mask.nii.gz and tr_lungmasks_updated.nii.gz. The four
 classes of the paper (arXiv 2112.01702) need both masks: ground glass and consolidation come from
-tr_mask, the rest of the lung mask and all pleural effusion are "lungs other", everything else is
-background. Slices are turned upright.
+tr_mask. The rest of the lung mask and all pleural effusion become "lungs other", everything else
+becomes background. Slices are rotated upright.
 
-Intensities are stored in 8 bits, linearly from a window: values outside it become 0 and 255. The
-default window is -1500 to 500 where the lowest value is -500 or less (Hounsfield units, as in the
-official file), and 0 to 255, which changes nothing, where all values lie there already.
+Intensities are stored in 8 bits. A window is mapped linearly to 0 to 255; values outside the window
+become 0 or 255. If the lowest value is -500 or less (Hounsfield units, as in the official file),
+the default window is -1500 to 500. If all values lie between 0 and 255, the default window is 0 to
+255, which changes nothing.
 """
 
 import argparse
@@ -18,8 +19,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('source', type=Path, help='the folder with the three files')
-    parser.add_argument('--out', type=Path, default=Path('data/covid19'), help='%(default)s')
+    parser.add_argument('source', type=Path, help='folder with the three files')
+    parser.add_argument(
+        '--out', type=Path, default=Path('data/covid19'), help='output folder; default: %(default)s'
+    )
     parser.add_argument(
         '--window',
         type=float,
@@ -27,8 +30,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar=('LOW', 'HIGH'),
         help='intensities that become 0 and 255; default: see above',
     )
-    parser.add_argument('--folds', type=int, default=4, help='default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='of the folds; default: %(default)s')
+    parser.add_argument(
+        '--folds', type=int, default=4, help='number of folds; default: %(default)s'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the folds; default: %(default)s'
+    )
     args = parser.parse_args(argv)
     if args.folds < 3:
         parser.error(f'argument --folds: {args.folds} is below 3')
@@ -70,19 +77,19 @@ def read_labels(path: Path, known: int) -> np.ndarray:
     values, counts = np.unique(volume, return_counts=True)
     unknown = ~np.isin(values, np.arange(known + 1))
     if unknown.any():
-        found = ', '.join(
+        listed = ', '.join(
             f'{value:g} ({count} px)'
             for value, count in zip(values[unknown][:5], counts[unknown][:5], strict=True)
         )
         raise DataError(
-            f'{path} holds label values that the set does not have: {found}; '
-            f'known are 0 to {known}: use the original file'
+            f'{path} contains unknown label values: {listed}; the labels of the dataset are 0 to '
+            f'{known}: use the original file'
         )
     return volume.astype(np.uint8)
 
 
-def classes(mask: np.ndarray, lungs: np.ndarray) -> np.ndarray:
-    """Class indices from the two masks of the set, all of one shape."""
+def to_classes(mask: np.ndarray, lungs: np.ndarray) -> np.ndarray:
+    """Compute class indices from the two masks of the dataset, all of one shape."""
     result = ((lungs > 0) | (mask == EFFUSION)).astype(np.uint8)  # background, lungs other
     result[mask == GROUND_GLASS] = CLASSES.index('ground glass')
     result[mask == CONSOLIDATION] = CLASSES.index('consolidation')
@@ -90,16 +97,16 @@ def classes(mask: np.ndarray, lungs: np.ndarray) -> np.ndarray:
 
 
 def choose_window(path: Path, image: np.ndarray) -> Window:
-    """The default window of the intensities of a file.
+    """Choose the default window for the intensities of a file.
 
     Raises:
-        DataError: If the values look like nothing known.
+        DataError: If the values are neither Hounsfield units nor 8 bits.
     """
     window = ct_window(image)
     if window is None:
         raise DataError(
-            f'{path} has values from {image.min():g} to {image.max():g}, neither Hounsfield units '
-            'nor 8 bits: give --window LOW HIGH'
+            f'{path} has values from {image.min():g} to {image.max():g}, which are neither '
+            'Hounsfield units nor 8 bits: set --window LOW HIGH'
         )
     return window
 
@@ -109,7 +116,9 @@ def main(argv: list[str] | None = None) -> None:
     files = [args.source / name for name in (IMAGE, MASK, LUNGS)]
     missing = [path.name for path in files if not path.is_file()]
     if missing:
-        raise DataError(f'{args.source} lacks {", ".join(missing)}: get all three files of the set')
+        raise DataError(
+            f'{args.source} has no {", ".join(missing)}: get all three files of the dataset'
+        )
     with staged_output(args.out, converter='covid19') as stage:
         image, mask, lungs = (
             read_nifti(files[0]),
@@ -119,7 +128,7 @@ def main(argv: list[str] | None = None) -> None:
         for path, volume in zip(files[1:], (mask, lungs), strict=True):
             if volume.shape != image.shape:
                 raise DataError(
-                    f'{path} has the shape {volume.shape}, but {files[0]} {image.shape}: '
+                    f'{path} has the shape {volume.shape}, but {files[0]} has {image.shape}: '
                     'use the files of one release'
                 )
             check_placement(files[0], path, image.shape)
@@ -138,7 +147,7 @@ def main(argv: list[str] | None = None) -> None:
         empty, below, above = [], 0, 0
         for k, stem in enumerate(progress(stems, 'converting slice')):
             gray = image[:, :, k].T
-            label = classes(mask[:, :, k], lungs[:, :, k]).T
+            label = to_classes(mask[:, :, k], lungs[:, :, k]).T
             pixels += np.bincount(label.ravel(), minlength=len(CLASSES))
             below += int((gray < low).sum())
             above += int((gray > high).sum())
@@ -161,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
             intensities=intensities,
             pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
         )
-    state = ' (already there, unchanged)' if stage.unchanged else ''
+    state = ' (already up to date)' if stage.unchanged else ''
     print(f'{args.out}: {depth} slices of {image.shape[0]}x{image.shape[1]}{state}')
     print(
         f'intensities {image.min():g} to {image.max():g}: window {low:g} to {high:g} in 8 bits, '
@@ -169,7 +178,7 @@ def main(argv: list[str] | None = None) -> None:
         f'{100 * above / image.size:.2f} above'
     )
     if empty:
-        print(f'slices without image content, kept: {", ".join(empty)}')
+        print(f'blank slices, which are kept: {", ".join(empty)}')
     print(f'\n{split_table(folds)}\n\n{class_table(CLASSES, pixels.tolist())}')
 
 

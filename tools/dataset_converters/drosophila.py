@@ -1,9 +1,9 @@
-"""Cut the Drosophila ssTEM stack (doi:10.6084/m9.figshare.856713) into a dataset.
+"""Convert the Drosophila ssTEM stack (doi:10.6084/m9.figshare.856713) to a dataset of crops.
 
-Masks come from labels/ alone: the folders membranes/, mitochondria/ and synapses/ disagree with it.
-The folds of the paper (arXiv 2112.01702) are dealt by crop. Crops of one slice, and neighboring
-slices of the stack, look alike, so scores on such folds are optimistic for other tissue;
---split-unit slice keeps whole slices together.
+Only labels/ is used for the masks, because the folders membranes/, mitochondria/ and synapses/
+disagree with it. The paper (arXiv 2112.01702) distributes single crops over the folds. Crops of one
+slice and neighboring slices look alike, so scores on these folds are optimistic for other tissue.
+To keep the crops of a slice in one fold, use --split-unit slice.
 """
 
 import argparse
@@ -17,30 +17,42 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'source', type=Path, help='the cloned repository, its folder stack1, or an archive of it'
+        'source', type=Path, help='cloned repository, its folder stack1, or an archive of it'
     )
-    parser.add_argument('--out', type=Path, default=Path('data/drosophila'), help='%(default)s')
-    parser.add_argument('--crop-size', type=int, default=256, help='default: %(default)s')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('data/drosophila'),
+        help='output folder; default: %(default)s',
+    )
+    parser.add_argument(
+        '--crop-size', type=int, default=256, help='pixels per side; default: %(default)s'
+    )
     parser.add_argument(
         '--split-unit',
         choices=('crop', 'slice'),
         default='crop',
-        help='what a fold is made of: crops as in the paper, or whole slices',
+        help='unit that is assigned to a fold: crops as in the paper, or whole slices; '
+        'default: %(default)s',
     )
-    parser.add_argument('--folds', type=int, default=5, help='default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='of the folds; default: %(default)s')
+    parser.add_argument(
+        '--folds', type=int, default=5, help='number of folds; default: %(default)s'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the folds; default: %(default)s'
+    )
     parser.add_argument(
         '--max-unpacked-size',
         type=int,
         default=8,
         metavar='GIB',
-        help='the most that an archive may unpack to; default: %(default)s',
+        help='largest size of an unpacked archive; default: %(default)s',
     )
     args = parser.parse_args(argv)
-    for name, least in (('crop_size', 1), ('folds', 3), ('max_unpacked_size', 1)):
-        if getattr(args, name) < least:
+    for name, minimum in (('crop_size', 1), ('folds', 3), ('max_unpacked_size', 1)):
+        if getattr(args, name) < minimum:
             option = name.replace('_', '-')
-            parser.error(f'argument --{option}: {getattr(args, name)} is below {least}')
+            parser.error(f'argument --{option}: {getattr(args, name)} is below {minimum}')
     return args
 
 
@@ -70,21 +82,21 @@ for _value, _name in OFFICIAL.items():
 
 
 def find_stack(root: Path) -> Path:
-    """The folder with raw/ and labels/, at most two levels below ``root``."""
+    """Find the folder with raw/ and labels/, at most two levels below ``root``."""
     folders = [root, *sorted(root.glob('*')), *sorted(root.glob('*/*'))]
     stacks = [path for path in folders if (path / 'raw').is_dir() and (path / 'labels').is_dir()]
     if root not in stacks:
         stacks = [path for path in stacks if path.name == 'stack1'] or stacks
         if len(stacks) != 1:
             raise DataError(
-                f'{root} holds {len(stacks)} stacks (folders with raw/ and labels/), not one: '
-                'name the folder of the stack'
+                f'{root} contains {len(stacks)} stacks (folders with raw/ and labels/) instead of '
+                'one: name the folder of the stack'
             )
     return stacks[0]
 
 
 def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
-    """The files of a folder whose name matches, by the number in it."""
+    """Find the files of a folder whose names match, by the number in the name."""
     files: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
         match = re.fullmatch(pattern, path.name)
@@ -96,10 +108,10 @@ def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
 
 
 def pair_slices(stack: Path) -> list[tuple[Path, Path]]:
-    """Image and labels of every slice.
+    """Pair the image and the labels of every slice.
 
     Raises:
-        DataError: If a slice is missing on either side, gaps in the numbering included.
+        DataError: If an image or a label map is missing, also within the numbering.
     """
     images = numbered_files(stack / 'raw', r'(\d+)\.tif')
     labels = numbered_files(stack / 'labels', r'labels(\d+)\.png')
@@ -107,7 +119,7 @@ def pair_slices(stack: Path) -> list[tuple[Path, Path]]:
     missing = [f'raw/{i:02d}.tif' for i in numbers if i not in images]
     missing += [f'labels/labels{i:08d}.png' for i in numbers if i not in labels]
     if missing:
-        raise DataError(f'{stack} lacks {", ".join(missing)}: get the complete stack')
+        raise DataError(f'{stack} has no {", ".join(missing)}: get the complete stack')
     return [(images[i], labels[i]) for i in numbers]
 
 
@@ -126,22 +138,22 @@ def load_slice(image_path: Path, label_path: Path, crop: int) -> tuple[np.ndarra
     if labels.shape != image.shape:
         raise DataError(
             f'{label_path} is {labels.shape[1]}x{labels.shape[0]}, '
-            f'but its image {image_path} is {width}x{height}'
+            f'but its image {image_path} is {width}x{height}: use the original files'
         )
     if height % crop or width % crop:
         common = math.gcd(height, width)
         best = max(size for size in range(1, min(crop, common) + 1) if common % size == 0)
         raise DataError(
-            f'{image_path} is {width}x{height}, which crops of {crop} do not fill: '
+            f'{image_path} is {width}x{height}, which is not a multiple of {crop}: '
             f'use --crop-size {best}'
         )
     mask = TO_CLASS[labels]
     values, counts = np.unique(labels[mask == UNKNOWN], return_counts=True)
     if len(values):
-        found = ', '.join(f'{v} ({n} px)' for v, n in zip(values, counts, strict=True))
+        unknown = ', '.join(f'{v} ({n} px)' for v, n in zip(values, counts, strict=True))
         raise DataError(
-            f'{label_path} holds label values that the stack does not have: {found}; '
-            f'known are {", ".join(map(str, OFFICIAL))}'
+            f'{label_path} contains unknown label values: {unknown}; the labels of the stack are '
+            f'{", ".join(map(str, OFFICIAL))}: use the original files'
         )
     return image, mask
 
@@ -187,7 +199,7 @@ def main(argv: list[str] | None = None) -> None:
             crops=crops,
             pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
         )
-    state = ' (already there, unchanged)' if stage.unchanged else ''
+    state = ' (already up to date)' if stage.unchanged else ''
     print(f'{args.out}: {len(slices)} slices, {crops} crops of {crop}x{crop}{state}')
     print(f'\n{split_table(folds)}\n\n{class_table(CLASSES, pixels.tolist())}')
 

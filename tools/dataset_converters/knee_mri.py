@@ -1,21 +1,22 @@
-"""Turn pairs of knee MR images and masks of the patellar ligament into a dataset.
+"""Convert pairs of knee MR images and masks of the patellar ligament to a dataset.
 
-It is for two classes, the background and the patellar ligament, and for at least ten cases. For
-other classes, write the folders and split files that docs/datasets.md shows yourself.
+The tool needs at least ten cases and knows two classes, background and patellar ligament. For
+other classes, make the folders and split files as docs/datasets.md shows.
 
-How pairs are found in SOURCE:
+The tool finds pairs in SOURCE in one of two layouts:
 
-    images/ with masks/, annotations/ or labels/   the same name on both sides, whatever the type;
-                                                   a mask may be called <name>_mask
-    no such folders                                <name>.<type> and <name>_mask.<type>
+    images/ with masks/, annotations/ or labels/   files of the same name, of any type; the name of
+                                                   a mask may end in _mask
+    one folder                                     <name>.<type> and <name>_mask.<type>
 
-A case is a file (PNG, JPEG, TIFF: one slice; NIfTI: a slice or a volume), all DICOM files of one
-series, or a subfolder that both sides have. Volumes are cut along their third axis. The split is
-8:1:1; it deals cases, because the slices of one look alike, or slices with --split-unit slice.
-NIfTI and DICOM masks must lie where their images lie: same orientation, spacing and origin.
+A case is one file (PNG, JPEG, TIFF: one slice; NIfTI: a slice or a volume), all DICOM files of one
+series, or a subfolder of the same name in both folders. Volumes are cut along their third axis.
+Cases are split 8:1:1 because the slices of a case look alike; to split slices instead, use
+--split-unit slice. NIfTI and DICOM masks must have the orientation, spacing and origin of their
+images.
 
-Masks hold 0 and 1, or 0 and 255. Images of 8 bits stay as they are; all others are scaled linearly
-to 8 bits, case by case, from the percentiles of --percentiles: values beyond them become 0 and 255.
+Masks contain 0 and 1, or 0 and 255. 8-bit images are not changed. Other images are scaled linearly
+to 8 bits, case by case: values beyond the percentiles of --percentiles become 0 or 255.
 """
 
 import argparse
@@ -26,24 +27,31 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('source', type=Path, help='the folder of the images and masks')
-    parser.add_argument('--out', type=Path, default=Path('data/knee_mri'), help='%(default)s')
+    parser.add_argument('source', type=Path, help='folder of the images and masks')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('data/knee_mri'),
+        help='output folder; default: %(default)s',
+    )
     parser.add_argument(
         '--percentiles',
         type=float,
         nargs=2,
         default=(0.5, 99.5),
         metavar=('LOW', 'HIGH'),
-        help='of a case of more than 8 bits that become 0 and 255; 0 100 is its full range; '
-        'default: 0.5 99.5',
+        help='percentiles of a case that become 0 and 255, if it has more than 8 bits; '
+        '0 100 is the full range; default: 0.5 99.5',
     )
     parser.add_argument(
         '--split-unit',
         choices=('case', 'slice'),
         default='case',
-        help='what the split deals; default: %(default)s',
+        help='unit that is assigned to a split; default: %(default)s',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the split; default: %(default)s')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the split; default: %(default)s'
+    )
     return parser.parse_args(argv)
 
 
@@ -78,11 +86,11 @@ from mmseg_attn.io import (
 )
 
 CLASSES = KneeMRIDataset.METAINFO['classes']
-PARTS = 10  # of which one is for validation and one for testing
+PARTS = 10  # one part for validation, one for testing
 
 
 def merge_series(cases: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
-    """Make one case of the DICOM files that belong to one series."""
+    """Merge the DICOM files of one series into one case."""
     merged: dict[str, list[Pair]] = {}
     for case, pairs in cases.items():
         series = is_dicom(pairs[0].image) and dicom_series(pairs[0].image)
@@ -97,30 +105,30 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
         Gray values and class indices, both (slices, H, W), and whether the mask was 0 and 255.
 
     Raises:
-        DataError: If a file is damaged, sizes, orientations or places differ, or the mask
-            holds other values.
+        DataError: If a file is damaged, sizes, orientations or positions differ, or the mask
+            contains other values.
     """
     image, mask = read_slices(pair.image), read_slices(pair.mask, mask=True)
     if mask.shape != image.shape:
         raise DataError(
             f'{pair.mask} is {describe(mask)}, but its image {pair.image} is {describe(image)}: '
-            'give each image the mask that was drawn on it'
+            'use the mask that was drawn on this image'
         )
     depth, height, width = image.shape
     volume = (width, height, depth) if is_nifti(pair.image) else (width, height)
     check_placement(pair.image, pair.mask, volume)
     values = np.unique(mask)
     if not (np.isin(values, (0, 1)).all() or np.isin(values, (0, 255)).all()):
-        found = ', '.join(f'{value:g}' for value in values[:6].astype(float))
+        listed = ', '.join(f'{value:g}' for value in values[:6].astype(float))
         raise DataError(
-            f'{pair.mask} holds {found}{", ..." if len(values) > 6 else ""}: '
-            'a mask must hold 0 and 1, or 0 and 255'
+            f'{pair.mask} contains {listed}{", ..." if len(values) > 6 else ""}: '
+            'save it with the values 0 and 1, or 0 and 255'
         )
     return image, (mask > 0).astype(np.uint8), values.max() == 255
 
 
 def describe(slices: np.ndarray) -> str:
-    """The size of slices, (slices, H, W), in words."""
+    """Describe the size of slices (slices, H, W)."""
     depth, height, width = slices.shape
     return f'{width}x{height}' + (f' with {depth} slices' if depth > 1 else '')
 
@@ -138,11 +146,11 @@ def read_case(
     """Read and check all files of a case.
 
     Returns:
-        Name, gray values and class indices of every slice, both (H, W) and uint8, and what was
-        done to the case: 'scaled', 'mapped'.
+        The name, gray values and class indices of every slice, both (H, W) and uint8, and the
+        conversions of the case: 'scaled', 'mapped'.
 
     Raises:
-        DataError: If a file is wrong or the slices have several sizes.
+        DataError: If a file is damaged or does not fit, or the slices differ in size.
     """
     read = [read_pair(pair) for pair in pairs]
     images = [image for image, _, _ in read]
@@ -167,7 +175,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     low, high = args.percentiles
     if not 0 <= low < high <= 100:
-        raise DataError(f'--percentiles is {low:g} {high:g}: give 0 <= LOW < HIGH <= 100')
+        raise DataError(f'--percentiles is {low:g} {high:g}: choose 0 <= LOW < HIGH <= 100')
     cases = merge_series(find_cases(args.source))
     with staged_output(args.out, converter='knee_mri') as stage:
         images, masks = stage.folder / 'images', stage.folder / 'annotations'
@@ -182,7 +190,7 @@ def main(argv: list[str] | None = None) -> None:
             mapped += [case] if 'mapped' in done else []
             for name, image, mask in slices:
                 if (images / f'{name}.png').exists():
-                    raise DataError(f'two slices would be called {name}: rename {case}')
+                    raise DataError(f'two slices have the name {name}: rename {case}')
                 groups.setdefault(case if args.split_unit == 'case' else name, []).append(name)
                 pixels += np.bincount(mask.ravel(), minlength=len(CLASSES))
                 if image.min() == image.max():
@@ -193,13 +201,11 @@ def main(argv: list[str] | None = None) -> None:
                 write_png(masks / f'{name}.png', np.ascontiguousarray(mask))
         if len(groups) < PARTS:
             raise DataError(
-                f'{args.source} holds {counted(len(groups), args.split_unit)}, but a split of '
+                f'{args.source} contains {counted(len(groups), args.split_unit)}, but a split of '
                 f'8:1:1 needs {PARTS}: see --help for the layout and for --split-unit'
             )
         if not pixels[1:].any():
-            raise DataError(
-                f'no mask of {args.source} labels any {CLASSES[1]}: give the masks that do'
-            )
+            raise DataError(f'no mask in {args.source} contains {CLASSES[1]}: check the masks')
         split = {
             'fold0': make_folds(groups, folds=PARTS, seed=args.seed, unit=args.split_unit)['fold0']
         }
@@ -217,7 +223,7 @@ def main(argv: list[str] | None = None) -> None:
             without_labels=unlabeled,
             pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
         )
-    state = ' (already there, unchanged)' if stage.unchanged else ''
+    state = ' (already up to date)' if stage.unchanged else ''
 
     def have(cases: list) -> str:
         return 'has' if len(cases) == 1 else 'have'
@@ -231,9 +237,9 @@ def main(argv: list[str] | None = None) -> None:
     if mapped:
         print(f'{counted(len(mapped), "case")} {have(mapped)} masks of 0 and 255: 255 became 1')
     if empty:
-        print(f'slices without image content, kept: {", ".join(empty)}')
+        print(f'blank slices, which are kept: {", ".join(empty)}')
     if unlabeled:
-        print(f'slices without {CLASSES[1]}, kept: {", ".join(unlabeled)}')
+        print(f'slices without {CLASSES[1]}, which are kept: {", ".join(unlabeled)}')
     print(f'\n{split_table(split)}\n\n{class_table(CLASSES, pixels.tolist())}')
 
 

@@ -1,7 +1,7 @@
-"""Write a small synthetic ssTEM stack in the layout of the Drosophila stack.
+"""Generate a small synthetic ssTEM stack in the layout of the Drosophila stack.
 
-It serves to try things out: no figure measured on it says anything about real data.
-Turn it into a dataset with tools/dataset_converters/drosophila.py.
+Use it for trials only: metrics on it say nothing about real data. Convert the stack to a dataset
+with tools/dataset_converters/drosophila.py.
 """
 
 import argparse
@@ -12,16 +12,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('out', type=Path, help='the folder of the stack')
-    parser.add_argument('--slices', type=int, default=5, help='default: %(default)s')
+    parser.add_argument('out', type=Path, help='output folder')
+    parser.add_argument(
+        '--slices', type=int, default=5, help='number of slices; default: %(default)s'
+    )
     parser.add_argument(
         '--size', type=int, default=512, help='pixels per side; default: %(default)s'
     )
-    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the stack; default: %(default)s'
+    )
     args = parser.parse_args(argv)
-    for name, least in (('slices', 1), ('size', 128), ('seed', 0)):
-        if getattr(args, name) < least:
-            parser.error(f'argument --{name}: {getattr(args, name)} is below {least}')
+    for name, minimum in (('slices', 1), ('size', 128), ('seed', 0)):
+        if getattr(args, name) < minimum:
+            parser.error(f'argument --{name}: {getattr(args, name)} is below {minimum}')
     return args
 
 

@@ -1,8 +1,8 @@
-"""Pool train and val of PASCAL VOC 2012 and split them 90:10, as in the MSANet paper.
+"""Pool the train and val splits of PASCAL VOC 2012 and split them 90:10, as in the MSANet paper.
 
-VOC_ROOT is the folder VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/. The split files
-train.txt and test.txt go into a folder of their own; nothing else is changed. Every image and mask
-is read and checked.
+VOC_ROOT is the folder VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/. The tool checks
+every image and mask and writes the split files train.txt and test.txt to a new folder. It changes
+no other file.
 """
 
 import argparse
@@ -13,9 +13,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('voc_root', type=Path, metavar='VOC_ROOT', help='the folder VOC2012')
-    parser.add_argument('--out', type=Path, help='default: VOC_ROOT/ImageSets/SegmentationPooled')
-    parser.add_argument('--seed', type=int, default=0, help='of the split; default: %(default)s')
+    parser.add_argument('voc_root', type=Path, metavar='VOC_ROOT', help='folder VOC2012')
+    parser.add_argument(
+        '--out', type=Path, help='output folder; default: VOC_ROOT/ImageSets/SegmentationPooled'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the split; default: %(default)s'
+    )
     return parser.parse_args(argv)
 
 
@@ -33,14 +37,14 @@ from mmseg_attn.io import counted, decode_image, staged_output
 CLASSES = DATASETS.get('PascalVOCDataset').METAINFO['classes']
 IGNORE = 255
 LISTS = 'ImageSets/Segmentation'
-PARTS = 10  # of which one is for testing
+PARTS = 10  # one part for testing
 
 
-def pooled(root: Path) -> list[str]:
-    """The names in train.txt and val.txt.
+def read_names(root: Path) -> list[str]:
+    """Read the names in train.txt and val.txt.
 
     Raises:
-        DataError: If a list is missing, empty or no text, or names an image twice.
+        DataError: If a list is missing, empty or not text, or contains a name twice.
     """
     names: list[str] = []
     for part in ('train', 'val'):
@@ -48,15 +52,15 @@ def pooled(root: Path) -> list[str]:
         if not path.is_file():
             raise DataError(f'{path} is missing: name the folder VOC2012 of the release')
         try:
-            listed = path.read_text(encoding='utf-8').split()
+            part_names = path.read_text(encoding='utf-8').split()
         except UnicodeDecodeError as error:
-            raise DataError(f'{path} is no text: get the complete release') from error
-        if not listed:
+            raise DataError(f'{path} is not a text file: get the complete release') from error
+        if not part_names:
             raise DataError(f'{path} is empty: get the complete release')
-        names += listed
+        names += part_names
     twice = [name for name in set(names) if names.count(name) > 1]
     if twice:
-        raise DataError(f'{root / LISTS} names {min(twice)} twice: use the original lists')
+        raise DataError(f'{root / LISTS} contains {min(twice)} twice: use the original lists')
     return sorted(names)
 
 
@@ -67,7 +71,7 @@ def read_mask(root: Path, name: str) -> np.ndarray:
         The class indices and 255, (H, W).
 
     Raises:
-        DataError: If a file is missing or damaged, or the mask does not fit.
+        DataError: If a file is missing or damaged, or the mask does not fit the image.
     """
     paths = root / 'JPEGImages' / f'{name}.jpg', root / 'SegmentationClass' / f'{name}.png'
     for path in paths:
@@ -77,18 +81,20 @@ def read_mask(root: Path, name: str) -> np.ndarray:
     mask, mode = decode_image(paths[1].read_bytes(), name=paths[1])
     if mode not in ('P', 'L'):
         raise DataError(
-            f'{paths[1]} is of mode {mode}, no mask of labels: use the original SegmentationClass'
+            f'{paths[1]} has the mode {mode} and is not a label map: use the original '
+            'SegmentationClass'
         )
     if mask.shape != image.shape[:2]:
         raise DataError(
             f'{paths[1]} is {mask.shape[1]}x{mask.shape[0]}, '
-            f'but its image {paths[0]} is {image.shape[1]}x{image.shape[0]}'
+            f'but its image {paths[0]} is {image.shape[1]}x{image.shape[0]}: get the complete '
+            'release'
         )
     unknown = np.unique(mask[(mask >= len(CLASSES)) & (mask != IGNORE)])
     if unknown.size:
         raise DataError(
-            f'{paths[1]} holds {", ".join(map(str, unknown[:5]))}: '
-            f'labels are 0 to {len(CLASSES) - 1} and {IGNORE}'
+            f'{paths[1]} contains {", ".join(map(str, unknown[:5]))}, but the labels are 0 to '
+            f'{len(CLASSES) - 1} and {IGNORE}: use the original SegmentationClass'
         )
     return mask
 
@@ -96,7 +102,7 @@ def read_mask(root: Path, name: str) -> np.ndarray:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     out = args.out or args.voc_root / 'ImageSets' / 'SegmentationPooled'
-    names = pooled(args.voc_root)
+    names = read_names(args.voc_root)
     if len(names) < PARTS:
         raise DataError(
             f'{args.voc_root} lists {counted(len(names), "labeled image")}, but a split of 9:1 '
@@ -112,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
             text = ''.join(f'{name}\n' for name in members)
             (stage.folder / f'{part}.txt').write_text(text)
         stage.manifest.update(settings=dict(seed=args.seed), images=len(names))
-    state = ' (already there, unchanged)' if stage.unchanged else ''
+    state = ' (already up to date)' if stage.unchanged else ''
     print(f'{out}: {len(split["train"])} train, {len(split["test"])} test{state}')
     counts = [*pixels[: len(CLASSES)].tolist(), int(pixels[IGNORE])]
     print(f'\n{class_table([*CLASSES, "(ignored)"], counts)}')

@@ -1,6 +1,6 @@
-"""Find everything in the data of a config that would spoil a run."""
+"""Check the datasets of a config for faults that would spoil a run."""
 
 from .check import check_config
-from .report import Report
+from .result import CheckResult
 
-__all__ = ['Report', 'check_config']
+__all__ = ['CheckResult', 'check_config']

@@ -1,4 +1,4 @@
-"""Check the datasets of a config, all of them in one pass."""
+"""Check all datasets of a config in one pass."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,19 +16,19 @@ from ...datasets.rules import IGNORE, channel_conflicts
 from ...errors import DataError
 from ..cli import progress
 from .inspector import Inspection, Inspector
-from .report import Report
+from .result import CheckResult
 from .splits import judge_split, summarize
 
-FEW = 32  # images for which starting processes does not pay
+FEW = 32  # fewer images are checked without starting processes
 _inspector: Inspector  # of a worker process
 
 
-def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) -> Report:
+def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) -> CheckResult:
     """Check the training, validation and test datasets of a config.
 
     Args:
-        cfg: A training config; without a model, classes and channels are not compared with it.
-        sample: Number of images of each dataset to open, spread over it; ``None`` opens all.
+        cfg: A training config. Without a model, classes and channels are not compared.
+        sample: Number of images of each dataset to open, evenly spaced; ``None`` opens all.
         workers: Number of processes that open images.
 
     Raises:
@@ -37,7 +37,7 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     sources, same = _read_sources(cfg)
     if not sources:
-        raise DataError('the config has no dataset: name a config with a train_dataloader')
+        raise DataError('the config has no dataset: add a train_dataloader')
     configs = list(_head_configs(cfg))
     heads = [
         Head(name, type_name(head), head.get('out_channels') or head.get('num_classes'))
@@ -71,14 +71,14 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
         for inspected in inspections.values()
         for inspection in inspected
     }
-    return Report(splits, findings + find_repeats(sources, contents), sample)
+    return CheckResult(splits, findings + find_repeats(sources, contents), sample)
 
 
 def _read_sources(cfg: Config) -> tuple[list[Source], dict[str, str]]:
     """Build the datasets of the three loaders and list their images.
 
     Returns:
-        The datasets, and ``{'test': 'val'}`` if test is the same as val and left out.
+        The datasets, and ``{'test': 'val'}`` if test equals val and is therefore left out.
     """
     loaders = {split: cfg.get(f'{split}_dataloader') for split in SPLITS}
     datasets = {split: loader['dataset'] for split, loader in loaders.items() if loader}
@@ -112,7 +112,7 @@ def _read(split: str, config: dict) -> Source:
 
 
 def _head_configs(cfg: Config) -> Iterator[tuple[str, dict]]:
-    """Yield the heads of the model with their names, the one that predicts first."""
+    """Yield the heads of the model with their names; the head that predicts comes first."""
     model = cfg.get('model') or {}
     for name in ('decode_head', 'auxiliary_head'):
         heads = model.get(name) or []
@@ -127,7 +127,7 @@ def _spread(infos: list[dict], sample: int | None) -> list[dict]:
 
 
 def _is_sound(inspection: Inspection, source: Source) -> bool:
-    """Tell whether the pipeline has no reason in these files to fail."""
+    """Return whether the pipeline can load these files."""
     labeled = inspection.pixels is not None or not source.label_loaders
     errors = any(KINDS[problem.kind].severity == 'error' for problem in inspection.problems)
     return inspection.size is not None and labeled and not errors
@@ -166,7 +166,7 @@ def _inspect(
         ignored=ignored,
         backend_args=getattr(source.dataset, 'backend_args', None),
     )
-    label = f'checking {source.split}'
+    label = f'checking {source.split} image'
     if workers == 1 or len(infos) < FEW:
         yield from map(inspector, progress(infos, label))
         return
@@ -177,8 +177,8 @@ def _inspect(
             yield result
     except BrokenProcessPool as error:
         raise DataError(
-            'a process that opened images died, perhaps for lack of memory: lower --workers; '
-            'with --workers 1 the progress shows at which image'
+            'a process that checks images died, perhaps because the memory is full: lower '
+            '--workers; with --workers 1, the progress shows the image'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

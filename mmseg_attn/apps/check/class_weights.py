@@ -1,9 +1,10 @@
-"""Class weights from the frequencies of the classes.
+"""Compute class weights from the frequencies of the classes.
 
 Median frequency (Eigen & Fergus, arXiv 1411.4734): the frequency of a class is its fraction of the
-pixels of the images that hold it; a weight is the median of all frequencies over that of the class.
-Inverse frequency: the mean number of pixels per class over the number of the class; the mean over
-all pixels is 1. Ignored pixels do not count.
+pixels of all images that contain it. The weight of a class is the median of all frequencies divided
+by the frequency of the class. Inverse frequency: the weight of a class is the mean number of pixels
+per class divided by its number of pixels; the mean weight over all pixels is 1. Ignored pixels are
+not counted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,15 +27,15 @@ def count_pixels(
     """Count the labels of a dataset as its own pipeline loads them, before any augmentation.
 
     Args:
-        dataset: The dataset; those that it wraps are counted one after the other.
-        watch: Iterates over the numbers of the images, for example to show progress.
+        dataset: The dataset. Wrapped datasets are counted one after the other.
+        watch: A wrapper for the iterator over the image indices, for example to show progress.
 
     Returns:
         Pixels of each class in each image, (images, classes).
 
     Raises:
-        DataError: If a pipeline loads no annotations, a mask cannot be loaded, or a label is no
-            class.
+        DataError: If a pipeline loads no annotations, a mask cannot be loaded, or a label is not
+            a class.
     """
     leaves = [leaf for leaf in nested_datasets(dataset) if isinstance(leaf, BaseSegDataset)]
     return np.array([row for leaf in leaves for row in _rows(leaf, watch(range(len(leaf))))])
@@ -50,8 +51,8 @@ def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarra
     classes = len(dataset.metainfo['classes'])
     if classes > IGNORE:
         raise DataError(
-            f'{type(dataset).__name__} has {classes} classes, but masks of 8 bits hold {IGNORE} '
-            'and the ignored label: merge some of them'
+            f'{type(dataset).__name__} has {classes} classes, but 8-bit masks support {IGNORE} '
+            'classes and the ignored label: merge some classes'
         )
     for i in indices:
         results = _load(loaders, dataset.get_data_info(i))
@@ -59,7 +60,7 @@ def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarra
         if row[classes:IGNORE].any():
             label = classes + int(row[classes:IGNORE].argmax())
             raise DataError(
-                f'{results["seg_map_path"]} holds the label {label}, but there are only '
+                f'{results["seg_map_path"]} contains the label {label}, but the dataset has only '
                 f'{classes} classes: correct the mask'
             )
         yield row[:classes]
@@ -84,11 +85,11 @@ def class_weights(pixels: np.ndarray, *, classes: Sequence[str]) -> dict[str, li
     """Compute the weights of the classes.
 
     Args:
-        pixels: Pixels of each class in each image, (images, classes).
+        pixels: Number of pixels of each class in each image, (images, classes).
         classes: The names of the classes.
 
     Returns:
-        The weights of every kind, with five significant digits.
+        The weights by each formula, with five significant digits.
 
     Raises:
         DataError: If a class does not occur.
@@ -97,8 +98,8 @@ def class_weights(pixels: np.ndarray, *, classes: Sequence[str]) -> dict[str, li
     absent = [name for name, count in zip(classes, total, strict=True) if count == 0]
     if absent:
         raise DataError(
-            f'{", ".join(absent)} does not occur in the {len(pixels)} training images, so that it '
-            'has no weight: use another split'
+            f'the {len(pixels)} training images do not contain {", ".join(absent)}, so the weights '
+            'are not defined: use another split'
         )
     present = np.where(pixels > 0, pixels.sum(axis=1, keepdims=True), 0).sum(axis=0)
     frequency = total / present

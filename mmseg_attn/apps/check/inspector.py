@@ -16,7 +16,7 @@ from ...datasets.transforms import LoadStrictAnnotations
 from ...errors import DataError, TooLargeError, UnsupportedError
 from ...io import DecodedImage, explain, is_finite, read_image
 
-STRAY = -1  # counts all labels that are no class
+STRAY = -1  # key of all labels that are not a class
 ORIENTING = ('color', 'grayscale')  # color_type with which loaders apply the EXIF orientation
 
 
@@ -38,18 +38,18 @@ class Problem(NamedTuple):
 
 @dataclass
 class Inspection:
-    """What was found in an image and its mask.
+    """The result of the inspection of an image and its mask.
 
     Attributes:
         image: File of the image.
-        mask: File of the mask, if there is one.
+        mask: File of the mask; ``None`` if there is none.
         problems: Faults of both files.
         size: Width and height of the loaded image.
         content: Digest of the pixels of the image; ``None`` if all have one value.
         labels: Digest of the labels.
-        pixels: Pixels of each label, as training sees them, and of ``STRAY``; ``None`` if labels
+        pixels: Number of pixels of each loaded label and of ``STRAY``; ``None`` if the labels
             cannot be loaded.
-        only_0_255: Whether the file of the mask holds 0 and 255 only, and 255 is a known label.
+        only_0_255: Whether the file of the mask contains only 0 and 255, and 255 is a known label.
     """
 
     image: str
@@ -67,13 +67,13 @@ class Inspection:
 
 
 class Inspector:
-    """Inspects the images and masks of one dataset; works in another process too.
+    """Inspect the images and masks of one dataset, also in another process.
 
     Args:
         image_loaders: The transforms that load an image.
         label_loaders: The transforms that load labels.
         classes: Number of classes; 0 if it is not known.
-        ignored: Label of the pixels that do not count.
+        ignored: Label of the ignored pixels.
         backend_args: File backend, as in MMEngine.
     """
 
@@ -88,7 +88,7 @@ class Inspector:
     ) -> None:
         self.image_loaders = [copy.copy(loader) for loader in image_loaders]
         for loader in self.image_loaders:
-            loader.to_float32 = False  # it would hide that 16 bits became 8
+            loader.to_float32 = False  # it would hide a reduction from 16 to 8 bits
         self.unoriented_loaders = [_without_orientation(loader) for loader in self.image_loaders]
         self.label_loaders = [copy.copy(loader) for loader in label_loaders]
         self.strict = None
@@ -102,7 +102,7 @@ class Inspector:
         self._loaded_as: dict[tuple, tuple[int, int]] = {}  # channels and bits by type of file
 
     def __call__(self, info: dict) -> Inspection:
-        """Inspect one image and its mask, which may be missing."""
+        """Inspect one image and its mask; both may be missing."""
         inspection = Inspection(info['img_path'], info.get('seg_map_path'))
         self._image(info, inspection)
         if inspection.mask is not None and self.label_loaders:
@@ -114,7 +114,7 @@ class Inspector:
         try:
             data = fileio.get(path, backend_args=self.backend_args)
             return True, decode(data, name=path)
-        except FileNotFoundError:  # is in the findings of the list
+        except FileNotFoundError:  # already reported by list_dataset
             pass
         except (DataError, OSError) as error:
             self._add_failure(error, path, inspection)
@@ -139,9 +139,9 @@ class Inspector:
         try:
             if kind is None or kind not in self._loaded_as or stored.orientation > 1:
                 image = self._load(self.image_loaders, info, 'img')
-                self._loaded_as[kind] = _form(image)
+                self._loaded_as[kind] = _channels_and_bits(image)
                 if stored is None:
-                    stored = DecodedImage(image, '', bits=_form(image)[1])
+                    stored = DecodedImage(image, '', bits=_channels_and_bits(image)[1])
                 elif stored.orientation > 1:
                     unoriented = self._load(self.unoriented_loaders, info, 'img')
                     oriented = not np.array_equal(image, unoriented)
@@ -222,7 +222,7 @@ class Inspector:
 
 
 def decode(data: bytes, *, name: str) -> DecodedImage | None:
-    """Decode a file completely, before a pipeline changes anything.
+    """Decode a file completely, as it is stored.
 
     Args:
         data: Bytes of the file.
@@ -272,7 +272,7 @@ def _tally(raw: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 
 def _pixels(values: np.ndarray, counts: np.ndarray, selected: np.ndarray) -> dict[str, int]:
-    """Name the pixels of the selected values."""
+    """Return the number of pixels of each selected value."""
     pairs = zip(values[selected].tolist(), counts[selected].tolist(), strict=True)
     return {f'{value:g}': count for value, count in pairs}
 
@@ -284,6 +284,6 @@ def _without_orientation(loader: Callable) -> Callable:
     return loader
 
 
-def _form(image: np.ndarray) -> tuple[int, int]:
-    """Channels and bits of a loaded image."""
+def _channels_and_bits(image: np.ndarray) -> tuple[int, int]:
+    """Return the channels and bits of a loaded image."""
     return 1 if image.ndim == 2 else image.shape[2], 8 * image.dtype.itemsize

@@ -1,4 +1,4 @@
-"""Judge and summarize all images of a split together."""
+"""Find the faults of a split as a whole, and summarize it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ def judge_split(
     ignored: int,
     complete: bool,
 ) -> list[Finding]:
-    """Gather the faults of the files, and find those that no single file has.
+    """Collect the faults of the files, and find faults of the split as a whole.
 
     Args:
         split: Train, val or test.
         inspections: Inspections of the images.
         classes: Names of the classes; none if they are not known.
-        ignored: Label of the pixels that do not count.
-        complete: Whether all images were inspected, and not a sample.
+        ignored: Label of the ignored pixels.
+        complete: Whether all images were inspected instead of a sample.
     """
     kinds: dict[str, list[Problem]] = {}
     for inspection in inspections:
         for problem in inspection.problems:
             kinds.setdefault(problem.kind, []).append(problem)
     total = len(inspections)
-    findings = [_gather(kind, split, problems, total) for kind, problems in kinds.items()]
+    findings = [_collect(kind, split, problems, total) for kind, problems in kinds.items()]
     masks = [inspection for inspection in inspections if inspection.pixels]
     if not masks:
         return findings
@@ -41,7 +41,7 @@ def judge_split(
         return [*findings, Finding('0-255', split, files=binary, total=total)]
     if not present:
         return [*findings, Finding('nothing-labeled', split, total=total)]
-    # in other masks 255 stands beside other labels than 0, so it is not the foreground
+    # if 255 occurs with labels other than 0 in other masks, it is not the foreground
     if binary and not any(ignored in mask.pixels and labels[mask.mask] - {0} for mask in masks):
         findings.append(Finding('some-0-255', split, files=binary, total=total))
     empty = [File(mask) for mask, values in labels.items() if not values]
@@ -58,7 +58,7 @@ def judge_split(
     return findings
 
 
-def _gather(kind: str, split: str, problems: list[Problem], total: int) -> Finding:
+def _collect(kind: str, split: str, problems: list[Problem], total: int) -> Finding:
     values = Counter()
     for problem in problems:
         values.update(problem.values or {})

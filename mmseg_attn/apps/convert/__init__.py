@@ -1,4 +1,4 @@
-"""Conversion of released datasets into the layout of this package."""
+"""Convert released datasets to the layout of this package."""
 
 from .pairs import Pair, find_cases
 from .report import class_table, split_table

@@ -14,7 +14,7 @@ class Pair(NamedTuple):
     """An image file and its mask.
 
     Attributes:
-        name: The names of the case, if it is a folder, and of the file, without type.
+        name: The name of the file without suffix; if the case is a folder, after its name.
         image: The file of the image.
         mask: The file of the mask.
     """
@@ -28,27 +28,26 @@ def find_cases(source: Path) -> dict[str, list[Pair]]:
     """Find images and masks of the same name.
 
     The folder has ``images/`` and one of ``MASK_FOLDERS``, or the pairs ``<name>.<type>`` and
-    ``<name>_mask.<type>``. In the first layout a subfolder on both sides is one case of several
-    files. Hidden files and the index of a
-    DICOM folder do not count.
+    ``<name>_mask.<type>``. In the first layout, a subfolder of the same name in both folders is one
+    case of several files. Hidden files and the index of a DICOM folder are skipped.
 
     Args:
         source: The folder.
 
     Returns:
-        The pairs of every case, by its name; a file is a case of one pair.
+        The pairs of every case, by the name of the case. A file is a case of one pair.
 
     Raises:
-        DataError: If the folder has no known layout, or an image or a mask has no partner.
+        DataError: If the folder has no known layout, or an image or a mask has no counterpart.
     """
     if not source.is_dir():
-        raise DataError(f'{source} is no folder: name the folder of the images and masks')
+        raise DataError(f'{source} is not a folder: name the folder of the images and masks')
     if (source / 'images').is_dir():
         folders = [source / name for name in MASK_FOLDERS if (source / name).is_dir()]
         if len(folders) != 1:
             raise DataError(
-                f'{source} has images/ and {len(folders)} of {", ".join(MASK_FOLDERS)} beside it: '
-                'keep one folder of masks'
+                f'{source} has images/ and {len(folders)} of the folders '
+                f'{", ".join(MASK_FOLDERS)}: keep exactly one folder of masks'
             )
         images, masks = _entries(source / 'images'), _entries(folders[0], masks=True)
     else:
@@ -59,40 +58,40 @@ def find_cases(source: Path) -> dict[str, list[Pair]]:
             for name, path in files.items()
             if name.endswith('_mask')
         }
-    return {pair.name: _files(pair) for pair in _matched(images, masks)}
+    return {pair.name: _files(pair) for pair in _match(images, masks)}
 
 
 def _files(case: Pair) -> list[Pair]:
     name, image, mask = case
     if image.is_dir() != mask.is_dir():
-        raise DataError(
-            f'of {image} and {mask} one is a folder: give a file or a folder on both sides'
-        )
+        raise DataError(f'{image} and {mask} are a file and a folder: use two files or two folders')
     if image.is_file():
         return [case]
-    pairs = _matched(_entries(image), _entries(mask, masks=True))
+    pairs = _match(_entries(image), _entries(mask, masks=True))
     if not pairs:
         raise DataError(f'{image} is empty: add its slices or remove it')
     return [pair._replace(name=f'{name}_{pair.name}') for pair in pairs]
 
 
-def _matched(images: dict[str, Path], masks: dict[str, Path]) -> list[Pair]:
-    for mine, others, partner in ((images, masks, 'mask'), (masks, images, 'image')):
-        lonely = sorted(set(mine) - set(others))
-        if lonely:
-            more = f' (and {len(lonely) - 1} more)' if lonely[1:] else ''
-            raise DataError(f'{mine[lonely[0]]}{more} has no {partner}: add it or move this away')
+def _match(images: dict[str, Path], masks: dict[str, Path]) -> list[Pair]:
+    for files, others, partner in ((images, masks, 'mask'), (masks, images, 'image')):
+        unmatched = sorted(set(files) - set(others))
+        if unmatched:
+            more = f' (and {len(unmatched) - 1} more)' if unmatched[1:] else ''
+            raise DataError(
+                f'{files[unmatched[0]]}{more} has no {partner}: add it, or remove this file'
+            )
     return [Pair(name, images[name], masks[name]) for name in sorted(images)]
 
 
 def _entries(folder: Path, *, masks: bool = False) -> dict[str, Path]:
-    """The visible files and folders, by their name without type."""
-    found: dict[str, Path] = {}
+    """List the visible files and folders, by their names without suffix."""
+    entries: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith('.') or path.name.upper() == DICOMDIR:
             continue
         name = stem(path) if path.is_file() else path.name
-        first = found.setdefault(name.removesuffix('_mask') if masks else name, path)
+        first = entries.setdefault(name.removesuffix('_mask') if masks else name, path)
         if first != path:
-            raise DataError(f'{first} and {path} have the same name: remove one')
-    return found
+            raise DataError(f'{first} and {path} have the same name: remove one of them')
+    return entries

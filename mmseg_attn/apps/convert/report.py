@@ -1,4 +1,4 @@
-"""The tables that a converter prints."""
+"""Format the tables that a converter prints."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from .splits import Split
 
 
 def split_table(folds: Mapping[str, Split]) -> str:
-    """Images per split."""
+    """Format the number of images per split."""
     rows = [('split', 'train', 'val', 'test')]
     rows += [
         (fold, *(str(len(split[name])) for name in ('train', 'val', 'test')))
@@ -16,7 +16,7 @@ def split_table(folds: Mapping[str, Split]) -> str:
 
 
 def class_table(classes: Sequence[str], pixels: Sequence[int]) -> str:
-    """Pixels per class, also in percent."""
+    """Format the number and percentage of pixels per class."""
     total = sum(pixels)
     rows = [('class', 'pixels', 'percent')]
     rows += [
@@ -27,7 +27,7 @@ def class_table(classes: Sequence[str], pixels: Sequence[int]) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
+    """Align the first column to the left, the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return '\n'.join(
         '  '.join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows

@@ -1,4 +1,4 @@
-"""Seeded cross-validation splits, and their files."""
+"""Make seeded cross-validation splits and write their files."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ Split = dict[str, list[str]]
 def make_folds(
     groups: Mapping[str, Sequence[str]], *, folds: int, seed: int, unit: str = 'unit'
 ) -> dict[str, Split]:
-    """Deal groups of images into parts; fold i tests on part i and validates on part i + 1.
+    """Distribute groups of images over parts; fold i tests on part i and validates on part i + 1.
 
-    The order depends on the seed and the names alone. It is drawn with ``random.Random.random``,
-    the one generator whose sequence Python promises never to change.
+    The order depends only on the seed and the names. It is drawn with ``random.Random.random``, the
+    only generator whose sequence Python guarantees for all versions.
 
     Args:
-        groups: Stems of the images, by the name of the group that must not be torn apart.
-        folds: Number of parts, at least 3; their sizes differ by one group at most.
+        groups: Stems of the images, by the name of their group; a group is never split.
+        folds: Number of parts, at least 3; their sizes differ by at most one group.
         seed: Seed of the order.
-        unit: What a group is, for messages.
+        unit: Name of a group in messages, in the singular.
 
     Returns:
         The sorted stems of 'train', 'val' and 'test' of 'fold0', 'fold1', ...
@@ -33,7 +33,7 @@ def make_folds(
     if not 3 <= folds <= len(groups):
         remedy = f'choose 3 to {len(groups)} folds' if len(groups) > 3 else 'choose 3 folds'
         if len(groups) < 3:
-            remedy = f'3 {unit}s are the least, one each to train, validate and test'
+            remedy = f'provide at least 3 {unit}s, one each for training, validation and test'
         raise DataError(
             f'{counted(len(groups), unit)} cannot be split into {folds} folds: {remedy}'
         )

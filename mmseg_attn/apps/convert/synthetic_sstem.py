@@ -1,9 +1,10 @@
-"""A seeded imitation of a serial-section electron micrograph with exact labels.
+"""Draw synthetic serial-section electron micrographs with exact labels from a seed.
 
-It draws what makes such pictures hard: cells of very different sizes with dark membranes that fade
-where they are cut obliquely, striped mitochondria, dark synapses on membranes, gray extracellular
-wedges, and a cytoplasm full of vesicles, granules and smears whose gray values overlap with those
-of the other classes. Its slices do not continue each other, and it replaces no real data.
+The images have the difficulties of real ones: cells of very different sizes with dark membranes
+that fade where they are cut obliquely, striped mitochondria, dark synapses on membranes, gray
+extracellular wedges, and a cytoplasm with vesicles, granules and smears whose gray values overlap
+with those of the other classes. Consecutive slices are independent. The images do not replace real
+data.
 """
 
 import numpy as np
@@ -15,12 +16,12 @@ MIN_SIZE = 128
 MEMBRANES = np.array([0, 32, 64, 96], dtype=np.uint8)  # at 0, 45, 90 and 135 degrees
 EXTRACELLULAR, MITOCHONDRIA, SYNAPSE, INTRACELLULAR = 159, 191, 223, 255
 
-# Shares of the pixels at which drawing a class stops; membranes take about a sixth.
-EXTRACELLULAR_SHARE, MITOCHONDRIA_SHARE, SYNAPSE_SHARE = 0.03, 0.048, 0.005
+# Fractions of the pixels at which drawing a class stops; membranes take about a sixth.
+EXTRACELLULAR_FRACTION, MITOCHONDRIA_FRACTION, SYNAPSE_FRACTION = 0.03, 0.048, 0.005
 
 
 def synthetic_slice(size: int, *, seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one slice; it depends on the three arguments alone.
+    """Draw one slice, which depends only on the three arguments.
 
     Args:
         size: Height and width in pixels, at least ``MIN_SIZE``.
@@ -49,7 +50,7 @@ class _Tissue:
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self.size, self.rng = size, rng
         self.rows, self.cols = np.mgrid[:size, :size].astype(float)
-        self.cells = self._cells()
+        self.cells = self._draw_cells()
         low, high = ndimage.minimum_filter(self.cells, 3), ndimage.maximum_filter(self.cells, 3)
         corners = np.zeros((size, size), dtype=bool)  # where a third cell is near
         for shift in ((0, 0), (0, 1), (1, 0), (1, 1)):
@@ -63,7 +64,7 @@ class _Tissue:
         self.labels = np.full((size, size), INTRACELLULAR, dtype=np.uint8)
 
     def noise(self, scale: float) -> np.ndarray:
-        """Smooth noise of about unit variance that varies over ``scale`` pixels."""
+        """Draw smooth noise of about unit variance that varies over ``scale`` pixels."""
         scale *= 0.8
         start, inner = np.divmod(np.arange(self.size) / scale, 1)
         taps = start.astype(int) + np.arange(4)[:, None]
@@ -75,47 +76,49 @@ class _Tissue:
             field = np.einsum('ks,ksn->ns', weights, field[taps])
         return 2.1 * field
 
-    def _cells(self) -> np.ndarray:
-        """Number the cells of a weighted, elongated and warped Voronoi diagram."""
+    def _draw_cells(self) -> np.ndarray:
+        """Assign cell numbers by a weighted, elongated and warped Voronoi diagram."""
         margin = 60
         tries = (self.size + 2 * margin) ** 2 // 100
-        places = self.rng.uniform(-margin, self.size + margin, (tries, 2))
+        centers = self.rng.uniform(-margin, self.size + margin, (tries, 2))
         radii = np.sort(np.exp(self.rng.normal(2.3, 0.8, tries)).clip(9, 80))[::-1]
-        kept: list[int] = []
-        for i in range(tries):  # large cells first, small ones fill what is left
-            apart = np.hypot(*(places[kept] - places[i]).T)
-            if np.all(apart > 0.95 * (radii[kept] + radii[i])):
-                kept.append(i)
+        chosen: list[int] = []
+        for i in range(tries):  # large cells first; small ones fill the rest
+            apart = np.hypot(*(centers[chosen] - centers[i]).T)
+            if np.all(apart > 0.95 * (radii[chosen] + radii[i])):
+                chosen.append(i)
         rows = self.rows + 7 * self.noise(36) + 1.6 * self.noise(11)
         cols = self.cols + 7 * self.noise(36) + 1.6 * self.noise(11)
         direction = 1.6 * self.noise(self.size / 2.5)  # neighbors run in parallel
         nearest = np.full((self.size, self.size), np.inf)
         cells = np.zeros((self.size, self.size), dtype=np.int32)
-        for number, i in enumerate(kept):
-            row, col = places[i].clip(0, self.size - 1).astype(int)
+        for number, i in enumerate(chosen):
+            row, col = centers[i].clip(0, self.size - 1).astype(int)
             turn, stretch = direction[row, col] + self.rng.normal(0, 0.3), self.rng.uniform(1, 1.65)
             reach = 1.65 * (radii[i] + 30) + 30  # farther away another cell is nearer
-            (top, left), (bottom, right) = (places[i] + [[-reach], [reach]]).clip(0).astype(int)
+            (top, left), (bottom, right) = (centers[i] + [[-reach], [reach]]).clip(0).astype(int)
             window = np.s_[top:bottom, left:right]
-            along, across = _turned(rows[window] - places[i, 0], cols[window] - places[i, 1], turn)
+            along, across = _rotate(
+                rows[window] - centers[i, 0], cols[window] - centers[i, 1], turn
+            )
             distance = np.hypot(along / stretch, across * stretch) - radii[i]
             closer = distance < nearest[window]
             nearest[window][closer], cells[window][closer] = distance[closer], number
         return cells
 
     def _gap(self, depth: np.ndarray, to_corner: np.ndarray) -> np.ndarray:
-        """Half the width of the space between cells: wedges at some points where three meet."""
+        """Compute half the width of the gap between cells, with wedges where three cells meet."""
         field = 9 * self.noise(60) + 3 * self.noise(20) - 0.28 * to_corner
         low, high = -100.0, 60.0
-        for _ in range(20):  # bisect the offset that gives the wanted share
+        for _ in range(20):  # bisect the offset for the required fraction
             middle = (low + high) / 2
             gap = np.clip(field + middle, 0, 14)
-            share = np.mean(depth - gap < -self.half_width)
-            low, high = (middle, high) if share < EXTRACELLULAR_SHARE else (low, middle)
+            fraction = np.mean(depth - gap < -self.half_width)
+            low, high = (middle, high) if fraction < EXTRACELLULAR_FRACTION else (low, middle)
         return gap
 
     def draw_cytoplasm(self) -> None:
-        """Light gray with granules, smears, vesicles and a few dense cores."""
+        """Draw light gray with granules, smears, vesicles and a few dense cores."""
         count = self.cells.max() + 1
         image = self.rng.normal(180, 16, count)[self.cells]
         crowd = self.rng.uniform(0.3, 1.1, count)[self.cells]
@@ -134,7 +137,7 @@ class _Tissue:
         self.image = image
 
     def draw_membranes(self) -> None:
-        """Dark lines, wide and faint where the cut is oblique, and the matter between cells."""
+        """Draw dark lines, wide and faint in oblique cuts, and the matter between cells."""
         matter = 88 + 20 * self.noise(20) + 22 * self.noise(2.5)
         self.image = np.where(self.depth < 0, matter, self.image)
         self.labels[self.depth < -self.half_width] = EXTRACELLULAR
@@ -148,11 +151,11 @@ class _Tissue:
         self.labels[membrane] = MEMBRANES[np.round(4 * angle[membrane] / np.pi).astype(int) % 4]
 
     def add_mitochondria(self) -> None:
-        """Dark, striped ellipses with a double border, in cells that are wide enough."""
+        """Draw dark, striped ellipses with a double border, in cells that are wide enough."""
         wobble_rows, wobble_cols = self.noise(22), self.noise(22)
         free = self.depth - 4  # room around each pixel
         for _ in range(60):
-            if np.mean(self.labels == MITOCHONDRIA) >= MITOCHONDRIA_SHARE or free.max() < 7:
+            if np.mean(self.labels == MITOCHONDRIA) >= MITOCHONDRIA_FRACTION or free.max() < 7:
                 break
             short = min(free.max() * self.rng.uniform(0.6, 0.95), self.rng.uniform(9, 36))
             row, col = self.rng.choice(np.argwhere(free >= short))
@@ -160,7 +163,7 @@ class _Tissue:
                 self.rows - row + short / 9 * wobble_rows,
                 self.cols - col + short / 9 * wobble_cols,
             )
-            along, across = _turned(dy, dx, self.rng.uniform(0, np.pi))
+            along, across = _rotate(dy, dx, self.rng.uniform(0, np.pi))
             edge = (1 - np.hypot(along / self.rng.uniform(1, 1.7), across) / short) * short
             edge = np.minimum(edge, self.depth - 3.5)  # about the distance inwards, in the cell
             body = edge > 0
@@ -172,11 +175,11 @@ class _Tissue:
             free = np.minimum(free, ndimage.distance_transform_edt(~body) - 4)
 
     def add_synapses(self) -> None:
-        """Dark, fuzzy blobs along pieces of membrane, thicker on one cell's side."""
+        """Draw dark, fuzzy blobs along pieces of membrane, thicker on the side of one cell."""
         ragged = 1.5 * self.noise(6)
         middles = np.argwhere(np.isin(self.labels, MEMBRANES) & (np.abs(self.depth) < 1))
         for _ in range(60):
-            if np.mean(self.labels == SYNAPSE) >= SYNAPSE_SHARE:
+            if np.mean(self.labels == SYNAPSE) >= SYNAPSE_FRACTION:
                 break
             row, col = self.rng.choice(middles)
             length, thick = self.rng.uniform(8, 19), self.rng.uniform(4, 8)
@@ -191,7 +194,7 @@ class _Tissue:
             self.labels[blob] = SYNAPSE
 
     def photograph(self) -> np.ndarray:
-        """Uneven light, blur, shot noise, 8 bits."""
+        """Apply uneven light, blur and shot noise, and convert the image to 8 bits."""
         image = self.image * (1 + 0.04 * self.noise(self.size / 2))
         image = ndimage.gaussian_filter(image, self.rng.uniform(0.75, 1.0))
         grain = ndimage.gaussian_filter(self.rng.standard_normal(image.shape), 0.5)
@@ -199,6 +202,6 @@ class _Tissue:
         return np.clip(np.round(image), 0, 255).astype(np.uint8)
 
 
-def _turned(dy: np.ndarray, dx: np.ndarray, turn: float) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates along and across a direction."""
+def _rotate(dy: np.ndarray, dx: np.ndarray, turn: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return coordinates along and across a direction."""
     return np.cos(turn) * dx + np.sin(turn) * dy, np.cos(turn) * dy - np.sin(turn) * dx

@@ -1,4 +1,4 @@
-"""Take a trained model elsewhere, as an ONNX file or as a ``torch.export`` program."""
+"""Export a trained model to an ONNX file or a ``torch.export`` program."""
 
 from .check import Check
 from .description import describe

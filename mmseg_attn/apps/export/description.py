@@ -1,6 +1,6 @@
-"""What an exported model does not say by itself: its classes, and how a picture becomes its input.
+"""Describe the classes and the preprocessing of an exported model in its metadata.
 
-The values are texts, as ONNX files hold them; all but three are JSON.
+The values are strings, as ONNX requires; all but three are JSON.
 """
 
 import json
@@ -29,22 +29,22 @@ def describe(
     palette: Sequence[Sequence[int]],
     loader: Loader | None = None,
 ) -> dict[str, str]:
-    """Describe a model for someone who has the exported file alone.
+    """Describe a model for users who have only the exported file.
 
     Args:
-        module: the segmentor.
-        config: name of its config.
-        steps: the test pipeline.
-        classes: names, in the order of the labels, which is that of the logits; two for one logit.
-        palette: colors of the classes, RGB.
-        loader: how the config loads images, if known.
+        module: The segmentor.
+        config: Name of its config.
+        steps: The test pipeline.
+        classes: Names, in the order of the labels and logits; two names for one logit.
+        palette: Colors of the classes, RGB.
+        loader: The loader of the config; ``None`` if unknown.
 
     Returns:
-        In words ``input``, ``output`` and ``config``; in JSON ``classes``, ``palette``, ``loader``
-        (how a file becomes an array, or null), ``preprocessing`` (what to do with a picture before
-        the model gets it), ``done_by_model`` (what not to do), ``window`` (side and stride of the
-        windows that the config slides, or null), ``threshold`` (of the sigmoid of a single logit,
-        or null) and ``mmseg_attn``, the version.
+        As text: ``input``, ``output`` and ``config``. As JSON: ``classes``, ``palette``, ``loader``
+        (how a file becomes an array, or null), ``preprocessing`` (the steps from an image to the
+        input of the model), ``done_by_model`` (the steps that the model does), ``window`` (size and
+        stride of the sliding windows of the config, or null), ``threshold`` (for the sigmoid of a
+        single logit, or null) and ``mmseg_attn``, the version.
     """
     rule, preprocessor = LabelRule.of(module.model), module.model.data_preprocessor
     test = module.model.test_cfg or {}
@@ -53,9 +53,13 @@ def describe(
     texts = dict(
         input=f'image: float32 (batch, channels, height, width), {channels}, values {values}, '
         f'sides of {smallest} pixels or more, '
-        'after the steps in "preprocessing"; "done_by_model" is not to be done',
+        'after the steps in "preprocessing", without those in "done_by_model"',
         output=f'logits: float32 (batch, {rule.channels}, height, width); the label is '
-        + ('the largest' if rule.channels > 1 else '1 where the sigmoid exceeds "threshold"'),
+        + (
+            'the index of the largest logit'
+            if rule.channels > 1
+            else '1 where the sigmoid exceeds "threshold"'
+        ),
         config=config,
     )
     values = dict(
@@ -92,12 +96,12 @@ def _channels(module: PixelsToLogits) -> str:
         return 'gray'
     if not module.bgr or module.in_channels < 3:
         return 'as stored'
-    return 'RGB' if module.in_channels == 3 else 'RGB, then the others as stored'
+    return 'RGB' if module.in_channels == 3 else 'RGB, then the other channels as stored'
 
 
 def _numbers(x: Tensor, order: Sequence[int]) -> list[float]:
-    """Return one number per channel, in the order of the exported model's input."""
-    numbers = [float(f'{value:.7g}') for value in x.flatten().tolist()]  # what float32 holds
+    """Return one number per channel, in the channel order of the input."""
+    numbers = [float(f'{value:.7g}') for value in x.flatten().tolist()]  # the precision of float32
     if len(numbers) != len(order):  # one for all channels
         return numbers
     return [numbers[order.index(channel)] for channel in range(len(order))]

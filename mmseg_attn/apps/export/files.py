@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram  # PyTorch 2.0 has none
 
 SUFFIXES = dict(onnx='.onnx', torch='.pt2')
-OPSET = 20  # all that the models need; newer ones are in fewer runtimes
+OPSET = 20  # sufficient for the models; fewer runtimes support newer opsets
 LARGEST = 2**31  # bytes of an ONNX file
 DESCRIPTION = 'description.json'  # in a .pt2 file
 
@@ -38,22 +38,22 @@ def write(
     description: dict[str, str],
     say: Callable[[str], None] = lambda text: None,
 ) -> Check | None:
-    """Export a segmentor, and keep the file if it computes what the segmentor computes.
+    """Export a segmentor, and save the file if it computes the same as the segmentor.
 
     Args:
-        module: the segmentor, on the CPU.
-        path: the file.
+        module: The segmentor, on the CPU.
+        path: The output file.
         kind: ``onnx`` or ``torch``.
-        description: texts that go into the file.
-        say: gets a line before every step, of which each may take a minute.
+        description: The metadata of the file.
+        say: A function that receives a line before each step; a step may take a minute.
 
     Returns:
-        How the file compares with the model; ``None`` without onnxruntime, which runs ONNX files.
+        The comparison with the model; ``None`` without onnxruntime, which runs ONNX files.
 
     Raises:
-        ExportError: if the model cannot be exported, a package is missing or the file computes
-            something else; nothing is written then.
-        OSError: if the file cannot be written.
+        ExportError: If the model cannot be exported, a package is missing or the file differs
+            from the model. No file is written then.
+        OSError: If the file cannot be written.
     """
     check_version()
     save, load = dict(onnx=(save_onnx, load_onnx), torch=(save_torch, load_torch))[kind]
@@ -62,12 +62,12 @@ def write(
     if path.is_dir():
         raise ExportError(f'{path} is a folder: name a file')
     with atomic_path(path) as unfinished:
-        unfinished.touch()  # better now than after a minute
+        unfinished.touch()  # fails at once if the folder is not writable
         say('tracing the model')
         program = export_program(module)
         say('writing the file')
         save(program, unfinished, description)
-        say('comparing it with the model')
+        say('comparing the file with the model')
         return _compare(module, unfinished, load)
 
 
@@ -79,19 +79,21 @@ def _compare(
         return run and compare(module, run)
     except (ExportError, OSError):
         raise
-    except Exception as error:  # what runs the files has no common type for what it refuses
-        raise ExportError(f'the exported model does not run: {first_line(error)}') from error
+    except Exception as error:  # the runtimes have no common type of errors
+        raise ExportError(
+            f'the exported model does not run ({first_line(error)}): try another version of PyTorch'
+        ) from error
 
 
 def _check_onnx(module: nn.Module) -> None:
     if not all(map(find_spec, ('onnx', 'onnxscript'))):
         raise ExportError(
-            'an ONNX file needs more packages: pip install onnx onnxscript onnxruntime'
+            'the export to ONNX needs more packages: pip install onnx onnxscript onnxruntime'
         )
     size = sum(x.numel() * x.element_size() for x in module.state_dict().values())
     if size >= LARGEST:
         raise ExportError(
-            f'the model has {size / 2**30:.1f} GiB of weights and an ONNX file holds 2: '
+            f'the model has {size / 2**30:.1f} GiB of weights, but an ONNX file holds at most 2: '
             'export it with --format torch'
         )
 
@@ -100,7 +102,7 @@ def save_onnx(program: ExportedProgram, path: Path, description: dict[str, str])
     """Write an ONNX file with a description in its metadata.
 
     Raises:
-        ExportError: if the program has an operator that ONNX lacks.
+        ExportError: If the program has an operator that ONNX does not have.
     """
     try:
         with _quiet():
@@ -116,9 +118,9 @@ def save_onnx(program: ExportedProgram, path: Path, description: dict[str, str])
     except Exception as error:  # operators without a counterpart, and defects of the exporter
         reason = first_line(error.__cause__ or error)
         if operator := re.search(r'target=torch\.ops\.([\w.]+)', reason):
-            reason = f'PyTorch knows no counterpart of {operator[1]} in ONNX'
+            reason = f'PyTorch has no ONNX counterpart of {operator[1]}'
         raise ExportError(
-            f'the model cannot be an ONNX file: {reason}; export it with --format torch'
+            f'the model cannot be exported to ONNX ({reason}): export it with --format torch'
         ) from error
     onnx.model.metadata_props.update(description)
     onnx.save(path)
@@ -126,7 +128,7 @@ def save_onnx(program: ExportedProgram, path: Path, description: dict[str, str])
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what the exporters log and warn about their own affairs."""
+    """Suppress messages and warnings of the exporters."""
     loggers = [logging.getLogger(name) for name in ('torch.onnx', 'onnx_ir', 'onnxscript')]
     levels = [logger.level for logger in loggers]
     try:
@@ -141,7 +143,7 @@ def _quiet() -> Iterator[None]:
 
 
 def load_onnx(path: Path) -> Run | None:
-    """Return what runs an ONNX file; ``None`` without onnxruntime."""
+    """Return a function that runs an ONNX file; ``None`` without onnxruntime."""
     if not find_spec('onnxruntime'):
         return None
     import onnxruntime
@@ -151,18 +153,18 @@ def load_onnx(path: Path) -> Run | None:
 
 
 def save_torch(program: ExportedProgram, path: Path, description: dict[str, str]) -> None:
-    """Write a ``torch.export`` program with a description beside it."""
-    with path.open('wb') as file:  # a name would have to end in .pt2
+    """Write a ``torch.export`` program that contains a description."""
+    with path.open('wb') as file:  # the name does not end in .pt2 yet
         torch.export.save(program, file, extra_files={DESCRIPTION: json.dumps(description)})
 
 
 def load_torch(path: Path) -> Run:
-    """Return what runs a ``torch.export`` program."""
+    """Return a function that runs a ``torch.export`` program."""
     with path.open('rb') as file:
         run = torch.export.load(file).module()
 
-    def of_arrays(image: np.ndarray) -> np.ndarray:
+    def run_arrays(image: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             return run(torch.from_numpy(image)).numpy()
 
-    return of_arrays
+    return run_arrays

@@ -1,7 +1,7 @@
-"""Averages over parts of a map whose size is a variable, as PSPNet's pooling pyramid takes them.
+"""Average parts of a feature map of variable size, as PSPNet's pooling pyramid does.
 
-ONNX has no adaptive pooling, and PyTorch's way into it loops over the parts of one fixed size. Here
-the borders of the parts are arithmetic on the size, and the averages are two matrix products.
+ONNX has no adaptive pooling, and PyTorch exports it as a loop over the parts for one fixed size.
+Here, the borders of the parts are computed from the size, and the averages are two matrix products.
 """
 
 import torch
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 
 class PartAverages(nn.Module):
-    """``nn.AdaptiveAvgPool2d`` as matrix products, for exported models of any size.
+    """Replace ``nn.AdaptiveAvgPool2d`` by matrix products, for exported models of any size.
 
-    Part i of P covers the pixels from ``floor(i H / P)`` to before ``ceil((i + 1) H / P)``.
+    Part i of P covers the pixels from ``floor(i H / P)`` to ``ceil((i + 1) H / P) - 1``.
 
     Args:
-        parts: number of parts of a column and of a row.
+        parts: Number of parts of a column and of a row.
     """
 
     def __init__(self, parts: tuple[int, int]):
@@ -35,7 +35,7 @@ class PartAverages(nn.Module):
 
 
 def _weights(side: int, parts: int, like: Tensor) -> Tensor:
-    """Return the share of every pixel in every part's average, ``(parts, side)``."""
+    """Return the weight of each pixel in the average of each part, ``(parts, side)``."""
     pixel = torch.arange(side, device=like.device)
     part = torch.arange(parts, device=like.device)[:, None]
     start, stop = part * side // parts, ((part + 1) * side + parts - 1) // parts
@@ -44,7 +44,7 @@ def _weights(side: int, parts: int, like: Tensor) -> Tensor:
 
 
 def averages_parts(layer: nn.Module) -> bool:
-    """Tell whether a layer averages over parts whose number is fixed, and over more than one."""
+    """Return whether a layer averages a fixed number of parts, and more than one."""
     if not isinstance(layer, nn.AdaptiveAvgPool2d):
         return False
     parts = _pair(layer.output_size)

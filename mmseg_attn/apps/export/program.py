@@ -1,4 +1,4 @@
-"""A segmentor as one graph: from the pixels of an image of any size to its logits."""
+"""Export a segmentor as one graph, from the pixels of an image of any size to its logits."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ if TYPE_CHECKING:
 
 
 class PixelsToLogits(nn.Module):
-    """A segmentor together with what its data preprocessor does to an image before a test.
+    """Combine a segmentor with the steps of its data preprocessor for tests.
 
-    Colors come as RGB whatever order the network wants. Values are normalized, the image is padded
-    as in a test, the logits are resized to it as in MMSegmentation's whole mode, and the padding is
-    cut off. Sliding windows are left to who calls the model.
+    Color images are in RGB, in whatever order the network takes them. The model normalizes the
+    values, pads the image as in a test, resizes the logits as in MMSegmentation's whole mode, and
+    crops the padding. It has no sliding windows; the caller implements them.
 
     Args:
-        model: the segmentor.
-        in_channels: channels of its images.
-        color_type: how its config loads images: ``grayscale``, ``color`` or ``unchanged``.
-        bgr: whether the loader gives colors as BGR; ``None``: if ``color_type`` is ``color``.
+        model: The segmentor.
+        in_channels: Number of channels of its images.
+        color_type: The ``color_type`` of its loader: ``grayscale``, ``color`` or ``unchanged``.
+        bgr: Whether the loader returns colors in BGR; with ``None``, it does if ``color_type`` is
+            ``color``.
 
     Attributes:
-        bgr: whether the loader gives colors as BGR.
-        order: the order in which the network wants the channels of the image.
-        normalized: whether there are ``mean`` and ``std`` in the data preprocessor.
-        padding: ``size`` or ``size_divisor`` of the padded image, or nothing.
+        bgr: Whether the loader returns colors in BGR.
+        order: Indices of the channels of the image in the order of the network.
+        normalized: Whether the data preprocessor has ``mean`` and ``std``.
+        padding: ``size`` or ``size_divisor`` of the padded image; empty without padding.
 
     Raises:
-        ExportError: if the segmentor or its data preprocessor is of another kind.
+        ExportError: If the segmentor or its data preprocessor has another class.
     """
 
     def __init__(
@@ -53,14 +54,14 @@ class PixelsToLogits(nn.Module):
         for part, kind in ((model, EncoderDecoder), (preprocessor, SegDataPreProcessor)):
             if not isinstance(part, kind):
                 raise ExportError(
-                    f'a {type(part).__name__} cannot be exported, as its steps are its own: use '
-                    f'{kind.__name__} or a class made from it'
+                    f'a {type(part).__name__} cannot be exported, as its steps are unknown: use '
+                    f'{kind.__name__} or a subclass'
                 )
         self.model = model
         self.in_channels = in_channels
         self.color_type = color_type
         self.bgr = color_type == 'color' if bgr is None else bgr
-        # the loader turns the colors around, and the preprocessor an image of three channels
+        # the loader swaps the colors; the preprocessor does so for images of three channels
         self.order = list(range(in_channels))
         names = 'channel_conversion', '_channel_conversion'  # the second in the onedl fork
         conversion = in_channels == 3 and any(getattr(preprocessor, n, False) for n in names)
@@ -72,7 +73,7 @@ class PixelsToLogits(nn.Module):
 
     @functools.cached_property
     def smallest(self) -> int:
-        """The shortest side, in pixels, of images that it is exported for."""
+        """The smallest side, in pixels, of the images that the export supports."""
         return smallest_side(self, self.in_channels)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -85,8 +86,8 @@ class PixelsToLogits(nn.Module):
             ``(N, out_channels, H, W)``.
         """
         preprocessor, size = self.model.data_preprocessor, image.shape[2:]
-        turned = self.order != sorted(self.order)
-        x = image[:, self.order] if turned else image
+        swapped = self.order != sorted(self.order)
+        x = image[:, self.order] if swapped else image
         if self.normalized:
             x = (x - preprocessor.mean) / preprocessor.std
         if not self.padding:
@@ -99,7 +100,7 @@ class PixelsToLogits(nn.Module):
         return self.model.encode_decode(x, [dict(img_shape=x.shape[2:])])
 
     def _missing(self, side: int, axis: int) -> int:
-        """Return by how much the data preprocessor pads a side."""
+        """Return the number of pixels that the data preprocessor adds to a side."""
         if 'size' in self.padding:
             return torch.sym_max(self.padding['size'][axis] - side, 0)
         divisor = self.padding['size_divisor']
@@ -110,7 +111,7 @@ def check_version() -> None:
     """Check that the installed PyTorch can export models.
 
     Raises:
-        ExportError: If it is too old.
+        ExportError: If PyTorch is too old.
     """
     if not hasattr(getattr(torch, 'compiler', None), 'is_exporting'):
         raise ExportError(
@@ -119,13 +120,13 @@ def check_version() -> None:
 
 
 def export_program(module: PixelsToLogits) -> ExportedProgram:
-    """Export with ``torch.export``, for any batch and any size from ``module.smallest`` on.
+    """Export with ``torch.export``, for any batch size and sides of at least ``module.smallest``.
 
     Args:
-        module: the segmentor, on the CPU.
+        module: The segmentor, on the CPU.
 
     Raises:
-        ExportError: if PyTorch cannot export the model, or is too old.
+        ExportError: If PyTorch cannot export the model, or is too old.
     """
     check_version()
     from torch.export import Dim
@@ -138,32 +139,32 @@ def export_program(module: PixelsToLogits) -> ExportedProgram:
     }
     exportable = with_exportable_layers(module)
     try:
-        with torch.no_grad(), _sides_of_one_are_nothing_special(), stopped_if_stalled(exportable):
+        with torch.no_grad(), _without_special_case_for_one(), stopped_if_stalled(exportable):
             program = torch.export.export(
                 exportable,
                 (torch.zeros(batch, module.in_channels, height, width),),
                 dynamic_shapes=dict(image=dims),
                 strict=False,
-                # What the sample shows to be true and cannot be proven is checked at run time.
+                # Conditions that hold for the sample and cannot be proven are checked at run time.
                 prefer_deferred_runtime_asserts_over_guards=True,
             )
     except Stalled as stalled:
         raise ExportError(
-            f'torch.export does not get beyond the layer {stalled}, as it computes with the size '
-            'of the image in a way that PyTorch cannot follow: use another backbone, neck or head'
+            f'torch.export stalls at the layer {stalled}, as PyTorch cannot simplify its '
+            'computations with the size of the image: use another backbone, neck or head'
         ) from None
-    except Exception as error:  # PyTorch has no common type for what it cannot export
+    except Exception as error:  # PyTorch has no common type of export errors
         raise ExportError(
-            'torch.export refuses the model; a step of it is bound to one size or depends on the '
-            f'values of the image: {first_line(error)}'
+            'torch.export rejects the model, as a step depends on one image size or on the values '
+            f'of the image ({first_line(error)}): use another backbone, neck or head'
         ) from error
     for node in program.graph.nodes:
-        node.meta.pop('stack_trace', None)  # names files of this machine
+        node.meta.pop('stack_trace', None)  # contains paths of this machine
     return program
 
 
-def _sides_of_one_are_nothing_special() -> contextlib.AbstractContextManager:
-    """Let PyTorch not bind a program to a sample whose batch or sides are not one."""
+def _without_special_case_for_one() -> contextlib.AbstractContextManager:
+    """Prevent PyTorch from treating a batch or side of 1 as a special case."""
     from torch.fx.experimental import _config
 
     if not hasattr(_config, 'backed_size_oblivious'):
@@ -172,6 +173,6 @@ def _sides_of_one_are_nothing_special() -> contextlib.AbstractContextManager:
 
 
 def first_line(error: BaseException) -> str:
-    """Shorten an exporter's message, which may go over pages."""
+    """Shorten the message of an exporter to its first line."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].partition(' For more information')[0][:300]

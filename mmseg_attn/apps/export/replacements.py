@@ -1,4 +1,4 @@
-"""Layers that are bound to one size or cannot be traced, and what computes the same in a graph."""
+"""Replace layers that depend on one size or cannot be traced by equivalent layers."""
 
 import copy
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from .unfolding import ConvPatches
 
 
 def with_exportable_layers(model: nn.Module) -> nn.Module:
-    """Return the model, or a copy of it with other layers that compute the same."""
+    """Return the model, or a copy of it with equivalent layers that can be exported."""
     names = [name for name, layer in model.named_modules() if _replacement(layer)]
     if names:
         model = copy.deepcopy(model)
@@ -25,7 +25,7 @@ def with_exportable_layers(model: nn.Module) -> nn.Module:
 
 
 def _replacement(layer: nn.Module) -> Callable[[nn.Module], nn.Module] | None:
-    """Return what makes the layer's replacement; classes made from these compute something else."""
+    """Return the function that replaces a layer; subclasses are not replaced."""
     if averages_parts(layer):
         return PartAverages.of
     if type(layer) is ShiftWindowMSA and type(layer.w_msa) is not WindowMSA:

@@ -1,4 +1,4 @@
-"""The sizes of images that a model is exported for, from the strides and kernels of its layers."""
+"""Find the image sizes that an exported model supports, from strides and kernels of its layers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ SHRINK = nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d
 
 
 def smallest_side(module: nn.Module, in_channels: int) -> int:
-    """Find the side from which on no layer makes one row or column of several.
+    """Find the smallest side for which no layer reduces several rows or columns to one.
 
-    A side of 1 is a special case for PyTorch, which broadcasts it: a program traced with a longer
-    side does not hold for it.
+    A side of 1 is a special case for PyTorch because of broadcasting: a program that was traced
+    with a longer side is not valid for it.
 
     Args:
-        module: What takes ``(N, in_channels, H, W)``.
-        in_channels: Channels of the images.
+        module: A module that takes ``(N, in_channels, H, W)``.
+        in_channels: Number of channels of the images.
 
     Returns:
-        Pixels; the smallest candidate, if a layer always does, as after pooling to a fixed size.
+        The side in pixels; the smallest candidate if a layer always does so, as for pooling to a
+        fixed size.
     """
     for side in SIDES:
         if _keeps_sides(module, torch.zeros(1, in_channels, side, side)):
@@ -29,7 +30,7 @@ def smallest_side(module: nn.Module, in_channels: int) -> int:
 
 
 def sample(smallest: int) -> tuple[int, int, int]:
-    """Return batch, height and width of the image to trace with: odd, so that no stride divides."""
+    """Return batch size, height and width of the traced image; no stride divides the sides."""
     return 2, smallest + 74, smallest + 60
 
 
@@ -46,7 +47,7 @@ def _keeps_sides(module: nn.Module, image: Tensor) -> bool:
     try:
         with torch.no_grad():
             module(image)
-    except RuntimeError:  # a kernel is larger than its map
+    except RuntimeError:  # a kernel is larger than its feature map
         return False
     finally:
         for hook in hooks:

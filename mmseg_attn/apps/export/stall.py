@@ -1,8 +1,8 @@
-"""Stop a trace that no longer moves on.
+"""Stop a trace that stalls.
 
-Where a layer nests its sizes or computes them in floating point, PyTorch simplifies formulas of
-them for hours. What counts is processor time since the last layer began, not the clock: neither a
-busy machine nor a model of many layers is stopped.
+If a layer nests its sizes or computes them in floating point, PyTorch simplifies their formulas for
+hours. The limit is on the processor time since the start of the last layer instead of the elapsed
+time, so that busy machines and models with many layers are not affected.
 """
 
 import contextlib
@@ -16,18 +16,18 @@ LIMIT = 45.0  # seconds of processor time; layers that can be exported take less
 
 
 class Stalled(BaseException):
-    """Raised inside a trace; no ``except Exception`` of PyTorch or SymPy holds it up."""
+    """Stop a trace; ``except Exception`` in PyTorch or SymPy does not catch this exception."""
 
 
 @contextlib.contextmanager
 def stopped_if_stalled(model: nn.Module) -> Iterator[None]:
-    """Watch a trace of ``model``, in the main thread and where the system has timers.
+    """Watch a trace of ``model``, if this is the main thread and the system has timers.
 
     Raises:
-        Stalled: If more than ``LIMIT`` passes without another layer; its text names the innermost.
+        Stalled: If ``LIMIT`` passes without another layer. The message names the innermost layer.
     """
-    here = threading.current_thread() is threading.main_thread()
-    if not here or not hasattr(signal, 'setitimer'):
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not hasattr(signal, 'setitimer'):
         yield
         return
     names = {layer: name for name, layer in model.named_modules()}

@@ -1,8 +1,8 @@
-"""Layers of MMSegmentation's Swin Transformer for exported models of any size.
+"""Replace layers of MMSegmentation's Swin Transformer, to export models of any size.
 
-``ShiftWindowMSA`` computes its number of images and the borders of its mask from the size of the
-map in floating point, and ``AdaptivePadding`` rounds in it. With a size that is a variable,
-PyTorch simplifies the nested expressions for many minutes. Here they are arithmetic on integers.
+``ShiftWindowMSA`` computes its batch size and the borders of its mask from the size of the feature
+map in floating point, and ``AdaptivePadding`` rounds in floating point. If the size is a variable,
+PyTorch simplifies the nested expressions for many minutes. These layers use integers instead.
 """
 
 import torch
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 
 class ShiftedWindows(nn.Module):
-    """``ShiftWindowMSA`` without a cyclic shift.
+    """Compute ``ShiftWindowMSA`` without a cyclic shift.
 
-    The window that the shift wraps around holds two parts that do not see each other. They are two
-    windows here, at either end of the map, and what lies outside of the map never receives weight.
-    As in ``ShiftWindowMSA``, the zeros that pad the map to whole windows do.
+    A window that the shift wraps around has two parts that do not attend to each other. Here, they
+    are two windows at the two ends of the feature map. Positions outside the feature map have no
+    weight, except for the zeros that pad it to whole windows, as in ``ShiftWindowMSA``.
 
     Args:
         layer: The layer to replace.
@@ -39,7 +39,7 @@ class ShiftedWindows(nn.Module):
             ``(N, H * W, C)``.
         """
         m, channels = self.window, query.shape[2]
-        start = -self.shift % m  # of the map, in the first window
+        start = -self.shift % m  # start of the feature map in the first window
         windows = [(side + m - 1) // m + 1 for side in hw_shape]  # 2 or more: 1 is a special case
         ends = [count * m - start - side for count, side in zip(windows, hw_shape, strict=True)]
         x = query.reshape(-1, *hw_shape, channels)
@@ -53,7 +53,7 @@ class ShiftedWindows(nn.Module):
         return x.reshape(-1, hw_shape[0] * hw_shape[1], channels)
 
     def _inside(self, windows: list[int], start: int, device: torch.device) -> Tensor:
-        """Tell which tokens are of the map and its padding: ``(rows, columns, m * m)``."""
+        """Mark the tokens of the feature map and its padding: ``(rows, columns, m * m)``."""
         sides = []
         for count in windows:
             position = torch.arange(count * self.window, device=device) - start
@@ -62,20 +62,20 @@ class ShiftedWindows(nn.Module):
         return (sides[0][:, None, :, None] & sides[1][:, None]).flatten(2)
 
     def _attend(self, x: Tensor, inside: Tensor) -> Tensor:
-        """Attend inside of windows ``(N, rows, columns, m * m, C)``."""
+        """Attend inside the windows ``(N, rows, columns, m * m, C)``."""
         attention, tokens = self.attention, self.window**2
         qkv = attention.qkv(x).unflatten(-1, (3, attention.num_heads, -1))
         query, key, value = qkv.movedim(-2, -4).unbind(-2)  # (N, rows, columns, heads, m * m, d)
         bias = attention.relative_position_bias_table[attention.relative_position_index.flatten()]
         bias = bias.unflatten(0, (tokens, tokens)).permute(2, 0, 1)
         scores = (query * attention.scale) @ key.mT + bias
-        lowest = torch.finfo(scores.dtype).min  # and not infinity: a whole window may be outside
+        lowest = torch.finfo(scores.dtype).min  # infinity would give NaN for a window outside
         weights = scores.masked_fill(~inside[:, :, None, None], lowest).softmax(dim=-1)
         return attention.proj((weights @ value).transpose(-2, -3).flatten(-2))
 
 
 class IntegerPadding(nn.Module):
-    """``AdaptivePadding`` in integers.
+    """Compute ``AdaptivePadding`` with integers.
 
     Args:
         layer: The layer to replace.
@@ -88,7 +88,7 @@ class IntegerPadding(nn.Module):
         self.steps = list(zip(extents, layer.stride, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pad ``x``, ``(N, C, H, W)``, until the kernel covers all of it."""
+        """Pad ``x``, ``(N, C, H, W)``, so that the kernel covers it completely."""
         padding: list[int] = []
         for side, (extent, stride) in zip(x.shape[2:], self.steps, strict=True):
             missing = (side + stride - 1) // stride * stride - stride + extent - side

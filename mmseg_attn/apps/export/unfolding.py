@@ -1,6 +1,6 @@
-"""Patches of a map whose size is a variable, as Swin's merging of patches takes them.
+"""Cut patches from a feature map of variable size, as Swin's patch merging does.
 
-PyTorch's way into ONNX computes the positions of the patches of one fixed size.
+PyTorch exports ``nn.Unfold`` to ONNX with the patch positions of one fixed size.
 """
 
 import math
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class ConvPatches(nn.Unfold):
-    """``nn.Unfold`` as a convolution whose filters are zero but for a one."""
+    """Replace ``nn.Unfold`` by a convolution whose filters have a single one."""
 
     @classmethod
     def of(cls, layer: nn.Unfold) -> 'ConvPatches':

@@ -1,30 +1,30 @@
-"""Use a trained model on a user's own files."""
+"""Predict image files with a trained model."""
 
 from .inputs import Item, find_items
-from .intensities import Intensities, Mapping
+from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import ConfigLoader
 from .predictor import Predictor
 from .results import Results
-from .run import Report, predict_files
-from .sources import Source, read_source
-from .summary import counted, doubts, summarize
+from .run import Predictions, predict_files
+from .sources import FileContent, read_content
+from .summary import collect_warnings, counted, summarize
 
 __all__ = [
     'ConfigLoader',
+    'FileContent',
     'Intensities',
+    'IntensityMapping',
     'Item',
     'Loaded',
-    'Mapping',
+    'Predictions',
     'Predictor',
-    'Report',
     'Results',
-    'Source',
+    'collect_warnings',
     'counted',
-    'doubts',
     'find_items',
     'load_file',
     'predict_files',
-    'read_source',
+    'read_content',
     'summarize',
 ]

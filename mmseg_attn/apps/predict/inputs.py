@@ -1,4 +1,4 @@
-"""Find the files to predict, and a name for the results of each that no other has."""
+"""Find the files to predict, and give the results of each file a unique name."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
@@ -9,7 +9,7 @@ from ...io import is_dicom, stem
 from ...io.dicom import DICOMDIR
 from ...io.slices import SUFFIXES
 
-# what a result called x may be called on the disk
+# of the result files and folders of an item
 ENDINGS = ('', '.png', '.tif', '.nii', '.nii.gz', '_slices')
 
 
@@ -18,7 +18,7 @@ class Item(NamedTuple):
 
     Attributes:
         path: The file.
-        name: What its results are called, without type; may have folders in it.
+        name: Name of its results, without suffix; may contain folders.
     """
 
     path: Path
@@ -26,34 +26,35 @@ class Item(NamedTuple):
 
 
 def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], list[Path]]:
-    """List images, and what a folder holds of them at any depth.
+    """List images, also those in folders at any depth.
 
-    Results are called like the file; in folders, with the way to it, after the name of the folder
-    if several inputs are given. A name that is taken gets the type of the file, then a number.
-    Hidden files and the indexes of DICOM folders do not count, and each file counts once.
+    Results have the name of the file. For a file in a folder, the name includes the relative path,
+    after the name of the folder if there are several inputs. If a name is taken, the type of the
+    file is appended, then a number. Hidden files and the indexes of DICOM folders are skipped, and
+    each file is listed once.
 
     Args:
-        inputs: Files and folders; a file is taken whatever its type, and even if it is missing.
-        exclude: The folder of the results.
+        inputs: Files and folders. Files are listed whatever their type, even if they are missing.
+        exclude: The output folder, which is skipped.
 
     Returns:
-        The items, and the folders that hold none.
+        The items, and the folders that contain no images.
     """
     items: list[Item] = []
     empty: list[Path] = []
     seen: set[Path] = set()
     names = _Names()
-    for given in inputs:
-        found = [(given, stem(given))]
-        if given.is_dir():
-            prefix = given.resolve().name if len(inputs) > 1 else ''
-            files = list(_images(given, exclude.resolve()))
-            found = [
-                (path, Path(prefix, path.relative_to(given)).with_name(stem(path)).as_posix())
+    for entry in inputs:
+        named = [(entry, stem(entry))]
+        if entry.is_dir():
+            prefix = entry.resolve().name if len(inputs) > 1 else ''
+            files = list(_images(entry, exclude.resolve()))
+            named = [
+                (path, Path(prefix, path.relative_to(entry)).with_name(stem(path)).as_posix())
                 for path in files
             ]
-            empty += [] if files else [given]
-        for path, name in found:
+            empty += [] if files else [entry]
+        for path, name in named:
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 items.append(Item(path, names.add(name, path)))
@@ -71,17 +72,17 @@ def _images(folder: Path, exclude: Path) -> Iterator[Path]:
 
 
 class _Names:
-    """Names of which none is another's file or folder, on disks that ignore case too."""
+    """Choose names that do not collide as files or folders, on disks that ignore case too."""
 
     def __init__(self) -> None:
         self.files: set[str] = set()
         self.folders: set[str] = set()
 
-    def add(self, wanted: str, path: Path) -> str:
+    def add(self, preferred: str, path: Path) -> str:
         kind = path.name[len(stem(path)) + 1 :].replace('.', '_')
-        typed = f'{wanted}_{kind}' if kind else wanted
+        typed = f'{preferred}_{kind}' if kind else preferred
         flat = typed.replace('/', '_')
-        candidates = chain((wanted, typed), (f'{flat}_{i}' for i in count(2)))
+        candidates = chain((preferred, typed), (f'{flat}_{i}' for i in count(2)))
         name = next(name for name in candidates if self._is_free(name))
         self.files |= self._files(name)
         self.folders |= self._folders(name)

@@ -1,4 +1,4 @@
-"""Give a file the gray values that the model was trained on, or refuse it."""
+"""Convert the values of a file to the range that the model was trained on."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -9,24 +9,25 @@ import numpy as np
 
 from ...errors import DataError
 from ...io import Window, dicom_series, is_dicom, to_bytes
-from .sources import Source, read_source
+from .sources import FileContent, read_content
 
 
-class Mapping(NamedTuple):
-    """The values that became 0 and 255, and the share of the pixels beyond them."""
+class IntensityMapping(NamedTuple):
+    """The window that became 0 to 255, and the fraction of the pixels outside it."""
 
     window: Window
     outside: float
 
 
 class Intensities:
-    """What happens to values of more than 8 bits; those of 8 bits stay as they are.
+    """Convert values of more than 8 bits to 8 bits; 8-bit values are not changed.
 
     Args:
-        files: All files of the run: the DICOM files of one series have one window.
+        files: All files of the run. The DICOM files of a series share one window.
         window: The values that become 0 and 255.
-        choose: Finds the window in all values of a file or series; ``None`` if it cannot.
-        keep: Whether the model takes any values, as they are stored.
+        choose: A function that chooses the window from all values of a file or series, or returns
+            ``None``.
+        keep: Whether the model takes values as they are stored.
     """
 
     def __init__(
@@ -44,40 +45,42 @@ class Intensities:
         self._series: dict[str, list[Path]] | None = None
         self._windows: dict[str, Window | None] = {}
 
-    def apply(self, path: Path, source: Source) -> tuple[list[np.ndarray], Mapping | None]:
+    def apply(
+        self, path: Path, content: FileContent
+    ) -> tuple[list[np.ndarray], IntensityMapping | None]:
         """Convert the slices of a file.
 
         Returns:
-            The slices, and what was done to them, if anything.
+            The slices, and the mapping; ``None`` if the slices were not changed.
 
         Raises:
-            DataError: If nothing says what to do with values of more than 8 bits.
+            DataError: If there is no window for values of more than 8 bits.
         """
-        slices = source.slices
-        if self.keep or all(each.dtype == np.uint8 for each in slices):
+        slices = content.slices
+        if self.keep or all(image.dtype == np.uint8 for image in slices):
             return slices, None
-        window = self.window or (self._chosen(path, source) if self.choose else None)
+        window = self.window or (self._choose(path, content) if self.choose else None)
         if window is None:
-            low, high = min(each.min() for each in slices), max(each.max() for each in slices)
+            low, high = min(image.min() for image in slices), max(image.max() for image in slices)
             raise DataError(
-                f'{path} holds {slices[0].dtype} values from {low:g} to {high:g}, but the model '
-                'was trained on 8 bits: give the values that become 0 and 255 with '
+                f'{path} contains {slices[0].dtype} values from {low:g} to {high:g}, but the model '
+                'was trained on 8 bits: set the values that become 0 and 255 with '
                 '--intensity LOW HIGH'
             )
-        outside = sum(((each < window[0]) | (each > window[1])).sum() for each in slices)
-        done = Mapping(window, float(outside / sum(each.size for each in slices)))
-        return [to_bytes(each, window) for each in slices], done
+        outside = sum(((image < window[0]) | (image > window[1])).sum() for image in slices)
+        mapping = IntensityMapping(window, float(outside / sum(image.size for image in slices)))
+        return [to_bytes(image, window) for image in slices], mapping
 
-    def _chosen(self, path: Path, source: Source) -> Window | None:
+    def _choose(self, path: Path, content: FileContent) -> Window | None:
         series = dicom_series(path) if is_dicom(path) else ''
         if not series:
-            return self.choose(_values(source.slices))
+            return self.choose(_values(content.slices))
         if series not in self._windows:
             slices = []
             for file in self._files_of(series):
                 try:
-                    slices += read_source(file).slices
-                except (DataError, OSError):  # reported when its turn comes
+                    slices += read_content(file).slices
+                except (DataError, OSError):  # reported when the file is predicted
                     continue
             self._windows[series] = self.choose(_values(slices))
         return self._windows[series]
@@ -94,4 +97,4 @@ class Intensities:
 
 
 def _values(slices: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([each.ravel() for each in slices])
+    return np.concatenate([image.ravel() for image in slices])

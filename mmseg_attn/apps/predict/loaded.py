@@ -1,4 +1,4 @@
-"""Load a file as a model takes it: with the loader of its config wherever that can read it."""
+"""Load a file for a model, with the loader of its config if that can read the file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,68 +6,70 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UnknownTypeError, UnsupportedError
-from .intensities import Intensities, Mapping
+from .intensities import Intensities, IntensityMapping
 from .loader import ConfigLoader, channels
-from .sources import Source, read_source
+from .sources import FileContent, read_content
 
 
 @dataclass
 class Loaded:
-    """A file as a model takes it.
+    """A file that is ready for a model.
 
     Attributes:
-        source: What the file holds.
-        images: What the model gets, (H, W) or (H, W, C), in the order of the config's loader.
-        mapping: What was done to values of more than 8 bits, if anything.
+        content: The content of the file.
+        images: Input of the model, (H, W) or (H, W, C), in the channel order of the loader.
+        mapping: The conversion of values of more than 8 bits; ``None`` without a conversion.
     """
 
-    source: Source
+    content: FileContent
     images: list[np.ndarray]
-    mapping: Mapping | None = None
+    mapping: IntensityMapping | None = None
 
 
 def load_file(
-    path: Path, loader: ConfigLoader, intensities: Intensities, *, taken: int | None = None
+    path: Path, loader: ConfigLoader, intensities: Intensities, *, in_channels: int | None = None
 ) -> Loaded:
     """Load a file.
 
-    The loader of the config reads every file with one image that it can read, if it gives what the
-    file holds. Volumes, DICOM files, pages, and values of more than 8 bits for a model of 8 bits
-    are read by our own reader and get the channels that the loader would give.
+    The loader of the config reads files with one image, if it can and does not change the values.
+    Our own reader reads volumes, DICOM files, pages, and values of more than 8 bits for an 8-bit
+    model, and converts them to the channels of the loader.
 
     Args:
         path: The file.
         loader: The loader of the config.
-        intensities: What is done to values of more than 8 bits.
-        taken: Number of channels that the model takes, if known.
+        intensities: The conversion of values of more than 8 bits.
+        in_channels: Number of channels that the model takes; ``None`` if unknown.
 
     Raises:
         DataError: If the file is damaged, not supported or too large, or its values or bands
-            are not those of the model.
-        OSError: If it cannot be read.
+            do not fit the model.
+        OSError: If the file cannot be read.
     """
     try:
-        source = read_source(path)
-    except UnknownTypeError:  # but the loader may know it
+        content = read_content(path)
+    except UnknownTypeError:  # the loader may know the type
         image = loader.load(path, None)
         if image is None:
             raise
-        return Loaded(Source([image]), [image])
-    if not (loader.bgr or source.medical):  # as stored: the model takes what it was trained on
+        return Loaded(FileContent([image]), [image])
+    if not (loader.bgr or content.medical):  # the model was trained on values as stored
         image = loader.load(path, None)
-        if image is not None and image.ndim <= 3 and channels(image) == taken:
-            several = len(source.slices) > 1  # unless they are what the loader takes for one image
-            if not several or image.size == sum(each.size for each in source.slices):
-                return Loaded(source, [image])
-    if source.bands and loader.color_type != 'unchanged':
+        if image is not None and image.ndim <= 3 and channels(image) == in_channels:
+            # the loader may return several slices as the channels of one image
+            one = len(content.slices) == 1
+            if one or image.size == sum(pixels.size for pixels in content.slices):
+                return Loaded(content, [image])
+    if content.bands and loader.color_type != 'unchanged':
         raise UnsupportedError(
-            f'{path} holds {source.bands} bands, which are no colors, but the loader of the config '
-            f'({loader}) is for gray and color images: give one of these, or train a model with '
-            "imdecode_backend='tifffile'"
+            f'{path} contains {content.bands} bands that are not colors, but the loader of the '
+            f'config ({loader}) supports only gray and color images: use such an image, or train a '
+            'model '
+            "with imdecode_backend='tifffile'"
         )
-    values, mapping = intensities.apply(path, source)
-    if mapping is None and source.image is not None:
-        image = loader.load(path, source.image)
+    values, mapping = intensities.apply(path, content)
+    if mapping is None and content.image is not None:
+        image = loader.load(path, content.image)
         if image is not None:
-            return Loaded(source, [image])
-    return Loaded(source, [loader.prepare(each) for each in values], mapping)
+            return Loaded(content, [image])
+    return Loaded(content, [loader.prepare(image) for image in values], mapping)

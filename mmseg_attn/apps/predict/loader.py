@@ -1,4 +1,4 @@
-"""Load files with the loader of a config, so that they are read as in training and testing."""
+"""Load files with the loader of a config, as training and testing do."""
 
 import copy
 from pathlib import Path
@@ -10,25 +10,25 @@ from mmcv.transforms import LoadImageFromFile
 from ...errors import UnsupportedError
 from ...io import DecodedImage
 
-# The mean difference, of 255, within which decoders of JPEG and conversions to gray agree
+# Largest mean difference (0 to 255) between JPEG decoders, or between conversions to gray
 TOLERANCE = 2.0
-BRIGHT = 0.98  # of the pixels, whose gray value lies between the values of the three colors
+BRIGHT = 0.98  # fraction of the pixels whose gray value lies between those of the three colors
 
 
 class ConfigLoader:
-    """The loader of a config, and what it would give of images that it cannot read itself.
+    """Load images with the loader of a config, and convert other images to its channels.
 
     Args:
-        transform: MMSegmentation's ``LoadImageFromFile`` or a class made from it.
+        transform: MMSegmentation's ``LoadImageFromFile`` or a subclass.
 
     Attributes:
-        color_type: 'grayscale', 'color' or 'unchanged', which is what ``tifffile`` does.
-        bgr: Whether colors come as BGR; ``tifffile`` gives them as they are stored.
+        color_type: 'grayscale', 'color' or 'unchanged'; always 'unchanged' for ``tifffile``.
+        bgr: Whether colors are in BGR; ``tifffile`` returns them as they are stored.
     """
 
     def __init__(self, transform: LoadImageFromFile) -> None:
         self.transform = copy.copy(transform)
-        self.transform.to_float32 = False  # the pipeline does it; it would hide lost bits here
+        self.transform.to_float32 = False  # a conversion here would hide lost bits
         self.backend = transform.imdecode_backend or 'cv2'
         self.bgr = self.backend != 'tifffile'
         color_type = transform.color_type.removesuffix('_ignore_orientation')
@@ -38,7 +38,7 @@ class ConfigLoader:
         return f'imdecode_backend={self.backend!r}, color_type={self.transform.color_type!r}'
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """Give an image the channels that the loader would.
+        """Convert an image to the channels that the loader returns.
 
         Args:
             image: (H, W), (H, W, 3) in RGB, or (H, W, C).
@@ -59,17 +59,17 @@ class ConfigLoader:
         return image[..., [2, 1, 0, *range(3, count)]]
 
     def load(self, path: Path, image: DecodedImage | None) -> np.ndarray | None:
-        """Load a file that holds one image.
+        """Load a file with one image.
 
         Args:
             path: The file.
-            image: What our own reader found in it; ``None`` if it does not know the type.
+            image: The image that our own reader returned; ``None`` if it does not know the type.
 
         Returns:
-            What the loader gives, (H, W) or (H, W, C); ``None`` if it cannot read the file.
+            The loaded image, (H, W) or (H, W, C); ``None`` if the loader cannot read the file.
 
         Raises:
-            UnsupportedError: If it gives something else than the file holds.
+            UnsupportedError: If the loader changes the values of the file.
         """
         try:
             loaded = self.transform(dict(img_path=str(path)))['img']
@@ -79,34 +79,34 @@ class ConfigLoader:
         if image is None or self._agrees(loaded, image, path):
             return loaded
         raise UnsupportedError(
-            f'{path} holds {image.mode} of {image.bits} bits, of which the loader of the config '
-            f'({self}) makes {channels(loaded)} channels of {loaded.dtype} with other values: '
-            'convert the file to what the model was trained on'
+            f'{path} has the mode {image.mode} with {image.bits} bits, but the loader of the '
+            f'config ({self}) returns {channels(loaded)} channels of {loaded.dtype} with other '
+            'values: convert the file to the format of the training images'
         )
 
     def _agrees(self, loaded: np.ndarray, image: DecodedImage, path: Path) -> bool:
-        """Whether the pixels are those of the file, as stored or as a viewer shows them."""
+        """Return whether the pixels are those of the file, as stored or as a viewer shows them."""
         for pixels in (image.pixels, image.visible(path)):
             expected = self.prepare(pixels)
             sizes = loaded.shape[:2], loaded.dtype.itemsize
             if image.alpha and sizes == (expected.shape[:2], expected.dtype.itemsize):
-                return True  # loaders blend or drop it, each in its way
+                return True  # loaders treat transparency differently
             if loaded.shape == expected.shape and _same(loaded, expected):
                 return True
-            grayed = self.color_type == 'grayscale' and channels(pixels) == 3 and loaded.ndim == 2
+            to_gray = self.color_type == 'grayscale' and channels(pixels) == 3 and loaded.ndim == 2
             eight = loaded.dtype == pixels.dtype == np.uint8
-            if grayed and eight and _is_brightness(loaded, pixels):
+            if to_gray and eight and _is_brightness(loaded, pixels):
                 return True
         return False
 
 
 def channels(image: np.ndarray) -> int:
-    """Number of channels of an image (H, W) or (H, W, C)."""
+    """Return the number of channels of an image (H, W) or (H, W, C)."""
     return 1 if image.ndim == 2 else image.shape[2]
 
 
 def _is_brightness(gray: np.ndarray, color: np.ndarray) -> bool:
-    """Whether gray values are brightnesses of colors, by whatever weights and gamma."""
+    """Return whether gray values are brightnesses of colors, by any weights and gamma."""
     if gray.shape != color.shape[:2]:
         return False
     inside = (gray >= color.min(axis=2) - TOLERANCE) & (gray <= color.max(axis=2) + TOLERANCE)

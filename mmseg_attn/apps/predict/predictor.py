@@ -1,4 +1,4 @@
-"""A trained model that labels images of any size."""
+"""Predict label maps of images of any size with a trained model."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,34 +28,34 @@ from .loader import ConfigLoader
 from .windows import WindowCount
 
 Key = TypeVar('Key')
-OVERLAP = 4  # windows share one part in so many with the next
+OVERLAP = 4  # windows overlap by 1/4 of their size
 FAR = 10  # standard deviations
-# What a model says of images that it cannot take, and PyTorch of too little memory
+# Errors of a model for images that it cannot take, and of PyTorch for too little memory
 REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
 
 
 class Predictor:
-    """A model with the test pipeline of its config.
+    """Predict images with a model and the test pipeline of its config.
 
     Args:
-        cfg: The config; it is changed.
-        checkpoint: The file of the weights.
-        device: Where the model runs.
-        window: Height and width of the windows that slide over what the pipeline makes of a
-            image, overlapping by a quarter; ``None`` leaves it to the config.
-        tta: Whether to average over the config's test-time augmentation.
-        amp: Whether to compute in mixed precision.
+        cfg: The config, which is modified.
+        checkpoint: The checkpoint file.
+        device: The device of the model.
+        window: Height and width of sliding windows, which overlap by a quarter; ``None`` uses
+            the mode of the config.
+        tta: Whether to use the test-time augmentation of the config.
+        amp: Whether to use mixed precision.
 
     Attributes:
         classes: Names, in the order of the labels.
         palette: Colors of the classes, RGB.
-        dataset: The type of the config's test dataset.
-        loader: How the config loads images.
-        color_type: 'grayscale', 'color' or 'unchanged', as of the loader.
-        channels: Number of channels that the model takes, if known.
-        rule: How the model's logits become labels.
-        windows: Counts the windows of the images at work.
-        shrunk: Number of images larger than the window that the pipeline made to fit into it.
+        dataset: The class of the test dataset of the config.
+        loader: The loader of the config.
+        color_type: 'grayscale', 'color' or 'unchanged'; the ``color_type`` of the loader.
+        channels: Number of channels that the model takes; ``None`` if unknown.
+        rule: The rule that converts logits to labels.
+        windows: The counter of the sliding windows.
+        shrunk: Number of images larger than the window that the pipeline resized to fit into it.
         far: Number of images whose mean is far from that of the preprocessor.
 
     Raises:
@@ -73,7 +73,7 @@ class Predictor:
         tta: bool = False,
         amp: bool = False,
     ) -> None:
-        self.device = _usable(device)
+        self.device = _check_device(device)
         self.amp = amp
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         if window:
@@ -107,15 +107,15 @@ class Predictor:
     def __call__(
         self, images: Iterable[tuple[Key, np.ndarray]], *, batch_size: int = 1
     ) -> Iterator[tuple[Key, np.ndarray | Exception]]:
-        """Label images as they come, those of one size that follow each other in batches.
+        """Predict images in their order; consecutive images of one size form batches.
 
         Args:
-            images: Keys and images, (H, W) or (H, W, C), as the config's loader gives them.
-            batch_size: The most images in a batch.
+            images: Keys and images, (H, W) or (H, W, C), as the loader of the config returns them.
+            batch_size: The largest number of images in a batch.
 
         Yields:
-            Each key with its labels, (H, W) and uint8, or uint16 if there are more than 256
-            classes, or with what was wrong.
+            Each key with its labels, (H, W) and uint8 (uint16 for more than 256 classes), or
+            with the error.
         """
         keys: list[Key] = []
         batch: list[dict] = []
@@ -135,20 +135,19 @@ class Predictor:
             yield from zip(keys, self._predict(keys, batch), strict=True)
 
     def _check(self, item: dict, image: np.ndarray) -> None:
-        """Compare the channels that the pipeline gives with the model's, and sizes with windows."""
+        """Compare the channels with those of the model, and the sizes with the window."""
         channels, *size = _shapes(item)[0]
         if self.channels not in (None, channels):
             raise UnsupportedError(
-                f'comes out of the pipeline of the config with {channels} channels '
-                f'({self.loader}), but the model takes {self.channels}: give images like those '
-                'that it was trained on'
+                f'has {channels} channels after the pipeline of the config ({self.loader}), but '
+                f'the model takes {self.channels}: use images like the training images'
             )
         self.far += self._is_far(item)
         if self.window and not _fits_into(image.shape[:2], self.window):
             self.shrunk += _fits_into(size, self.window)
 
     def _is_far(self, item: dict) -> bool:
-        """Whether values are unlike those whose mean and deviation the preprocessor has."""
+        """Return whether the mean is far from ``mean`` and ``std`` of the preprocessor."""
         inputs = item['inputs']
         inputs = inputs[0] if isinstance(inputs, list) else inputs
         preprocessor = self.preprocessor
@@ -166,11 +165,11 @@ class Predictor:
             return [self._labels(sample) for sample in samples]
         except REFUSALS as error:
             failure = error
-        # Only the frames in the traceback keep what the model had computed until then.
+        # The traceback refers to all intermediate results of the model: release their memory.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()
-        if len(batch) > 1:  # one of them may be the reason, or all together are too much
+        if len(batch) > 1:  # one image may be the reason, or the batch is too large
             pairs = zip(keys, batch, strict=True)
             return [result for key, item in pairs for result in self._predict([key], [item])]
         return [failure]
@@ -181,21 +180,21 @@ class Predictor:
 
 
 def _label_type(classes: int) -> type[np.integer]:
-    """The smallest type of the labels that image files can have."""
+    """Return the smallest integer type of image files for the labels."""
     if classes > np.iinfo(np.uint16).max + 1:
         raise DataError(
-            f'the model has {classes} classes, but masks hold at most 65536: merge some of them'
+            f'the model has {classes} classes, but masks support at most 65536: merge some classes'
         )
     return np.uint8 if classes <= np.iinfo(np.uint8).max + 1 else np.uint16
 
 
 def _channels(model: nn.Module) -> int | None:
-    """Number of channels that a segmentor takes, if its preprocessor or first layer tell."""
+    """Return the input channels of the preprocessor or the first layer; ``None`` if unknown."""
     mean = getattr(model.data_preprocessor, 'mean', None)
     if mean is not None and mean.numel() > 1:
         return mean.numel()
     layers = model.backbone.modules()
-    return next((each.in_channels for each in layers if isinstance(each, nn.Conv2d)), None)
+    return next((layer.in_channels for layer in layers if isinstance(layer, nn.Conv2d)), None)
 
 
 def _fits_into(size: Sequence[int], window: Sequence[int]) -> bool:
@@ -203,41 +202,41 @@ def _fits_into(size: Sequence[int], window: Sequence[int]) -> bool:
 
 
 def _shapes(item: dict) -> list[torch.Size]:
-    """Of an image, or of all its augmented versions."""
+    """Return the shape of an image, or the shapes of all its augmented versions."""
     inputs = item['inputs']
-    return [each.shape for each in (inputs if isinstance(inputs, list) else [inputs])]
+    return [image.shape for image in (inputs if isinstance(inputs, list) else [inputs])]
 
 
-def _usable(device: str) -> torch.device:
+def _check_device(device: str) -> torch.device:
     try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
+        checked = torch.device(device)
+        torch.empty(0, device=checked)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
-            f'the device {device!r} cannot be used ({reason}): use --device cpu, or one that this '
-            'PyTorch has'
+            f'the device {device!r} cannot be used ({reason}): use --device cpu, or another device '
+            'that PyTorch supports'
         ) from error
-    return found
+    return checked
 
 
 def _dataset(cfg: Config) -> ConfigDict:
-    """The innermost test dataset."""
+    """Return the config of the innermost test dataset."""
     if 'test_dataloader' not in cfg or 'model' not in cfg:
         raise DataError(
             f'{cfg.filename} has no model or no test_dataloader: name a complete config'
         )
     if is_a(cfg.model, MODELS, BaseTTAModel):
         raise DataError(
-            f'{cfg.filename} is what a test with --tta wrote, which replaces model and pipeline: '
-            'name the config of the training (WORK_DIR/*/vis_data/config.py has it)'
+            f'{cfg.filename} was written by a test with --tta, which replaces model and pipeline: '
+            'name the config of the training, such as WORK_DIR/*/vis_data/config.py'
         )
     *_, inner = nested_datasets(cfg.test_dataloader.dataset)
     return inner
 
 
 def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
-    """The steps of the test pipeline without labels."""
+    """Return the steps of the test pipeline that do not load labels."""
     if tta and not (cfg.get('tta_pipeline') and cfg.get('tta_model')):
         raise DataError(
             f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
@@ -245,36 +244,36 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
     steps = _unlabeled(cfg.tta_pipeline if tta else dataset.pipeline)
     if not steps or class_of(steps[0], TRANSFORMS) is not LoadImageFromFile:
         raise DataError(
-            f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile: '
-            'files can only be given to one that does'
+            f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile, so it '
+            'cannot load files: add this transform'
         )
     return steps
 
 
 def _from_memory(step: dict) -> dict:
-    """The step that goes on with what a loader has loaded."""
+    """Return the step that replaces the loader for a loaded image."""
     return dict(type='LoadImageFromNDArray', to_float32=step.get('to_float32', False))
 
 
 def _unlabeled(steps: Any) -> Any:
-    """A pipeline without the steps that load labels, inside test-time augmentation too."""
+    """Remove the steps that load labels, also inside test-time augmentation."""
     if isinstance(steps, list | tuple):
-        kept = (step for step in steps if not is_a(step, TRANSFORMS, LoadAnnotations))
-        return [_unlabeled(step) for step in kept]
+        selected = (step for step in steps if not is_a(step, TRANSFORMS, LoadAnnotations))
+        return [_unlabeled(step) for step in selected]
     if isinstance(steps, dict) and 'transforms' in steps:
         return dict(steps, transforms=[t for t in _unlabeled(steps['transforms']) if t])
     return steps
 
 
-def _names(saved: Any, dataset: ConfigDict, number: int) -> tuple[list[str], list[list[int]]]:
-    """Names and colors of the classes, from the checkpoint or else from the dataset.
+def _names(meta: Any, dataset: ConfigDict, number: int) -> tuple[list[str], list[list[int]]]:
+    """Return the names and colors of the classes, from the checkpoint or from the dataset.
 
     Args:
-        saved: What the checkpoint holds as ``meta``.
+        meta: The entry ``meta`` of the checkpoint.
         dataset: The config of the dataset.
-        number: How many classes the model has.
+        number: Number of classes of the model.
     """
-    saved = saved.get('dataset_meta') if isinstance(saved, dict) else None
+    saved = meta.get('dataset_meta') if isinstance(meta, dict) else None
     if not _fits(saved, number):
         saved = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
     if _fits(saved, number):
@@ -287,5 +286,5 @@ def _names(saved: Any, dataset: ConfigDict, number: int) -> tuple[list[str], lis
 
 
 def _fits(meta: Any, number: int) -> bool:
-    found = [meta.get(key) if isinstance(meta, dict) else None for key in ('classes', 'palette')]
-    return all(isinstance(each, list | tuple) and len(each) == number for each in found)
+    values = [meta.get(key) if isinstance(meta, dict) else None for key in ('classes', 'palette')]
+    return all(isinstance(value, list | tuple) and len(value) == number for value in values)

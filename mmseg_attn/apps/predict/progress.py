@@ -1,18 +1,18 @@
-"""How far a long run is, on stderr."""
+"""Show the progress of a long run on stderr."""
 
 import shutil
 import sys
 import time
 from datetime import timedelta
 
-PAUSE, LOG_PAUSE = 0.2, 10.0  # seconds between two states, on a terminal and elsewhere
+PAUSE, LOG_PAUSE = 0.2, 10.0  # seconds between two updates, on a terminal and in a file
 WIDTH = 100
 
 
 class ProgressLine:
-    """Counts files and their slices, and estimates the time left.
+    """Count files and their slices, and estimate the time left.
 
-    On a terminal it is one line that changes; in a file, a line now and then.
+    On a terminal, one line is updated. In a file, a line is added every ten seconds.
 
     Args:
         total: The number of files.
@@ -28,15 +28,15 @@ class ProgressLine:
     def show(
         self, done: int, name: str, k: int, slices: int, window: int = 0, windows: int = 1
     ) -> None:
-        """Tell what is done.
+        """Show the progress.
 
         Args:
-            done: The files that are complete.
-            name: The file at work.
-            k: Its slices that are complete.
-            slices: All its slices.
-            window: The windows of the slice at work that are complete.
-            windows: All its windows.
+            done: Number of complete files.
+            name: Name of the current file.
+            k: Number of its complete slices.
+            slices: Number of its slices.
+            window: Number of complete windows of the current slice.
+            windows: Number of windows of the current slice.
         """
         now = time.monotonic()
         if now - self.shown < (PAUSE if self.live else LOG_PAUSE):
@@ -45,20 +45,20 @@ class ProgressLine:
         text = f'file {min(done + 1, self.total)}/{self.total}'
         text += f', slice {min(k + 1, slices)}/{slices}' if slices > 1 else ''
         text += f', window {window}/{windows}' if windows > 1 else ''
-        share = (done + (k + window / windows) / slices) / self.total
-        if share:
-            left = timedelta(seconds=round((now - self.begin) * (1 / share - 1)))
-            text += f', {share:.0%}, about {left} left'
+        fraction = (done + (k + window / windows) / slices) / self.total
+        if fraction:
+            left = timedelta(seconds=round((now - self.begin) * (1 / fraction - 1)))
+            text += f', {fraction:.0%}, about {left} left'
         text += f': {name}'
         self._write(f'\r{text[: self.width]:{self.width}}' if self.live else f'{text}\n')
 
     def note(self, text: str) -> None:
-        """Write a line that stays."""
+        """Write a permanent line."""
         self.close()
         self._write(f'{text}\n')
 
     def close(self) -> None:
-        """Remove the line that changes."""
+        """Remove the updated line."""
         if self.live:
             self._write(f'\r{"":{self.width}}\r')
 

@@ -1,4 +1,4 @@
-"""Write masks, overlays to look at, and a table."""
+"""Write masks, overlays and a table of pixels."""
 
 import csv
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from PIL import Image
 from ...io import NiftiHeader, write_png
 from ...visualization import SegComparisonVisualizer
 from ...visualization.drawable import drawable
-from .sources import Source
+from .sources import FileContent
 
 TABLE = 'pixels.csv'
 COLUMNS = ('file', 'mask', 'slice', 'class', 'pixels', 'percent', 'area_mm2', 'volume_mm3')
-LARGE = 2  # times the largest panel, from which on fewer pixels are drawn
-PANEL = 320, 1024  # the least and most pixels of the longer side of a panel
+LARGE = 2  # an image larger than so many panels is subsampled
+PANEL = 320, 1024  # smallest and largest longer side of a panel, in pixels
 
 
 class Results:
-    """The folder of the results.
+    """Write results to a folder.
 
     Args:
-        folder: An empty folder; gets ``masks/``, ``overlays/`` and ``pixels.csv``.
+        folder: An empty folder for ``masks/``, ``overlays/`` and ``pixels.csv``.
         classes: Names of the classes.
         palette: Colors of the classes.
 
     Attributes:
-        pixels: Per class, of all files so far.
+        pixels: Number of pixels of each class in all files so far.
     """
 
     def __init__(
@@ -48,54 +48,54 @@ class Results:
         self,
         path: Path,
         name: str,
-        source: Source,
-        shown: Sequence[np.ndarray],
+        content: FileContent,
+        images: Sequence[np.ndarray],
         labels: Sequence[np.ndarray],
         *,
         bgr: bool = True,
     ) -> None:
-        """Write all of one file.
+        """Write the results of one file.
 
         Args:
             path: The file, for the table.
-            name: What its results are called.
-            source: What it holds.
-            shown: Its slices as the model saw them, (H, W) or (H, W, C).
+            name: The name of its results.
+            content: Its content.
+            images: Its slices as the model received them, (H, W) or (H, W, C).
             labels: The labels of its slices, (H, W) and uint8 or uint16.
             bgr: Whether the first three channels are in BGR.
         """
-        mask = self._write_mask(path, name, source, labels)
+        mask = self._write_mask(path, name, content, labels)
         several = len(labels) > 1
         digits = len(str(len(labels) - 1))
         with (self.folder / TABLE).open('a', newline='', encoding='utf-8') as file:
             table = csv.writer(file)
-            for k, (image, found) in enumerate(zip(shown, labels, strict=True)):
+            for k, (image, label_map) in enumerate(zip(images, labels, strict=True)):
                 part = f'{name}_slices/{k:0{digits}d}' if several else name
-                self._draw(self.folder / 'overlays' / f'{part}.png', image, found, bgr=bgr)
-                counts = np.bincount(found.ravel(), minlength=len(self.classes))
+                self._draw(self.folder / 'overlays' / f'{part}.png', image, label_map, bgr=bgr)
+                counts = np.bincount(label_map.ravel(), minlength=len(self.classes))
                 self.pixels += counts
                 for label, pixels in zip(self.classes, counts.tolist(), strict=True):
-                    percent = f'{100 * pixels / found.size:.4f}'
+                    percent = f'{100 * pixels / label_map.size:.4f}'
                     sizes = [
-                        f'{pixels * each:.10g}' if each else ''
-                        for each in (source.pixel_area, source.voxel_volume)
+                        f'{pixels * size:.10g}' if size else ''
+                        for size in (content.pixel_area, content.voxel_volume)
                     ]
                     table.writerow([path, mask, k, label, pixels, percent, *sizes])
 
     def _write_mask(
-        self, path: Path, name: str, source: Source, labels: Sequence[np.ndarray]
+        self, path: Path, name: str, content: FileContent, labels: Sequence[np.ndarray]
     ) -> str:
-        """NIfTI for NIfTI, a TIFF with as many pages for several pages, else a PNG."""
-        if source.nifti is not None:
+        """Write NIfTI for NIfTI input, a multi-page TIFF for several pages, otherwise a PNG."""
+        if content.nifti is not None:
             ending = '.nii.gz' if path.name.lower().endswith('.gz') else '.nii'
         else:
             ending = '.tif' if len(labels) > 1 else '.png'
         mask = self.folder / 'masks' / f'{name}{ending}'
         mask.parent.mkdir(parents=True, exist_ok=True)
-        if source.nifti is not None:
-            _write_nifti(mask, source.nifti, labels)
+        if content.nifti is not None:
+            _write_nifti(mask, content.nifti, labels)
         elif len(labels) > 1:
-            first, *others = [Image.fromarray(each) for each in labels]
+            first, *others = [Image.fromarray(label_map) for label_map in labels]
             first.save(mask, save_all=True, append_images=others, compression='tiff_adobe_deflate')
         else:
             write_png(mask, labels[0])
@@ -111,14 +111,14 @@ class Results:
         )
 
 
-def _write_nifti(path: Path, source: NiftiHeader, labels: Sequence[np.ndarray]) -> None:
-    """Write labels in the shape, place and units of the volume that they belong to."""
+def _write_nifti(path: Path, nifti: NiftiHeader, labels: Sequence[np.ndarray]) -> None:
+    """Write labels with the shape, affine and units of their volume."""
     import nibabel
 
-    header = source.raw.copy()
+    header = nifti.raw.copy()
     header.set_data_dtype(labels[0].dtype)
     header.set_slope_inter(1, 0)
     header['cal_min'] = header['cal_max'] = 0
-    volume = np.stack(labels).T.reshape(source.shape)
+    volume = np.stack(labels).T.reshape(nifti.shape)
     kind = nibabel.Nifti2Image if header['sizeof_hdr'] == 540 else nibabel.Nifti1Image
-    nibabel.save(kind(volume, None, header), path)  # the header says where it lies
+    nibabel.save(kind(volume, None, header), path)  # the header has the affine

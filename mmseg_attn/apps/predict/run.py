@@ -1,4 +1,4 @@
-"""Predict many files; one that is broken does not stop the others."""
+"""Predict many files; a broken file does not stop the others."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DataError
 from .inputs import Item
-from .intensities import Intensities, Mapping
+from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import channels
 from .predictor import Predictor
@@ -18,21 +18,21 @@ from .results import Results
 
 
 @dataclass
-class Report:
-    """What became of the files.
+class Predictions:
+    """The outcome of a run.
 
     Attributes:
-        done: The complete ones: name of the results, and what was done to the gray values.
-        failed: The others, with a sentence each.
-        slices: Number of slices in the complete ones.
-        made_gray: Number of color pictures that the model saw in gray.
-        cut: Number of images of more channels than the model saw.
-        without_area: Number of files that do not know the size of a pixel.
-        medical: Number of NIfTI and DICOM files whose values were taken as they are.
-        notes: What was assumed about files, and contradictions in them, with the files.
+        done: The predicted files: name of the results, and conversion of the gray values.
+        failed: The other files, with the reason as a sentence.
+        slices: Number of slices in the predicted files.
+        made_gray: Number of color images that the loader converted to gray.
+        cut: Number of images with more channels than the model received.
+        without_area: Number of files without a pixel size.
+        medical: Number of NIfTI and DICOM files whose values were not converted.
+        notes: Assumptions about files and contradictions in them, with the files.
     """
 
-    done: dict[Path, tuple[str, Mapping | None]] = field(default_factory=dict)
+    done: dict[Path, tuple[str, IntensityMapping | None]] = field(default_factory=dict)
     failed: dict[Path, str] = field(default_factory=dict)
     slices: int = 0
     made_gray: int = 0
@@ -44,7 +44,7 @@ class Report:
 
 @dataclass
 class _Open:
-    """A file whose slices are with the model."""
+    """A file whose slices are being predicted."""
 
     item: Item
     loaded: Loaded
@@ -58,33 +58,33 @@ def predict_files(
     *,
     intensities: Intensities,
     batch_size: int = 1,
-) -> Report:
+) -> Predictions:
     """Predict files and write their results.
 
     Args:
         predictor: The model.
         items: The files.
-        results: Where results go; a file's are written when all its slices are done.
-        intensities: What is done to values of more than 8 bits.
-        batch_size: The most slices that the model sees at once, of several files if need be.
+        results: The output folder; the results of a file are written after its last slice.
+        intensities: The conversion of values of more than 8 bits.
+        batch_size: The largest number of slices in a batch, also of several files.
 
     Raises:
         OSError: If the results cannot be written.
     """
-    report = Report()
+    predictions = Predictions()
     line = ProgressLine(len(items))
     opened: dict[Path, _Open] = {}
 
     def fail(path: Path, reason: str) -> None:
         opened.pop(path, None)
-        report.failed[path] = reason
+        predictions.failed[path] = reason
         line.note(f'skipped: {reason}')
 
     def slices() -> Iterator[tuple[Path, np.ndarray]]:
         for item in items:
             try:
                 loaded = load_file(
-                    item.path, predictor.loader, intensities, taken=predictor.channels
+                    item.path, predictor.loader, intensities, in_channels=predictor.channels
                 )
             except DataError as error:
                 fail(item.path, str(error))
@@ -94,19 +94,19 @@ def predict_files(
                 continue
             opened[item.path] = _Open(item, loaded)
             for image in loaded.images:
-                if item.path in report.failed:
+                if item.path in predictions.failed:
                     break
                 yield item.path, image
 
     def show(path: Path, window: int, windows: int) -> None:
         current = opened[path]
-        ended = len(report.done) + len(report.failed)
+        processed = len(predictions.done) + len(predictions.failed)
         k, total = len(current.labels), len(current.loaded.images)
-        line.show(ended, path.name, k, total, window, windows)
+        line.show(processed, path.name, k, total, window, windows)
 
     predictor.windows.watch = show
     for path, labels in predictor(slices(), batch_size=batch_size):
-        if path in report.failed:
+        if path in predictions.failed:
             continue
         current = opened[path]
         if isinstance(labels, Exception):
@@ -119,30 +119,30 @@ def predict_files(
             results.write(
                 path,
                 current.item.name,
-                current.loaded.source,
+                current.loaded.content,
                 current.loaded.images,
                 current.labels,
                 bgr=predictor.loader.bgr,
             )
-            _count(report, current)
-        ended = len(report.done) + len(report.failed)
-        line.show(ended, path.name, len(current.labels) % total, total)
+            _count(predictions, current)
+        processed = len(predictions.done) + len(predictions.failed)
+        line.show(processed, path.name, len(current.labels) % total, total)
     line.close()
-    return report
+    return predictions
 
 
-def _count(report: Report, current: _Open) -> None:
-    path, source, mapping = current.item.path, current.loaded.source, current.loaded.mapping
-    report.done[path] = current.item.name, mapping
-    report.slices += len(current.labels)
-    given = source.image.channels if source.image else channels(source.slices[0])
-    seen = channels(current.loaded.images[0])
-    report.made_gray += given >= 3 and seen == 1
-    report.cut += given > seen > 1
-    report.without_area += source.pixel_area is None
-    report.medical += source.medical and mapping is None
-    for note in source.notes:
-        report.notes[note].append(path)
+def _count(predictions: Predictions, current: _Open) -> None:
+    path, content, mapping = current.item.path, current.loaded.content, current.loaded.mapping
+    predictions.done[path] = current.item.name, mapping
+    predictions.slices += len(current.labels)
+    stored = content.image.channels if content.image else channels(content.slices[0])
+    received = channels(current.loaded.images[0])
+    predictions.made_gray += stored >= 3 and received == 1
+    predictions.cut += stored > received > 1
+    predictions.without_area += content.pixel_area is None
+    predictions.medical += content.medical and mapping is None
+    for note in content.notes:
+        predictions.notes[note].append(path)
 
 
 def _reason(error: Exception) -> str:
@@ -150,5 +150,5 @@ def _reason(error: Exception) -> str:
         return str(error)
     text = ' '.join(str(error).split()) or type(error).__name__
     if 'out of memory' in text or "can't allocate memory" in text:
-        return 'does not fit into the memory: use --window, with a smaller size if need be'
-    return f'was not taken by the model: {text[:300]}'
+        return 'does not fit into the memory: use --window, or a smaller window'
+    return f'was rejected by the model ({text[:300]}): use images like the training images'

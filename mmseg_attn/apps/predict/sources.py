@@ -1,4 +1,4 @@
-"""Read whatever file a user has as gray slices or images of several channels."""
+"""Read an image, DICOM or NIfTI file as gray slices or images of several channels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,19 +24,19 @@ from ...io.spacing import tiff_area
 
 
 @dataclass
-class Source:
+class FileContent:
     """The content of a file.
 
     Attributes:
-        slices: As a viewer shows them, in the type of the file: (H, W) if gray, (H, W, 3) in RGB,
-            else (H, W, C). Images have one.
-        image: What the decoder of an image file with one image returned.
-        pixel_area: Square millimeters of a pixel, where the file knows.
-        voxel_volume: Cubic millimeters of a voxel, where the file is a volume and knows.
+        slices: The slices as a viewer shows them, in the type of the file: (H, W) if gray,
+            (H, W, 3) in RGB, otherwise (H, W, C). An image has one slice.
+        image: The decoded image, for an image file with one image.
+        pixel_area: Area of a pixel in square millimeters; ``None`` if unknown.
+        voxel_volume: Volume of a voxel in cubic millimeters; ``None`` if unknown.
         nifti: The header of a NIfTI volume.
-        bands: Number of bands that are neither gray nor a color; 0 if all are.
-        medical: Whether it is NIfTI or DICOM.
-        notes: What was assumed, and what contradicts itself, in words that go on from "the file".
+        bands: Number of bands of an image that is neither gray nor in color; otherwise 0.
+        medical: Whether the file is a NIfTI or DICOM file.
+        notes: Assumptions and contradictions, as sentences without their subject, the file.
     """
 
     slices: Sequence[np.ndarray]
@@ -49,20 +49,20 @@ class Source:
     notes: list[str] = field(default_factory=list)
 
 
-def read_source(path: Path) -> Source:
+def read_content(path: Path) -> FileContent:
     """Read an image, DICOM or NIfTI file.
 
-    Images are turned as their EXIF tag says, and lose transparency. Slice k of a NIfTI volume is
+    Images are oriented by their EXIF tag, and transparency is removed. Slice k of a NIfTI volume is
     ``volume[:, :, k].T``, as in the converters.
 
     Raises:
-        UnknownTypeError: If none of our readers knows its type.
-        DataError: If it is damaged, not supported or too large.
-        OSError: If it cannot be read.
+        UnknownTypeError: If none of our readers knows the type of the file.
+        DataError: If the file is damaged, not supported or too large.
+        OSError: If the file cannot be read.
     """
     if is_nifti(path):
         volume, nifti = open_nifti(path)
-        source = Source(
+        content = FileContent(
             list(volume.T),
             pixel_area=nifti.pixel_area,
             voxel_volume=nifti.voxel_volume,
@@ -72,15 +72,15 @@ def read_source(path: Path) -> Source:
         )
     elif not path.name.lower().endswith(PICTURES) and is_dicom(path):
         pixels, header = open_dicom(path)
-        source = Source([pixels], pixel_area=header.pixel_area, medical=True)
+        content = FileContent([pixels], pixel_area=header.pixel_area, medical=True)
     else:
-        source = _read_images(path)
-    if not source.slices or not all(each.size for each in source.slices):
-        raise DataError(f'{path} holds no pixels: get it again')
-    return source
+        content = _read_images(path)
+    if not content.slices or not all(pixels.size for pixels in content.slices):
+        raise DataError(f'{path} contains no pixels: get it again')
+    return content
 
 
-def _read_images(path: Path) -> Source:
+def _read_images(path: Path) -> FileContent:
     data = path.read_bytes()
     known = path.name.lower().endswith(PICTURES)
     try:
@@ -89,12 +89,12 @@ def _read_images(path: Path) -> Source:
         if known or not isinstance(error.__cause__, UnidentifiedImageError):
             raise
         raise UnknownTypeError(
-            f'{path} is of no known type ({", ".join(SUFFIXES)}): convert it'
+            f'{path} has an unknown type: convert it to one of {", ".join(SUFFIXES)}'
         ) from error
     slices = [image.visible(path) for image in images]
     for each in slices:
         check_finite(each, path)
-    return Source(
+    return FileContent(
         slices,
         images[0] if len(images) == 1 else None,
         pixel_area=tiff_area(data) if is_tiff(data) else None,

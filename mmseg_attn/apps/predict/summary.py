@@ -1,4 +1,4 @@
-"""What a run has done, in words and numbers, and what in it looks wrong."""
+"""Summarize a run, and warn about possible mistakes."""
 
 from pathlib import Path
 
@@ -6,87 +6,94 @@ from ...io import counted
 from ..convert import class_table
 from .predictor import Predictor
 from .results import Results
-from .run import Report
+from .run import Predictions
 
 ALMOST_ALL = 0.99  # of the pixels
 
 
-def summarize(out: Path, report: Report, results: Results, *, option: str | None) -> str:
-    """What was done.
+def summarize(out: Path, predictions: Predictions, results: Results, *, option: str | None) -> str:
+    """Summarize a run.
 
     Args:
-        out: The folder of the results.
-        report: What became of the files.
-        results: The pixels per class.
-        option: The argument with which the user has said what becomes 0 and 255, if any.
+        out: The output folder.
+        predictions: The outcome of the run.
+        results: The results, with the pixels per class.
+        option: The option that set the values that become 0 and 255; ``None`` without one.
     """
-    lines = [f'{out}: masks, overlays and pixels.csv of {counted(len(report.done), "file")}']
-    if report.slices > len(report.done):
-        lines[0] += f' with {counted(report.slices, "slice")}'
-    mapped = [mapping for _, mapping in report.done.values() if mapping]
+    lines = [f'{out}: masks, overlays and pixels.csv of {counted(len(predictions.done), "file")}']
+    if predictions.slices > len(predictions.done):
+        lines[0] += f' with {counted(predictions.slices, "slice")}'
+    mapped = [mapping for _, mapping in predictions.done.values() if mapping]
     if mapped:
         windows = sorted({f'{low:g} to {high:g}' for (low, high), _ in mapped})
         more = f' and {counted(len(windows) - 3, "more window")}' if len(windows) > 3 else ''
         outside = max(mapping.outside for mapping in mapped)
         lines.append(
             f'{counted(len(mapped), "file")} of more than 8 bits: {", ".join(windows[:3])}{more} '
-            f'became 0 to 255, {"as you said" if option else "as in training"}; outside lies '
-            + (f'at most {outside:.2%} of a file' if outside else 'nothing')
+            f'became 0 to 255, {f"as set with {option}" if option else "as in training"}; '
+            + (f'at most {outside:.2%}' if outside else 'none')
+            + ' of the pixels of a file lie outside'
         )
-    if report.made_gray:
-        lines.append(f'{counted(report.made_gray, "color picture")} turned gray for the model')
-    if report.cut:
+    if predictions.made_gray:
         lines.append(
-            f'{counted(report.cut, "image")} of more channels than the model takes, which the '
-            "config's loader left out"
+            f'{counted(predictions.made_gray, "color image")} converted to gray for the model'
         )
-    if report.without_area:
-        lines.append(f'{counted(report.without_area, "file")} without the size of a pixel: no area')
+    if predictions.cut:
+        lines.append(
+            f'{counted(predictions.cut, "image")} with more channels than the model takes; the '
+            'loader of the config dropped the others'
+        )
+    if predictions.without_area:
+        lines.append(f'{counted(predictions.without_area, "file")} without a pixel size: no area')
     return '\n'.join([*lines, '', class_table(results.classes, results.pixels.tolist())])
 
 
-def doubts(
-    report: Report, results: Results, predictor: Predictor, *, option: str | None
+def collect_warnings(
+    predictions: Predictions, results: Results, predictor: Predictor, *, option: str | None
 ) -> list[str]:
-    """What the user may have meant otherwise, a sentence each.
+    """Return a warning, one sentence, for each possible mistake of the user.
 
     Args:
-        report: What became of the files.
-        results: The pixels per class.
+        predictions: The outcome of the run.
+        results: The results, with the pixels per class.
         predictor: The model.
-        option: As of :func:`summarize`.
+        option: As in :func:`summarize`.
     """
-    found = []
+    warnings = []
     any_values = predictor.color_type == 'unchanged'
-    for note, files in sorted(report.notes.items()):
+    for note, files in sorted(predictions.notes.items()):
         more = f' and {counted(len(files) - 1, "other file")}' if files[1:] else ''
-        found.append(f'{files[0]}{more} {note}')
+        warnings.append(f'{files[0]}{more} {note}')
     if getattr(predictor, 'shrunk', 0):
-        found.append(
+        warnings.append(
             f'--window had no effect on {counted(predictor.shrunk, "image")}: the pipeline of the '
-            'config resizes them to fit into one window; take Resize out of its test pipeline if '
+            'config resizes them to fit into one window; remove Resize from its test pipeline if '
             'the model was trained on images of their scale'
         )
-    as_stored = sum(mapping is None for _, mapping in report.done.values())
+    as_stored = sum(mapping is None for _, mapping in predictions.done.values())
     if option and as_stored:
-        why = 'the model takes values as stored' if any_values else 'it is for more than 8 bits'
-        found.append(f'{option} changed nothing in {counted(as_stored, "file")}: {why}')
-    if report.medical and not any_values and not hasattr(predictor.dataset, 'intensity_window'):
-        found.append(
-            f'{counted(report.medical, "NIfTI or DICOM file")} for a model that was trained on '
-            f'other images ({predictor.dataset.__name__}): look at overlays/ before you use masks/'
+        why = 'the model takes values as stored' if any_values else 'their values have 8 bits'
+        warnings.append(f'{option} changed nothing in {counted(as_stored, "file")}: {why}')
+    if (
+        predictions.medical
+        and not any_values
+        and not hasattr(predictor.dataset, 'intensity_window')
+    ):
+        warnings.append(
+            f'{counted(predictions.medical, "NIfTI or DICOM file")} for a model that was trained '
+            f'on other images ({predictor.dataset.__name__}): check overlays/ before you use masks/'
         )
     if getattr(predictor, 'far', 0):
-        found.append(
+        warnings.append(
             f'{counted(predictor.far, "image")} with values far from mean and std of '
-            'data_preprocessor: the model was trained on others; convert the files to the range of '
-            'the training images'
+            'data_preprocessor, so the model was trained on other values: convert the files to the '
+            'range of the training images'
         )
-    share = results.pixels.max() / results.pixels.sum()
-    if share > ALMOST_ALL and len(results.classes) > 1:
-        found.append(
-            f'{share:.1%} of all pixels are {results.classes[results.pixels.argmax()]}: unless you '
-            'expect that, look at overlays/; files may differ from the training images in kind, '
-            'scale or intensities'
+    fraction = results.pixels.max() / results.pixels.sum()
+    if fraction > ALMOST_ALL and len(results.classes) > 1:
+        warnings.append(
+            f'{fraction:.1%} of all pixels are {results.classes[results.pixels.argmax()]}: if you '
+            'do not expect that, check overlays/; the files may differ from the training images in '
+            'type, scale or intensities'
         )
-    return found
+    return warnings

@@ -1,4 +1,4 @@
-"""Count the windows that slide over an image."""
+"""Count the sliding windows of an image."""
 
 from collections.abc import Callable, Hashable, Sequence
 
@@ -6,14 +6,14 @@ from torch import nn
 
 
 class WindowCount:
-    """Counts the passes through the backbone, one for each window of an image.
+    """Count the passes through the backbone, one for each window of an image.
 
     Args:
         segmentor: The model.
 
     Attributes:
-        watch: Called after every window with the key of the image, the number of the window, from
-            1 on, and the number of all of them.
+        watch: Called after every window with the key of the image, the index of the window, which
+            starts at 1, and the number of windows.
     """
 
     def __init__(self, segmentor: nn.Module) -> None:
@@ -24,17 +24,17 @@ class WindowCount:
         segmentor.backbone.register_forward_hook(self._count)
 
     def start(self, key: Hashable, shapes: Sequence[Sequence[int]]) -> None:
-        """Begin an image or a batch.
+        """Start the count for an image or a batch.
 
         Args:
-            key: Of the image.
-            shapes: (C, H, W) of all versions of it that go through the model.
+            key: The key of the image.
+            shapes: (C, H, W) of all versions of the image that the model receives.
         """
         self.key, self.done = key, 0
         self.total = sum(self._windows(*shape[-2:]) for shape in shapes)
 
     def _windows(self, height: int, width: int) -> int:
-        """The number of windows, as MMSegmentation places them."""
+        """Compute the number of windows, as MMSegmentation places them."""
         if self.test_cfg.get('mode') != 'slide':
             return 1
         count = 1

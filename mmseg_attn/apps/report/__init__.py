@@ -1,4 +1,4 @@
-"""The report page and the curves of training runs."""
+"""Make the report page and the curves of training runs."""
 
 from .curves import draw, panels
 from .page import render

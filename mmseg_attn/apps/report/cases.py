@@ -1,4 +1,4 @@
-"""The best, median and worst images, with the predictions of each group of runs."""
+"""Draw the best, median and worst images with the predictions of each group of runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Case:
         score: Mean IoU over the classes of its ground truth, in percent; the mean over the groups.
         image: The image and its ground truth.
         predictions: Prediction and errors of every group.
-        legend: The classes that occur, and the errors, with their colors.
+        legend: The classes that occur and the errors, each with its color.
     """
 
     kind: str
@@ -47,9 +47,9 @@ class Case:
 def cases(groups: Sequence[GroupResult], number: int) -> list[Case]:
     """Draw the best, the median and the worst images.
 
-    Groups with the classes of the first group are compared on the images that all have predicted.
-    Without such images, those of the first group are drawn. If several runs of a group have
-    predicted an image, the first of them is shown.
+    Groups with the classes of the first group are compared on the images that all of them have
+    predicted. If there are none, the images of the first group are drawn. If several runs of a
+    group have predicted an image, the prediction of the first run is shown.
 
     Args:
         groups: The groups.
@@ -113,27 +113,28 @@ def _case(
     truth = item['data_samples'].gt_sem_seg.data.squeeze(0).numpy()
     image = np.moveaxis(item['inputs'].numpy(), 0, -1)
     image = fit(drawable(image, bgr=loads_bgr(evaluation.dataset)), truth.shape)
-    of_classes = _fractions(prediction.counts.sum(axis=1), evaluation.classes)
-    shown = (
-        PageImage(png(image, smooth=True), f'Image {name}', 'image'),
+    fractions = _fractions(prediction.counts.sum(axis=1), evaluation.classes)
+    image_and_truth = (
+        PageImage(png(image, smooth=True), f'Input image {name}', 'image'),
         PageImage(
             png(colored(truth, evaluation.palette, image)),
-            f'Ground truth of {name}: {of_classes}',
+            f'Ground truth of {name}: {fractions}',
             'ground truth',
         ),
     )
     several = len(predicted) > 1
     predictions = [
-        _drawn(group, *run, name, truth, image, several=several) for group, run in predicted
+        _draw_prediction(group, *run, name, truth, image, several=several)
+        for group, run in predicted
     ]
     counts = sum(prediction.counts for _, (_, _, prediction) in predicted)
     occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     legend = [(evaluation.classes[i], hexadecimal(evaluation.palette[i])) for i in occurring]
     legend.append(('error', hexadecimal(error_color(evaluation.palette))))
-    return Case(kind, name, score, shown, predictions, legend)
+    return Case(kind, name, score, image_and_truth, predictions, legend)
 
 
-def _drawn(
+def _draw_prediction(
     group: GroupResult,
     run: str,
     evaluation: Evaluation,
@@ -148,11 +149,11 @@ def _drawn(
     labels, classes, runs = prediction.unpacked(), evaluation.classes, len(group.results) > 1
     model = ' '.join([group.group.name] * (several or not runs) + [run] * runs)
     label = f'{model}: ' if several or runs else ''
-    of_classes = _fractions(prediction.counts.sum(axis=0), classes)
+    fractions = _fractions(prediction.counts.sum(axis=0), classes)
     return (
         PageImage(
             png(colored(labels, evaluation.palette, image)),
-            f'Prediction of {model} for {name}: {of_classes}',
+            f'Prediction of {model} for {name}: {fractions}',
             f'{label}prediction' + (f', IoU {prediction.score:.1f}\xa0%' if several else ''),
         ),
         PageImage(

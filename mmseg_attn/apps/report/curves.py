@@ -1,4 +1,4 @@
-"""Loss and metrics over the training, as curves."""
+"""Draw curves of loss and metrics over the training."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,31 +18,31 @@ from ...errors import DataError
 from ..runs import PER_CLASS, Group, Run
 from .images import hexadecimal
 
-# Okabe and Ito's colors, which most color-blind people tell apart, without the yellow
+# Okabe and Ito's colors, which most color-blind people can distinguish, without the yellow
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#000000')
 
 _STYLES = ('-', '--', ':', '-.')
-_MARKERS = 'os^Dv*X'  # of classes, for those who do not tell the colors apart
-_MARKED = 12  # points of a curve, about
-_SIZE = 5.2, 3.4  # inches of a panel
+_MARKERS = 'os^Dv*X'  # markers of classes, for readers who cannot distinguish the colors
+_MARKED = 12  # approximate number of markers on a curve
+_SIZE = 5.2, 3.4  # size of a panel in inches
 _DPI = 160
 _LEGEND = 70  # characters that fit into a row of a legend as wide as a panel
-_TOGETHER = 7  # the most classes in one panel
+_TOGETHER = 7  # largest number of classes in one panel
 _SMALLEST_RANGE = 10.0  # points of IoU on an axis
-_CONTRAST = 3  # with white, as WCAG 2.1 asks for in graphics
-_DISTINCT = 20  # least distance of two colors in CIELAB
+_CONTRAST = 3  # smallest contrast with white, as WCAG 2.1 requires for graphics
+_DISTINCT = 20  # smallest distance of two colors in CIELAB
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # weights of linear red, green and blue
 
 
 @dataclass
 class Line:
-    """A curve; without a label it belongs to the one before.
+    """A curve; a curve without a label has that of the previous curve.
 
     Attributes:
         label: The label.
         x: Epochs or iterations.
         y: Values.
-        number: The number of its style.
+        number: The index of its style.
         color: A color that replaces that of the style.
     """
 
@@ -75,15 +75,15 @@ class Panel:
 def panels(groups: Sequence[Group]) -> list[Panel]:
     """Make panels of the losses, mean IoU, and IoU per class.
 
-    The classes of a single run share a panel if the lines can be told apart, in the colors of the
-    masks if these are distinct; otherwise each class has a panel. If all runs are validated by
+    The classes of a single run share a panel if the lines can be distinguished, in the colors of
+    the masks if these are distinct; otherwise each class has a panel. If all runs are validated by
     epoch, x counts epochs, else iterations.
 
     Args:
         groups: The runs; those of a group have the same style.
 
     Returns:
-        The panels; none for a quantity that was not logged.
+        The panels; a quantity that was not logged has no panel.
     """
     logs = [run.log for group in groups for run in group.runs]
     unit = 'epoch' if all(log.by_epoch for log in logs) else 'iteration'
@@ -140,11 +140,11 @@ def on_white(names: Sequence[str], palette: Mapping[str, Sequence[int]]) -> dict
         palette: Colors of classes, RGB.
 
     Returns:
-        A color of each class; empty if one is missing or two are hard to tell apart.
+        A color of each class; empty if a color is missing or two are hard to distinguish.
     """
     if any(name not in palette for name in names):
         return {}
-    darkened = [_darkened(palette[name]) for name in names]
+    darkened = [_darken(palette[name]) for name in names]
     lab = cv2.cvtColor(np.array(darkened, np.float32).reshape(-1, 1, 3) / 255, cv2.COLOR_RGB2LAB)
     if any(np.linalg.norm(a - b) < _DISTINCT for a, b in combinations(lab[:, 0], 2)):
         return {}
@@ -239,7 +239,7 @@ def _colors(run: Run, classes: Sequence[str]) -> dict[str, str]:
         return {}
 
 
-def _darkened(color: Sequence[int]) -> list[int]:
+def _darken(color: Sequence[int]) -> list[int]:
     """Darken a color to the contrast with white, with the same hue."""
     srgb = np.asarray(color) / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

@@ -1,4 +1,4 @@
-"""Predict the validation or test set with the best checkpoint of a run, and measure it."""
+"""Predict the validation or test set with the checkpoint of a run, and compute the metrics."""
 
 import copy
 import math
@@ -19,7 +19,7 @@ from ..runs import Run
 
 MEASURES = ('IoU', 'Dice', 'Precision', 'Recall')
 
-# What checkpoints, datasets, loaders and PyTorch raise for input that they do not take
+# Errors of checkpoints, datasets, loaders and PyTorch for invalid input
 _REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
 
 
@@ -43,13 +43,13 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """Mean IoU over the classes of the ground truth, in percent; nan if it has none."""
+        """The mean IoU over the classes of the ground truth, in percent; nan if it has none."""
         present = self.counts.sum(axis=1) > 0
         return float(classwise(self.counts)['IoU'][present].mean()) if present.any() else np.nan
 
     @property
     def wrong(self) -> float:
-        """Wrong pixels, in percent of the labeled ones."""
+        """The wrong pixels, in percent of the labeled pixels."""
         return 100 - 100 * np.trace(self.counts) / max(self.counts.sum(), 1)
 
     def unpacked(self) -> np.ndarray:
@@ -82,7 +82,7 @@ class Evaluation:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Metrics with the names of ``PerClassIoUMetric``, in percent."""
+        """The metrics with the names of ``PerClassIoUMetric``, in percent."""
         return metrics(self.counts, self.classes)
 
 
@@ -107,7 +107,9 @@ def evaluate(
     cfg = copy.deepcopy(run.cfg)
     loader_cfg = cfg.get(f'{split}_dataloader')
     if not loader_cfg:
-        raise DataError(f'{run.config} has no {split}_dataloader: add one, or choose --split')
+        raise DataError(
+            f'{run.config} has no {split}_dataloader: add it, or choose another --split'
+        )
     loader_cfg.sampler = dict(type='DefaultSampler', shuffle=False)  # in the order of the dataset
     try:
         predictor = Predictor(cfg, run.checkpoint, device=device)
@@ -124,7 +126,7 @@ def evaluate(
     except _REFUSALS as error:
         raise DataError(_last_line(error)) from error
     if not images:
-        raise DataError(f'the {split} set of {run.config} holds no image: check its data')
+        raise DataError(f'the {split} set of {run.config} contains no image: check its data')
     return Evaluation(predictor.classes, predictor.palette, loader.dataset, images)
 
 
@@ -134,20 +136,20 @@ def classwise(counts: np.ndarray) -> dict[str, np.ndarray]:
     Args:
         counts: Confusion matrix (C, C), with a row per true class.
     """
-    right, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    correct, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     with np.errstate(invalid='ignore'):
         return dict(
-            IoU=100 * right / (true + predicted - right),
-            Dice=200 * right / (true + predicted),
-            Precision=100 * right / predicted,
-            Recall=100 * right / true,
+            IoU=100 * correct / (true + predicted - correct),
+            Dice=200 * correct / (true + predicted),
+            Precision=100 * correct / predicted,
+            Recall=100 * correct / true,
         )
 
 
 def metrics(counts: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
     """Compute ``mIoU``, ``mAcc``, ``aAcc`` and per class ``IoU.cell`` and so on, in percent.
 
-    Measures that are not defined are left out, also of the means, as in MMSegmentation.
+    Measures that are not defined are omitted, also from the means, as in MMSegmentation.
 
     Args:
         counts: Confusion matrix (C, C), with a row per true class.
@@ -194,9 +196,7 @@ def pack(labels: np.ndarray) -> bytes:
 
 def _prediction(sample: Any, index: int, classes: int) -> Prediction:
     if 'gt_sem_seg' not in sample:
-        raise DataError(
-            f'{sample.img_path} comes without labels: add LoadAnnotations to its pipeline'
-        )
+        raise DataError(f'{sample.img_path} has no labels: add LoadAnnotations to its pipeline')
     truth, labels = (
         data.data.squeeze(0).cpu().numpy() for data in (sample.gt_sem_seg, sample.pred_sem_seg)
     )

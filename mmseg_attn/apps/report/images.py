@@ -1,4 +1,4 @@
-"""Images for the page, as data URIs."""
+"""Encode the images of the page as data URIs."""
 
 import base64
 import io
@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-_SMALLEST, _LARGEST = 256, 640  # pixels of the longer side of an image on the page
-_ERROR_COLORS = (213, 94, 0), (230, 0, 150), (0, 90, 255)  # one is chosen
-_DISTINCT = 90  # least distance of two colors in RGB
+_SMALLEST, _LARGEST = 256, 640  # smallest and largest longer side of an image, in pixels
+_ERROR_COLORS = (213, 94, 0), (230, 0, 150), (0, 90, 255)  # candidates
+_DISTINCT = 90  # smallest distance of two colors in RGB
 _PALE = 0.35  # opacity of the image behind the errors
 
 
@@ -22,22 +22,22 @@ def fit(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def colored(labels: np.ndarray, palette: Sequence[Sequence[int]], image: np.ndarray) -> np.ndarray:
-    """Color a label map; where there is no label the image is shown.
+    """Color a label map, and show the image at pixels without a label.
 
     Args:
         labels: The label map (H, W).
         palette: Colors of the classes, RGB.
         image: The image (H, W, 3).
     """
-    drawn, known = image.copy(), labels < len(palette)
-    drawn[known] = np.asarray(palette, dtype=np.uint8)[labels[known]]
-    return drawn
+    pixels, labeled = image.copy(), labels < len(palette)
+    pixels[labeled] = np.asarray(palette, dtype=np.uint8)[labels[labeled]]
+    return pixels
 
 
 def errors(
     truth: np.ndarray, labels: np.ndarray, palette: Sequence[Sequence[int]], image: np.ndarray
 ) -> np.ndarray:
-    """Mark the labeled pixels that are wrong on a pale image.
+    """Mark the labeled pixels with a wrong prediction on a pale image.
 
     Args:
         truth: The ground truth (H, W).
@@ -45,19 +45,19 @@ def errors(
         palette: Colors of the classes, RGB; labels beyond are ignored.
         image: The image (H, W, 3).
     """
-    drawn = (255 - _PALE * (255 - image.astype(np.float32))).astype(np.uint8)
-    drawn[(truth != labels) & (truth < len(palette))] = error_color(palette)
-    return drawn
+    pixels = (255 - _PALE * (255 - image.astype(np.float32))).astype(np.uint8)
+    pixels[(truth != labels) & (truth < len(palette))] = error_color(palette)
+    return pixels
 
 
 def error_color(palette: Sequence[Sequence[int]]) -> tuple[int, int, int]:
-    """Choose the first candidate that is unlike the colors of the classes, or the least alike."""
+    """Choose the first candidate that differs from the class colors, or the most distant."""
 
     def distance(color: Sequence[int]) -> float:
         return min(np.linalg.norm(np.subtract(color, other)) for other in palette)
 
-    unlike = (color for color in _ERROR_COLORS if distance(color) >= _DISTINCT)
-    return next(unlike, max(_ERROR_COLORS, key=distance))
+    distinct = (color for color in _ERROR_COLORS if distance(color) >= _DISTINCT)
+    return next(distinct, max(_ERROR_COLORS, key=distance))
 
 
 def hexadecimal(color: Sequence[int]) -> str:
@@ -70,7 +70,7 @@ def png(pixels: np.ndarray, *, smooth: bool = False) -> str:
 
     Args:
         pixels: The image (H, W, 3).
-        smooth: Whether values may be interpolated, which those of labels may not.
+        smooth: Whether to interpolate values; labels must not be interpolated.
     """
     image = Image.fromarray(np.ascontiguousarray(pixels))
     longer = max(image.size)

@@ -1,4 +1,4 @@
-"""Setup and cost of runs, side by side."""
+"""Compare the setup and the cost of runs."""
 
 import re
 import shlex
@@ -18,17 +18,17 @@ from .tables import NONE, Cell, Row, Table, marked, mean
 _VERSIONS = ('Python', 'PyTorch', 'MMEngine')
 _GPU = re.compile(r'GPU [\d,]+')
 _MIXED_PRECISION = 'AmpOptimWrapper', 'BF16OptimWrapper'
-_IN_EVERY_PIPELINE = ('Load', 'Pack')  # beginnings of names of transforms
+_IN_EVERY_PIPELINE = ('Load', 'Pack')  # prefixes of names of transforms
 
 
 class Cost(NamedTuple):
-    """The cost of a run; ``None`` if something is not known.
+    """The cost of a run; unknown values are ``None``.
 
     Attributes:
         complexity: Parameters, and FLOPs of an image of the shape.
         shape: Channels, height and width of an image.
-        iteration: Seconds per training iteration, the median of the logged ones.
-        training: Seconds of the whole training, with validations.
+        iteration: Seconds per training iteration, the median of the logged values.
+        training: Seconds of the whole training, including validation.
         memory: Largest GPU memory, in MiB.
     """
 
@@ -71,8 +71,8 @@ def costs(groups: Sequence[GroupResult]) -> Table:
             lambda c: c.complexity and c.complexity.flops,
             lambda flops: f'{flops / 1e9:.2f} G',
         ),
-        'time per iteration of the training': (lambda c: c.iteration, duration),
-        'time of the training with validations': (lambda c: c.training, duration),
+        'training time per iteration': (lambda c: c.iteration, duration),
+        'training time with validation': (lambda c: c.training, duration),
         'GPU memory': (lambda c: c.memory, lambda mib: f'{mib / 1024:.1f} GiB'),
     }
     table = Table('A multiply-add is two FLOPs.', _header(groups))
@@ -102,7 +102,7 @@ def setups(groups: Sequence[GroupResult]) -> Table:
 
 
 def setup(run: Run) -> dict[str, str]:
-    """Describe the setup of a run by topic; topics that nothing is known of are left out."""
+    """Describe the setup of a run by topic; unknown topics are omitted."""
     environment = run.launches[-1].environment if run.launches else {}
     texts = dict(config=run.config_name.name if run.config_name else '')
     for topic, describe in TOPICS.items():

@@ -1,4 +1,4 @@
-"""The report: one HTML page without other files."""
+"""Render the report as one HTML page without other files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from .results import GroupResult, RunResult, class_names
 from .tables import Table
 
 _HEADLINES = dict(mIoU='mean IoU', aAcc='pixel accuracy')
-_NAMED = 3  # the most names in a title
-_CONFUSIONS = 3  # the most pairs of classes in the text
+_NAMED = 3  # largest number of names in a title
+_CONFUSIONS = 3  # largest number of pairs of classes in the text
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Part:
         per_class: All measures of every class.
         runs: The IoU in every run, if there are several.
         confusion: The confusion matrix, if there are predictions.
-        confused: True class, predicted class and percent of the largest confusions.
+        confused: The largest confusions: true class, predicted class and percent.
     """
 
     title: str
@@ -45,7 +45,7 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
 
     Args:
         groups: The results, side by side.
-        images: How many of the best, of the median and of the worst images are drawn.
+        images: Number of images of each kind (best, median, worst).
     """
     jinja = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -86,7 +86,7 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
 
 
 def _notes(groups: Sequence[GroupResult]) -> list[str]:
-    """Say which trainings are unfinished and what is missing."""
+    """List the unfinished trainings and the missing parts."""
     alone = sum(len(group.results) for group in groups) == 1
     unfinished = [
         f'{"The training" if alone else _name(group, result)} {end}.'

@@ -1,4 +1,4 @@
-"""The metrics of runs and groups, from the best source there is."""
+"""Find the metrics of runs and groups in the best available source."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ class RunResult:
     Attributes:
         run: The run.
         metrics: Metrics with the names of ``PerClassIoUMetric``, in percent.
-        source: Where they are from.
+        source: The source of the metrics.
         evaluation: The predictions; ``None`` if there are none.
         missing: Why there are no predictions, as a sentence.
     """
@@ -55,13 +55,13 @@ def find_result(
     device: str = 'cpu',
     watch: Callable[[Iterable], Iterator] = iter,
 ) -> RunResult:
-    """Predict a set or, if something for that is missing, read the recorded metrics.
+    """Predict a set or, if a file for that is missing, read the recorded metrics.
 
     The arguments are those of :func:`evaluate`.
     """
-    missing = f'{run.folder} holds no config: no predictions and no cost'
+    missing = f'{run.folder} contains no config: no predictions and no cost'
     if run.config and not run.checkpoint:
-        missing = f'{run.folder} holds no checkpoint: no predictions'
+        missing = f'{run.folder} contains no checkpoint: no predictions'
     elif run.config:
         try:
             evaluation = evaluate(run, split, device=device, watch=watch)
@@ -82,10 +82,10 @@ def class_names(results: Iterable[RunResult]) -> list[str]:
 
 
 def differences(groups: Sequence[GroupResult]) -> str:
-    """Say why the scores of groups cannot be compared; empty if they can.
+    """Explain why the scores of groups cannot be compared; empty if they can.
 
-    They can if the groups have the same number of runs, measured on the same images. Two seeds on
-    one test set cannot be compared with two folds on a test set each.
+    Groups can be compared if they have the same number of runs, measured on the same images. For
+    example, two seeds on one test set cannot be compared with two folds on different test sets.
     """
     measured = [[_images(run) for run in group.results if run.metrics] for group in groups]
     if len({frozenset(Counter(runs).items()) for runs in measured}) == 1:
@@ -94,18 +94,18 @@ def differences(groups: Sequence[GroupResult]) -> str:
         f'{group.group.name} has {_count(runs)}'
         for group, runs in zip(groups, measured, strict=True)
     )
-    return f'{sets}: these are not the same images or runs, so that no best is marked'
+    return f'{sets}. The images or runs differ, so the best score is not marked'
 
 
 def _images(result: RunResult) -> tuple[str, ...]:
-    """Identify what a run was measured on: by the images or, if unknown, by source and dataset."""
+    """Identify the test images of a run, by their paths or, if unknown, by source and dataset."""
     if result.evaluation:
         return tuple(sorted(image.path for image in result.evaluation.images))
     return (result.source, *_dataset(result.run, 'test' if 'test' in result.source else 'val'))
 
 
 def _dataset(run: Run, split: str) -> Iterator[str]:
-    """Yield what identifies the dataset of a split in the config."""
+    """Yield the settings that identify the dataset of a split in the config."""
     try:
         dataset = (run.cfg or {}).get(f'{split}_dataloader', {}).get('dataset')
     except DataError:  # the config cannot be read
@@ -118,6 +118,6 @@ def _dataset(run: Run, split: str) -> Iterator[str]:
 
 
 def _count(runs: Sequence[tuple[str, ...]]) -> str:
-    """Count runs, and the sets of images that they were measured on."""
+    """Format the number of runs and of their sets of test images."""
     sets = 'one set' if len(set(runs)) == 1 else f'{len(set(runs))} sets'
     return '1 run' if len(runs) == 1 else f'{len(runs)} runs on {sets} of images'

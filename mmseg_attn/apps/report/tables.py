@@ -1,4 +1,4 @@
-"""Tables of scores."""
+"""Make the tables of scores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ NONE = '–'
 _SHADES = (247, 8), (251, 81), (255, 156)  # red, green and blue at 0 and 100 percent
 _MEANS = dict(mIoU='mean IoU', mAcc='mean recall', aAcc='pixel accuracy')
 _MEAN_OF = dict(IoU='mIoU', Recall='mAcc')  # measures whose mean has a name
-_MANY = 10  # classes, above which a confusion matrix has no decimals
+_MANY = 10  # a confusion matrix with more classes has no decimals
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Cell:
 
     Attributes:
         text: The text.
-        best: Whether it is the best of its row.
+        best: Whether its value is the best of its row.
         shade: Darkness of the background from 0 to 1; ``None`` for no background.
     """
 
@@ -68,7 +68,7 @@ class Table:
 def marked(
     texts: Sequence[str], values: Sequence[float | None], *, rank: bool = True
 ) -> list[Cell]:
-    """Make cells and, if ``rank`` allows it and values differ, mark the largest value."""
+    """Make cells and, if ``rank`` is set and values differ, mark the largest value."""
     if not rank:
         return [Cell(text) for text in texts]
     known = [round(value, 2) for value in values if value is not None]
@@ -84,33 +84,33 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 
 def compared(groups: Sequence[GroupResult]) -> Table:
-    """Compare groups, a column each: IoU of every class, mean and deviation of several runs.
+    """Compare groups, one per column: IoU of each class, with mean and deviation over several runs.
 
-    The best is marked if all groups were measured on the same images.
+    The best value is marked if all groups were measured on the same images.
     """
     names = class_names(result for group in groups for result in group.results)
     summaries = [summarize(group.metrics) for group in groups]
     several = any(len(group.results) > 1 for group in groups)
-    caption = 'IoU of every class and means, percent'
+    caption = 'IoU of each class and means, in percent'
     caption += '; mean ± standard deviation over the runs (n − 1)' if several else ''
-    unlike = differences(groups)
-    caption += f'. {unlike}.' if unlike else '. The best is bold.' if len(groups) > 1 else '.'
+    reason = differences(groups)
+    caption += f'. {reason}.' if reason else '. The best value is bold.' if len(groups) > 1 else '.'
     table = Table(caption, ['class', *(group.group.title for group in groups)])
     for key, name, kind in _score_rows(names):
         values = [summary.get(key, {}).get('mean') for summary in summaries]
         if any(value is not None for value in values):
             texts = [_mean_and_std(summary.get(key, {})) for summary in summaries]
-            table.rows.append(Row(name, marked(texts, values, rank=not unlike), kind))
+            table.rows.append(Row(name, marked(texts, values, rank=not reason), kind))
     return table
 
 
 def of_runs(group: GroupResult) -> Table:
-    """List the IoU of every class in every run of a group."""
+    """List the IoU of each class in each run of a group."""
     names = class_names(group.results)
     summary = summarize(group.metrics)
     header = ['class', 'mean', 'std', *(result.run.name for result in group.results)]
     table = Table(
-        'IoU of every class and means in each run, percent; std: standard deviation (n − 1).',
+        'IoU of each class and means in each run, in percent; std: standard deviation (n − 1).',
         header,
     )
     for key, name, kind in _score_rows(names):
@@ -122,7 +122,7 @@ def of_runs(group: GroupResult) -> Table:
 
 
 def per_class(group: GroupResult) -> Table:
-    """List all measures of every class and its fraction of the pixels; means over the runs."""
+    """List the measures of each class and its fraction of the pixels, averaged over the runs."""
     names = class_names(group.results)
     summary = summarize(group.metrics)
     columns = {
@@ -158,12 +158,13 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Table:
     """Show a confusion matrix in percent of the true class's pixels, shaded.
 
     Args:
-        counts: Confusion matrix (C, C), with a row per true class; one without pixels stays empty.
+        counts: Confusion matrix (C, C), with a row per true class; a row without pixels
+            stays empty.
         classes: Names of the classes.
     """
     digits = 1 if len(classes) <= _MANY else 0
     table = Table(
-        "Rows: true class; columns: predicted class, in percent of the row's pixels.",
+        "Rows: true class; columns: predicted class; in percent of the row's pixels.",
         ['true class', *classes],
     )
     for name, row in zip(classes, counts, strict=True):

@@ -1,4 +1,4 @@
-"""The tables of the papers: what to run for a row, and its results beside the paper's figures."""
+"""Reproduce the tables of the papers: runs of a row, and results next to the paper's figures."""
 
 from .plan import Plan, check_data, plan_row
 from .progress import Progress, remaining

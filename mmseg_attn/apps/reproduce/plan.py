@@ -1,4 +1,4 @@
-"""The runs of a table row: configs, one per fold, and their folders."""
+"""Plan the runs of a table row: one config per fold, and its folder."""
 
 import re
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ class Plan:
 
     Args:
         row: The row.
-        jobs: One per fold.
-        complexity: Parameters of the model, and FLOPs of an image of the size in the config's name.
-        cut: How its training is shortened, in words; empty for the whole schedule.
-        weights: The checkpoint that its training starts from; empty for random weights.
+        jobs: One job per fold.
+        complexity: Parameters of the model, and FLOPs for the image size in the name of the config.
+        cut: Description of a shortened training; empty for the whole schedule.
+        weights: The checkpoint that the training starts from; empty for random weights.
         cost: The cost of one run, relative to those of other rows.
-        error: Why it cannot run.
+        error: The reason why it cannot run; empty if it can.
     """
 
     row: PaperRow
@@ -65,13 +65,13 @@ def plan_row(
     """
     plan, file = Plan(row), configs / f'{row.config}.py'
     if not file.is_file():
-        plan.error = f'{file} is missing'
+        plan.error = f'{file} is missing: correct config in tables.yaml'
         return plan
     try:
         for fold in range(folds):
             config = read_config(file, (), fold=fold)
-            changed = {k: v for k, v in row.options.items() if _lookup(config, k) != v}
-            config.merge_from_dict(changed)
+            overrides = {k: v for k, v in row.options.items() if _lookup(config, k) != v}
+            config.merge_from_dict(overrides)
             key = next(key for key in _LENGTHS if config.train_cfg.get(key))
             whole = config.train_cfg[key]
             _check_options(config, options, row)
@@ -79,7 +79,7 @@ def plan_row(
             _shorten(config, cut or {}, row)
             length = config.train_cfg[key]
             name = [Path(row.config).name]
-            name += [f'{k.rpartition(".")[2]}-{v}' for k, v in changed.items()]
+            name += [f'{k.rpartition(".")[2]}-{v}' for k, v in overrides.items()]
             if length != whole:
                 name.append(f'{length}{_LENGTHS[key][0]}')
                 plan.cut = f'cut to {length} of {whole} {_LENGTHS[key]}'
@@ -102,7 +102,7 @@ def check_data(table: PaperTable, plans: Sequence[Plan]) -> None:
     """Check that the files of every dataset of the plans exist.
 
     Raises:
-        UsageError: If files are missing or do not fit together; the message has the remedy.
+        UsageError: If files are missing or do not match; the message names the remedy.
     """
     checked: set[str] = set()
     for job in [job for plan in plans if not plan.error for job in plan.jobs]:
@@ -130,7 +130,7 @@ def _lookup(config: Config | dict | list, key: str) -> object:
     """Return the value of a dotted key.
 
     Raises:
-        KeyError: If the config has no such key; with the first part that is missing.
+        KeyError: If the config has no such key; the error names the first missing part.
     """
     parts = key.split('.')
     for i, part in enumerate(parts):
@@ -144,10 +144,10 @@ def _lookup(config: Config | dict | list, key: str) -> object:
 
 
 def _check_options(config: Config, options: Sequence[str], row: PaperRow) -> None:
-    """Reject options that MMEngine would silently add to the config, or that the row itself sets.
+    """Reject options that MMEngine would silently add to the config, or that the row sets.
 
     Raises:
-        UsageError: If a key is unknown, or is one of the row.
+        UsageError: If a key is unknown, or the row sets it.
     """
     for option in options:
         key, equals, _ = option.partition('=')
@@ -155,7 +155,7 @@ def _check_options(config: Config, options: Sequence[str], row: PaperRow) -> Non
             raise UsageError(f'--cfg-options {option} has no value: write KEY=VALUE')
         if key in row.options:
             raise UsageError(
-                f'--cfg-options {key} is what the rows of this table differ in: leave it out'
+                f'--cfg-options {key} is set by the rows of this table: remove the option'
             )
         try:
             _lookup(config, key.rpartition('.')[0] or key)  # a known dict may get a new key
@@ -170,10 +170,10 @@ def _shorten(config: Config, cut: dict[str, int], row: PaperRow) -> None:
     """Shorten the training to ``cut``, with the same learning rate schedule.
 
     Raises:
-        UsageError: If the training is not counted in this unit.
+        UsageError: If the training uses the other unit.
     """
-    for key, most in cut.items():
+    for key, maximum in cut.items():
         if key not in config.train_cfg:
             other = next(flag for flag in _LENGTHS if flag != key).replace('_', '-')
             raise UsageError(f'{row.config} is not trained by {_LENGTHS[key]}: use --{other}')
-        config.train_cfg[key] = min(most, config.train_cfg[key])
+        config.train_cfg[key] = min(maximum, config.train_cfg[key])

@@ -23,8 +23,8 @@ class Progress:
     The time per cost comes from the finished runs, or else from the estimate of the current one.
 
     Args:
-        costs: Costs of the runs, in their order, such as FLOPs times epochs.
-        clock: Returns the time in seconds.
+        costs: Costs of the runs, in order, such as FLOPs times epochs.
+        clock: A function that returns the time in seconds.
     """
 
     def __init__(self, costs: Sequence[float], *, clock: Callable[[], float] = time.monotonic):
@@ -44,7 +44,7 @@ class Progress:
         self.left_in_run = seconds
 
     def end(self, *, finished: bool = True) -> None:
-        """End the current run; the time of one that failed is not counted."""
+        """End the current run; the time of a failed run is not counted."""
         if finished:
             self.spent += self.clock() - self.begin_run
             self.paid += self.costs[self.ended]
@@ -52,7 +52,7 @@ class Progress:
         self.left_in_run = None
 
     def left(self) -> float | None:
-        """Return the seconds until all runs end; ``None`` if nothing is known yet."""
+        """Return the seconds until all runs end; ``None`` if they are unknown."""
         if self.ended == len(self.costs):
             return 0.0
         current, *others = self.costs[self.ended :]
@@ -68,7 +68,7 @@ class Progress:
 
     def __str__(self) -> str:
         left = self.left()
-        estimate = 'time left not known yet' if left is None else f'about {_text(left)} left'
+        estimate = 'time left unknown' if left is None else f'about {_text(left)} left'
         elapsed = _text(self.clock() - self.begin)
         return f'{self.ended} of {len(self.costs)} runs done, {elapsed} elapsed, {estimate}'
 

@@ -1,4 +1,4 @@
-"""Results of a table's rows as Markdown, CSV and plot, beside the paper's figures."""
+"""Write the results of a table as Markdown, CSV and plot, next to the paper's figures."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ class RowResult:
 
     Args:
         plan: The plan of the row.
-        states: What each fold has done.
+        states: The state of each fold.
         summary: Mean and deviation of each metric over the finished folds.
         finished: Number of finished folds.
     """
@@ -37,7 +37,7 @@ class RowResult:
 
     @property
     def failures(self) -> list[str]:
-        """Why it, or folds of it, failed."""
+        """The errors of the row and its folds."""
         failed = [state['failed'] for state in self.states if 'failed' in state]
         return [*([self.plan.error] if self.plan.error else []), *failed]
 
@@ -73,19 +73,19 @@ def collect(table: PaperTable, plans: Sequence[Plan]) -> list[RowResult]:
         for state in states:
             if table.split in state.get('metrics', {}):
                 metrics.append(state['metrics'][table.split])
-                state.pop('failed', None)  # that was on the split of another table
+                state.pop('failed', None)  # of the split of another table
         results.append(RowResult(plan, states, summarize(metrics), len(metrics)))
     return results
 
 
 def markdown(table: PaperTable, results: Sequence[RowResult], *, command: str, image: str) -> str:
-    """Return the page of a table, with the command that makes it and the file of its plot."""
+    """Return the page of a table, with the command that creates it and the file of its plot."""
     parts = [f'# {table.title}', ' '.join([*_preface(table, results), *table.notes])]
     parts.append(_figures(table, results))
     if any(result.status in ('not run', 'partly run') for result in results):
-        parts.append('An empty cell: not run yet.')
+        parts.append('Empty cells have not been run yet.')
     parts += [f'![{table.title}]({image})', '## Rows', _rows(table, results)]
-    parts += ['## How it was measured', f'```shell\n{command}\n```', _circumstances(table, results)]
+    parts += ['## Measurement', f'```shell\n{command}\n```', _conditions(table, results)]
     return '\n\n'.join(parts) + '\n'
 
 
@@ -112,7 +112,7 @@ def to_csv(table: PaperTable, results: Sequence[RowResult]) -> str:
 
 
 def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
-    """Plot the figures of the paper and ours, a panel per column and a line per row."""
+    """Plot our figures and those of the paper, with a panel per column and a line per row."""
     width = 2.0 + 2.2 * len(table.columns)
     figure = Figure(figsize=(max(width, 6), 1.6 + 0.32 * len(results)), layout='constrained')
     panels = figure.subplots(1, len(table.columns), sharey=True, squeeze=False)[0]
@@ -147,12 +147,14 @@ def _preface(table: PaperTable, results: Sequence[RowResult]) -> list[str]:
     sentences = [first]
     folds = max(len(result.plan.jobs) for result in results)
     if folds < table.folds:
-        sentences.append(f'**Our figures are of {_folds(table, folds)}**, not the mean of all.')
+        sentences.append(
+            f'**Our figures are for {_folds(table, folds)}** instead of the mean over all folds.'
+        )
     cuts = dict.fromkeys(result.plan.cut for result in results if result.plan.cut)
     if cuts:
         sentences.append(
-            f'**The trainings here are {"; ".join(cuts)}**, with the beginning of the whole '
-            'schedule of the learning rate: not comparable with figures of the whole training.'
+            f'**Our trainings are {"; ".join(cuts)}**, with the beginning of the whole learning '
+            'rate schedule, so the figures cannot be compared with those of the whole training.'
         )
     return sentences
 
@@ -211,7 +213,7 @@ def _rows(table: PaperTable, results: Sequence[RowResult]) -> str:
     return _table(lines)
 
 
-def _circumstances(table: PaperTable, results: Sequence[RowResult]) -> str:
+def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
     machines: dict[tuple, list[str]] = {}
     dates, seeds = set(), set()
     for result in results:
@@ -224,9 +226,9 @@ def _circumstances(table: PaperTable, results: Sequence[RowResult]) -> str:
     lines = [
         f'- measured on the {table.split} split, with the {table.checkpoint} checkpoint'
         + (' (by mIoU on the validation split)' if table.checkpoint == 'best' else ''),
-        '- FLOPs: of one image of the size at the end of the name of the config, a multiply-add is '
-        'two; parameters: of auxiliary heads too; seconds per iteration: the median of what the '
-        'training logged',
+        '- FLOPs: for one image of the size at the end of the name of the config; a multiply-add '
+        'is two FLOPs; parameters: including auxiliary heads; seconds per iteration: the median of '
+        'the logged values',
     ]
     if not machines:
         return '\n'.join([*lines, '- nothing has been run yet'])

@@ -1,4 +1,4 @@
-"""The tables of the papers as data, from ``configs/tables.yaml``."""
+"""Read the tables of the papers from ``configs/tables.yaml``."""
 
 import re
 from dataclasses import dataclass, field
@@ -36,8 +36,8 @@ class PaperRow:
     Args:
         name: Its heading.
         config: Its config file under ``configs``, without ``.py``.
-        options: What it changes in the config, by dotted key.
-        paper: The figures of the paper, in the order of the columns; missing where it has none.
+        options: Its changes to the config, by dotted key.
+        paper: The figures of the paper, in the order of the columns; may be shorter.
         note: A remark.
     """
 
@@ -49,7 +49,7 @@ class PaperRow:
 
     @property
     def slug(self) -> str:
-        """The name, easy to type."""
+        """The name in lower case with hyphens, for the command line."""
         words = re.sub(r'(?<=\S)\+', ' plus', self.name.lower())  # U-Net++, but not U-Net + x
         return '-'.join(re.findall(r'[a-z0-9.]+', words))
 
@@ -65,8 +65,8 @@ class PaperTable:
     Args:
         name: Its name on the command line.
         title: Its heading.
-        split: ``val`` or ``test``, where we measure.
-        checkpoint: ``best`` or ``last``, which one we measure.
+        split: The split that is measured, ``val`` or ``test``.
+        checkpoint: The checkpoint that is measured, ``best`` or ``last``.
         columns: Its metrics, the main one first.
         rows: Its rows.
         paper: The source of the paper's figures; empty for a reduced protocol.
@@ -86,7 +86,7 @@ class PaperTable:
 
     @property
     def in_paper(self) -> list[bool]:
-        """For each column, whether the paper has figures."""
+        """Whether the paper has figures, for each column."""
         return [
             any(row.reported(i) is not None for row in self.rows) for i in range(len(self.columns))
         ]

@@ -1,4 +1,4 @@
-"""Training runs: what a work directory holds, and how a run is trained, tested and resumed."""
+"""Read the work directories of training runs, and train, test and resume runs."""
 
 from .groups import Group, find_groups, merge, summarize
 from .job import FoldJob, Job, read_config

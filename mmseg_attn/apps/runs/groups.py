@@ -1,4 +1,4 @@
-"""Groups of runs of one configuration: folds, and trainings with several seeds."""
+"""Group the runs of one configuration: folds, and trainings with several seeds."""
 
 import re
 import statistics
@@ -10,7 +10,7 @@ from pathlib import Path
 from .work_dir import FOLD, Run, find_runs
 
 _SEPARATORS = re.compile(r'([/_])')
-# Names of folders and configs that do not tell what was trained: times, 'fold0', 'config'
+# Names of folders and configs that do not describe the training: times, 'fold0', 'config'
 _MEANINGLESS = re.compile(r'(?:train|run|fold|config|output|work_?dirs?)?[\W\d_]*', re.I)
 # Keys of a config that differ between the runs of a group
 _PER_RUN = ('work_dir', 'resume', 'load_from', 'randomness', 'launcher')
@@ -21,7 +21,7 @@ class Group:
     """Runs of one configuration.
 
     Attributes:
-        name: A short name that no other group has.
+        name: A short, unique name.
         runs: At least one run.
         folder: The name of the folder, if the group is named after its config instead.
     """
@@ -39,8 +39,8 @@ class Group:
 def find_groups(folders: Sequence[Path]) -> list[Group]:
     """Find the runs in folders: one group per folder, of one run or of several folds.
 
-    A group is named after its folder, or after its config if the name of the folder does not tell
-    what was trained.
+    A group is named after its folder, or after its config if the name of the folder does not
+    describe the training.
 
     Raises:
         DataError: If a folder holds no run.
@@ -80,11 +80,11 @@ def summarize(runs: Sequence[dict[str, float]]) -> dict[str, dict]:
     """Summarize the metrics of several runs.
 
     Args:
-        runs: The metrics of each run; a metric that is not defined in a run is missing there.
+        runs: The metrics of each run, without those that are not defined.
 
     Returns:
-        For each metric ``mean`` and ``std`` (n - 1 in the denominator) over the runs that have it,
-        ``None`` if there are too few, and ``folds``, the values.
+        For each metric: ``mean`` and ``std`` (n - 1 in the denominator) over the runs that have it,
+        ``None`` if there are too few runs, and ``folds``, the values.
     """
     summary = {}
     for key in dict.fromkeys(key for metrics in runs for key in metrics):
@@ -97,7 +97,7 @@ def summarize(runs: Sequence[dict[str, float]]) -> dict[str, dict]:
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """Return unique names of different folders, without the parts that all have in common."""
+    """Return unique names of different folders, without their common parts."""
     paths = [folder.resolve().parts for folder in folders]
     depth = next(n for n in count(1) if len({parts[-n:] for parts in paths}) == len(paths))
     return _without_common(['/'.join(parts[-depth:]) for parts in paths])

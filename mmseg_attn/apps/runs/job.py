@@ -40,7 +40,7 @@ def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:
 class Job:
     """A config that is trained and tested in a folder.
 
-    The folder holds ``config.py``, the config; ``run.json``, what is done; ``log.txt``, the output
+    The folder holds ``config.py``, the config; ``run.json``, the state; ``log.txt``, the output
     of the tools; and the work directories ``train`` and ``test`` or ``val``.
 
     Args:
@@ -61,16 +61,16 @@ class Job:
         return self.folder / 'train'
 
     def state(self) -> dict:
-        """Read what is done: ``trained``, ``checkpoints`` and ``metrics`` per split, and so on."""
+        """Read the state: ``trained``, ``checkpoints`` and ``metrics`` per split, and others."""
         file = self.folder / self.record
         return json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
 
     def is_finished(self, split: str) -> bool:
-        """Return whether the metrics on a split are there."""
+        """Return whether the metrics on a split have been computed."""
         return split in self.state().get('metrics', {})
 
     def conflict(self) -> str:
-        """Say how the config differs from that of an earlier run in the folder; empty if not."""
+        """Describe how the config differs from that of an earlier run; empty if it does not."""
         file = self.folder / 'config.py'
         if not file.exists():
             return ''
@@ -82,7 +82,7 @@ class Job:
         i = next(different, min(len(old), len(new)))
         before, now = (lines[i].strip() if i < len(lines) else '' for lines in (old, new))
         return (
-            f'{file} is another configuration, from line {i + 1} on ("{before}", now "{now}"): '
+            f'{file} has another configuration from line {i + 1} on ("{before}", now "{now}"): '
             'choose another --work-dir'
         )
 
@@ -94,16 +94,16 @@ class Job:
         best: bool = True,
         on_line: Callable[[str], None] = lambda line: None,
     ) -> dict[str, float]:
-        """Train and test, as far as that is not done yet, and return the metrics.
+        """Train and test, without repeating finished steps, and return the metrics.
 
         Args:
             tools: The folder of ``train.py`` and ``test.py``.
-            split: 'val' or 'test', where the checkpoint is tested.
-            best: Whether the best checkpoint is tested, if there is one, or the last.
-            on_line: Is called with each line of the tools' output.
+            split: The split of the test, 'val' or 'test'.
+            best: Whether to test the best checkpoint, if there is one, instead of the last.
+            on_line: A function that receives each line of the output.
 
         Raises:
-            RunError: If training or test fail; the record says so too.
+            RunError: If training or test fail; the error is also recorded.
         """
         state = self.state()
         if split in state.get('metrics', {}):
@@ -153,7 +153,7 @@ class Job:
         split: str = '',
         options: Sequence[str] = (),
     ) -> None:
-        """Run a tool with the config: as it is to train, or with a split as the test set."""
+        """Run a tool with the config; for a test, the split becomes the test set."""
         config, file = self.config, self.folder / 'config.py'
         if split:
             config, file = copy.deepcopy(config), self.folder / f'config_{split}.py'
@@ -177,7 +177,7 @@ class FoldJob(Job):
     Args:
         file: The config file.
         options: ``KEY=VALUE``, for both tools.
-        on_step: Is called with a line before training and before the test.
+        on_step: A function that receives a line before training and before the test.
     """
 
     file: Path
@@ -192,7 +192,7 @@ class FoldJob(Job):
         return self.folder
 
     def state(self) -> dict:
-        """Read what is done, as :meth:`Job.state` does."""
+        """Read the state, as :meth:`Job.state` does."""
         record = super().state()
         return dict(
             trained='checkpoint' in record,

@@ -1,4 +1,4 @@
-"""The log of a training: losses and metrics over all launches."""
+"""Read the log of a training: losses and metrics over all launches."""
 
 import csv
 import json
@@ -75,10 +75,10 @@ class Log:
     """The curves of a training, without the iterations that a later launch repeated.
 
     Attributes:
-        losses: What the training logged, by iteration.
+        losses: The logged values of the training, by iteration.
         scores: Metrics of the validations, by epoch or iteration.
         by_epoch: Whether the training is validated and counted by epoch.
-        epoch_length: Iterations per epoch, at least; 1 if the training is counted by iteration.
+        epoch_length: Lower bound of the iterations per epoch; 1 if counted by iteration.
     """
 
     losses: dict[int, dict]
@@ -98,7 +98,7 @@ class Log:
         return [key.removeprefix(PER_CLASS) for key in keys if key.startswith(PER_CLASS)]
 
     def curve(self, key: str, unit: str) -> tuple[list[float], list[float]]:
-        """Return epochs or iterations, and the finite values of a loss or a metric there.
+        """Return the steps and the finite values of a loss or a metric.
 
         Args:
             key: Its name in the log.
@@ -123,8 +123,8 @@ class Log:
 def join(launches: Sequence[Launch]) -> Log:
     """Join the launches of a training, oldest first, into one log.
 
-    A launch that resumed replaces everything after the iteration it resumed from; any other launch
-    replaces everything.
+    A launch that resumed replaces the entries after the iteration that it resumed from. Any other
+    launch replaces all entries.
     """
     entries: list[dict] = []
     for launch in launches:

@@ -1,4 +1,4 @@
-"""Run a tool as a process that ends with this one, and describe the machine."""
+"""Run a tool as a process that ends with this process, and describe the machine."""
 
 import ctypes
 import os
@@ -32,7 +32,7 @@ def end_by_signals(task: str) -> None:
     This includes SIGINT, which shells make their background processes ignore.
 
     Args:
-        task: What is ended, for the error message.
+        task: Name of the task in the error message.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
@@ -58,11 +58,12 @@ def run_tool(
         arguments: Its arguments.
         options: ``KEY=VALUE``, for its ``--cfg-options``.
         variables: Environment variables to add.
-        log: A file that its output is appended to; without one, it prints where this process does.
-        on_line: Is called with each line of the output, if there is a log.
+        log: A file for its output, which is appended; ``None`` prints the output.
+        on_line: A function that receives each line of the output, if there is a log.
 
     Raises:
-        RunError: If it fails; with the last error of its output, if there is a log.
+        RunError: If the tool fails. The message has the last error of its output, if there is a
+        log.
     """
     command = [sys.executable, str(tool), *arguments]
     command += ['--cfg-options', *options] if options else []
@@ -133,11 +134,11 @@ def _run_with_log(
 def _last_error(lines: Iterable[str]) -> str:
     texts = [line.strip() for line in lines if line.strip()]
     errors = [line for line in texts if _ERROR.match(line)]
-    return (errors or texts or ['it said nothing'])[-1][:300]
+    return (errors or texts or ['no output'])[-1][:300]
 
 
 def _end_with_parent() -> None:
-    """Have the new process killed when its parent ends, even if that is killed; on Linux."""
+    """Let Linux kill the new process when its parent ends, even if the parent is killed."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

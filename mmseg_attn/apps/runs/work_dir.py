@@ -1,4 +1,4 @@
-"""What a work directory holds: the training with its log, config, checkpoints and test metrics."""
+"""Read a work directory: the training with its log, config, checkpoints and test metrics."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from ...errors import DataError, RunError
 from .log import Launch, Log, find_launches, join
 
 FOLD = re.compile(r'fold_?(\d+)')
-FOLD_RECORD = 'cross_validation.json'  # tools/cross_validate.py: what is done of a fold
+FOLD_RECORD = 'cross_validation.json'  # state of a fold, from tools/cross_validate.py
 
 _LENGTHS = dict(max_iters='iteration', max_epochs='epoch')
 _SAVED = re.compile(r'Saving checkpoint at (\d+) (iteration|epoch)s')
@@ -24,14 +24,14 @@ _STOPPED = re.compile(r'did not improve in the last \d+ records|Stopping thresho
 
 @dataclass
 class Run:
-    """A training and the files that it left.
+    """A training and its files.
 
     Attributes:
         folder: The work directory of ``tools/train.py``.
-        name: A name that tells it from other runs.
-        launches: Its launches that logged something.
+        name: A unique name.
+        launches: Its launches with log entries.
         config: A file with the config that it was started with; ``None`` if there is none.
-        checkpoint: The best checkpoint, or else the last; ``None`` if there is none.
+        checkpoint: The best checkpoint, or the last one; ``None`` if there is none.
         original_config: The name of the config file, if ``config`` is a copy with another name.
     """
 
@@ -57,7 +57,7 @@ class Run:
         """The config; reading it executes it, as training does.
 
         Raises:
-            DataError: If it cannot be read.
+            DataError: If the config cannot be read.
         """
         if self.config is None:
             return None
@@ -66,8 +66,8 @@ class Run:
         except Exception as error:  # a config is a program
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())
             raise DataError(
-                f'{self.config} cannot be read as a config ({reason[:200]}): correct it, or move '
-                'it away to continue without it'
+                f'{self.config} cannot be read as a config ({reason[:200]}): correct it, or '
+                'remove it to continue without it'
             ) from error
         if self.original_config:  # its name ends in the size of the images
             return Config(cfg._cfg_dict, cfg_text=cfg.text, filename=str(self.original_config))
@@ -80,7 +80,7 @@ class Run:
         return sum((lines[-1] - lines[0]).total_seconds() for lines in times)
 
     def unfinished(self) -> str:
-        """Say how far a training came that ended early; empty if it is complete or nothing tells.
+        """Describe the end of an unfinished training; empty if it is complete or unknown.
 
         The last validation and the last checkpoint are logged at the very end. Without them, a
         training counts as complete if its next line would come after the end.
@@ -107,7 +107,7 @@ class Run:
             split: 'val' or 'test'.
 
         Returns:
-            The metrics, in percent, and where they are from; both are empty if there are none.
+            The metrics, in percent, and their source; both are empty if there are none.
         """
         if split == 'test':
             record = self.folder / FOLD_RECORD
@@ -139,15 +139,15 @@ def find_runs(folder: Path, name: str) -> list[Run]:
         DataError: If there is none.
     """
     if not folder.is_dir():
-        raise DataError(f'{folder} is no folder: name the work directory of a training')
+        raise DataError(f'{folder} is not a folder: name the work directory of a training')
     folds = {path: FOLD.fullmatch(path.name) for path in folder.iterdir()}
     ordered = sorted((int(match[1]), path) for path, match in folds.items() if match)
     runs = [_read_run(path, path.name) for _, path in ordered] or [_read_run(folder, name)]
     runs = [run for run in runs if run]
     if not runs:
         raise DataError(
-            f'{folder} holds no log of a training (*/vis_data/scalars.json): name a folder that '
-            'tools/train.py or tools/cross_validate.py wrote'
+            f'{folder} contains no log of a training (*/vis_data/scalars.json): name a work '
+            'directory of tools/train.py or tools/cross_validate.py'
         )
     return runs
 
@@ -157,7 +157,7 @@ def find_checkpoint(work_dir: Path, *, best: bool = True) -> str:
 
     Args:
         work_dir: The work directory of the training.
-        best: Whether the best checkpoint is preferred, if there is one.
+        best: Whether to prefer the best checkpoint, if there is one.
 
     Raises:
         RunError: If there is no checkpoint.
@@ -169,7 +169,7 @@ def find_checkpoint(work_dir: Path, *, best: bool = True) -> str:
         return Path((work_dir / 'last_checkpoint').read_text().strip()).name
     except FileNotFoundError:
         raise RunError(
-            f'{work_dir} holds no checkpoint to test: enable the CheckpointHook'
+            f'{work_dir} contains no checkpoint to test: enable the CheckpointHook'
         ) from None
 
 
@@ -181,7 +181,9 @@ def find_metrics(work_dir: Path) -> dict[str, float]:
     """
     newest = max(work_dir.glob('*/*.json'), default=None)  # the names are times
     if newest is None:
-        raise RunError(f'{work_dir} holds no metrics, although the test has ended')
+        raise RunError(
+            f'{work_dir} contains no metrics, although the test has ended: check test_evaluator'
+        )
     return {
         key: value
         for key, value in json.loads(newest.read_text()).items()
@@ -216,7 +218,7 @@ def _find_config(folder: Path, launches: Sequence[Launch]) -> tuple[Path | None,
     folder of the launch, where it stays.
 
     Returns:
-        The file; and the one in the work directory, if that has another content.
+        The file, and the file in the work directory if its content differs.
     """
     files = sorted(folder.glob('*.py'), key=lambda file: file.stat().st_mtime)
     copies = [launch.folder / 'vis_data/config.py' for launch in reversed(launches)]
@@ -232,7 +234,7 @@ def _find_config(folder: Path, launches: Sequence[Launch]) -> tuple[Path | None,
 
 
 def _logged_steps(log: Log, unit: str, *, complete: bool) -> list[int]:
-    """Return where the training logged; of epochs, the last counts only if ``complete``."""
+    """Return the logged steps; the last epoch is counted only if ``complete``."""
     if unit == 'iteration':
         return list(log.losses)
     epochs = (entry['epoch'] for entry in log.losses.values() if 'epoch' in entry)

@@ -1,4 +1,4 @@
-"""Steps of a pipeline, from the file to the network."""
+"""Provide the transforms of the pipelines."""
 
 from .equalize_histogram import EqualizeHistogram
 from .gaussian_smooth import GaussianSmooth

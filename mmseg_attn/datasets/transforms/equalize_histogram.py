@@ -1,4 +1,4 @@
-"""Spread the gray values evenly."""
+"""Equalize the histogram of images."""
 
 import cv2
 import numpy as np
@@ -12,8 +12,8 @@ from ...errors import DataError
 class EqualizeHistogram(BaseTransform):
     """Equalize the histogram of the whole image, channel by channel, in training and in testing.
 
-    Changed key: ``img``. It comes before any padding, whose pixels would count. MMSegmentation's
-    ``CLAHE`` equalizes tile by tile.
+    Changed key: ``img``. Put it before padding, whose pixels would be counted. MMSegmentation's
+    ``CLAHE`` equalizes tile by tile instead.
     """
 
     def transform(self, results: dict) -> dict:
@@ -23,7 +23,7 @@ class EqualizeHistogram(BaseTransform):
             results: ``img`` is ``(H, W)`` or ``(H, W, C)``, uint8.
 
         Returns:
-            The same dictionary; type and shape of the image stay.
+            The same dictionary. The type and shape of the image do not change.
 
         Raises:
             DataError: If the image does not have 8 bits.

@@ -1,4 +1,4 @@
-"""Load label masks and refuse those that are not label maps."""
+"""Load label masks and reject masks that are not label maps."""
 
 from typing import Literal
 
@@ -16,19 +16,19 @@ from ..rules import COLOR_MASK, IGNORE, PALETTE_MASK, check_size, is_color, is_s
 class LoadStrictAnnotations(LoadAnnotations):
     """Load label masks as MMSegmentation's ``LoadAnnotations`` does, and check every mask.
 
-    The original takes any value for a class, reads a color image as three layers and an image with
-    a color palette as the numbers of its colors. Required key: ``seg_map_path``; without it, as in
-    inference on a user's own image, nothing happens. Added keys: ``gt_seg_map`` and its name in
+    The original accepts any value as a class, reads a color image as three layers, and reads an
+    image with a color palette as the indices of its colors. Required key: ``seg_map_path``; without
+    it, as in inference, the transform does nothing. Added keys: ``gt_seg_map`` and its name in
     ``seg_fields``.
 
     Args:
-        num_classes: Number of classes; masks hold the labels 0 to ``num_classes - 1``, and 255 for
-            ignored pixels.
-        stray: What to do with any other value: refuse the mask, or ignore these pixels.
-        color: What to do with a color image: refuse it, or ignore all its pixels.
-        palette: Whether masks have a palette whose numbers are the labels, as in PASCAL VOC;
-            otherwise such a mask counts as a color image.
-        ignored_as: The class that ignored pixels become; ``None`` leaves them ignored.
+        num_classes: Number of classes. Masks contain the labels 0 to ``num_classes - 1``, and 255
+            for ignored pixels.
+        stray: Whether to refuse a mask with other values, or to ignore these pixels.
+        color: Whether to refuse a color image, or to ignore all its pixels.
+        palette: Whether masks have a palette whose indices are the labels, as in PASCAL VOC.
+            Otherwise such a mask is treated as a color image.
+        ignored_as: The class that ignored pixels become; with ``None``, they stay ignored.
         backend_args: File backend, as in MMEngine.
     """
 
@@ -44,9 +44,12 @@ class LoadStrictAnnotations(LoadAnnotations):
     ) -> None:
         for name, value in dict(stray=stray, color=color).items():
             if value not in ('refuse', 'ignore'):
-                raise ValueError(f"{name} is {value!r}: give 'refuse' or 'ignore'")
+                raise ValueError(f"{name} is {value!r}: choose 'refuse' or 'ignore'")
         if num_classes > IGNORE:
-            raise ValueError(f'num_classes is {num_classes}, but 8 bits hold {IGNORE} at most')
+            raise ValueError(
+                f'num_classes is {num_classes}, but 8-bit masks support at most {IGNORE}: merge '
+                'some classes'
+            )
         super().__init__(backend_args=backend_args)
         self.num_classes = num_classes
         self.stray = stray
@@ -64,7 +67,7 @@ class LoadStrictAnnotations(LoadAnnotations):
         results['seg_fields'].append('gt_seg_map')
 
     def _labels(self, path: str) -> np.ndarray:
-        """Decode a mask: (H, W), uint8, only known labels and 255."""
+        """Decode a mask to (H, W), uint8, with known labels and 255 only."""
         data = fileio.get(path, backend_args=self.backend_args)
         pixels, mode = decode_image(data, name=path)
         if is_color(pixels, mode, palette=self.palette):
@@ -83,7 +86,8 @@ class LoadStrictAnnotations(LoadAnnotations):
             values, counts = np.unique(pixels[stray], return_counts=True)
             pixels_of = dict(zip(values.tolist(), counts.tolist(), strict=True))
             raise DataError(
-                f'{path} holds values that are no label: {list_values(pixels_of)}; the labels are '
+                f'{path} contains values that are not labels: {list_values(pixels_of)}; the labels '
+                'are '
                 f"0 to {self.num_classes - 1} and {IGNORE}: correct it, or set stray='ignore' to "
                 'ignore these pixels'
             )
@@ -92,7 +96,7 @@ class LoadStrictAnnotations(LoadAnnotations):
         return labels
 
     def _mapping(self, results: dict) -> np.ndarray:
-        """The class of each label, (256,)."""
+        """Return the class of each label, (256,)."""
         mapping = np.arange(256, dtype=np.uint8)
         if results.get('reduce_zero_label'):
             mapping[1:IGNORE] -= 1

@@ -1,4 +1,4 @@
-"""Jitter the brightness and nothing else."""
+"""Change the brightness of images at random."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -12,16 +12,16 @@ from ...errors import DataError
 class RandomBrightness(BaseTransform):
     """Add one random number to all values of an 8-bit image.
 
-    Changed key: ``img``. MMSegmentation's ``PhotoMetricDistortion`` cannot leave contrast,
-    saturation and hue alone.
+    Changed key: ``img``. MMSegmentation's ``PhotoMetricDistortion`` always changes contrast,
+    saturation and hue, too.
 
     Args:
-        delta: The number is drawn evenly from ``[-delta, delta]``.
+        delta: The number is drawn uniformly from ``[-delta, delta]``.
     """
 
     def __init__(self, *, delta: float = 32) -> None:
         if not 0 <= delta <= 255:
-            raise ValueError(f'delta is {delta}: give a number of gray levels from 0 to 255')
+            raise ValueError(f'delta is {delta}: choose a number of gray levels from 0 to 255')
         self.delta = delta
 
     @cache_randomness
@@ -29,16 +29,16 @@ class RandomBrightness(BaseTransform):
         return np.random.uniform(-self.delta, self.delta)
 
     def transform(self, results: dict) -> dict:
-        """Shift the image; values that leave 0 to 255 are clipped.
+        """Add the number to the image and clip the values to 0 to 255.
 
         Args:
             results: ``img`` is ``(H, W)`` or ``(H, W, C)``, uint8.
 
         Returns:
-            The same dictionary; type and shape of the image stay.
+            The same dictionary. The type and shape of the image do not change.
 
         Raises:
-            DataError: If the image does not have 8 bits, whose range it would be cut off to.
+            DataError: If the image does not have 8 bits.
         """
         image = results['img']
         if image.dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""Turn images by a right angle, for data without a preferred direction."""
+"""Rotate images by right angles, for data without a preferred direction."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -8,10 +8,10 @@ from mmseg.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomRightAngle(BaseTransform):
-    """Turn image and masks by 0, 90, 180 or 270 degrees with equal probability.
+    """Rotate image and masks by 0, 90, 180 or 270 degrees with equal probability.
 
-    Required keys: ``img``, ``seg_fields`` and the masks it names. Changed keys: these and
-    ``img_shape``. Nothing is interpolated.
+    Required keys: ``img``, ``seg_fields`` and the masks that it lists. Changed keys: these and
+    ``img_shape``. Values are not interpolated.
     """
 
     @cache_randomness
@@ -19,7 +19,7 @@ class RandomRightAngle(BaseTransform):
         return np.random.randint(4)
 
     def transform(self, results: dict) -> dict:
-        """Turn counter-clockwise.
+        """Rotate counterclockwise.
 
         Args:
             results: ``img`` is ``(H, W)`` or ``(H, W, C)``.

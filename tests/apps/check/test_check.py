@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
-from mmseg_attn.apps.check import Report, check, check_config
+from mmseg_attn.apps.check import CheckResult, check, check_config
 from mmseg_attn.datasets.findings import KINDS
 from tests.processes import run_script
 from tools import check_dataset
@@ -85,12 +85,12 @@ def config(folder: Path, *, model: dict | None = None, **options) -> Config:
     return Config(dict(loaders, model=network | (model or {})))
 
 
-def found(report: Report) -> dict[tuple[str, str], int]:
+def found(report: CheckResult) -> dict[tuple[str, str], int]:
     """How many files each kind of finding names, by kind and split."""
     return {(each.kind, each.split): len(each.files) for each in report.findings}
 
 
-def only(report: Report):
+def only(report: CheckResult):
     (finding,) = report.findings
     return finding
 
@@ -552,7 +552,7 @@ def test_a_rotated_image_has_the_size_it_is_loaded_with(folder):
 def test_same_sets_are_looked_at_once(folder):
     report = check_config(config(folder, test=dict(ann_file='val.txt')))
     assert report.splits['test'] == dict(same_as='val')
-    assert 'test: the same as val' in str(report)
+    assert '16x16\ntest: same dataset as' in str(report)
 
 
 @pytest.mark.parametrize('wrapper', ['RepeatDataset', 'ConcatDataset'])

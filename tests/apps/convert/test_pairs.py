@@ -59,9 +59,12 @@ def test_names_with_mask_in_one_folder(tmp_path):
             r'a\.jpg and .*a\.png have the same name',
         ),
         (['images/a.png', 'masks/a.png', 'masks/a_mask.png'], 'a.png and .* have the same name'),
-        (['images/a.png', 'masks/a.png', 'labels/a.png'], 'has images/ and 2 of masks, annot'),
-        (['images/a.png'], 'has images/ and 0 of masks, annotations, labels beside it: keep one'),
-        (['images/a/1.png', 'masks/a.png'], r'of .*images/a and .*a\.png one is a folder'),
+        (
+            ['images/a.png', 'masks/a.png', 'labels/a.png'],
+            'has images/ and 2 of the folders masks, annot',
+        ),
+        (['images/a.png'], 'has images/ and 0 of the folders masks, annotations, labels: keep'),
+        (['images/a/1.png', 'masks/a.png'], r'images/a and .*a\.png are a file and a folder'),
         (['images/a/1.png', 'masks/a/2.png'], r'images/a/1\.png has no mask'),
         (['images/a/.x', 'masks/a/.x'], 'images/a is empty: add its slices'),
     ],
@@ -73,5 +76,5 @@ def test_what_has_no_partner_is_refused(tmp_path, names, message):
 
 
 def test_no_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match='nothing is no folder: name the folder'):
+    with pytest.raises(DataError, match='not a folder: name the folder'):
         find_cases(tmp_path / 'nothing')

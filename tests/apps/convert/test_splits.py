@@ -57,7 +57,7 @@ def test_files_hold_one_stem_per_line(tmp_path):
 @pytest.mark.parametrize(
     ('count', 'folds', 'message'),
     [
-        (1, 5, '1 case cannot be split into 5 folds: 3 cases are the least'),
+        (1, 5, '1 case cannot be split into 5 folds: provide at least 3 cases'),
         (3, 10, '3 cases cannot be split into 10 folds: choose 3 folds'),
         (8, 9, '8 cases cannot be split into 9 folds: choose 3 to 8 folds'),
         (8, 2, '8 cases cannot be split into 2 folds: choose 3 to 8 folds'),

@@ -45,7 +45,7 @@ def test_classes_and_what_happens_to_a_picture():
     )
     assert found['window'] is found['threshold'] is None
     assert (found['config'], found['mmseg_attn']) == ('x', __version__)
-    assert '(batch, 2, height, width); the label is the largest' in found['output']
+    assert '(batch, 2, height, width); the label is the index of the largest' in found['output']
 
 
 def test_mean_and_deviation_are_in_the_order_of_the_input():

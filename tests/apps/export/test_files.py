@@ -90,7 +90,7 @@ def test_a_wrong_file_is_not_kept_and_the_one_before_is(kind, module, tmp_path, 
     monkeypatch.setattr(
         files, f'load_{kind}', lambda path: lambda image: np.full((1, 3, 1, 1), math.nan)
     )
-    with pytest.raises(ExportError, match='computes something else'):
+    with pytest.raises(ExportError, match='differs from the model'):
         write(module, path, kind=kind, description={})
     assert path.read_text() == 'before'
     assert list(tmp_path.iterdir()) == [path]

@@ -108,7 +108,7 @@ def of_predictor(cfg: Config, weights: str, path) -> np.ndarray | str:
     keep = predictor.color_type == 'unchanged'
     try:
         loaded = load_file(
-            path, predictor.loader, Intensities([path], keep=keep), taken=predictor.channels
+            path, predictor.loader, Intensities([path], keep=keep), in_channels=predictor.channels
         )
     except DataError as error:
         return str(error)
@@ -139,8 +139,8 @@ def test_one_mask_whoever_loads_the_file(loader, kind, tmp_path):
         photometric = 'rgb' if channels in (3, 4) else 'minisblack'
         image = pixels(channels, kind)
         tifffile.imwrite(path, image, photometric=photometric, planarconfig='contig')
-        taken = given(path.read_bytes(), settings)
-        cfg = config(tmp_path, name, settings, taken or channels)
+        in_channels = given(path.read_bytes(), settings)
+        cfg = config(tmp_path, name, settings, in_channels or channels)
         weights = checkpoint(cfg, tmp_path / f'{name}.pth')
         found = of_predictor(cfg.copy(), weights, path)
         if isinstance(found, str):
@@ -148,7 +148,7 @@ def test_one_mask_whoever_loads_the_file(loader, kind, tmp_path):
             assert 'damaged' not in found
             outcomes += 'r'
             continue
-        if taken is None:
+        if in_channels is None:
             with pytest.raises((AssertionError, OSError)):  # of mmcv and Pillow
                 of_dataset(cfg.copy(), weights)
             outcomes += 'o'

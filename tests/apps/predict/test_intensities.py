@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from mmseg_attn.apps.predict import Intensities, Source
+from mmseg_attn.apps.predict import FileContent, Intensities
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import ct_window, percentile_window
 
 
-def slices(*ranges) -> Source:
-    return Source([np.linspace(low, high, 6).reshape(2, 3) for low, high in ranges])
+def slices(*ranges) -> FileContent:
+    return FileContent([np.linspace(low, high, 6).reshape(2, 3) for low, high in ranges])
 
 
 def test_eight_bits_stay_as_they_are(tmp_path):
-    source = Source([np.arange(6, dtype=np.uint8).reshape(2, 3)])
+    source = FileContent([np.arange(6, dtype=np.uint8).reshape(2, 3)])
     for rule in (dict(), dict(window=(0, 3)), dict(choose=percentile_window), dict(keep=True)):
         found, done = Intensities([], **rule).apply(tmp_path / 'x.png', source)
         assert found is source.slices
@@ -22,7 +22,7 @@ def test_more_than_eight_bits_are_refused_without_a_rule(tmp_path):
     for rule in (dict(), dict(choose=ct_window)):
         with pytest.raises(
             DataError,
-            match=r'x\.tif holds float64 values from 0 to 4095, but the model was trained on 8 '
+            match=r'float64 values from 0 to 4095, but the model was trained on 8 '
             r'bits: .*--intensity LOW HIGH',
         ):
             Intensities([], **rule).apply(tmp_path / 'x.tif', slices((0, 9), (5, 4095)))
@@ -54,7 +54,7 @@ def test_values_are_kept_where_the_model_takes_any(tmp_path):
 
 def test_a_dicom_series_has_one_window(tmp_path):
     dicom = pytest.importorskip('tests.data.dicom')
-    from mmseg_attn.apps.predict import read_source
+    from mmseg_attn.apps.predict import read_content
 
     ranges = dict(a=(0, 100), b=(50, 1000), other=(0, 7))
     for name, (low, high) in ranges.items():
@@ -65,7 +65,7 @@ def test_a_dicom_series_has_one_window(tmp_path):
     files = sorted(tmp_path.iterdir())
     rule = Intensities(files, choose=lambda v: percentile_window(v, percentiles=(0, 100)))
     windows = {
-        name: rule.apply(tmp_path / f'{name}.dcm', read_source(tmp_path / f'{name}.dcm'))[1].window
+        name: rule.apply(tmp_path / f'{name}.dcm', read_content(tmp_path / f'{name}.dcm'))[1].window
         for name in ranges
     }
     assert windows == dict(a=(0, 1000), b=(0, 1000), other=(0, 7))

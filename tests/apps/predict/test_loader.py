@@ -97,7 +97,7 @@ def test_what_the_file_does_not_hold_is_refused(tmp_path, change, form):
     Image.fromarray(COLOR).save(path)
     (image,) = read_images(path.read_bytes(), name=path)
     loader = ConfigLoader(LoadHalf(change, color_type='unchanged'))
-    with pytest.raises(UnsupportedError, match=f'holds RGB of 8 bits, .* makes {form} with'):
+    with pytest.raises(UnsupportedError, match=f'mode RGB with 8 bits, .* returns {form} with'):
         loader.load(path, image)
 
 
@@ -107,7 +107,7 @@ def test_bits_that_become_floats_are_missed_all_the_same(tmp_path):
     (image,) = read_images(path.read_bytes(), name=path)
     assert made(to_float32=True, color_type='unchanged').load(path, image).dtype == np.uint16
     eight = made(to_float32=True, color_type='unchanged', imdecode_backend='pillow')
-    with pytest.raises(UnsupportedError, match='holds RGB of uint16 of 16 bits'):
+    with pytest.raises(UnsupportedError, match='mode RGB of uint16 with 16 bits,'):
         eight.load(path, image)
 
 
@@ -150,5 +150,5 @@ def test_gray_of_colors_may_follow_the_gamma_of_the_file(tmp_path):
     loaded = loader.load(tmp_path / 'b.png', image)
     np.testing.assert_array_equal(loaded, cv2.imread(str(tmp_path / 'b.png'), cv2.IMREAD_GRAYSCALE))
     half = ConfigLoader(LoadHalf(lambda gray: gray // 2, color_type='grayscale'))
-    with pytest.raises(UnsupportedError, match='makes 1 channels of uint8 with other values'):
+    with pytest.raises(UnsupportedError, match='1 channels of uint8 with other values:'):
         half.load(tmp_path / 'a.png', image)

@@ -89,10 +89,10 @@ def test_batches_give_the_same_and_keep_the_order(config, checkpoint, gray):
 
 
 def test_pictures_are_read_as_they_are_needed(config, checkpoint, gray):
-    taken = []
-    pictures = ((taken.append(i) or i, gray) for i in range(9))
+    in_channels = []
+    pictures = ((in_channels.append(i) or i, gray) for i in range(9))
     next(Predictor(config(), checkpoint)(pictures, batch_size=2))
-    assert taken == [0, 1, 2]
+    assert in_channels == [0, 1, 2]
 
 
 def test_a_window_slides_over_the_picture(config, checkpoint, gray):

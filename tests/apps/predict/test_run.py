@@ -12,12 +12,12 @@ from PIL import Image, ImageSequence
 
 from mmseg_attn.apps.predict import (
     ConfigLoader,
+    FileContent,
     Intensities,
     Results,
-    Source,
     find_items,
     predict_files,
-    read_source,
+    read_content,
 )
 from tests.processes import HANG
 
@@ -28,7 +28,7 @@ GRAY = np.arange(108, dtype=np.uint8).reshape(12, 9)
 
 
 class Threshold:
-    """Stands for a predictor: what is above 100 is light; pictures of 13 rows are not taken."""
+    """A predictor that calls values above 100 light and rejects images of 13 rows."""
 
     loader = ConfigLoader(LoadImageFromFile(color_type='grayscale'))
     channels = 1
@@ -163,7 +163,7 @@ def test_volumes_have_volumes(predict, tmp_path, unit):
     assert total == pytest.approx((volume > 100).sum() * 0.5)
     area = sum(float(row['area_mm2']) for row in light)
     assert area == pytest.approx((volume > 100).sum() * 0.125)
-    note = 'names no unit of length: millimeters are assumed'
+    note = 'has no unit of length: millimeters are assumed'
     assert dict(report.notes) == ({} if unit == 'mm' else {note: [tmp_path / 'in/x.nii']})
     assert report.without_area == 0
 
@@ -186,7 +186,7 @@ def test_a_place_that_makes_no_sense_stops_nothing(predict, tmp_path, value):
     assert not report.failed
     assert {row['area_mm2'] for row in table(results.folder)} == {''}
     (note,) = report.notes
-    assert ('0 x 0 x 0 mm in its affine' if value == 0 else 'no finite numbers') in note
+    assert ('0 x 0 x 0 mm in its affine' if value == 0 else 'not finite, so') in note
     mask = nibabel.load(tmp_path / 'out/masks/x.nii')
     np.testing.assert_array_equal(mask.affine[:3], np.full((3, 4), value))
     np.testing.assert_array_equal(np.asarray(mask.dataobj), volume > 100)
@@ -204,12 +204,12 @@ def test_nifti_2_comes_back_as_nifti_2(predict, tmp_path):
 
 @pytest.mark.parametrize('kind', ['png', 'tif', 'nii'])
 def test_labels_beyond_255_are_written(tmp_path, kind):
-    source = Source([GRAY, GRAY][: 1 if kind == 'png' else 2])
+    source = FileContent([GRAY, GRAY][: 1 if kind == 'png' else 2])
     name = f'x.{kind}'
     if kind == 'nii':
         nibabel = pytest.importorskip('nibabel')
         nibabel.save(nibabel.Nifti1Image(np.stack([GRAY] * 2).T, np.eye(4)), tmp_path / name)
-        source = read_source(tmp_path / name)
+        source = read_content(tmp_path / name)
     classes = [f'c{i}' for i in range(300)]
     results = Results(tmp_path, classes=classes, palette=[[i % 256, 0, 0] for i in range(300)])
     labels = [(np.arange(108).reshape(12, 9) + 192 + k).astype(np.uint16) for k in range(2)]
@@ -234,7 +234,7 @@ def test_overlays_of_any_number_of_bands(tmp_path, bands):
     labels = [np.full((320, 320), 200, np.uint8)]  # no class, no color
     results.classes = ['x'] * 201
     results.pixels = np.zeros(201, np.int64)
-    results.write(tmp_path / 'x.tif', 'x', Source([image]), [image], labels)
+    results.write(tmp_path / 'x.tif', 'x', FileContent([image]), [image], labels)
     row = np.array(Image.open(tmp_path / 'overlays/x.png'))[26 + 160]
     assert row[6 + 319].tolist() == ([255] * 3 if bands == 2 else [0, 0, 255])
 
@@ -243,7 +243,7 @@ def test_large_images_are_drawn_small(tmp_path):
     image = np.zeros((5000, 2500), np.uint8)
     results = Results(tmp_path, classes=CLASSES, palette=PALETTE)
     image[2500:] = 1
-    results.write(tmp_path / 'x.png', 'x', Source([image]), [image], [image])
+    results.write(tmp_path / 'x.png', 'x', FileContent([image]), [image], [image])
     drawn = np.array(Image.open(tmp_path / 'overlays/x.png'))
     assert drawn.shape[0] < 1200
     assert results.pixels.tolist() == [2500 * 2500] * 2
@@ -256,7 +256,7 @@ def test_scaled_volumes_give_unscaled_labels(predict, tmp_path):
     image.header.set_slope_inter(50, -300)  # -300 to 850
     nibabel.save(image, tmp_path / 'in/x.nii')
     report, _ = predict(window=(0, 255))
-    assert report.medical == 0  # its values were not taken as they are
+    assert report.medical == 0  # its values were converted
     ((_, done),) = report.done.values()
     values = np.asarray(nibabel.load(tmp_path / 'in/x.nii').dataobj)
     assert done == ((0, 255), np.mean((values < 0) | (values > 255)))
@@ -279,8 +279,8 @@ def test_what_is_broken_is_named_and_the_rest_is_done(predict, tmp_path, capsys)
     assert sorted(reasons) == ['b.png', 'deep.png', 'pages.tif', 'size.png']
     assert 'is truncated or damaged' in reasons['b.png']
     assert 'holds uint16 values' in reasons['deep.png']
-    assert reasons['size.png'].endswith('size.png was not taken by the model: 13 is no size')
-    assert 'was not taken by the model' in reasons['pages.tif']
+    assert reasons['size.png'].endswith('size.png was not in_channels by the model: 13 is no size')
+    assert 'was not in_channels by the model' in reasons['pages.tif']
     written = {path.stem for path in results.folder.rglob('*') if path.is_file()}
     assert written == {'a', 'c', 'pixels'}
     assert {row['file'][-5:] for row in table(results.folder)} == {'a.png', 'c.png'}

@@ -104,8 +104,8 @@ def test_costs_side_by_side(result, bare):
     assert table.header == ['', 'x (2 runs)', 'y']
     rows = texts(table)
     assert rows['GPU memory'] == ['2.0 GiB', '2.0 GiB']
-    assert rows['time per iteration of the training'] == ['0.5 s', '0.5 s']
-    assert rows['time of the training with validations'] == ['2 min 0 s', NONE]
+    assert rows['training time per iteration'] == ['0.5 s', '0.5 s']
+    assert rows['training time with validation'] == ['2 min 0 s', NONE]
     assert rows['parameters'][1] == NONE
     assert 'FLOPs for an image of 1 x 128 x 128' in rows
 

@@ -73,8 +73,8 @@ def test_seeds_and_folds_are_no_contest(result):
     folds.results[0].metrics['mIoU'] = 99.0
     table = tables.compared([seeds, folds])
     assert table.caption.endswith(
-        '. seeds has 2 runs on one set of images; folds has 2 runs on 2 sets of images: these are '
-        'not the same images or runs, so that no best is marked.'
+        '. seeds has 2 runs on one set of images; folds has 2 runs on 2 sets of images. The images '
+        'or runs differ, so the best score is not marked.'
     )
     assert not bold(table)
 
@@ -83,7 +83,7 @@ def test_folds_of_the_same_images_are_compared(result):
     one, other = with_images(result, 'one', 0, 4), with_images(result, 'other', 4, 0)
     other.results[0].metrics['mIoU'] = 99.0
     table = tables.compared([one, other])
-    assert table.caption.endswith('The best is bold.')
+    assert table.caption.endswith('The best value is bold.')
     assert bold(table)
 
 

@@ -24,7 +24,7 @@ def test_estimate():
     now = [0.0]
     progress = Progress([100, 300, 200], clock=lambda: now[0])
     progress.start()
-    assert str(progress) == '0 of 3 runs done, 0:00:00 elapsed, time left not known yet'
+    assert str(progress) == '0 of 3 runs done, 0:00:00 elapsed, time left unknown'
 
     now[0] = 10.0
     progress.expect(30)  # 40 seconds for a cost of 100

@@ -147,9 +147,9 @@ def test_a_last_checkpoint_that_is_gone_is_none(run):
 
 
 def test_folders_without_a_run_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r'nothing is no folder: name the work directory'):
+    with pytest.raises(DataError, match=r'nothing is not a folder: name the work directory'):
         find_groups([tmp_path / 'nothing'])
-    with pytest.raises(DataError, match=r'holds no log of a training \(\*/vis_data/scalars'):
+    with pytest.raises(DataError, match=r'contains no log of a training \(\*/vis_data/scalars'):
         find_groups([tmp_path])
 
 

@@ -89,7 +89,7 @@ def test_another_config_in_the_folder_is_a_conflict(tools, config, tmp_path):
     job.execute(tools)
     assert job.conflict() == ''
     other = Job(Config(dict(config.to_dict(), randomness=dict(seed=4))), 0, job.folder)
-    assert 'is another configuration, from line 1 on ("' in other.conflict()
+    assert 'has another configuration from line 1 on ("' in other.conflict()
     assert 'now "randomness = dict(seed=4)"' in other.conflict()
 
 

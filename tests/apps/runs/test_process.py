@@ -31,7 +31,7 @@ def test_lines_are_passed_on_and_kept(tool, tmp_path):
     [
         ('raise ValueError("8 rows\\nand more")', 'failed with exit code 1: ValueError: 8 rows'),
         ('sys.exit("the reason")', 'failed with exit code 1: the reason'),
-        ('sys.exit(3)', 'failed with exit code 3: it said nothing'),
+        ('sys.exit(3)', 'failed with exit code 3: no output'),
         ('os.kill(os.getpid(), 9)', 'was ended by SIGKILL'),
     ],
 )

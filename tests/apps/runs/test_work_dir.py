@@ -5,7 +5,7 @@ from mmseg_attn.errors import RunError
 
 
 def test_checkpoints(tmp_path):
-    with pytest.raises(RunError, match='holds no checkpoint to test'):
+    with pytest.raises(RunError, match='contains no checkpoint to test'):
         find_checkpoint(tmp_path)
     (tmp_path / 'last_checkpoint').write_text('elsewhere/epoch_20.pth')
     assert find_checkpoint(tmp_path) == 'epoch_20.pth'
@@ -16,5 +16,5 @@ def test_checkpoints(tmp_path):
 
 
 def test_a_test_without_metrics_is_a_failure(tmp_path):
-    with pytest.raises(RunError, match='holds no metrics'):
+    with pytest.raises(RunError, match='contains no metrics'):
         find_metrics(tmp_path)

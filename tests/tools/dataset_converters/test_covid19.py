@@ -97,7 +97,7 @@ def test_upright_slices_masks_and_folds(source, tmp_path, capsys):
     below, above = (100 * np.mean(part) for part in (image < -1500, image > 500))
     assert 'window -1500 to 500 in 8 bits, 7.84 per gray level, ' in printed
     assert f'{below:.2f} percent below, {above:.2f} above' in printed
-    assert 'slices without image content, kept: 005' in printed
+    assert 'slices of content, kept: 005' in printed
     assert 'fold3      4    2     2' in printed
 
 
@@ -132,7 +132,7 @@ def test_twice_is_harmless_and_other_settings_replace(source, tmp_path, capsys):
     first = convert(source, tmp_path / 'out')
     capsys.readouterr()
     assert convert(source, tmp_path / 'out') == first
-    assert 'already there, unchanged' in capsys.readouterr().out
+    assert '(already up' in capsys.readouterr().out
     second = convert(source, tmp_path / 'out', '--seed', '1')
     assert second['images/000.png'] == first['images/000.png']
     assert second['splits/fold0/test.txt'] != first['splits/fold0/test.txt']
@@ -151,10 +151,10 @@ def damage_checksum(path):
 
 
 DAMAGES = {
-    'no mask': (lambda s: (s / covid19.MASK).unlink(), r'lacks tr_mask\.nii\.gz: get all three'),
+    'no mask': (lambda s: (s / covid19.MASK).unlink(), r'tr_mask.nii.gz: get all three'),
     'nothing': (
         lambda s: [path.unlink() for path in s.iterdir()],
-        r'lacks tr_im\.nii\.gz, tr_mask\.nii\.gz, tr_lungmasks_updated\.nii\.gz',
+        r'tr_im.nii.gz, tr_mask.nii.gz, tr_lungmasks_updated.nii.gz:',
     ),
     'truncated image': (
         lambda s: (s / covid19.IMAGE).write_bytes((s / covid19.IMAGE).read_bytes()[:-20]),
@@ -172,27 +172,27 @@ DAMAGES = {
     ),
     'unknown lesion': (
         lambda s: change(s / covid19.MASK, np.s_[:2, 0, 0], 4),
-        r'tr_mask\.nii\.gz holds label values .*: 4 \(2 px\); known are 0 to 3',
+        r'contains unknown label values: .*4 .2 px.; the labels of the dataset are 0 to 3:',
     ),
     'interpolated lesion': (
         lambda s: change(s / covid19.MASK, (0, 0, 0), 1.5),
-        r'tr_mask\.nii\.gz holds label values .*: 1\.5 \(1 px\)',
+        r'contains unknown label values: .*: 1\.5 \(1 px\)',
     ),
     'unknown lung': (
         lambda s: change(s / covid19.LUNGS, (0, 0, 0), 3),
-        r'updated\.nii\.gz holds label values .*: 3 \(1 px\); known are 0 to 2',
+        r'updated\.nii\.gz label values: .*3 .1 px.; the labels of the dataset are 0 to 2:',
     ),
     'not a number': (
         lambda s: change(s / covid19.IMAGE, (0, 0, 0), np.nan),
-        r'tr_im\.nii\.gz holds values that are no finite numbers',
+        r'contains values that are not finite:',
     ),
     'other size': (
         lambda s: save(s / covid19.LUNGS, np.zeros((12, 10, 7), np.uint8)),
-        r'updated\.nii\.gz has the shape \(12, 10, 7\), but .*tr_im\.nii\.gz \(12, 10, 8\)',
+        r'updated\.nii\.gz has the shape \(12, 10, 7\), but .*.12, 10, 8.:',
     ),
     'unknown intensities': (
         lambda s: save(s / covid19.IMAGE, np.full((12, 10, 8), 300, np.int16)),
-        r'tr_im\.nii\.gz has values from 300 to 300, neither .*: give --window LOW HIGH',
+        r'has values from 300 to 300, which are neither .*set --window LOW HIGH',
     ),
     'four axes': (
         lambda s: save(s / covid19.IMAGE, np.zeros((12, 10, 8, 3))),
@@ -238,7 +238,7 @@ def test_as_a_process(source, tmp_path):
     (source / covid19.LUNGS).unlink()
     failed = run(source, '--out', 'other', cwd=tmp_path)
     assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-1].startswith(f'error: {source} lacks tr_lungmasks')
+    assert failed.stderr.splitlines()[-1].startswith(f'error: {source} has no tr_lungmasks')
     assert 'Traceback' not in failed.stderr
     assert not (tmp_path / 'other').exists()
 

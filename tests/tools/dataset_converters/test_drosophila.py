@@ -123,7 +123,7 @@ def test_twice_is_harmless_and_other_settings_replace(stack, tmp_path, capsys):
     first = convert(stack, tmp_path / 'out')
     capsys.readouterr()
     assert convert(stack, tmp_path / 'out') == first
-    assert 'already there, unchanged' in capsys.readouterr().out
+    assert '(already up' in capsys.readouterr().out
     second = convert(stack, tmp_path / 'out', '--seed', '1')
     assert second['images/00_00_00.png'] == first['images/00_00_00.png']
     assert second['splits/fold0/test.txt'] != first['splits/fold0/test.txt']
@@ -164,46 +164,49 @@ def all_of(stack, change):
 
 
 DAMAGES = {
-    'image missing': (lambda s: image(s).unlink(), r'stack1 lacks raw/01\.tif'),
-    'labels missing': (lambda s: label(s).unlink(), r'lacks labels/labels00000001\.png'),
+    'image missing': (lambda s: image(s).unlink(), r'has no raw/01.tif:'),
+    'labels missing': (lambda s: label(s).unlink(), r'labels/labels00000001.png:'),
     'both missing': (
         lambda s: (image(s).unlink(), label(s).unlink()),
-        r'lacks raw/01\.tif, labels/labels00000001\.png',
+        r'raw/01.tif, labels/labels00000001.png:',
     ),
-    'last image missing': (lambda s: (s / 'raw' / '02.tif').unlink(), r'lacks raw/02\.tif'),
-    'nothing there': (lambda s: all_of(s, Path.unlink), r'lacks raw/00\.tif, labels/labels0+\.png'),
+    'last image missing': (lambda s: (s / 'raw' / '02.tif').unlink(), r'has no raw/02.tif:'),
+    'nothing there': (
+        lambda s: all_of(s, Path.unlink),
+        r'has no raw/00.tif, labels/labels00000000.png:',
+    ),
     'number twice': (
         lambda s: shutil.copy(image(s), s / 'raw' / '1.tif'),
         r'01\.tif and .*1\.tif have the same number',
     ),
-    'no labels folder': (lambda s: shutil.rmtree(s / 'labels'), 'repo holds 0 stacks'),
+    'no labels folder': (lambda s: shutil.rmtree(s / 'labels'), 'contains 0 stacks'),
     'two stacks': (
         lambda s: shutil.copytree(s, s.parent / 'copy' / 'stack1'),
-        'repo holds 2 stacks',
+        'contains 2 stacks',
     ),
     'truncated image': (lambda s: truncate(image(s)), r'01\.tif is truncated or damaged'),
     'truncated labels': (lambda s: truncate(label(s)), r'00001\.png is truncated or damaged'),
     'empty image': (lambda s: image(s).write_bytes(b''), r'01\.tif is truncated or damaged'),
     'unknown values': (
         lambda s: set_pixels(label(s), [17, 17, 200]),
-        r'00001\.png holds label values .*: 17 \(2 px\), 200 \(1 px\); known are 0, 32',
+        r'unknown label values: .*17 .2 px., 200 .1 px.; the',
     ),
-    'class ids': (lambda s: set_pixels(label(s), [1]), r'holds label values .*: 1 \(1 px\)'),
+    'class ids': (lambda s: set_pixels(label(s), [1]), r'label values: .*: 1 \(1 px\)'),
     'sizes differ': (
         lambda s: resize(label(s)),
         r'labels00000001\.png is 12x4, but its image .*01\.tif is 12x8',
     ),
     'color image': (
         lambda s: Image.open(image(s)).convert('RGB').save(image(s)),
-        r'01\.tif must have one 8-bit channel',
+        r'instead of one 8-bit channel:',
     ),
     '16-bit image': (
         lambda s: Image.fromarray(np.zeros((8, 12), np.uint16)).save(image(s)),
-        r'01\.tif must have one 8-bit channel',
+        r'instead of one 8-bit channel:',
     ),
     'palette labels': (
         lambda s: Image.open(label(s)).convert('P').save(label(s)),
-        r'00001\.png must have one 8-bit channel',
+        r'00001\.png one 8-bit channel:',
     ),
 }
 
@@ -245,7 +248,7 @@ def test_wrong_arguments_are_refused_at_once(args, capsys):
 def test_output_folder_with_something_else_is_untouched(stack, tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'mine.txt').write_text('mine')
-    with pytest.raises(DataError, match='out holds something that this converter did not'):
+    with pytest.raises(DataError, match='files that this converter did not'):
         convert(stack, tmp_path / 'out')
     assert tree(tmp_path / 'out') == {'mine.txt': b'mine'}
 

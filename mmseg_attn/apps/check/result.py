@@ -1,4 +1,4 @@
-"""The result of a check, as text and for JSON."""
+"""Format the result of a check as text and for JSON."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from ...io import counted
 
 
 @dataclass
-class Report:
+class CheckResult:
     """The result of a check.
 
     Attributes:
-        splits: Counts of each split, or the split that it is the same as.
-        findings: All findings; the same in several splits becomes one.
+        splits: Counts of each split, or the name of the split that has the same dataset.
+        findings: All findings; equal findings of several splits are merged.
         sample: Number of images of each dataset that were opened; ``None`` for all.
     """
 
@@ -25,11 +25,11 @@ class Report:
 
     @property
     def errors(self) -> int:
-        """Number of findings that would spoil a run."""
+        """The number of findings that would spoil a run."""
         return sum(finding.error for finding in self.findings)
 
     def to_dict(self) -> dict:
-        """Return everything, for JSON."""
+        """Return all contents, for JSON."""
         return dict(
             errors=self.errors,
             warnings=len(self.findings) - self.errors,
@@ -50,9 +50,9 @@ class Report:
     def _verdict(self) -> str:
         counts = [(self.errors, 'error'), (len(self.findings) - self.errors, 'warning')]
         summary = ', '.join(f'{n} {word}{"s" * (n != 1)}' for n, word in counts)
-        ending = 'correct the errors before you train' if self.errors else 'nothing spoils a run'
+        ending = 'correct the errors before you train' if self.errors else 'the data can be used'
         if self.sample is not None and not self.errors:
-            ending += ', as far as a sample can tell'
+            ending += ', according to the sample'
         return f'{summary}: {ending}.'
 
 
@@ -60,7 +60,7 @@ def _overview(splits: dict[str, dict]) -> str:
     lines = []
     for split, counts in splits.items():
         if 'same_as' in counts:
-            lines.append(f'{split}: the same as {counts["same_as"]}')
+            lines.append(f'{split}: same dataset as {counts["same_as"]}')
             continue
         images = counted(counts['images'], 'image')
         if counts['checked'] < counts['images']:
@@ -72,7 +72,7 @@ def _overview(splits: dict[str, dict]) -> str:
 
 
 def _class_table(splits: dict[str, dict]) -> str:
-    """Percentages of the labeled pixels, a row per class and a column per split."""
+    """Format the percentages of the labeled pixels, a row per class and a column per split."""
     columns = {split: counts for split, counts in splits.items() if counts.get('classes')}
     rows: dict[str, list[str]] = {}
     for column, counts in enumerate(columns.values()):
