@@ -36,7 +36,8 @@ class NiftiHeader:
         affine: Matrix (4, 4) from voxel indices to millimeters: the sform, or else the qform, or
             else the spacing, as in the standard.
         raw: nibabel's header.
-        notes: Assumptions and contradictions, as sentences without their subject, the file.
+        notes: Assumptions and contradictions, as text that follows the name of the file and a
+            colon.
     """
 
     shape: tuple[int, ...]
@@ -232,12 +233,10 @@ def _header(image: Any, stored: Any, length: int, path: Path) -> NiftiHeader:
     bits, width, notes = int(stored['bitpix']), image.get_data_dtype().itemsize, []
     size = math.prod(image.shape) * width
     if bits != 8 * width:
-        contradiction = (
-            f'has bitpix {bits}, but its datatype {stored["datatype"]} has {8 * width} bits'
-        )
+        contradiction = f'bitpix {bits}, but {8 * width} bits in datatype {stored["datatype"]}'
         if image.dataobj.offset + size != length:
-            raise UnsupportedError(f'{path} {contradiction}: correct its header')
-        notes.append(f'{contradiction}: the datatype was used')
+            raise UnsupportedError(f'{path} has {contradiction}: correct its header')
+        notes.append(f'{contradiction}, which was used')
     if image.dataobj.offset + size > length:
         raise damaged(path, f'it has fewer than the {size} bytes of values in its header')
     raw, (affine, name, of_affine) = image.header, _affine(image.header, stored)
@@ -247,7 +246,7 @@ def _header(image: Any, stored: Any, length: int, path: Path) -> NiftiHeader:
     except KeyError:  # a number that the standard does not know
         unit = None
     if unit is None:
-        notes.append('has no unit of length: millimeters are assumed')
+        notes.append('no unit of length, so millimeters are assumed')
     affine[:3] *= unit or 1.0
     spacing = np.abs(np.array(stored.get_zooms()[:3], dtype=float)) * (unit or 1.0)
     lengths = np.linalg.norm(affine[:3, : len(spacing)], axis=0)
@@ -258,8 +257,7 @@ def _header(image: Any, stored: Any, length: int, path: Path) -> NiftiHeader:
             ' x '.join(f'{side:g}' for side in sides) for sides in (spacing, lengths)
         )
         notes.append(
-            f'has voxels of {in_pixdim} mm in pixdim but {in_affine} mm in its affine, which was '
-            'used'
+            f'voxels of {in_pixdim} mm in pixdim, but {in_affine} mm in the affine, which was used'
         )
     return NiftiHeader(tuple(image.shape), affine, raw, notes)
 
@@ -279,12 +277,12 @@ def _affine(raw: Any, stored: Any) -> tuple[np.ndarray, str, list[str]]:
                 affine, name = candidate, form
                 break
             unusable.append(form)
-    notes = [f'has a singular or not finite {form}: its {name} was used' for form in unusable]
+    notes = [f'singular or not finite {form}, so {name} was used' for form in unusable]
     sides = stored['pixdim'][1 : axes + 1]
     if name != 'sform' and not sides.all():
-        notes.append('has pixdim 0: a spacing of 1 is assumed')
+        notes.append('pixdim 0, so a spacing of 1 is assumed')
     if not np.isfinite(affine).all():
-        notes.append('has a pixdim that is not finite, so that areas are unknown')
+        notes.append('pixdim that is not finite, so areas are unknown')
     return affine, name, notes
 
 

@@ -150,7 +150,7 @@ AFFINE = np.array([[0, -0.5, 0, 3], [0.25, 0, 0, 5], [0, 0, 4, 7], [0, 0, 0, 1]]
         ('mm', 1, []),
         ('micron', 1e-3, []),
         ('meter', 1e3, []),
-        ('unknown', 1, ['has no unit of length: millimeters are assumed']),
+        ('unknown', 1, ['no unit of length, so millimeters are assumed']),
     ],
 )
 def test_units_of_length(tmp_path, volume, unit, factor, notes):
@@ -168,7 +168,7 @@ def test_an_unknown_number_for_a_unit_is_no_unit(tmp_path, volume):
     patched(tmp_path / 'a.nii', 123, 'B', 7)
     header = open_nifti(tmp_path / 'a.nii')[1]
     assert header.voxel_volume == pytest.approx(0.5)
-    assert header.notes == ['has no unit of length: millimeters are assumed']
+    assert header.notes == ['no unit of length, so millimeters are assumed']
 
 
 def test_the_sform_counts_before_the_qform_and_the_spacing(tmp_path, volume):
@@ -182,7 +182,7 @@ def test_the_sform_counts_before_the_qform_and_the_spacing(tmp_path, volume):
     header = open_nifti(tmp_path / 'a.nii')[1]
     assert header.voxel_volume == pytest.approx(27)
     assert header.notes == [
-        'has voxels of 2 x 2 x 2 mm in pixdim but 3 x 3 x 3 mm in its affine, which was used'
+        'voxels of 2 x 2 x 2 mm in pixdim, but 3 x 3 x 3 mm in the affine, which was used'
     ]
 
 
@@ -221,7 +221,7 @@ def test_a_bitpix_that_contradicts_the_datatype_is_named(tmp_path, volume, order
     with_fields(tmp_path / 'a.nii', volume, order, bitpix=bits, datatype=kind)
     read, header = open_nifti(tmp_path / 'a.nii')
     np.testing.assert_array_equal(read, np.asarray(nibabel.load(tmp_path / 'a.nii').dataobj))
-    note = f'has bitpix {bits}, but its datatype {kind} has 16 bits: the datatype was used'
+    note = f'bitpix {bits}, but 16 bits in datatype {kind}, which was used'
     assert header.notes == [note]
 
 
@@ -231,7 +231,7 @@ def test_a_bitpix_that_contradicts_the_datatype_is_named(tmp_path, volume, order
 def test_a_datatype_that_the_length_does_not_confirm_is_refused(tmp_path, volume, kind, bits):
     """The values have 16 bits, as bitpix says."""
     with_fields(tmp_path / 'a.nii', volume, datatype=kind)
-    message = f'has bitpix 16, but its datatype {kind} has {bits} bits: correct its header'
+    message = f'has bitpix 16, but {bits} bits in datatype {kind}: correct its header'
     with pytest.raises(UnsupportedError, match=message):
         read_nifti(tmp_path / 'a.nii')
 
@@ -266,7 +266,7 @@ def test_axes_beyond_the_number_of_axes_do_not_count(tmp_path, volume):
 NO_FORM = dict(sform_code=0, qform_code=0)
 ONLY_QFORM = dict(sform_code=0, qform_code=1)
 BAD_SFORM, BAD_QFORM = (
-    f'has a singular or not finite {form}: its pixdim was used' for form in ('sform', 'qform')
+    f'singular or not finite {form}, so pixdim was used' for form in ('sform', 'qform')
 )
 
 
@@ -279,7 +279,7 @@ BAD_SFORM, BAD_QFORM = (
         (
             dict(sform=[0] * 12, qform_code=1),
             (2, 3, 4),
-            ['has a singular or not finite sform: its qform was used'],
+            ['singular or not finite sform, so qform was used'],
         ),
         (
             dict(sform=[0] * 12, qform_code=1, quatern=[np.nan] * 3),
@@ -288,17 +288,17 @@ BAD_SFORM, BAD_QFORM = (
         ),
         (dict(ONLY_QFORM, quatern=[np.nan] * 3), (2, 3, 4), [BAD_QFORM]),
         (dict(NO_FORM, pixdim=[-2, -3, -4]), (2, 3, 4), []),
-        (dict(NO_FORM, pixdim=[2, 3, 0]), (2, 3, 1), ['has pixdim 0: a spacing of 1 is assumed']),
+        (dict(NO_FORM, pixdim=[2, 3, 0]), (2, 3, 1), ['pixdim 0, so a spacing of 1 is assumed']),
         (
             dict(ONLY_QFORM, pixdim=[2, 3, 0]),
             (2, 3, 1),
-            ['has pixdim 0: a spacing of 1 is assumed'],
+            ['pixdim 0, so a spacing of 1 is assumed'],
         ),
         (dict(pixdim=[0, 0, 0]), (2, 3, 4), []),  # the sform has it
         (
             dict(NO_FORM, pixdim=[np.nan] * 3),
             None,
-            ['has a pixdim that is not finite, so that areas are unknown'],
+            ['pixdim that is not finite, so areas are unknown'],
         ),
     ],
 )

@@ -65,7 +65,7 @@ from mmseg_attn.apps.cli import progress, run_cli
 from mmseg_attn.apps.convert import class_table, make_folds, split_table, write_splits
 from mmseg_attn.datasets import DrosophilaDataset
 from mmseg_attn.errors import DataError
-from mmseg_attn.io import fingerprint, read_gray8, staged_output, unpack, write_png
+from mmseg_attn.io import counted, fingerprint, read_gray8, staged_output, unpack, write_png
 
 CLASSES = DrosophilaDataset.METAINFO['classes']
 MEMBRANES = (0, 32, 64, 96, 128)  # at 0, 45, 90 and 135 degrees; junctions
@@ -89,8 +89,8 @@ def find_stack(root: Path) -> Path:
         stacks = [path for path in stacks if path.name == 'stack1'] or stacks
         if len(stacks) != 1:
             raise DataError(
-                f'{root} contains {len(stacks)} stacks (folders with raw/ and labels/) instead of '
-                'one: name the folder of the stack'
+                f'{root} contains {counted(len(stacks), "stack")} (folders with raw/ and labels/) '
+                'instead of one: name the folder of the stack'
             )
     return stacks[0]
 

@@ -10,7 +10,7 @@ from mmcv import imfrombytes
 from mmcv.transforms import LoadImageFromFile
 
 from ...errors import UnsupportedError
-from ...io import DecodedImage, select_page
+from ...io import DecodedImage, counted, select_page
 
 # Largest mean difference (0 to 255) between JPEG decoders, or between conversions to gray
 TOLERANCE = 2.0
@@ -134,8 +134,8 @@ class ConfigLoader:
             return loaded
         raise UnsupportedError(
             f'{path} has the mode {image.mode} with {image.bits} bits, but the loader of the '
-            f'config ({self}) returns {channels(loaded)} channels of {loaded.dtype} with other '
-            'values: convert the file to the format of the training images'
+            f'config ({self}) returns {counted(channels(loaded), "channel")} of {loaded.dtype} '
+            'with other values: convert the file to the format of the training images'
         )
 
     def _agrees(self, loaded: np.ndarray, image: DecodedImage, path: Path) -> bool:

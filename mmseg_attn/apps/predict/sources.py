@@ -36,7 +36,8 @@ class FileContent:
         nifti: The header of a NIfTI volume.
         bands: Number of bands of an image that is neither gray nor in color; otherwise 0.
         medical: Whether the file is a NIfTI or DICOM file.
-        notes: Assumptions and contradictions, as sentences without their subject, the file.
+        notes: Assumptions and contradictions, as text that follows the name of the file and a
+            colon.
     """
 
     slices: Sequence[np.ndarray]

@@ -22,7 +22,7 @@ from ...datasets.findings import merge_findings
 from ...datasets.listing import Head, check_classes, find_repeats, list_dataset
 from ...datasets.loading import check_width
 from ...datasets.nested_datasets import nested_datasets
-from ...datasets.rules import ONLY_0_255, channel_conflicts, check_labels, check_size
+from ...datasets.rules import channel_conflicts, check_labels, check_size, save_as_classes
 from ...errors import DataError
 from ...io import explain
 from ...models.segmentors import check_tta
@@ -105,12 +105,12 @@ class DatasetCheckHook(Hook):
                     check_size(mask, mask_name, results.get('ori_shape'))
             if results is not None and 'inputs' in results:
                 _check_channels(results['inputs'], name or 'an image', segmentor)
-        if 255 in seen and seen <= {0, 255}:
+        if 255 in seen and seen <= {0, 255} and len(classes) != 1:
             raise DataError(
-                f'The masks of {type(dataset).__name__}, {mask_name} for one, hold only 0 and 255, '
-                f'and 255 is ignored, so only class 0 would be learned: {ONLY_0_255}, or, if these '
-                f'{len(indices)} masks are right, raise samples of DatasetCheckHook until it sees '
-                'another class'
+                f'{mask_name} and the other masks of {type(dataset).__name__} that were checked '
+                f'({len(indices)} in total) contain only 0 and 255, and 255 is ignored, so only '
+                f'class 0 would be learned: {save_as_classes(len(classes))} or, if the masks are '
+                'right, raise samples of DatasetCheckHook until it finds another class'
             )
 
 

@@ -98,7 +98,7 @@ class LoadHalf(LoadImageFromFile):
 @pytest.mark.parametrize(
     ('change', 'form'),
     [
-        (lambda image: image[..., 0], '1 channels of uint8'),
+        (lambda image: image[..., 0], '1 channel of uint8'),
         (lambda image: image[::-1], '3 channels of uint8'),
         (lambda image: image * 0, '3 channels of uint8'),
         (lambda image: image[:6], '3 channels of uint8'),
@@ -164,5 +164,5 @@ def test_gray_of_colors_may_follow_the_gamma_of_the_file(tmp_path):
     loaded = loader.load(tmp_path / 'b.png', image)
     np.testing.assert_array_equal(loaded, cv2.imread(str(tmp_path / 'b.png'), cv2.IMREAD_GRAYSCALE))
     half = ConfigLoader(LoadHalf(lambda gray: gray // 2, color_type='grayscale'))
-    with pytest.raises(UnsupportedError, match='1 channels of uint8 with other values:'):
+    with pytest.raises(UnsupportedError, match='1 channel of uint8 with other values:'):
         half.load(tmp_path / 'a.png', image)

@@ -289,7 +289,7 @@ def nameless(cfg):
         (without('test_dataloader'), dict(), 'has no model or no test_dataloader'),
         (without('tta_pipeline'), dict(tta=True), 'has no tta_pipeline .* leave out --tta'),
         (other_loader, dict(), 'does not begin with LoadImageFromFile'),
-        (nameless, dict(), 'names the 5 classes of the model: add metainfo'),
+        (nameless, dict(), r'names the classes of the model \(5\): add metainfo'),
         (lambda cfg: None, dict(device='cuda:99'), "device 'cuda:99' cannot be used"),
         (lambda cfg: None, dict(device='abacus'), "device 'abacus' cannot be used"),
     ],

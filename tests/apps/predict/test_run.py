@@ -163,7 +163,7 @@ def test_volumes_have_volumes(predict, tmp_path, unit):
     assert total == pytest.approx((volume > 100).sum() * 0.5)
     area = sum(float(row['area_mm2']) for row in light)
     assert area == pytest.approx((volume > 100).sum() * 0.125)
-    note = 'has no unit of length: millimeters are assumed'
+    note = 'no unit of length, so millimeters are assumed'
     assert dict(report.notes) == ({} if unit == 'mm' else {note: [tmp_path / 'in/x.nii']})
     assert report.without_area == 0
 
@@ -187,7 +187,7 @@ def test_an_sform_without_meaning_is_replaced_by_pixdim(predict, tmp_path, value
     light = [row for row in table(results.folder) if row['class'] == 'light']
     area = sum(float(row['area_mm2']) for row in light)
     assert area == pytest.approx((volume > 100).sum() * 0.5 * 0.25)
-    assert list(report.notes) == ['has a singular or not finite sform: its pixdim was used']
+    assert list(report.notes) == ['singular or not finite sform, so pixdim was used']
     mask = nibabel.load(tmp_path / 'out/masks/x.nii')
     np.testing.assert_array_equal(mask.affine[:3], np.full((3, 4), value))
     np.testing.assert_array_equal(np.asarray(mask.dataobj), volume > 100)

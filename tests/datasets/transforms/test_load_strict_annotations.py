@@ -46,7 +46,9 @@ def test_known_labels_stay(path, kind):
 def test_stray_values_are_named_or_ignored(path, kind, strays, named):
     path = path.with_suffix('.tif')
     save(path, np.array([[0, 3, 255], strays], kind))
-    match = rf"mask\.tif holds values that are no label: {named}; .* are 0 to 3 and 255: .*stray='"
+    match = (
+        rf"mask\.tif contains values that are not labels: {named}; .* are 0 to 3 and 255: .*stray='"
+    )
     with pytest.raises(ValueError, match=match):
         load(path)
     assert load(path, stray='ignore') == [[0, 3, 255], [255] * 3]
