@@ -291,8 +291,6 @@ def nameless(cfg):
         (without('tta_pipeline'), dict(tta=True), 'has no tta_pipeline .* leave out --tta'),
         (other_loader, dict(), 'does not begin with LoadImageFromFile'),
         (nameless, dict(), 'names the 5 classes of the model: add metainfo'),
-        (lambda cfg: None, dict(device='cuda:99'), "device 'cuda:99' cannot be used"),
-        (lambda cfg: None, dict(device='abacus'), "device 'abacus' cannot be used"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(change, settings, message, config, checkpoint):
