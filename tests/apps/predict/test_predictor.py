@@ -159,7 +159,7 @@ def test_what_the_pipeline_refuses_does_not_stop_the_others(config, checkpoint, 
     np.testing.assert_array_equal(results[0], results[2])
 
 
-def test_a_picture_that_spoils_its_batch_is_found(config, checkpoint, gray):
+def test_an_image_that_breaks_its_batch_is_found(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint)
     step = predictor.model.test_step
 
