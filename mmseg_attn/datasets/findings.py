@@ -20,7 +20,8 @@ class Kind:
     """A kind of fault.
 
     Attributes:
-        severity: ``'error'`` for a fault that spoils a run, ``'warning'`` if it may be intended.
+        severity: ``'error'`` if training or metrics would be wrong, ``'warning'`` if it may be
+            intended.
         message: Template of the message with the fields ``n``, ``total``, ``values`` and ``why``.
         remedy: The remedy.
     """

@@ -7,7 +7,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from ..errors import CheckpointError
 from .resume import newest_checkpoint, resumable
-from .weights import load_weights, some
+from .weights import format_list, load_weights
 
 
 def choose_checkpoint(runner: Runner, folder: Path, template: str) -> None:
@@ -57,7 +57,7 @@ def check_loaded(runner: Runner, checkpoint: dict) -> None:
     if missing:
         runner.logger.warning(
             f'{name} does not contain all weights of the model; tensors that keep their random '
-            f'initialization: {len(missing)}, {some(missing)}'
+            f'initialization: {len(missing)}, {format_list(missing)}'
         )
     if tests and not training:
         _warn_of_other_classes(runner, checkpoint, name, tested)

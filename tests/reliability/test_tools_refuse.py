@@ -17,7 +17,7 @@ CONFIG = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
 
 @pytest.fixture
 def data(pseudo_data, tmp_path) -> Path:
-    """A dataset to spoil."""
+    """A dataset to corrupt."""
     return shutil.copytree(pseudo_data['DROSOPHILA_ROOT'], tmp_path / 'data')
 
 

@@ -25,7 +25,7 @@ class CheckResult:
 
     @property
     def errors(self) -> int:
-        """The number of findings that would spoil a run."""
+        """The number of findings that make the training or the metrics wrong."""
         return sum(finding.error for finding in self.findings)
 
     def to_dict(self) -> dict:

@@ -60,7 +60,7 @@ class Predictor:
         far: Number of images whose mean is far from that of the preprocessor.
 
     Raises:
-        DataError: If the config or the device cannot be used.
+        DataError: If the config cannot be used.
         CheckpointError: If the checkpoint cannot be read or does not fit the model.
     """
 
@@ -74,7 +74,7 @@ class Predictor:
         tta: bool = False,
         amp: bool = False,
     ) -> None:
-        self.device = _check_device(device)
+        self.device = torch.device(device)
         self.amp = amp
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         if window:
@@ -207,19 +207,6 @@ def _shapes(item: dict) -> list[torch.Size]:
     """Return the shape of an image, or the shapes of all its augmented versions."""
     inputs = item['inputs']
     return [image.shape for image in (inputs if isinstance(inputs, list) else [inputs])]
-
-
-def _check_device(device: str) -> torch.device:
-    try:
-        checked = torch.device(device)
-        torch.empty(0, device=checked)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f'the device {device!r} cannot be used ({reason}): use --device cpu, or another device '
-            'that PyTorch supports'
-        ) from error
-    return checked
 
 
 def _dataset(cfg: Config) -> ConfigDict:

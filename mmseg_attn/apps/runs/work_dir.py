@@ -11,6 +11,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ...errors import DataError, RunError
+from ..cli import complete_model
 from .log import Launch, Log, find_launches, join
 
 FOLD = re.compile(r'fold_?(\d+)')
@@ -69,6 +70,7 @@ class Run:
                 f'{self.config} cannot be read as a config ({reason[:200]}): correct it, or '
                 'remove it to continue without it'
             ) from error
+        complete_model(cfg)
         if self.original_config:  # its name ends in the size of the images
             return Config(cfg._cfg_dict, cfg_text=cfg.text, filename=str(self.original_config))
         return cfg

@@ -2,6 +2,7 @@
 
 import itertools
 
+import mmengine
 import pytest
 import torch
 from mmengine.config import Config
@@ -10,6 +11,7 @@ from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, METRICS, MODELS
 from mmengine.runner import Runner
+from mmengine.utils import digit_version
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -17,6 +19,8 @@ from mmseg_attn.apps.runs import Run
 from mmseg_attn.apps.runs.log import find_launches, join
 
 EPOCH = 7  # iterations
+LAST = digit_version(mmengine.__version__) >= digit_version('0.9')  # validates at the end, too
+END = [10, 20, 25] if LAST else [10, 20]
 
 
 @MODELS.register_module(force=True)
@@ -92,10 +96,11 @@ def test_iterations(tmp_path, metric_by_epoch, processor_by_epoch, interval):
     )
     log = join(find_launches(tmp_path))
     assert log.unit == 'iteration'
-    assert log.curve('mIoU', 'iteration') == ([10, 20, 25], [10, 20, 25])
+    steps, values = log.curve('mIoU', 'iteration')
+    assert steps == values == END
     losses = [*range(3, 26, 3)] if interval == 3 else [EPOCH]  # MMEngine logs the end of an epoch
     assert log.curve('loss', 'iteration')[0] == losses
-    assert log.best() == (25, 25)
+    assert log.best() == (END[-1], END[-1])
 
 
 @pytest.mark.parametrize(('metric_by_epoch', 'processor_by_epoch', 'interval'), SETTINGS)
@@ -123,10 +128,13 @@ def test_a_resumed_training(tmp_path):
         by_epoch=False, logger=dict(interval=4), processor=dict(by_epoch=False), val_interval=6
     )
     train(tmp_path, max_iters=15, **settings)
+    (first,) = tmp_path.glob('2*/')
+    first.rename(tmp_path / '20000101_000000')  # the name has the second
     train(tmp_path, max_iters=23, resume=True, **settings)
     run = Run(tmp_path, 'x', find_launches(tmp_path), None, None)
     assert len(run.launches) == 2
-    assert run.log.curve('mIoU', 'iteration') == ([6, 12, 15, 18, 23], [6, 12, 15, 18, 23])
+    steps, values = run.log.curve('mIoU', 'iteration')
+    assert steps == values == ([6, 12, 15, 18, 23] if LAST else [6, 12, 18])
 
 
 def test_the_plan_is_in_the_log_and_in_the_copy_of_the_config(tmp_path):
@@ -148,4 +156,4 @@ def test_the_plan_is_in_the_log_and_in_the_copy_of_the_config(tmp_path):
         steps.append(join(find_launches(tmp_path)).curve('mIoU', 'iteration')[0])
         for file, content in zip(files, contents, strict=True):
             file.write_bytes(content)
-    assert steps == [[10, 20, 25], [10, 20, 25], [9, 18, 24]]
+    assert steps == [END, END, [9, 18, 24][: len(END)]]
