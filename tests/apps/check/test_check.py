@@ -716,7 +716,7 @@ def test_as_a_process(folder):
     config(folder).dump(path)
     done = run_script('tools/check_dataset.py', path, '--json', result)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith('0 errors, 0 warnings: no problems found.\n')
+    assert done.stdout.endswith('0 errors, 0 warnings: the data can be used.\n')
     assert 'checking train image 6/6' in done.stderr
     assert json.loads(result.read_text())['findings'] == []
 
