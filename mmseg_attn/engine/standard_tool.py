@@ -10,6 +10,7 @@ import mmengine
 import mmseg
 
 from ..compat.warning_filters import leave_out_warnings_of_the_host
+from ..datasets.building import explain_listing
 from ..errors import MMSegAttnError
 from .arguments import Request, read_request
 from .host_errors import sentence
@@ -48,19 +49,23 @@ def run_standard_tool(name: str) -> None:
         sys.exit(INTERRUPTED)
     except MMSegAttnError as error:
         sys.exit(f'error: {_last_line(error)}')
-    except FILES as error:
-        if not _names_a_file(error):
-            raise
-        sys.exit(f'error: {_last_line(error)}')
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        sys.exit(f'error: {error}: free disk space and continue with --resume')
     except Exception as error:
-        message = sentence(error, request.cfg, request.options)
+        message = _message(error, request)
         if not message:
             raise
         sys.exit(f'error: {message}')
+
+
+def _message(error: Exception, request: Request) -> str:
+    """Return the sentence about a user error; empty for all other errors."""
+    if fault := explain_listing(error):
+        return str(fault)
+    if isinstance(error, FILES):
+        return _last_line(error) if _names_a_file(error) else ''
+    if isinstance(error, OSError):
+        full = error.errno in FULL
+        return f'{error}: free disk space and continue with --resume' if full else ''
+    return sentence(error, request.cfg, request.options)
 
 
 def _last_line(error: Exception) -> str:
