@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..io import counted
 from ..models.label_rule import class_count
 
 IGNORE = 255  # ignored label of 8-bit masks, and largest number of their classes
@@ -100,8 +101,7 @@ def check_labels(mask: np.ndarray, name: str, classes: int, ignored: int) -> set
     if stray:
         raise DataError(
             f'{name} contains the label values {stray}, but the classes are 0 to {classes - 1} and '
-            f'ignored pixels are {ignored}: '
-            f'{STRAY_LABELS.format("the mask", "it")}'
+            f'ignored pixels are {ignored}: {STRAY_LABELS.format("the mask", "it")}'
         )
     return set(values.tolist())
 
@@ -147,8 +147,8 @@ def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tupl
         )
     elif channels == 1:
         remedy += ' and remove use_sigmoid=True and out_channels, which is 1 only for two classes'
-    count = f'{classes} {"class" if classes == 1 else "classes"}'
-    return f'{dataset} has {count} and the {head.replace("_", " ")} {expected}', remedy
+    count = '1 class' if classes == 1 else f'{classes} classes'
+    return f'{dataset} has {count}, but the {head.replace("_", " ")} has {expected}', remedy
 
 
 def channel_conflicts(
@@ -166,12 +166,12 @@ def channel_conflicts(
         The fault and the remedy.
     """
     channels = (inputs[0] if isinstance(inputs, list) else inputs).shape[0]
-    output = f'{image} has {channels} channels after the pipeline, but'
+    output = f'{image} has {counted(channels, "channel")} after the pipeline, but'
     if mean not in (None, channels):
         yield (
-            f'{output} mean of data_preprocessor has {mean} values',
-            f'set {channels} values in mean and std, or load the images with another color_type '
-            "('grayscale' gives 1 channel, 'color' 3)",
+            f'{output} mean of data_preprocessor has {counted(mean, "value")}',
+            f'set {counted(channels, "value")} in mean and std, or load the images with another '
+            "color_type ('grayscale' gives 1 channel, 'color' 3)",
         )
     if in_channels not in (None, channels):
         yield (

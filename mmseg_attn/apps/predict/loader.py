@@ -8,7 +8,7 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 
 from ...errors import UnsupportedError
-from ...io import DecodedImage
+from ...io import DecodedImage, counted
 
 # Largest mean difference (0 to 255) between JPEG decoders, or between conversions to gray
 TOLERANCE = 2.0
@@ -79,9 +79,9 @@ class ConfigLoader:
         if image is None or self._agrees(loaded, image, path):
             return loaded
         raise UnsupportedError(
-            f'{path} has the mode {image.mode} with {image.bits} bits, but the loader of the '
-            f'config ({self}) returns {channels(loaded)} channels of {loaded.dtype} with other '
-            'values: convert the file to the format of the training images'
+            f'{path} ({image.mode}, {image.bits} bits) does not fit the loader of the config '
+            f'({self}), which returns {counted(channels(loaded), "channel")} of {loaded.dtype} '
+            'with other values: convert the file to the format of the training images'
         )
 
     def _agrees(self, loaded: np.ndarray, image: DecodedImage, path: Path) -> bool:

@@ -67,12 +67,12 @@ def collect_warnings(
     if getattr(predictor, 'shrunk', 0):
         warnings.append(
             f'--window had no effect on {counted(predictor.shrunk, "image")}: the pipeline of the '
-            'config resizes them to fit into one window; remove Resize from its test pipeline if '
+            'config resizes images to fit into one window; remove Resize from its test pipeline if '
             'the model was trained on images of their scale'
         )
     as_stored = sum(mapping is None for _, mapping in predictions.done.values())
     if option and as_stored:
-        why = 'the model takes values as stored' if any_values else 'their values have 8 bits'
+        why = 'the model takes values as stored' if any_values else 'the values have 8 bits'
         warnings.append(f'{option} changed nothing in {counted(as_stored, "file")}: {why}')
     if (
         predictions.medical

@@ -35,7 +35,7 @@ class DatasetCheckHook(Hook):
     Every image and mask that is listed must exist, and the dataset must name its classes, as many
     as the heads have. Of a few images, the number of channels must be that of the preprocessor's
     mean and of the backbone's first convolution, and the masks must have the size of their image
-    and hold only classes and the ignored label. What else ``tools/check_dataset.py`` finds without
+    and contain only classes and the ignored label. What else ``tools/check_dataset.py`` finds without
     opening files, such as an image that is listed twice or in two splits, is a warning in the log.
 
     Every rank checks the same images, so all of them stop. Nothing is written, and the random state
@@ -107,10 +107,10 @@ class DatasetCheckHook(Hook):
                 _check_channels(results['inputs'], name or 'an image', segmentor)
         if 255 in seen and seen <= {0, 255}:
             raise DataError(
-                f'The masks of {type(dataset).__name__}, {mask_name} for one, hold only 0 and 255, '
-                f'and 255 is ignored, so only class 0 would be learned: {ONLY_0_255}, or, if these '
-                f'{len(indices)} masks are right, raise samples of DatasetCheckHook until it sees '
-                'another class'
+                f'The masks of {type(dataset).__name__} (for example {mask_name}) contain only 0 '
+                f'and 255, and 255 is ignored, so only class 0 would be learned: {ONLY_0_255}, or, '
+                f'if these masks are right, raise samples of DatasetCheckHook (now {self.samples}) '
+                'until it opens a mask with another class'
             )
 
 

@@ -510,7 +510,7 @@ def test_values_and_pixels_are_counted(folder):
     finding = only(check_config(config(folder)))
     quarter = SIZE * SIZE // 4
     assert finding.values == {'7': 3 * quarter, '9': quarter}
-    assert finding.message == 'masks with values that are no class: 2 of 6; 7 (192 px), 9 (64 px)'
+    assert finding.message == 'masks with values that are not a class: 2 of 6; 7 (192 px), 9 (64 px)'
     assert [file.note for file in finding.files] == ['7: 64 px, 9: 64 px', '7: 128 px']
     assert finding.files[0].path == str(folder / 'masks/2.png')
 
@@ -528,8 +528,8 @@ def test_notes_say_what_a_file_has(folder):
     notes = {each.kind: each.files[0].note for each in check_config(config(folder)).findings}
     assert notes == {
         'size': '16x8, its image 16x16',
-        'duplicate': f'as {folder}/images/0.png, with another mask',
-        'leak': f'as {folder}/images/2.png',
+        'duplicate': f'same as {folder}/images/0.png, with a different mask',
+        'leak': f'same as {folder}/images/2.png',
     }
 
 
@@ -709,7 +709,7 @@ def test_warnings_alone_are_no_failure(folder, capsys):
     with pytest.raises(SystemExit) as end:
         check_dataset.main([str(folder / 'config.py'), '--workers', '1'])
     assert end.value.code == 0
-    assert 'WARNINGS\n  val: masks that hold one class only: 1 of 2' in capsys.readouterr().out
+    assert 'WARNINGS\n  val: masks that contain only one class: 1 of 2' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -730,7 +730,7 @@ def test_options_change_the_config(folder):
     options = ['--cfg-options', 'model.decode_head.num_classes=3', '--sample', '1']
     done = run_script('tools/check_dataset.py', folder / 'config.py', *options)
     assert done.returncode == 1
-    assert 'BaseSegDataset has 2 classes and the decode head 3' in done.stdout
+    assert 'BaseSegDataset has 2 classes, but the decode head has 3' in done.stdout
 
 
 @pytest.mark.real_data

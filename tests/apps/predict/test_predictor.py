@@ -232,9 +232,8 @@ def test_channels_that_the_model_does_not_take_are_one_sentence(config, checkpoi
     cfg.test_dataloader.dataset.pipeline[0] = dict(type='LoadImageFromFile')
     ((_, error),) = Predictor(cfg, checkpoint)([(0, np.dstack([gray] * 4))])
     assert str(error) == (
-        'comes out of the pipeline of the config with 4 channels '
-        "(imdecode_backend='cv2', color_type='color'), but the model takes 1: give images like "
-        'those that it was trained on'
+        "has 4 channels after the pipeline of the config (imdecode_backend='cv2', "
+        "color_type='color'), but the model takes 1: use images like the training images"
     )
 
 

@@ -278,9 +278,9 @@ def test_what_is_broken_is_named_and_the_rest_is_done(predict, tmp_path, capsys)
     reasons = {path.name: reason for path, reason in report.failed.items()}
     assert sorted(reasons) == ['b.png', 'deep.png', 'pages.tif', 'size.png']
     assert 'is truncated or damaged' in reasons['b.png']
-    assert 'holds uint16 values' in reasons['deep.png']
-    assert reasons['size.png'].endswith('size.png was not in_channels by the model: 13 is no size')
-    assert 'was not in_channels by the model' in reasons['pages.tif']
+    assert 'deep.png contains uint16 values from ' in reasons['deep.png']
+    assert 'size.png was rejected by the model (13 is no size): use' in reasons['size.png']
+    assert 'pages.tif was rejected by the model (13 is no size): use' in reasons['pages.tif']
     written = {path.stem for path in results.folder.rglob('*') if path.is_file()}
     assert written == {'a', 'c', 'pixels'}
     assert {row['file'][-5:] for row in table(results.folder)} == {'a.png', 'c.png'}
