@@ -13,6 +13,7 @@ EXTRAS = (
     'full',
     'onedl',
     'medical',
+    'monai',
     'onnx',
     'tensorboard',
     'benchmark',

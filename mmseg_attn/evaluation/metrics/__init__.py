@@ -3,5 +3,11 @@
 from .loss_metric import LossMetric
 from .mae_metric import MAEMetric
 from .per_class_iou_metric import PerClassIoUMetric
+from .surface_metric import SurfaceMetric
 
-__all__ = ['LossMetric', 'MAEMetric', 'PerClassIoUMetric']
+__all__ = [
+    'LossMetric',
+    'MAEMetric',
+    'PerClassIoUMetric',
+    'SurfaceMetric',
+]
