@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmseg.registry import DATASETS, METRICS, MODELS
+from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 
 CROPS = 'da_unet/da-unet_1xb8-300e_floodnet-crops-512x512'
 
@@ -124,3 +124,11 @@ def test_covid19_folds(load, monkeypatch, fold):
     cfg = load('covid19')
     assert cfg.train_dataloader.dataset.ann_file == f'splits/fold{fold}/train.txt'
     assert len(cfg.class_weight) == cfg.num_classes
+
+
+def test_knee_mri_keeps_the_default_keys_and_the_spacing(load):
+    cfg = load('knee_mri')
+    default = TRANSFORMS.build(dict(type='PackSegInputs')).meta_keys
+    assert cfg.meta_keys == (*default, 'spacing', 'spacing_unit')
+    for pipeline in (cfg.train_pipeline, cfg.test_pipeline, cfg.tta_pipeline[-1].transforms[-1]):
+        assert pipeline[-1].meta_keys == cfg.meta_keys
