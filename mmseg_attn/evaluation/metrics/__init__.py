@@ -1,11 +1,13 @@
 """Metrics that are registered for evaluators."""
 
+from .boundary_iou_metric import BoundaryIoUMetric
 from .loss_metric import LossMetric
 from .mae_metric import MAEMetric
 from .per_class_iou_metric import PerClassIoUMetric
 from .surface_metric import SurfaceMetric
 
 __all__ = [
+    'BoundaryIoUMetric',
     'LossMetric',
     'MAEMetric',
     'PerClassIoUMetric',
