@@ -1,5 +1,6 @@
 """Metrics that are registered for evaluators."""
 
+from .auc_metric import AUCMetric
 from .boundary_iou_metric import BoundaryIoUMetric
 from .loss_metric import LossMetric
 from .mae_metric import MAEMetric
@@ -7,6 +8,7 @@ from .per_class_iou_metric import PerClassIoUMetric
 from .surface_metric import SurfaceMetric
 
 __all__ = [
+    'AUCMetric',
     'BoundaryIoUMetric',
     'LossMetric',
     'MAEMetric',
