@@ -2,6 +2,7 @@
 
 from .auc_metric import AUCMetric
 from .boundary_iou_metric import BoundaryIoUMetric
+from .calibration_metric import CalibrationMetric
 from .loss_metric import LossMetric
 from .mae_metric import MAEMetric
 from .per_class_iou_metric import PerClassIoUMetric
@@ -10,6 +11,7 @@ from .surface_metric import SurfaceMetric
 __all__ = [
     'AUCMetric',
     'BoundaryIoUMetric',
+    'CalibrationMetric',
     'LossMetric',
     'MAEMetric',
     'PerClassIoUMetric',
