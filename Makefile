@@ -50,7 +50,7 @@ stack-%: .venv-%/.installed
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/pip install --disable-pip-version-check --no-cache-dir -q -c $< torch \
 		-r requirements/runtime.txt -r requirements/$(if $(filter onedl,$*),onedl,lite).txt \
-		-r requirements/medical.txt -r requirements/monai.txt \
+		-r requirements/medical.txt -r requirements/monai.txt -r requirements/scikit-image.txt \
 		hypothesis pytest pytest-xdist
 	touch $@
 

@@ -14,6 +14,7 @@ EXTRAS = (
     'onedl',
     'medical',
     'monai',
+    'scikit-image',
     'onnx',
     'tensorboard',
     'benchmark',

@@ -5,6 +5,7 @@ from .boundary_iou_metric import BoundaryIoUMetric
 from .calibration_metric import CalibrationMetric
 from .loss_metric import LossMetric
 from .mae_metric import MAEMetric
+from .membrane_metric import MembraneMetric
 from .per_class_iou_metric import PerClassIoUMetric
 from .surface_metric import SurfaceMetric
 
@@ -14,6 +15,7 @@ __all__ = [
     'CalibrationMetric',
     'LossMetric',
     'MAEMetric',
+    'MembraneMetric',
     'PerClassIoUMetric',
     'SurfaceMetric',
 ]
