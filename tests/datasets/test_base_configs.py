@@ -164,3 +164,19 @@ def test_with_test_time_augmentation_the_version_that_is_not_flipped_comes_first
     assert flipped.flip
     assert plain.ori_shape == plain.gt_sem_seg.shape == (512, 512)
     assert torch.equal(plain.gt_sem_seg.data.flip(2), flipped.gt_sem_seg.data)
+
+
+@pytest.mark.parametrize('name', ['cityscapes20', 'voc2012'])
+def test_the_msanet_paper_tests_with_a_batch_of_four(load, name):
+    cfg = load(name)
+    for loader in ('val', 'test'):
+        assert cfg[f'{loader}_dataloader'].batch_size == 4
+        dataset = DATASETS.build(cfg[f'{loader}_dataloader'].dataset)
+        samples = pseudo_collate([dataset[i % len(dataset)] for i in range(4)])
+        inputs = MODELS.build(cfg.data_preprocessor)(samples, training=False)['inputs']
+        assert inputs.shape == (4, 3, 250, 250)
+
+
+def test_crops_of_cityscapes_are_tested_image_by_image(load):
+    cfg = load('msanet/msanet_1xb4-200e_cityscapes20-512x1024')
+    assert cfg.val_dataloader.batch_size == cfg.test_dataloader.batch_size == 1
