@@ -107,7 +107,7 @@ TITLES = {f'configs/{name}/README': 'Configs, figures, decisions' for name in MO
 
 
 def add_contents(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Append the navigation below a page, without the pages that are not there."""
+    """Append the navigation below a page, without the pages that do not exist."""
     for caption, names in CONTENTS.get(docname, {}).items():
         pages = [posixpath.normpath(f'docs/{name}') for name in names]
         entries = [

@@ -1,10 +1,10 @@
-"""Check the datasets of a config for faults that would spoil a training, in one pass.
+"""Check the datasets of a config for errors before a training, in one pass.
 
     python tools/check_dataset.py CONFIG [--json FILE] [--sample N] [--workers N]
 
 The tool opens every image and mask of the training, validation and test datasets as the pipelines
-of the config load them. It changes no file. Errors spoil the training or the metrics; with errors,
-the exit code is 1. Warnings may be intended; review them once.
+of the config load them. It changes no file. Errors make the training or the metrics wrong, and the
+exit code is then 1. Warnings may be intended; review them once.
 """
 
 import argparse

@@ -55,7 +55,15 @@ def load_config(file: Path, options: Sequence[str] = ()) -> Config:
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise UsageError(f'{file} cannot be read as a config ({reason}): correct it') from error
     merge_options(cfg, options)
+    complete_model(cfg)
     return cfg
+
+
+def complete_model(cfg: Config) -> None:
+    """Give the model the preprocessor of the config's top level, as MMEngine's ``Runner`` does."""
+    model, preprocessor = cfg.get('model'), cfg.get('data_preprocessor')
+    if model and preprocessor:
+        model.setdefault('data_preprocessor', preprocessor)
 
 
 def check_file(file: Path, kind: str) -> None:

@@ -55,7 +55,7 @@ def load_weights(
     if needed and not partly:
         raise CheckpointError(
             f'{name} does not fit the model: {len(needed)} of the {len(own)} tensors of the model '
-            f'would stay random, {some(needed)}; {_remedy(missing, own, weights)}'
+            f'would stay random, {format_list(needed)}; {_remedy(missing, own, weights)}'
         )
     return list(differences.values())
 
@@ -72,7 +72,7 @@ def _weights(checkpoint: Any, name: str) -> dict[str, Tensor]:
     return {key.removeprefix('module.'): value for key, value in weights.items()}
 
 
-def some(texts: list[str]) -> str:
+def format_list(texts: list[str]) -> str:
     """Join the first few of several texts, and count the others."""
     more = f' and {len(texts) - SHOWN} more' if len(texts) > SHOWN else ''
     return ', '.join(texts[:SHOWN]) + more

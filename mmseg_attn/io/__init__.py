@@ -12,7 +12,7 @@ from .output import Stage, fingerprint, staged_output
 from .placement import check_placement
 from .slices import is_dicom, is_nifti, read_slices, stem
 from .spacing import slice_spacing
-from .tiff_tags import description, first_tags, is_tiff
+from .tiff_tags import description, first_tags, is_tiff, select_page
 from .words import counted
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     'read_images',
     'read_nifti',
     'read_slices',
+    'select_page',
     'slice_spacing',
     'staged_output',
     'stem',

@@ -103,6 +103,21 @@ def test_a_config_is_loaded_with_its_options(tmp_path):
     assert load_config(file, ['model.type=CascadeEncoderDecoder']).model.type.startswith('Cascade')
 
 
+@pytest.mark.parametrize('own', [False, True], ids=['of the config', 'of the model'])
+def test_the_preprocessor_at_the_top_level_is_the_models_as_in_training(tmp_path, own):
+    model = (
+        "dict(type='EncoderDecoder', data_preprocessor=dict(mean=[1]))"
+        if own
+        else 'dict(type="EncoderDecoder")'
+    )
+    file = tmp_path / 'config.py'
+    file.write_text(f'data_preprocessor = dict(mean=[2])\nmodel = {model}')
+    expected = 1 if own else 5
+    assert load_config(file, ['data_preprocessor.mean=[5]']).model.data_preprocessor.mean == [
+        expected
+    ]
+
+
 @pytest.mark.parametrize(
     ('text', 'message'),
     [

@@ -51,7 +51,7 @@ MEMORY = 6 * 2**30
 
 
 def feed(target: Target, box: Path, seed: str | None, watch: Watch) -> tuple[str, str]:
-    """Feed one copy, spoilt by chance; a sound one without a seed.
+    """Feed one copy, corrupted by chance; a sound one without a seed.
 
     Returns:
         'taken', 'refused' or 'defect', and the text of the error.
@@ -62,7 +62,7 @@ def feed(target: Target, box: Path, seed: str | None, watch: Watch) -> tuple[str
     (box / 'here').mkdir()
     if target.source.is_dir():
         shutil.copytree(target.source, copy)
-        files = [copy / path for path in target.spoilt]
+        files = [copy / path for path in target.corrupted]
         files = files or sorted(path for path in copy.rglob('*') if path.is_file())
     else:
         copy.parent.mkdir()

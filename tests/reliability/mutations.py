@@ -1,4 +1,4 @@
-"""Ways to spoil a file."""
+"""Ways to corrupt a file."""
 
 import gzip
 import io
@@ -32,19 +32,19 @@ LINES = [b'../../../etc/passwd', b'/etc/passwd', b'a\0b', b'x' * 1000, b'\xff\xf
 
 def mutate(data: bytes, name: str, chance: random.Random) -> bytes:
     """Spoil the content of a file, sometimes in a way that its kind invites."""
-    kinds = [spoil]
+    kinds = [corrupt]
     if name.endswith('.zip'):
         kinds += [zip_again]
     if name.endswith(('.tar', '.tar.gz')):
         kinds += [tar_again]
     if name.endswith('.pth') and zipfile.is_zipfile(io.BytesIO(data)):
-        kinds += [spoil_record, spoil_record]
+        kinds += [corrupt_record, corrupt_record]
     if name.endswith('.nii.gz'):
-        kinds += [spoil_packed, spoil_packed]
+        kinds += [corrupt_packed, corrupt_packed]
     if name.endswith('.png'):
-        kinds += [spoil_png]
+        kinds += [corrupt_png]
     if name.endswith('.txt'):
-        kinds += [spoil_lines]
+        kinds += [corrupt_lines]
     return chance.choice(kinds)(data, chance)
 
 
@@ -62,7 +62,7 @@ CHANGES = [
 ]
 
 
-def spoil(data: bytes, chance: random.Random) -> bytes:
+def corrupt(data: bytes, chance: random.Random) -> bytes:
     """Change, remove, repeat or add bytes anywhere, or cut the end off."""
     for _ in range(chance.choice([1, 1, 2, 5, 20])):
         if not data:
@@ -74,7 +74,7 @@ def spoil(data: bytes, chance: random.Random) -> bytes:
     return data
 
 
-def spoil_lines(data: bytes, chance: random.Random) -> bytes:
+def corrupt_lines(data: bytes, chance: random.Random) -> bytes:
     """Add a line that is no name, or repeat or remove one."""
     lines = data.split(b'\n')
     at = chance.randrange(len(lines))
@@ -82,7 +82,7 @@ def spoil_lines(data: bytes, chance: random.Random) -> bytes:
     return b'\n'.join(lines)
 
 
-def spoil_png(data: bytes, chance: random.Random) -> bytes:
+def corrupt_png(data: bytes, chance: random.Random) -> bytes:
     """Change a chunk, with a correct checksum."""
     chunks, at = [], 8
     while at + 12 <= len(data):
@@ -90,27 +90,27 @@ def spoil_png(data: bytes, chance: random.Random) -> bytes:
         chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + size]))
         at += 12 + size
     chosen = chance.randrange(len(chunks))
-    chunks[chosen] = chunks[chosen][0], spoil(chunks[chosen][1], chance)
+    chunks[chosen] = chunks[chosen][0], corrupt(chunks[chosen][1], chance)
     return data[:8] + b''.join(
         struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
         for kind, body in chunks
     )
 
 
-def spoil_packed(data: bytes, chance: random.Random) -> bytes:
+def corrupt_packed(data: bytes, chance: random.Random) -> bytes:
     """Change what is in a gzip file, often its start, where headers are."""
     content = gzip.decompress(data)
     head = chance.choice([400, len(content)])
-    return gzip.compress(spoil(content[:head], chance) + content[head:], 1)
+    return gzip.compress(corrupt(content[:head], chance) + content[head:], 1)
 
 
-def spoil_record(data: bytes, chance: random.Random) -> bytes:
+def corrupt_record(data: bytes, chance: random.Random) -> bytes:
     """Change a record of a checkpoint, mostly its pickle, with a correct checksum."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         records = {name: archive.read(name) for name in archive.namelist()}
     pickles = [name for name in records if name.endswith('data.pkl')]
     name = chance.choice(pickles if chance.random() < 0.8 else list(records))
-    records[name] = spoil(records[name], chance)
+    records[name] = corrupt(records[name], chance)
     return _zip(records, zipfile.ZIP_STORED)
 
 
@@ -118,10 +118,10 @@ def zip_again(data: bytes, chance: random.Random) -> bytes:
     """Add a member with a hostile name, or make one a link or larger than it is."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         records = {name: archive.read(name) for name in archive.namelist()}
-    kind = chance.choice(['name', 'name', 'name', 'link', 'spoil', 'again'])
-    if kind == 'spoil':
+    kind = chance.choice(['name', 'name', 'name', 'link', 'corrupt', 'again'])
+    if kind == 'corrupt':
         name = chance.choice(list(records))
-        records[name] = spoil(records[name], chance)
+        records[name] = corrupt(records[name], chance)
     packed = io.BytesIO(_zip(records, zipfile.ZIP_DEFLATED))
     with zipfile.ZipFile(packed, 'a', zipfile.ZIP_DEFLATED) as archive:
         info = zipfile.ZipInfo(chance.choice(NAMES) or 'empty')
@@ -130,7 +130,7 @@ def zip_again(data: bytes, chance: random.Random) -> bytes:
             info.external_attr = 0o120777 << 16
         if kind == 'again':
             info = zipfile.ZipInfo(chance.choice(list(records)))
-        if kind != 'spoil':
+        if kind != 'corrupt':
             archive.writestr(info, '../../escaped')
     return packed.getvalue()
 

@@ -1,4 +1,4 @@
-"""What spoilt files are fed to: the converters, the datasets and the checkpoint loader."""
+"""What corrupted files are fed to: the converters, the datasets and the checkpoint loader."""
 
 import os
 import shutil
@@ -35,14 +35,14 @@ class Target(NamedTuple):
         source: A sound file or folder.
         run: Feeds it a copy of the source, and a folder to write to.
         errors: How it may refuse.
-        spoilt: Which files of the source are spoilt; all if there are none.
+        corrupted: Which files of the source are corrupted; all if there are none.
     """
 
     name: str
     source: Path
     run: Callable[[Path, Path], Any]
     errors: tuple[type[Exception], ...]
-    spoilt: tuple[Path, ...] = ()
+    corrupted: tuple[Path, ...] = ()
 
 
 def converter(name: str, source: Path, module: ModuleType, *options: str) -> Target:
@@ -73,8 +73,8 @@ def dataset(name: str, source: Path, config: str, variable: str) -> Target:
     infos = [sound.get_data_info(i) for i in range(len(sound))]
     read = [info[key] for info in infos for key in ('img_path', 'seg_map_path')]
     read += [sound.ann_file] * bool(sound.ann_file)
-    spoilt = tuple(Path(file).relative_to(source) for file in read)
-    return Target(f'dataset {name}', source, run, (DataError, FileNotFoundError), spoilt)
+    corrupted = tuple(Path(file).relative_to(source) for file in read)
+    return Target(f'dataset {name}', source, run, (DataError, FileNotFoundError), corrupted)
 
 
 def checkpoint(name: str, source: Path) -> Target:

@@ -16,7 +16,7 @@ def test_a_killed_training_is_resumed_as_if_nothing_was():
     assert '2 kills, 2 resumed with the result of a training alone' in out
 
 
-def test_spoilt_files_are_taken_or_refused():
+def test_corrupted_files_are_taken_or_refused():
     out = run('fuzz', '--files', '60', '--seed', '7')
     assert out.splitlines()[-1].split()[:2] == ['all', '60']
     assert out.splitlines()[-1].split()[-1] == '0'

@@ -1,4 +1,4 @@
-"""Check the datasets of a config for faults that would spoil a run."""
+"""Check the datasets of a config for errors before a training."""
 
 from .check import check_config
 from .result import CheckResult

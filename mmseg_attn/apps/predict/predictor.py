@@ -22,6 +22,7 @@ from ...config_types import class_of, is_a
 from ...datasets.nested_datasets import nested_datasets
 from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
+from ...io import counted
 from ...models.label_rule import LabelRule
 from ...models.segmentors import check_tta
 from .loader import ConfigLoader
@@ -59,7 +60,7 @@ class Predictor:
         far: Number of images whose mean is far from that of the preprocessor.
 
     Raises:
-        DataError: If the config or the device cannot be used.
+        DataError: If the config cannot be used.
         CheckpointError: If the checkpoint cannot be read or does not fit the model.
     """
 
@@ -73,7 +74,7 @@ class Predictor:
         tta: bool = False,
         amp: bool = False,
     ) -> None:
-        self.device = _check_device(device)
+        self.device = torch.device(device)
         self.amp = amp
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         if window:
@@ -139,8 +140,9 @@ class Predictor:
         channels, *size = _shapes(item)[0]
         if self.channels not in (None, channels):
             raise UnsupportedError(
-                f'has {channels} channels after the pipeline of the config ({self.loader}), but '
-                f'the model takes {self.channels}: use images like the training images'
+                f'has {counted(channels, "channel")} after the pipeline of the config '
+                f'({self.loader}), but the model takes {self.channels}: use images like the '
+                'training images'
             )
         self.far += self._is_far(item)
         if self.window and not _fits_into(image.shape[:2], self.window):
@@ -207,19 +209,6 @@ def _shapes(item: dict) -> list[torch.Size]:
     return [image.shape for image in (inputs if isinstance(inputs, list) else [inputs])]
 
 
-def _check_device(device: str) -> torch.device:
-    try:
-        checked = torch.device(device)
-        torch.empty(0, device=checked)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f'the device {device!r} cannot be used ({reason}): use --device cpu, or another device '
-            'that PyTorch supports'
-        ) from error
-    return checked
-
-
 def _dataset(cfg: Config) -> ConfigDict:
     """Return the config of the innermost test dataset."""
     if 'test_dataloader' not in cfg or 'model' not in cfg:
@@ -280,7 +269,7 @@ def _names(meta: Any, dataset: ConfigDict, number: int) -> tuple[list[str], list
         palette = [[int(value) for value in color] for color in saved['palette']]
         return [str(name) for name in saved['classes']], palette
     raise DataError(
-        f'neither the checkpoint nor the test dataset names the {number} classes of the model: '
+        f'neither the checkpoint nor the test dataset names the classes of the model ({number}): '
         'add metainfo=dict(classes=..., palette=...) to the dataset in the config'
     )
 

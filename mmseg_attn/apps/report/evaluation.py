@@ -102,7 +102,7 @@ def evaluate(
         watch: Iterates over the batches and shows the progress.
 
     Raises:
-        DataError: If the checkpoint, the data or the device cannot be used.
+        DataError: If the checkpoint or the data cannot be used.
     """
     cfg = copy.deepcopy(run.cfg)
     loader_cfg = cfg.get(f'{split}_dataloader')

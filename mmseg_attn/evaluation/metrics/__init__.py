@@ -3,6 +3,7 @@
 from .auc_metric import AUCMetric
 from .boundary_iou_metric import BoundaryIoUMetric
 from .calibration_metric import CalibrationMetric
+from .image_areas_metric import ImageAreasMetric
 from .loss_metric import LossMetric
 from .mae_metric import MAEMetric
 from .membrane_metric import MembraneMetric
@@ -13,6 +14,7 @@ __all__ = [
     'AUCMetric',
     'BoundaryIoUMetric',
     'CalibrationMetric',
+    'ImageAreasMetric',
     'LossMetric',
     'MAEMetric',
     'MembraneMetric',

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmseg_attn.models.layers import ConvBlock
+
 from .unet_encoder import UNetEncoder
 
 
@@ -36,7 +38,7 @@ class MSANetEncoder(UNetEncoder):
         super().__init__(
             in_channels,
             channels=channels,
-            block=dict(type='ConvBlock', num_convs=3),
+            block=dict(type=ConvBlock, num_convs=3),
             return_indices=True,
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_attn.models.layers import ConvLayer
+from mmseg_attn.models.layers import ConvLayer, ResidualBlock
 
 from .unet_encoder import UNetEncoder
 
@@ -42,7 +42,7 @@ class ResUNetEncoder(UNetEncoder):
         super().__init__(
             in_channels,
             channels=channels,
-            block=dict(type='ResidualBlock', kernel_size=kernel_size),
+            block=dict(type=ResidualBlock, kernel_size=kernel_size),
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,
             init_cfg=init_cfg,

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from mmseg.registry import MODELS
 
+from mmseg_attn.models.layers import LocalFeatureAggregation, TransposedUpsample
+
 from .unet_head import UNetHead
 
 
@@ -43,11 +45,11 @@ class LFAHead(UNetHead):
         **kwargs: Any,
     ):
         fusion = dict(
-            type='LocalFeatureAggregation',
+            type=LocalFeatureAggregation,
             window_size=window_size,
             residual=residual,
             query_from=query_from,
             backend=backend,
         )
-        upsample = upsample or dict(type='TransposedUpsample', norm_cfg=norm_cfg)
+        upsample = upsample or dict(type=TransposedUpsample, norm_cfg=norm_cfg)
         super().__init__(in_channels, fusion=fusion, upsample=upsample, norm_cfg=norm_cfg, **kwargs)

@@ -32,7 +32,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmseg_attn.models.layers import match_size
+from mmseg_attn.models.layers import ConvBlock, match_size
 
 from .averaging_head import AveragingHead
 
@@ -73,7 +73,7 @@ class NestedUNetHead(AveragingHead):
         )
         depth = len(in_channels) - 1
         common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        block = block or dict(type='ConvBlock')
+        block = block or dict(type=ConvBlock)
         self.columns = nn.ModuleList()  # columns[j - 1][i] computes X[i, j]
         for j in range(1, depth + 1):
             nodes = [

@@ -7,7 +7,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_attn.models.layers import match_size, per_level
+from mmseg_attn.models.layers import Concatenation, TransposedUpsample, match_size, per_level
 
 
 @MODELS.register_module()
@@ -71,8 +71,8 @@ class UNetHead(BaseDecodeHead):
             **kwargs,
         )
         levels = len(in_channels) - 1
-        fusions = per_level(fusion or dict(type='Concatenation'), levels)
-        upsample = upsample or dict(type='TransposedUpsample')
+        fusions = per_level(fusion or dict(type=Concatenation), levels)
+        upsample = upsample or dict(type=TransposedUpsample)
         common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.upsamples, self.fusions, self.blocks = (nn.ModuleList() for _ in range(3))
         for level, cfg in enumerate(per_level(block, levels)):

@@ -67,7 +67,7 @@ def per_level(block: dict | Sequence[dict] | None, levels: int) -> list[dict]:
         ValueError: If the number of configs is not the number of levels.
     """
     if block is None:
-        block = dict(type='ConvBlock')
+        block = dict(type=ConvBlock)
     if isinstance(block, dict):
         return [block] * levels
     if len(block) != levels:

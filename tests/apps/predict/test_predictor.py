@@ -159,7 +159,7 @@ def test_what_the_pipeline_refuses_does_not_stop_the_others(config, checkpoint, 
     np.testing.assert_array_equal(results[0], results[2])
 
 
-def test_a_picture_that_spoils_its_batch_is_found(config, checkpoint, gray):
+def test_an_image_that_breaks_its_batch_is_found(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint)
     step = predictor.model.test_step
 
@@ -232,9 +232,8 @@ def test_channels_that_the_model_does_not_take_are_one_sentence(config, checkpoi
     cfg.test_dataloader.dataset.pipeline[0] = dict(type='LoadImageFromFile')
     ((_, error),) = Predictor(cfg, checkpoint)([(0, np.dstack([gray] * 4))])
     assert str(error) == (
-        'comes out of the pipeline of the config with 4 channels '
-        "(imdecode_backend='cv2', color_type='color'), but the model takes 1: give images like "
-        'those that it was trained on'
+        "has 4 channels after the pipeline of the config (imdecode_backend='cv2', "
+        "color_type='color'), but the model takes 1: use images like the training images"
     )
 
 
@@ -290,9 +289,7 @@ def nameless(cfg):
         (without('test_dataloader'), dict(), 'has no model or no test_dataloader'),
         (without('tta_pipeline'), dict(tta=True), 'has no tta_pipeline .* leave out --tta'),
         (other_loader, dict(), 'does not begin with LoadImageFromFile'),
-        (nameless, dict(), 'names the 5 classes of the model: add metainfo'),
-        (lambda cfg: None, dict(device='cuda:99'), "device 'cuda:99' cannot be used"),
-        (lambda cfg: None, dict(device='abacus'), "device 'abacus' cannot be used"),
+        (nameless, dict(), r'names the classes of the model \(5\): add metainfo'),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(change, settings, message, config, checkpoint):

@@ -143,5 +143,5 @@ def test_a_class_that_labels_nothing_or_all_is_left_out():
 
 
 def test_nothing_labeled_is_refused():
-    with pytest.raises(ValueError, match='AUCMetric found no labeled pixel in 1 images'):
+    with pytest.raises(ValueError, match='AUCMetric found no labeled pixel in 1 image'):
         measure(sample(of_odds(1, 2), [255, 255]))

@@ -89,5 +89,5 @@ def test_ignored_pixels_are_outside_of_the_image():
 
 
 def test_nothing_labeled_is_refused():
-    with pytest.raises(ValueError, match='BoundaryIoUMetric found no labeled pixel in 1 images'):
+    with pytest.raises(ValueError, match='BoundaryIoUMetric found no labeled pixel in 1 image'):
         measure(sample([[0, 1]], [[255, 255]]))

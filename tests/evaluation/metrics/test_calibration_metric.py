@@ -69,5 +69,5 @@ def test_an_ignored_image_changes_nothing_and_nothing_labeled_is_refused():
     one = sample(logits_of(0.9, 0.2), [1, 0], [1, 1])
     ignored = sample(logits_of(0.9, 0.2), [1, 0], [255, 255])
     assert measure(one, ignored) == measure(one)
-    with pytest.raises(ValueError, match='CalibrationMetric found no labeled pixel in 1 images'):
+    with pytest.raises(ValueError, match='CalibrationMetric found no labeled pixel in 1 image'):
         measure(ignored)

@@ -136,7 +136,7 @@ def test_several_classes_of_cells():
 
 @needs_scikit_image
 def test_nothing_labeled_is_refused():
-    with pytest.raises(ValueError, match='MembraneMetric found no labeled pixel in 1 images'):
+    with pytest.raises(ValueError, match='MembraneMetric found no labeled pixel in 1 image'):
         measure(sample([[0, 1]], [[255, 255]]))
 
 

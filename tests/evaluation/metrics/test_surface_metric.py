@@ -171,7 +171,7 @@ def test_ignored_pixels_are_outside_of_the_image():
 
 @needs_monai
 def test_nothing_labeled_is_refused():
-    with pytest.raises(ValueError, match='SurfaceMetric found no labeled pixel in 1 images'):
+    with pytest.raises(ValueError, match='SurfaceMetric found no labeled pixel in 1 image'):
         measure(sample(SQUARE, [[255] * 4] * 4))
 
 

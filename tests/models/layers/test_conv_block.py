@@ -51,7 +51,7 @@ def test_concatenation_puts_the_skip_first():
 
 def test_per_level():
     one, other = dict(type='A'), dict(type='B')
-    assert per_level(None, 2) == [dict(type='ConvBlock')] * 2
+    assert per_level(None, 2) == [dict(type=ConvBlock)] * 2
     assert per_level(one, 2) == [one, one]
     assert per_level([one, other], 2) == [one, other]
     with pytest.raises(ValueError, match='2 configs for 3 levels'):
