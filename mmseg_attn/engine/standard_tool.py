@@ -14,6 +14,7 @@ import mmseg
 from mmengine.runner import Runner
 
 from ..compat.warning_filters import leave_out_warnings_of_the_host
+from ..datasets.building import explain_listing
 from ..errors import MMSegAttnError
 from .arguments import Request, read_request
 from .hooks import ResumedScheduleHook
@@ -54,16 +55,8 @@ def run_standard_tool(name: str) -> None:
         sys.exit(INTERRUPTED)
     except MMSegAttnError as error:
         sys.exit(f'error: {_last_line(error)}')
-    except FILES as error:
-        if not _names_a_file(error):
-            raise
-        sys.exit(f'error: {_last_line(error)}')
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        sys.exit(f'error: {error}: free disk space and continue with --resume')
     except Exception as error:
-        message = sentence(error, request.cfg, request.options)
+        message = _message(error, request)
         if not message:
             raise
         sys.exit(f'error: {message}')
@@ -84,6 +77,18 @@ def changed_schedules_followed() -> Iterator[None]:
         yield
     finally:
         Runner.register_hooks = original
+
+
+def _message(error: Exception, request: Request) -> str:
+    """Return the sentence about a user error; empty for all other errors."""
+    if fault := explain_listing(error):
+        return str(fault)
+    if isinstance(error, FILES):
+        return _last_line(error) if _names_a_file(error) else ''
+    if isinstance(error, OSError):
+        full = error.errno in FULL
+        return f'{error}: free disk space and continue with --resume' if full else ''
+    return sentence(error, request.cfg, request.options)
 
 
 def _last_line(error: Exception) -> str:
