@@ -61,7 +61,7 @@ html_static_path = ['static']
 html_css_files = ['site.css']
 html_copy_source = False
 html_show_sphinx = False
-pygments_style = 'friendly'
+pygments_style = 'default'  # comments have enough contrast
 
 myst_enable_extensions = ['dollarmath']
 myst_fence_as_directive = ['math']  # the fence that GitHub draws, too
