@@ -1,4 +1,4 @@
-# make quickstart              small LFA-UNet: data, training, test, pictures (synthetic stack)
+# make quickstart              small LFA-UNet: data, training, test, images (synthetic stack)
 # make quickstart DATA=PATH    the same on the real ssTEM stack (folder or zip)
 # make test                    the tests
 # make lint                    ruff and mypy

@@ -44,6 +44,7 @@ import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.check.class_weights import class_weights, count_pixels
 from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.errors import DataError
+from mmseg_attn.io import counted
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         raise DataError(str(error)) from error
     out = args.out or Path('work_dirs/class_weights') / args.config.stem
     out.mkdir(parents=True, exist_ok=True)
-    print(f'{len(pixels)} training images')
+    print(counted(len(pixels), 'training image'))
     print(f'{"class":24}{"pixels":>14}{"median freq.":>14}{"inverse freq.":>14}')
     for i, name in enumerate(classes):
         row = ''.join(f'{values[i]:14.4f}' for values in weights.values())

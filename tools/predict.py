@@ -123,7 +123,7 @@ def check(args: argparse.Namespace) -> None:
         outside = name == 'percentiles' and not 0 <= low <= high <= 100
         if outside or not low < high or not math.isfinite(high - low):
             limits = ', both from 0 to 100' if name == 'percentiles' else ''
-            raise DataError(f'--{name} is {low:g} {high:g}: give LOW below HIGH{limits}')
+            raise DataError(f'--{name} is {low:g} {high:g}: choose LOW below HIGH{limits}')
 
 
 def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list) -> Intensities:

@@ -11,7 +11,7 @@ from .nifti import NiftiHeader, open_nifti, read_nifti
 from .output import Stage, fingerprint, staged_output
 from .placement import check_placement
 from .slices import is_dicom, is_nifti, read_slices, stem
-from .tiff_tags import description, first_tags, is_tiff
+from .tiff_tags import description, first_tags, is_tiff, select_page
 from .words import counted
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     'read_images',
     'read_nifti',
     'read_slices',
+    'select_page',
     'staged_output',
     'stem',
     'to_bytes',

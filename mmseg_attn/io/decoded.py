@@ -25,6 +25,7 @@ class DecodedImage:
         white_is_zero: Whether the lowest value is white.
         alpha: Whether the last channel is transparency.
         orientation: The EXIF orientation; 1 is upright, 5 to 8 exchange height and width.
+        page: Position of its directory in a TIFF file; ``None`` if several images share one.
     """
 
     pixels: np.ndarray
@@ -34,6 +35,7 @@ class DecodedImage:
     white_is_zero: bool = False
     alpha: bool = False
     orientation: int = 1
+    page: int | None = None
 
     @property
     def channels(self) -> int:

@@ -63,8 +63,11 @@ def test_what_fits_is_merged(config, option, key, value):
         ('default_hooks.chekpoint.interval=5', 'did you mean default_hooks.checkpoint?'),
         ('default_hooks.checkpoint.intervall=5', 'did you mean default_hooks.checkpoint.interv'),
         ('model.test_cfg.mod=slide', 'did you mean model.test_cfg.mode?'),
-        ('custom_hooks.3.schedule=1', 'has 1 entries, and 3 is not an index of it: use 0'),
-        ('custom_hooks.x=1', 'custom_hooks has 1 entries, and x is not an index of it'),
+        (
+            'custom_hooks.3.schedule=1',
+            'custom_hooks is a list of length 1, and 3 is not an index of it: use 0',
+        ),
+        ('custom_hooks.x=1', 'custom_hooks is a list of length 1, and x is not an index of it'),
         ('load_from.a.b=1', 'load_from.a.b does not fit the config: '),
     ],
 )

@@ -232,13 +232,13 @@ def five_six_five() -> bytes:
     [
         (lambda: stack('CYX', STACK[:2], imagej=True), '2 channels as separate planes'),
         (lambda: stack('CYX', STACK[:2], ome=True), '2 channels as separate planes'),
-        (lambda: made((GRAY, {}), (GRAY[:9], {}), ome=True), 'holds 2 OME images: save one'),
-        (lambda: made((SHADOW, MASK)), 'holds overviews or masks alone'),
+        (lambda: made((GRAY, {}), (GRAY[:9], {}), ome=True), 'contains 2 OME images: save one'),
+        (lambda: made((SHADOW, MASK)), 'contains only overviews or masks'),
         (
             lambda: one(GRAY, description='ImageJ=1.53\nimages=6\nslices=6\n', metadata=None),
-            'holds one image, but its description names several',
+            'contains one image, but its description names several',
         ),
-        (lambda: one(GRAY.astype('c8')), 'holds 64-bit complex64 values: save it with'),
+        (lambda: one(GRAY.astype('c8')), 'contains 64-bit complex64 values: save it with'),
         (
             lambda: one(GRAY, photometric='cfa', extratags=[(33421, 'H', 2, (2, 2), True)]),
             'raw sensor',
@@ -249,10 +249,10 @@ def five_six_five() -> bytes:
             'chroma subsampling not supported',
         ),
         (lambda: tag_changed(one(GRAY, compression='zlib'), 259, 40000), 'cannot decode'),
-        (lambda: tag_changed(one(GRAY), 262, None), 'lacks PhotometricInterpretation, so that 0'),
-        (lambda: below_an_overview(), r'keeps its image below an overview \(SubIFD\)'),
+        (lambda: tag_changed(one(GRAY), 262, None), 'has no PhotometricInterpretation, so that 0'),
+        (lambda: below_an_overview(), r'contains its image below an overview \(SubIFD\)'),
         (lambda: one(RGB, photometric='ycbcr'), 'is stored as YCbCr: save it in gray or RGB'),
-        (lambda: five_six_five(), 'has 5, 6, 5 bits in its channels: save it with 8 in each'),
+        (lambda: five_six_five(), 'has 5, 6, 5 bits in its channels: save it with 8 bits in each'),
     ],
 )
 def test_what_is_not_supported_is_named(make, message):

@@ -51,6 +51,7 @@ from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
+from mmseg_attn.io import counted
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.drawable import drawable, loads_bgr
 
@@ -72,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         name = f'{i:06d}_{Path(sample.img_path).stem}'
         image = drawable(np.moveaxis(item['inputs'].numpy(), 0, -1), bgr=bgr)
         visualizer.add_datasample(name, image, sample, out_file=str(args.out / f'{name}.png'))
-    print(f'{args.out}: {number} of {len(dataset)} {args.split} images')
+    print(f'{args.out}: {number} of {counted(len(dataset), f"{args.split} image")}')
 
 
 if __name__ == '__main__':

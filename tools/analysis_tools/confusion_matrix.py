@@ -41,6 +41,7 @@ from mmseg.registry import DATASETS
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.evaluation.confusion import confusion_of_masks
+from mmseg_attn.io import counted
 from mmseg_attn.visualization.confusion_plot import plot_confusion
 
 
@@ -59,7 +60,10 @@ def main(argv: list[str] | None = None) -> None:
         table.writerow(['true class', *classes])
         table.writerows([name, *row] for name, row in zip(classes, counts.tolist(), strict=True))
     plot_confusion(counts, classes, args.out / 'confusion_matrix.png')
-    print(f'{args.out}: confusion_matrix.csv and confusion_matrix.png of {len(dataset)} images')
+    print(
+        f'{args.out}: confusion_matrix.csv and confusion_matrix.png of '
+        f'{counted(len(dataset), "image")}'
+    )
 
 
 if __name__ == '__main__':

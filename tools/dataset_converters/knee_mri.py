@@ -121,7 +121,7 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
     if not (np.isin(values, (0, 1)).all() or np.isin(values, (0, 255)).all()):
         listed = ', '.join(f'{value:g}' for value in values[:6].astype(float))
         raise DataError(
-            f'{pair.mask} contains {listed}{", ..." if len(values) > 6 else ""}: '
+            f'{pair.mask} contains the values {listed}{", ..." if len(values) > 6 else ""}: '
             'save it with the values 0 and 1, or 0 and 255'
         )
     return image, (mask > 0).astype(np.uint8), values.max() == 255

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from mmengine.evaluator import BaseMetric
 
+from ...io import counted
+
 
 def check_labeled(metric: BaseMetric, results: Sequence, count: int) -> None:
     """Check that there are labeled pixels; a mean over none of them would be NaN.
@@ -18,6 +20,6 @@ def check_labeled(metric: BaseMetric, results: Sequence, count: int) -> None:
     """
     if not count:
         raise ValueError(
-            f'{type(metric).__name__} found no labeled pixel in {len(results)} images: check '
-            f'their masks and ignore_index, which is {metric.ignore_index}'
+            f'{type(metric).__name__} found no labeled pixel in {counted(len(results), "image")}: '
+            f'check the masks and ignore_index, which is {metric.ignore_index}'
         )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from mmseg_attn.io import counted
 from tests.strategies import examples, generator, seeds, sides
 
 IGNORED = 255
@@ -62,7 +63,9 @@ def metrics(images: list, classes: int, **config) -> dict[str, float] | None:
         values = evaluate(config, images, classes)
         assert all(math.isfinite(value) for value in values.values())
         return values
-    with pytest.raises(ValueError, match=f'no labeled pixel in {len(images)} images'):
+    with pytest.raises(
+        ValueError, match=f'no labeled pixel in {counted(len(images), "image")}: check'
+    ):
         evaluate(config, images, classes)
     return None
 

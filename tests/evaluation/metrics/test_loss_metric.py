@@ -58,7 +58,7 @@ def test_half_precision_logits_are_not_computed_with_in_half_precision(samples):
 
 def test_what_cannot_be_computed_is_refused():
     ignored = (torch.randn(3, 2, 2), torch.full((2, 2), 255))
-    with pytest.raises(ValueError, match='no labeled pixel in 1 images'):
+    with pytest.raises(ValueError, match='no labeled pixel in 1 image:'):
         evaluate([ignored], CROSS_ENTROPY)
     with pytest.raises(ValueError, match='set out_channels'):
         evaluate([(torch.rand(1, 2, 2), torch.zeros(2, 2))], CROSS_ENTROPY)
