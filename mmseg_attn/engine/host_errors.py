@@ -21,6 +21,12 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
     ),
     (
         AssertionError,
+        'Batch inference is not support',
+        'MMSegmentation 1.1.0 tests one image at a time: set batch_size of val_dataloader and '
+        'test_dataloader to 1, which does not change the scores',
+    ),
+    (
+        AssertionError,
         'only one of size and size_divisor',
         'data_preprocessor must pad the images of a training to one size: set its size, such as '
         '(512, 512), or its size_divisor, and not both',
