@@ -86,7 +86,7 @@ MODELS = ['da_unet', 'csam_resunet', 'hybrid_unet', 'msanet', 'lfa_unet']
 BASELINES = sorted({p.parent.name for p in ROOT.glob('configs/*/README.md')} - {*MODELS})
 CONTENTS = {
     'README': {
-        'Use': ['datasets', 'training', 'memory', 'tools', 'report', 'export', 'mim'],
+        'Use': ['datasets', 'training', 'metrics', 'memory', 'tools', 'report', 'export', 'mim'],
         'Models': ['models', *(f'models/{name}' for name in MODELS), 'models/baselines'],
         'Build on it': [
             'host',

@@ -103,7 +103,7 @@ def draws(results: dict) -> dict:
         (
             dict(metainfo=dict(classes=('a', 'b', 'c'))),
             dict(),
-            'BaseSegDataset has 3 classes, but the decode head has 2: set model.decode_head.num_classes',
+            'BaseSegDataset has 3 classes, but the decode head has 2: set model.decode_head.',
         ),
         (dict(), dict(num_classes=3, out_channels=3), '2 classes, but the decode head has 3: set'),
         (
