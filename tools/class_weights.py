@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         raise DataError(str(error)) from error
     out = args.out or Path('work_dirs/class_weights') / args.config.stem
     out.mkdir(parents=True, exist_ok=True)
-    print(f'{counted(len(pixels), "training image")}')
+    print(counted(len(pixels), 'training image'))
     print(f'{"class":24}{"pixels":>14}{"median freq.":>14}{"inverse freq.":>14}')
     for i, name in enumerate(classes):
         row = ''.join(f'{values[i]:14.4f}' for values in weights.values())

@@ -115,8 +115,7 @@ def check_labels(mask: np.ndarray, name: str, classes: int, ignored: int) -> set
     if stray:
         raise DataError(
             f'{name} contains the label values {stray}, but the classes are 0 to {classes - 1} and '
-            f'ignored pixels are {ignored}: '
-            f'{STRAY_LABELS.format("the mask", "it")}'
+            f'ignored pixels are {ignored}: {STRAY_LABELS.format("the mask", "it")}'
         )
     return set(values.tolist())
 
@@ -162,8 +161,8 @@ def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tupl
         )
     elif channels == 1:
         remedy += ' and remove use_sigmoid=True and out_channels, which is 1 only for two classes'
-    count = f'{classes} {"class" if classes == 1 else "classes"}'
-    return f'{dataset} has {count} and the {head.replace("_", " ")} {expected}', remedy
+    count = '1 class' if classes == 1 else f'{classes} classes'
+    return f'{dataset} has {count}, but the {head.replace("_", " ")} has {expected}', remedy
 
 
 def channel_conflicts(

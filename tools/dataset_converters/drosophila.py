@@ -130,8 +130,8 @@ def load_slice(image_path: Path, label_path: Path, crop: int) -> tuple[np.ndarra
         The image and its class indices, both (H, W) and uint8.
 
     Raises:
-        DataError: If a file is damaged or not grayscale, if the sizes differ or are no
-            multiple of ``crop``, or if a label value is unknown.
+        DataError: If a file is damaged or not grayscale, if the sizes differ or are not
+            multiples of ``crop``, or if a label value is unknown.
     """
     image, labels = read_gray8(image_path), read_gray8(label_path)
     height, width = image.shape
@@ -144,8 +144,8 @@ def load_slice(image_path: Path, label_path: Path, crop: int) -> tuple[np.ndarra
         common = math.gcd(height, width)
         best = max(size for size in range(1, min(crop, common) + 1) if common % size == 0)
         raise DataError(
-            f'{image_path} is {width}x{height}, which is not a multiple of {crop}: '
-            f'use --crop-size {best}'
+            f'{image_path} is {width}x{height}, which cannot be divided into crops of '
+            f'{crop}x{crop}: use --crop-size {best}'
         )
     mask = TO_CLASS[labels]
     values, counts = np.unique(labels[mask == UNKNOWN], return_counts=True)
@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> None:
                 stem = f'{i:02d}_{row:02d}_{col:02d}'
                 unit = stem if args.split_unit == 'crop' else f'{i:02d}'
                 groups.setdefault(unit, []).append(stem)
-        folds = make_folds(groups, folds=args.folds, seed=args.seed)
+        folds = make_folds(groups, folds=args.folds, seed=args.seed, unit=args.split_unit)
 
         images, masks = stage.folder / 'images', stage.folder / 'annotations'
         images.mkdir()

@@ -64,8 +64,7 @@ def load_file(
         raise UnsupportedError(
             f'{path} contains {content.bands} bands that are not colors, but the loader of the '
             f'config ({loader}) supports only gray and color images: use such an image, or train a '
-            'model '
-            "with imdecode_backend='tifffile'"
+            "model with imdecode_backend='tifffile'"
         )
     values, mapping = intensities.apply(path, content)
     if mapping is None and content.images:

@@ -142,8 +142,8 @@ class Predictor:
         if self.channels not in (None, channels):
             raise UnsupportedError(
                 f'has {counted(channels, "channel")} after the pipeline of the config '
-                f'({self.loader}), but '
-                f'the model takes {self.channels}: use images like the training images'
+                f'({self.loader}), but the model takes {self.channels}: use images like the '
+                'training images'
             )
         self.far += self._is_far(item)
         if self.window and not _fits_into(image.shape[:2], self.window):

@@ -72,11 +72,7 @@ def collect_warnings(
         )
     as_stored = sum(mapping is None for _, mapping in predictions.done.values())
     if option and as_stored:
-        why = (
-            'the model takes values as stored'
-            if any_values
-            else 'values of 8 bits are used as they are'
-        )
+        why = 'the model takes values as stored' if any_values else 'the values have 8 bits'
         warnings.append(f'{option} changed nothing in {counted(as_stored, "file")}: {why}')
     if (
         predictions.medical

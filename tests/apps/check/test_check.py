@@ -763,7 +763,7 @@ def test_options_change_the_config(folder):
     options = ['--cfg-options', 'model.decode_head.num_classes=3', '--sample', '1']
     done = run_script('tools/check_dataset.py', folder / 'config.py', *options)
     assert done.returncode == 1
-    assert 'BaseSegDataset has 2 classes and the decode head 3' in done.stdout
+    assert 'BaseSegDataset has 2 classes, but the decode head has 3' in done.stdout
 
 
 @pytest.mark.real_data

@@ -84,7 +84,7 @@ def damaged(path, gray):
         (
             'x.tif',
             lambda path, g: Image.fromarray(np.where(g, np.nan, 0).astype('f4')).save(path),
-            'not finite:',
+            r'x\.tif contains values that are not finite: replace',
         ),
     ],
 )

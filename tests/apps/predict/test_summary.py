@@ -69,7 +69,7 @@ def test_the_usual_raises_no_doubt():
             made(None, CT),
             model(),
             '--intensity',
-            '--intensity changed nothing in 1 file: values of 8 bits are used as they are',
+            '--intensity changed nothing in 1 file: the values have 8 bits',
         ),
         (
             made(None, None),

@@ -103,7 +103,13 @@ def draws(results: dict) -> dict:
         (
             dict(metainfo=dict(classes=('a', 'b', 'c'))),
             dict(),
-            'BaseSegDataset has 3 classes and the decode head 2: set model.decode_head.num_classes',
+            'BaseSegDataset has 3 classes, but the decode head has 2: set model.decode_head.',
+        ),
+        (dict(), dict(num_classes=3, out_channels=3), '2 classes, but the decode head has 3: set'),
+        (
+            dict(),
+            dict(channels=1),
+            r'0\.png has 3 channels .* mean of data_preprocessor has 1 value: set 3 values in mean',
         ),
         (dict(), dict(num_classes=3, out_channels=3), '2 classes and the decode head 3'),
         (
@@ -136,7 +142,9 @@ def test_a_head_with_one_channel_has_two_classes(folder):
 @pytest.mark.parametrize('head', [dict(num_classes=1), dict(num_classes=2, out_channels=1), {}])
 def test_a_dataset_of_one_class_is_told_to_name_the_background(folder, head):
     data = dataset(folder, metainfo=dict(classes=('cell',)))
-    with pytest.raises(DataError, match=r'1 class and the decode head 2: name every class .*backg'):
+    with pytest.raises(
+        DataError, match=r'1 class, but the decode head has 2: name every class .*background'
+    ):
         check(data, model(**head))
 
 
@@ -184,7 +192,7 @@ def test_classes_without_a_name(folder, metainfo, message):
             'images/3.png',
             r'images that are missing: 1 of 10 \(train: .*/images/3.png\): add the',
         ),
-        ('masks/3.png', r'whose mask is missing: 1 of 10 \(train: .*/masks/3.png\): add the'),
+        ('masks/3.png', r'whose mask is missing: 1 of 10 \(train: .*/masks/3\.png\): add the'),
     ],
 )
 def test_every_file_of_the_list_must_be_there(folder, name, message):
@@ -351,7 +359,7 @@ def test_wrapped_datasets(folder):
         datasets=[dict(type='RepeatDataset', times=2, dataset=dataset(folder)), dataset(folder)],
     )
     check(wrapped, model())
-    with pytest.raises(ValueError, match='2 classes and the decode head 4'):
+    with pytest.raises(ValueError, match='2 classes, but the decode head has 4'):
         check(wrapped, model(num_classes=4))
 
 
@@ -398,6 +406,6 @@ def test_a_training_stops_before_the_first_iteration(folder, tmp_path, split):
         experiment_name=f'{tmp_path.name}-{split}',
         log_level='WARNING',
     )
-    with pytest.raises(ValueError, match='3 classes and the decode head 2'):
+    with pytest.raises(ValueError, match='3 classes, but the decode head has 2'):
         runner.train()
     assert runner.iter == 0
