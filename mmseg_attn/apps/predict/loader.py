@@ -185,7 +185,8 @@ def _is_blend(loaded: np.ndarray, color: np.ndarray, alpha: np.ndarray) -> bool:
     if loaded.shape != color.shape or len(kinds) > 1 or not kinds <= {*WIDER}:
         return False
     top, wider = np.iinfo(color.dtype).max, WIDER[color.dtype]
-    color, alpha = color.astype(wider), alpha if color.ndim == 2 else alpha[..., None]
+    loaded, color = loaded.astype(wider), color.astype(wider)
+    alpha = alpha if color.ndim == 2 else alpha[..., None]
     low = color * alpha // top
     high = np.maximum(low + (top - alpha), color * top // np.maximum(alpha, 1))
     inside = (loaded + wider(TOLERANCE) >= low) & (loaded <= high + wider(TOLERANCE))
