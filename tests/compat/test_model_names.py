@@ -20,7 +20,11 @@ from tests.processes import HANG
 
 NAME = 'lfa-unet-b16_1xb4-600i_drosophila-128x128'
 CONFIG = f'configs/lfa_unet/{NAME}.py'
-VERSION = digit_version(mmseg.__version__)
+
+
+def from_version(version: str) -> bool:
+    """Tell whether MMSegmentation has this version or a newer one."""
+    return digit_version(mmseg.__version__) >= digit_version(version)
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +61,7 @@ def test_the_inferencer_by_path_and_by_name(model, weights, image, expected, roo
 
 
 @pytest.mark.skipif(
-    VERSION < digit_version('1.1.1'), reason='MMSegmentation 1.1.0 tests one image at a time'
+    not from_version('1.1.1'), reason='MMSegmentation 1.1.0 tests one image at a time'
 )
 @pytest.mark.filterwarnings('ignore')
 def test_the_inferencer_on_a_batch(weights, expected, tmp_path):
@@ -67,9 +71,7 @@ def test_the_inferencer_on_a_batch(weights, expected, tmp_path):
     np.testing.assert_array_equal(second, expected)
 
 
-@pytest.mark.skipif(
-    VERSION < digit_version('1.1.2'), reason='MMSegmentation 1.1.2 brought return_vis'
-)
+@pytest.mark.skipif(not from_version('1.1.2'), reason='MMSegmentation 1.1.2 brought return_vis')
 @pytest.mark.filterwarnings('ignore')
 def test_the_inferencer_on_an_array(weights, image, expected):
     found = MMSegInferencer(NAME, weights, device='cpu')(image, return_vis=True)
