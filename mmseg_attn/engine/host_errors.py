@@ -4,6 +4,7 @@ The table holds only errors that a user's config can cause; all others keep thei
 """
 
 import re
+import traceback
 from collections.abc import Sequence
 
 from mmengine.config import Config
@@ -18,6 +19,12 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
         'the images of a batch differ in size, and no padding is set for validation and test: set '
         'batch_size of val_dataloader and test_dataloader to 1, add a Resize to their pipelines, '
         'or set test_cfg=dict(size_divisor=32) of data_preprocessor',
+    ),
+    (
+        AssertionError,
+        'Batch inference is not support',
+        'MMSegmentation 1.1.0 validates and tests one image per batch: set batch_size of '
+        'val_dataloader and test_dataloader to 1, or install MMSegmentation 1.1.1 or newer',
     ),
     (
         AssertionError,
@@ -110,21 +117,21 @@ def _holders(value: object, word: str) -> list[dict]:
     return []
 
 
-def _parameters(error: BaseException) -> set[str]:
+def _parameters(error: BaseException | None) -> set[str]:
     """Return the arguments of the class that refused one, as far as the traceback shows it."""
     names: set[str] = set()
-    trace = error.__traceback__
-    while trace is not None:
-        kind = trace.tb_frame.f_locals.get('obj_cls')
-        if trace.tb_frame.f_code.co_name == 'build_from_cfg' and kind is not None:
-            names |= parameters_of(kind)[0]
-        trace = trace.tb_next
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            kind = frame.f_locals.get('obj_cls')
+            if frame.f_code.co_name == 'build_from_cfg' and kind is not None:
+                names |= parameters_of(kind)[0]
+        error = error.__context__  # MMEngine 0.8 raises another error with the same message
     return names
 
 
 def _unknown_type(error: Exception, text: str) -> str:
     """Explain that a name in the config is not registered."""
-    match = re.search(r'(\S+) is not in the (\S+) registry', text)
+    match = re.search(r'(\S+) is not in the (.+?) registry', text)
     if not (isinstance(error, KeyError) and match):
         return ''
     name, kind = match[1].strip('\'"`'), match[2].rpartition('::')[2]
