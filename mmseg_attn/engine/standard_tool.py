@@ -14,6 +14,7 @@ from ..compat.warning_filters import leave_out_warnings_of_the_host
 from ..errors import MMSegAttnError
 from .arguments import Request, read_request
 from .host_errors import sentence
+from .resumed_schedule import schedule_of_config_followed
 from .safe_loading import enable_safe_loading
 from .training_record import training_record_kept
 
@@ -41,7 +42,7 @@ def run_standard_tool(name: str) -> None:
         request = read_request(name, sys.argv[1:])
         sys.argv[1:] = request.argv
         tool = Path(mmseg.__file__).parent / '.mim/tools' / name
-        with training_record_kept(request.record):
+        with training_record_kept(request.record), schedule_of_config_followed():
             runpy.run_path(str(tool), run_name='__main__')
     except KeyboardInterrupt:
         remedy = '; run the same command with --resume to continue' if name == 'train.py' else ''
