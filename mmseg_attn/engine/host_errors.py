@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from .cfg_options import closest, parameters_of
+from .cfg_keys import parameters_of
+from .cfg_options import closest
 
 # type of the error, a part of its text, and the sentence to print
 TABLE: tuple[tuple[type[Exception], str, str], ...] = (
