@@ -53,6 +53,12 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
         'auto_scale_lr.base_batch_size',
     ),
     (
+        ValueError,
+        'base_wd should not be None',
+        'paramwise_cfg changes the weight decay, but the optimizer has none: set '
+        'optim_wrapper.optimizer.weight_decay',
+    ),
+    (
         KeyError,
         'must contain the key "type"',
         'a dict of the config describes an object but has no type: add type, or correct its '

@@ -4,7 +4,7 @@ import mmseg
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim import AmpOptimWrapper
+from mmengine.optim import AmpOptimWrapper, build_optim_wrapper
 from mmseg.registry import MODELS, PARAM_SCHEDULERS
 from mmseg.structures import SegDataSample
 
@@ -48,6 +48,13 @@ def test_mixed_precision_without_a_gpu():
     weights = [torch.nn.Parameter(torch.zeros(1))]
     found = told(AmpOptimWrapper, optimizer=torch.optim.SGD(weights, lr=0.1))
     assert 'mmseg.BF16OptimWrapper' in found
+
+
+def test_a_factor_of_a_weight_decay_that_is_not_set():
+    optimizer = dict(type='SGD', lr=0.1)
+    wrapper = dict(optimizer=optimizer, paramwise_cfg=dict(norm_decay_mult=0))
+    found = told(build_optim_wrapper, torch.nn.Linear(1, 1), wrapper)
+    assert found.endswith('the optimizer has none: set optim_wrapper.optimizer.weight_decay')
 
 
 def test_an_option_that_nothing_takes():
