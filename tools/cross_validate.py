@@ -2,10 +2,10 @@
 
     python tools/cross_validate.py CONFIG [--folds 5] [--work-dir DIR] [--cfg-options KEY=VALUE ...]
 
-For fold k, the tool runs tools/train.py and tools/test.py in DIR/fold{k}. The config reads the
-environment variable FOLD, which is k. The best checkpoint is tested, or the last one if the config
-saves no best checkpoint. If the tool is interrupted, run the same command again to resume. Finished
-folds are not repeated.
+For fold k, the tool runs tools/train.py in DIR/fold{k}/train and tools/test.py in DIR/fold{k}/test.
+DIR/fold{k}/log.txt has their output. The config reads the environment variable FOLD, which is k.
+The best checkpoint is tested, or the last one if the config saves no best checkpoint. If the tool
+is interrupted, run the same command again to resume. Finished folds are not repeated.
 
 The test metrics of every fold, their mean and their standard deviation (n - 1 in the denominator)
 are printed and written to cross_validation.csv and cross_validation.json in DIR. For metrics per
@@ -14,6 +14,7 @@ class, set test_evaluator = dict(type='PerClassIoUMetric') in the config.
 
 import argparse
 import csv
+import functools
 import io
 import json
 from pathlib import Path
@@ -41,7 +42,16 @@ if __name__ == '__main__':
 
 import mmseg_attn  # noqa: F401  prepares the stack for configs that inherit from mmseg::
 from mmseg_attn.apps.cli import print_table, run_cli
-from mmseg_attn.apps.runs import FoldJob, end_by_signals, read_config, summarize
+from mmseg_attn.apps.runs import (
+    Job,
+    Record,
+    end_by_signals,
+    read_config,
+    read_record,
+    run_jobs,
+    summarize,
+)
+from mmseg_attn.engine.cfg_options import parse_options
 from mmseg_attn.errors import RunError, UsageError
 from mmseg_attn.io import write_file
 
@@ -52,42 +62,45 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     work_dir = args.work_dir or Path('work_dirs', args.config.stem)
     jobs = plan(args, work_dir)
-    check(args.config, jobs, work_dir)
-    metrics = []
-    for job in jobs:
-        if job.is_finished('test'):
-            print(f'== Fold {job.fold}: already finished', flush=True)
-        try:
-            metrics.append(job.execute(TOOLS))
-        except RunError as error:
-            raise RunError(
-                f'fold {job.fold}: {error}. Run the same command again to resume'
-            ) from error
-    print(f'\n== {args.folds} folds of {args.config}, also in {work_dir}/cross_validation.*')
-    write(work_dir, summarize(metrics))
+    check(args.config, args.cfg_options, jobs, work_dir)
+    say = functools.partial(print, '==', flush=True)
+    records = {job.fold: read_record(job.record) for job in jobs if job.record.exists()}
+    for fold in records:
+        say(f'fold {fold}: already finished')
+
+    def on_record(record: Record) -> None:
+        records[record.fold] = record
+        record.write(jobs[record.fold].record)
+
+    waiting = [job for job in jobs if job.fold not in records]
+    outcome = run_jobs(waiting, TOOLS, on_record=on_record, say=say)
+    if outcome.failed:
+        raise RunError('\n'.join([*outcome.failed, 'Run the same command again to resume']))
+    say(f'{args.folds} folds of {args.config}, also in {work_dir}/cross_validation.*')
+    write(work_dir, summarize([records[job.fold].metrics for job in jobs]))
 
 
-def plan(args: argparse.Namespace, work_dir: Path) -> list[FoldJob]:
+def plan(args: argparse.Namespace, work_dir: Path) -> list[Job]:
     """Read the config of every fold."""
     if args.folds < 1:
         raise UsageError(f'--folds must be at least 1, got {args.folds}')
     return [
-        FoldJob(
+        Job(
+            title=f'fold {fold}',
+            source=args.config.stem,
             config=read_config(args.config, args.cfg_options, fold=fold),
+            options=parse_options(args.cfg_options),
             fold=fold,
             folder=work_dir / f'fold{fold}',
-            file=args.config,
-            options=args.cfg_options,
-            on_step=lambda step, fold=fold: print(f'== Fold {fold}: {step}', flush=True),
         )
         for fold in range(args.folds)
     ]
 
 
-def check(file: Path, jobs: list[FoldJob], work_dir: Path) -> None:
+def check(file: Path, options: list[str], jobs: list[Job], work_dir: Path) -> None:
     """Check configs and data before the first training starts."""
     first = jobs[0].config
-    if first.pretty_text == read_config(file, jobs[0].options, fold=1).pretty_text:
+    if first.pretty_text == read_config(file, options, fold=1).pretty_text:
         raise UsageError(
             f'{file} does not read FOLD, so all folds would be the same: use it in the names of '
             'the split files, as in ann_file="splits/fold{{$FOLD:0}}/train.txt"'

@@ -1,50 +1,83 @@
 """Reproduce a table of a paper and compare the results with the paper's figures.
 
-    python tools/reproduce.py TABLE [--protocol reduced] [--rows ROW ...] [--folds N]
+    python tools/reproduce.py TABLE [--protocol small] [--rows ROW ...] [--folds N] [--seeds S ...]
 
-The tool trains every row with tools/train.py and tests it with tools/test.py. If it is interrupted,
-run the same command again to resume. Finished rows are not repeated. If a row fails, it is marked
-as failed and the other rows still run. After each row, the tool writes the whole table to
-docs/results as Markdown, CSV and a plot. Rows that have not been run have empty cells.
+The tool trains every run (row, fold, seed) with tools/train.py and tests it with tools/test.py. It
+records each finished run as a JSON file in docs/results/runs, with its scores per class and per
+image, and writes the table from all records as Markdown, CSV and a plot. So a table can be filled
+in several sessions, and on several machines if you copy the JSON files. Rows that have not been run
+have empty cells. If a run fails, the others still run.
+
+A run whose record has the same config is not repeated. If only the code of this package was changed
+since, the record is kept and the row is marked, because a run takes hours: set --rerun-changed-code
+to repeat such runs. If the tool is interrupted, run the same command again to resume.
 
 configs/tables.yaml defines the tables, their rows and the figures of the papers.
 """
 
 import argparse
 import functools
+import hashlib
 import io
+import os
 import re
 import shlex
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs'
-REDUCED = '-reduced'
-QUIET = 30  # seconds between two lines of progress
+PROTOCOLS = 'paper', 'reduced', 'small'
+LONGEST = 60  # characters of options in the name of a file
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    tables = re.findall(r'^[\w-]+(?=:)', (CONFIGS / 'tables.yaml').read_text(), re.MULTILINE)
+    text = (CONFIGS / 'tables.yaml').read_text(encoding='utf-8')
+    protocols: dict[str, list[str]] = {}
+    for name in re.findall(r'^[\w-]+(?=:)', text, re.MULTILINE):
+        table, _, protocol = name.rpartition('-')
+        table, protocol = (table, protocol) if protocol in PROTOCOLS else (name, PROTOCOLS[0])
+        protocols.setdefault(table, []).append(protocol)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        'table',
-        metavar='TABLE',
-        choices=[name for name in tables if not name.endswith(REDUCED)],
-        help='one of: %(choices)s',
-    )
+    parser.add_argument('table', metavar='TABLE', choices=protocols, help='one of: %(choices)s')
     parser.add_argument(
         '--protocol',
-        choices=['paper', 'reduced'],
-        default='paper',
-        help='protocol of the paper, or a small one for a CPU; default: %(default)s',
+        choices=PROTOCOLS,
+        help='protocol of the paper, or a small or still smaller (reduced) one for a CPU; default: '
+        'the first of these that the table has',
     )
     parser.add_argument('--rows', nargs='+', metavar='ROW', help='rows to run; default: all')
-    parser.add_argument('--folds', type=int, default=1, help='number of folds; default: 1')
+    folds = parser.add_mutually_exclusive_group()
+    folds.add_argument('--folds', type=int, default=1, help='number of folds; default: 1')
+    folds.add_argument(
+        '--fold', type=int, nargs='+', metavar='K', help='folds to run, such as 3 4, from 0 on'
+    )
+    parser.add_argument(
+        '--seeds', type=int, nargs='+', default=[0], metavar='S', help='seeds to run; default: 0'
+    )
+    parser.add_argument(
+        '--parallel',
+        type=int,
+        default=1,
+        metavar='N',
+        help='number of runs side by side, each with one thread and, if there are several, with '
+        'its own GPU; default: 1',
+    )
+    parser.add_argument(
+        '--hours',
+        type=float,
+        metavar='H',
+        help='start no run after H hours, but finish those that were started; 0 only writes the '
+        'table; default: no limit',
+    )
+    parser.add_argument(
+        '--rerun-changed-code',
+        action='store_true',
+        help='repeat recorded runs if the code that they used was changed since; default: keep '
+        'them and mark the row',
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument('--max-epochs', type=int, help='largest number of epochs of each training')
     length.add_argument(
@@ -54,7 +87,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--work-dir',
         type=Path,
         default=Path('work_dirs/reproduce'),
-        help='folder of the runs; default: %(default)s',
+        help='folder of logs and checkpoints; default: %(default)s',
     )
     parser.add_argument(
         '--out',
@@ -64,6 +97,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='folder of the table; default: %(default)s',
     )
     parser.add_argument(
+        '--records', type=Path, metavar='DIR', help='folder of the records; default: runs in --out'
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
@@ -71,10 +107,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='change settings of the config in every training and test',
     )
     args = parser.parse_args(argv)
-    for name in ('folds', 'max_epochs', 'max_iters'):
+    for name in ('folds', 'parallel', 'max_epochs', 'max_iters'):
         number = getattr(args, name)
         if number is not None and number < 1:
             parser.error(f'argument --{name.replace("_", "-")}: {number} is below 1')
+    for name in ('fold', 'seeds', 'hours'):
+        numbers = getattr(args, name) or []
+        for number in numbers if isinstance(numbers, list) else [numbers]:
+            if number < 0:
+                parser.error(f'argument --{name}: {number} is below 0')
+    offered = protocols[args.table]
+    args.protocol = args.protocol or next(name for name in PROTOCOLS if name in offered)
+    if args.protocol not in offered:
+        parser.error(f'{args.table} has no protocol {args.protocol}: choose {" or ".join(offered)}')
+    args.records = args.records or args.out / 'runs'
     return args
 
 
@@ -88,17 +134,22 @@ from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.apps.reproduce import (
     PaperTable,
     Plan,
-    Progress,
     check_data,
     collect,
     load_tables,
     markdown,
     plan_row,
     plot,
-    remaining,
     to_csv,
 )
-from mmseg_attn.apps.runs import Job, end_by_signals
+from mmseg_attn.apps.runs import (
+    Job,
+    Record,
+    end_by_signals,
+    portable_options,
+    read_records,
+    run_jobs,
+)
 from mmseg_attn.errors import RunError, UsageError
 from mmseg_attn.io import write_file
 
@@ -106,33 +157,47 @@ from mmseg_attn.io import write_file
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     MMLogger.get_current_instance().setLevel('WARNING')  # it names every variable of every config
-    table = choose_table(args, load_tables(CONFIGS / 'tables.yaml'))
+    name = args.table + (f'-{args.protocol}' if args.protocol != PROTOCOLS[0] else '')
+    table = load_tables(CONFIGS / 'tables.yaml')[name]
     rows = choose_rows(args.rows, table)
     plans = plan(args, table, rows)
-    selected = [row for row in plans if row.row.name in rows]
-    check_data(table, selected)
+    save = functools.partial(write, args, table, plans, file_name(args, table, plans))
+    say = functools.partial(print, '==', flush=True)
 
-    save = functools.partial(write, args, table, plans)
-    save()  # fails at once if the folder is not writable
-    failed = run(table, selected, save)
-    print(f'== {table.title}: see {args.out / file_name(args, table)}.md, .csv and .png')
+    def is_done(job: Job) -> bool:
+        record = read_records(args.records).get(job.key)
+        return record is not None and not (args.rerun_changed_code and record.changed_code())
+
+    def on_record(record: Record) -> None:
+        record.write(args.records / record.name)
+        save()
+
+    selected = [one for one in plans if one.row.name in rows]
+    jobs, waiting = plan_jobs(args, table, selected), []
+    for job in jobs:
+        if is_done(job):
+            say(f'{job.title}: already finished')
+        else:
+            waiting.append(job)
+    if args.hours is None or args.hours > 0:
+        check_data(waiting)
+    page = save()  # fails at once if the folder is not writable
+    outcome = run_jobs(
+        waiting,
+        TOOLS,
+        on_record=on_record,
+        say=say,
+        is_done=is_done,
+        parallel=args.parallel,
+        hours=args.hours,
+        restart=args.rerun_changed_code,
+    )
+    say(f'{table.title}: see {page}, .csv and .png')
+    if outcome.left:
+        say(f'{outcome.left} runs are left: run the same command again to continue')
+    failed = [f'{one.row.name}: {one.error}' for one in selected if one.error] + outcome.failed
     if failed:
-        raise RunError('some rows failed:\n' + '\n'.join(failed))
-
-
-def choose_table(args: argparse.Namespace, tables: dict[str, PaperTable]) -> PaperTable:
-    """Find the table of the protocol.
-
-    Raises:
-        UsageError: If the table has no such protocol, or fewer folds.
-    """
-    name = args.table + REDUCED * (args.protocol == 'reduced')
-    if name not in tables:
-        reduced = ', '.join(n.removesuffix(REDUCED) for n in tables if n.endswith(REDUCED))
-        raise UsageError(f'{args.table} has no reduced protocol: choose from {reduced}')
-    if args.folds > tables[name].folds:
-        raise UsageError(f'--folds {args.folds} is too large: {name} has {tables[name].folds}')
-    return tables[name]
+        raise RunError('some runs failed:\n' + '\n'.join(failed))
 
 
 def choose_rows(names: list[str] | None, table: PaperTable) -> list[str]:
@@ -150,110 +215,93 @@ def choose_rows(names: list[str] | None, table: PaperTable) -> list[str]:
 
 
 def plan(args: argparse.Namespace, table: PaperTable, chosen: Sequence[str]) -> list[Plan]:
-    """Plan all rows of the table, including those that are not chosen.
-
-    A row that is not chosen and does not fit the arguments counts as not run.
+    """Plan the rows of the table, without those that the arguments do not fit.
 
     Raises:
-        UsageError: If the arguments do not fit a chosen row, or an earlier run had another config.
+        UsageError: If the arguments do not fit a chosen row.
     """
-    lengths = dict(max_epochs=args.max_epochs, max_iters=args.max_iters)
-    cut = {key: value for key, value in lengths.items() if value}
-    rest = dict(configs=CONFIGS, work_dir=args.work_dir, folds=args.folds, cut=cut)
     plans = []
     for row in table.rows:
         try:
-            plans.append(plan_row(row, options=args.cfg_options, **rest))
+            plan = plan_row(row, table, CONFIGS, options=args.cfg_options, cut=cut(args))
         except UsageError:
             if row.name in chosen:
                 raise
-            unchanged = plan_row(row, **rest | dict(folds=1, cut={}))
-            unchanged.jobs.clear()
-            plans.append(unchanged)
-    for job in [job for row in plans for job in row.jobs]:
-        if job.conflict():
-            raise UsageError(job.conflict())
+        else:
+            plans.append(plan)
     return plans
 
 
-def run(table: PaperTable, plans: Sequence[Plan], save: Callable[[], None]) -> list[str]:
-    """Run the jobs that are not finished.
+def plan_jobs(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]) -> list[Job]:
+    """Return the jobs: all rows of a fold before the next fold, and so with the seeds.
 
-    Returns:
-        A line for every row or fold that failed.
+    Raises:
+        UsageError: If the table has fewer folds.
     """
-    failed = [f'{row.row.name}: {row.error}' for row in plans if row.error]
-    jobs: list[tuple[str, float, Job]] = []
-    for row in plans:
-        for job in row.jobs if not row.error else ():
-            name = row.row.name + (f', fold {job.fold}' if len(row.jobs) > 1 else '')
-            if job.is_finished(table.split):
-                print(f'== {name}: already finished')
-            else:
-                jobs.append((name, row.cost, job))
-    progress = Progress([cost for _, cost, _ in jobs])
-    for name, _, job in jobs:
-        progress.start()
-        try:
-            on_line = report_to(progress, name)
-            job.execute(TOOLS, table.split, best=table.checkpoint == 'best', on_line=on_line)
-        except RunError as error:
-            failed.append(f'{name}: {error}')
-            print(f'== {failed[-1]}', file=sys.stderr, flush=True)
-            progress.end(finished=False)
-        else:
-            progress.end()
-        save()
-    print(f'== {progress}')
-    return failed
+    folds = args.fold or range(args.folds)
+    for fold in folds:
+        if fold >= table.folds:
+            raise UsageError(f'{table.name} has the folds 0 to {table.folds - 1}, but no {fold}')
+    return [
+        one.job(table, fold, seed, args.work_dir, command(args, one, fold=fold, seed=seed))
+        for seed in args.seeds
+        for fold in folds
+        for one in plans
+        if not one.error
+    ]
 
 
-def report_to(progress: Progress, name: str) -> Callable[[str], None]:
-    """Print that a run starts, and return a callback for its output that prints the progress."""
-    print(f'== {name}: started. {progress}', flush=True)
-    last = time.monotonic()
-
-    def on_line(line: str) -> None:
-        nonlocal last
-        seconds = remaining(line)
-        if seconds is not None:
-            progress.expect(seconds)
-            if time.monotonic() >= last + QUIET:
-                step = line.split(' - ')[-1].split('  ')[0].strip()
-                print(f'== {name}: {step}. {progress}', flush=True)
-                last = time.monotonic()
-
-    return on_line
+def cut(args: argparse.Namespace) -> dict[str, int]:
+    """Return the largest length of the trainings, if there is one."""
+    lengths = dict(max_epochs=args.max_epochs, max_iters=args.max_iters)
+    return {key: value for key, value in lengths.items() if value}
 
 
-def file_name(args: argparse.Namespace, table: PaperTable) -> str:
-    """Name the result; a partial result never replaces a complete one."""
-    cuts = [f'-{args.folds}of{table.folds}folds'] if args.folds < table.folds else []
-    cuts += [f'-{args.max_epochs}e'] if args.max_epochs else []
-    cuts += [f'-{args.max_iters}i'] if args.max_iters else []
-    return ''.join([table.name, *cuts])
+def file_name(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]) -> str:
+    """Name the result; one with other options or a shorter training never replaces the table."""
+    parts = [table.name, *(f'{value}{key[4]}' for key, value in cut(args).items())]
+    plain = [plan_row(one.row, table, CONFIGS, cut=cut(args)) for one in plans]
+    if any(one.hashes != unchanged.hashes for one, unchanged in zip(plans, plain, strict=True)):
+        text = '-'.join(re.sub(r'[^\w.=-]', '', option) for option in options(args))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        parts.append(text if len(text) < LONGEST else f'options-{digest}')
+    return '-'.join(parts)
 
 
-def command(args: argparse.Namespace) -> str:
-    """Return the command for the whole table, without folders."""
-    words = ['python', 'tools/reproduce.py', args.table]
-    words += ['--protocol', 'reduced'] if args.protocol == 'reduced' else []
-    words += ['--folds', str(args.folds)] if args.folds > 1 else []
-    words += ['--max-epochs', str(args.max_epochs)] if args.max_epochs else []
-    words += ['--max-iters', str(args.max_iters)] if args.max_iters else []
-    words += ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+def command(
+    args: argparse.Namespace, plan: Plan | None = None, *, fold: int = 0, seed: int = 0
+) -> str:
+    """Return the command for the whole table or for one run of a row, without folders."""
+    words = ['python', 'tools/reproduce.py', args.table, '--protocol', args.protocol]
+    if plan:
+        words += ['--rows', plan.row.slug, '--fold', str(fold), '--seeds', str(seed)]
+    for key, value in cut(args).items():
+        words += [f'--{key.replace("_", "-")}', str(value)]
+    words += ['--cfg-options', *options(args)] if options(args) else []
     return shlex.join(words)
 
 
-def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]) -> None:
-    """Write the results so far."""
-    name, results = file_name(args, table), collect(table, plans)
-    page = markdown(table, results, command=command(args), image=f'{name}.png')
+def options(args: argparse.Namespace) -> list[str]:
+    """Return the options without settings of the machine, and with files instead of paths."""
+    pairs = [option.partition('=') for option in args.cfg_options]
+    return [
+        f'{key}={Path(value).name if os.path.isabs(value) else value}'
+        for key, _, value in pairs
+        if portable_options({key: value})
+    ]
+
+
+def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], name: str) -> Path:
+    """Write the table from the records, and return its page."""
+    page, results = args.out / f'{name}.md', collect(table, plans, read_records(args.records))
+    records = Path(os.path.relpath(args.records, args.out)).as_posix()
     png = io.BytesIO()
     plot(table, results).savefig(png, dpi=150)
-    write_file(args.out / f'{name}.md', page)
-    write_file(args.out / f'{name}.csv', to_csv(table, results))
-    write_file(args.out / f'{name}.png', png.getvalue())
+    text = markdown(table, results, command=command(args), image=f'{name}.png', records=records)
+    write_file(page, text)
+    write_file(page.with_name(f'{name}.csv'), to_csv(table, results))
+    write_file(page.with_name(f'{name}.png'), png.getvalue())
+    return page
 
 
 if __name__ == '__main__':

@@ -79,8 +79,8 @@ def _check(cfg: Config, key: str, options: Mapping[str, Any]) -> None:
         if isinstance(owner, list | tuple):
             if not (part.isdigit() and int(part) < len(owner)):
                 raise DataError(
-                    f'--cfg-options {key}: {".".join(parts[:i])} has {len(owner)} entries, '
-                    f'and {part} is not an index of it: use 0 to {len(owner) - 1}'
+                    f'--cfg-options {key}: {".".join(parts[:i])} is a list of length '
+                    f'{len(owner)}, and {part} is not an index of it: use 0 to {len(owner) - 1}'
                 )
             owner = owner[int(part)]
         elif isinstance(owner, dict | Config):

@@ -4,7 +4,6 @@ The table holds only errors that a user's config can cause; all others keep thei
 """
 
 import re
-import traceback
 from collections.abc import Sequence
 
 from mmengine.config import Config
@@ -24,8 +23,8 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
     (
         AssertionError,
         'Batch inference is not support',
-        'MMSegmentation 1.1.0 validates and tests one image per batch: set batch_size of '
-        'val_dataloader and test_dataloader to 1, or install MMSegmentation 1.1.1 or newer',
+        'MMSegmentation 1.1.0 tests one image at a time: set batch_size of val_dataloader and '
+        'test_dataloader to 1, which does not change the scores',
     ),
     (
         AssertionError,
@@ -127,13 +126,14 @@ def _holders(value: object, word: str) -> list[dict]:
 def _parameters(error: BaseException | None) -> set[str]:
     """Return the arguments of the class that refused one, as far as the traceback shows it."""
     names: set[str] = set()
-    while error is not None:
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            kind = frame.f_locals.get('obj_cls')
-            if frame.f_code.co_name == 'build_from_cfg' and kind is not None:
-                names |= parameters_of(kind)[0]
-        error = error.__context__  # MMEngine 0.8 raises another error with the same message
-    return names
+    trace = error.__traceback__
+    while trace is not None:
+        kind = trace.tb_frame.f_locals.get('obj_cls')
+        if trace.tb_frame.f_code.co_name == 'build_from_cfg' and kind is not None:
+            names |= parameters_of(kind)[0]
+        trace = trace.tb_next
+    # MMEngine 0.8.0 raises a new error for each object that contains the class
+    return names | (_parameters(error.__context__) if error.__context__ else set())
 
 
 def _unknown_type(error: Exception, text: str) -> str:

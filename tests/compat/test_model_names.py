@@ -20,11 +20,7 @@ from tests.processes import HANG
 
 NAME = 'lfa-unet-b16_1xb4-600i_drosophila-128x128'
 CONFIG = f'configs/lfa_unet/{NAME}.py'
-
-
-def from_version(version: str) -> bool:
-    """Tell whether MMSegmentation has this version or a newer one."""
-    return digit_version(mmseg.__version__) >= digit_version(version)
+VERSION = digit_version(mmseg.__version__)
 
 
 @pytest.fixture(scope='module')
@@ -61,7 +57,7 @@ def test_the_inferencer_by_path_and_by_name(model, weights, image, expected, roo
 
 
 @pytest.mark.skipif(
-    not from_version('1.1.1'), reason='MMSegmentation 1.1.0 tests one image at a time'
+    digit_version('1.1.1') > VERSION, reason='MMSegmentation 1.1.0 tests one image at a time'
 )
 @pytest.mark.filterwarnings('ignore')
 def test_the_inferencer_on_a_batch(weights, expected, tmp_path):
@@ -71,7 +67,9 @@ def test_the_inferencer_on_a_batch(weights, expected, tmp_path):
     np.testing.assert_array_equal(second, expected)
 
 
-@pytest.mark.skipif(not from_version('1.1.2'), reason='MMSegmentation 1.1.2 brought return_vis')
+@pytest.mark.skipif(
+    digit_version('1.1.2') > VERSION, reason='MMSegmentation 1.1.2 brought return_vis'
+)
 @pytest.mark.filterwarnings('ignore')
 def test_the_inferencer_on_an_array(weights, image, expected):
     found = MMSegInferencer(NAME, weights, device='cpu')(image, return_vis=True)

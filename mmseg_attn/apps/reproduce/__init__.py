@@ -1,7 +1,6 @@
 """Reproduce the tables of the papers: runs of a row, and results next to the paper's figures."""
 
 from .plan import Plan, check_data, plan_row
-from .progress import Progress, remaining
 from .results import collect, markdown, plot, to_csv
 from .tables import PaperRow, PaperTable, load_tables
 
@@ -9,13 +8,11 @@ __all__ = [
     'PaperRow',
     'PaperTable',
     'Plan',
-    'Progress',
     'check_data',
     'collect',
     'load_tables',
     'markdown',
     'plan_row',
     'plot',
-    'remaining',
     'to_csv',
 ]

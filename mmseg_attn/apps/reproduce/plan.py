@@ -1,18 +1,18 @@
-"""Plan the runs of a table row: one config per fold, and its folder."""
+"""Plan the runs of a table row: one config per fold."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
-from ...engine.cfg_options import merge_options
+from ...engine.cfg_options import KNOWN, merge_options, parse_options
 from ...errors import DataError, UsageError
-from ...evaluation import Complexity, complexity
-from ..runs import Job, read_config
+from ..runs import Job, config_hash, read_config
 from .tables import PaperRow, PaperTable
 
 _LENGTHS = dict(max_epochs='epochs', max_iters='iterations')
@@ -20,33 +20,60 @@ _LENGTHS = dict(max_epochs='epochs', max_iters='iterations')
 
 @dataclass
 class Plan:
-    """A row of a table with its runs.
+    """A row of a table with its configs.
 
     Args:
         row: The row.
-        jobs: One job per fold.
-        complexity: Parameters of the model, and FLOPs for the image size in the name of the config.
+        configs: The config of each fold of the table; none if there is an error.
+        options: What is changed in the config file, by dotted key.
         cut: Description of a shortened training; empty for the whole schedule.
-        weights: The checkpoint that the training starts from; empty for random weights.
-        cost: The cost of one run, relative to those of other rows.
         error: The reason why it cannot run; empty if it can.
     """
 
     row: PaperRow
-    jobs: list[Job] = field(default_factory=list)
-    complexity: Complexity | None = None
+    configs: list[Config] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
     cut: str = ''
-    weights: str = ''
-    cost: float = 0.0
     error: str = ''
+
+    @cached_property
+    def hashes(self) -> list[str]:
+        """The hash of the config of each fold."""
+        return [config_hash(config) for config in self.configs]
+
+    @property
+    def weights(self) -> str:
+        """The checkpoint that the training starts from; empty for random weights."""
+        config = self.configs[0]
+        inits = config.model.backbone.get('init_cfg') or []
+        inits = inits if isinstance(inits, list) else [inits]
+        names = [init.checkpoint for init in inits if init.type == 'Pretrained']
+        return config.get('load_from') or ', '.join(names)
+
+    def job(self, table: PaperTable, fold: int, seed: int, work_dir: Path, command: str) -> Job:
+        """Return the job of a fold with a seed."""
+        config = self.configs[fold].copy()
+        config.randomness = dict(config.get('randomness') or {}, seed=seed)
+        job = Job(
+            title=f'{self.row.name}, fold {fold}, seed {seed}',
+            source=self.row.config,
+            config=config,
+            options=self.options,
+            fold=fold,
+            folder=work_dir,
+            split=table.split,
+            measured=table.checkpoint,
+            command=command,
+        )
+        job.folder = work_dir / job.name
+        return job
 
 
 def plan_row(
     row: PaperRow,
-    *,
+    table: PaperTable,
     configs: Path,
-    work_dir: Path,
-    folds: int = 1,
+    *,
     options: Sequence[str] = (),
     cut: dict[str, int] | None = None,
 ) -> Plan:
@@ -54,59 +81,53 @@ def plan_row(
 
     Args:
         row: The row.
+        table: Its table.
         configs: The folder ``configs``.
-        work_dir: The folder of all runs. Rows of several tables with the same config share a run.
-        folds: Number of folds.
         options: ``KEY=VALUE``, for every config.
         cut: The largest ``max_epochs`` or ``max_iters``.
 
     Raises:
         UsageError: If ``options`` or ``cut`` do not fit the config.
     """
-    plan, file = Plan(row), configs / f'{row.config}.py'
+    file, changes = configs / f'{row.config}.py', table.options | row.options
+    plan = Plan(row, options=changes)
     if not file.is_file():
         plan.error = f'{file} is missing: correct config in tables.yaml'
         return plan
     try:
-        for fold in range(folds):
-            config = read_config(file, (), fold=fold)
-            overrides = {k: v for k, v in row.options.items() if _lookup(config, k) != v}
-            config.merge_from_dict(overrides)
+        for fold in range(table.folds):
+            config = read_config(file, fold=fold)
+            config.merge_from_dict(changes)
             key = next(key for key in _LENGTHS if config.train_cfg.get(key))
             whole = config.train_cfg[key]
             _check_options(config, options, row)
             merge_options(config, options)
             _shorten(config, cut or {}, row)
             length = config.train_cfg[key]
-            name = [Path(row.config).name]
-            name += [f'{k.rpartition(".")[2]}-{v}' for k, v in overrides.items()]
             if length != whole:
-                name.append(f'{length}{_LENGTHS[key][0]}')
                 plan.cut = f'cut to {length} of {whole} {_LENGTHS[key]}'
-            plan.jobs.append(Job(config, fold, work_dir / '-'.join(name) / f'fold{fold}'))
-        height, width = map(int, re.findall(r'\d+', row.config)[-2:])
-        shape = config.model.backbone.get('in_channels', 3), height, width
-        plan.complexity = complexity(config.model, shape)
-        plan.weights = _pretrained(config)
-        plan.cost = plan.complexity.flops * length
+            plan.configs.append(config)
+        plan.options = changes | parse_options(options)
+        plan.options |= {f'train_cfg.{k}': config.train_cfg[k] for k in cut or {}}
     except UsageError:
         raise
     except DataError as error:
         raise UsageError(str(error)) from error
     except Exception as error:  # a config is a program, and the other rows can still run
         plan.error = f'{file}: {type(error).__name__}: {error}'
+        plan.configs.clear()
     return plan
 
 
-def check_data(table: PaperTable, plans: Sequence[Plan]) -> None:
-    """Check that the files of every dataset of the plans exist.
+def check_data(jobs: Iterable[Job]) -> None:
+    """Check that the files of every dataset of the jobs exist.
 
     Raises:
         UsageError: If files are missing or do not match; the message names the remedy.
     """
     checked: set[str] = set()
-    for job in [job for plan in plans if not plan.error for job in plan.jobs]:
-        for split in ('train', 'val', table.split):
+    for job in jobs:
+        for split in ('train', 'val', job.split):
             dataset = job.config[f'{split}_dataloader'].dataset
             key = str({key: dataset.get(key) for key in ('data_root', 'data_prefix', 'ann_file')})
             if key not in checked:
@@ -116,14 +137,6 @@ def check_data(table: PaperTable, plans: Sequence[Plan]) -> None:
                         DATASETS.build(dict(dataset, lazy_init=True)).load_data_list()
                 except (OSError, ValueError) as error:
                     raise UsageError(str(error)) from error
-
-
-def _pretrained(config: Config) -> str:
-    """Name the checkpoint that a training of the config starts from."""
-    inits = config.model.backbone.get('init_cfg') or []
-    inits = inits if isinstance(inits, list) else [inits]
-    names = [init.checkpoint for init in inits if init.type == 'Pretrained']
-    return config.get('load_from') or ', '.join(names)
 
 
 def _lookup(config: Config | dict | list, key: str) -> object:
@@ -155,10 +168,11 @@ def _check_options(config: Config, options: Sequence[str], row: PaperRow) -> Non
             raise UsageError(f'--cfg-options {option} has no value: write KEY=VALUE')
         if key in row.options:
             raise UsageError(
-                f'--cfg-options {key} is set by the rows of this table: remove the option'
+                f'--cfg-options {key} is set by the row {row.name} of this table: remove the '
+                'option, or choose other rows with --rows'
             )
-        try:
-            _lookup(config, key.rpartition('.')[0] or key)  # a known dict may get a new key
+        try:  # a known dict may get a new key
+            _lookup(config, key.rpartition('.')[0] or ('model' if key in KNOWN else key))
         except KeyError as error:
             raise UsageError(
                 f'--cfg-options {key} does not fit {row.config}, which has no {error.args[0]}: '

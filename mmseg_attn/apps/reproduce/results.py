@@ -1,113 +1,138 @@
-"""Write the results of a table as Markdown, CSV and plot, next to the paper's figures."""
+"""Write the records of a table as Markdown, CSV and plot, next to the paper's figures."""
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from ..runs import summarize
+from ..runs import Key, Record
 from .plan import Plan
 from .tables import Column, PaperRow, PaperTable
 
 _PAPER, _OURS = 'reported by the paper', 'measured here'
+_MARK = ' \\*'  # of a row whose code has changed
 
 
 @dataclass(frozen=True)
 class RowResult:
-    """The results of a row; all empty or ``None`` if it has not been run.
+    """The records of a row.
 
     Args:
         plan: The plan of the row.
-        states: The state of each fold.
-        summary: Mean and deviation of each metric over the finished folds.
-        finished: Number of finished folds.
+        records: Its records, by fold and seed.
+        changed: The files of the package that a run has used and that were changed since.
     """
 
     plan: Plan
-    states: list[dict] = field(default_factory=list)
-    summary: dict[str, dict] = field(default_factory=dict)
-    finished: int = 0
+    records: list[Record]
+    changed: list[str]
 
     @property
     def row(self) -> PaperRow:
         """The row."""
         return self.plan.row
 
-    @property
-    def failures(self) -> list[str]:
-        """The errors of the row and its folds."""
-        failed = [state['failed'] for state in self.states if 'failed' in state]
-        return [*([self.plan.error] if self.plan.error else []), *failed]
-
-    @property
-    def status(self) -> str:
-        """'finished', 'partly run', 'not run' or 'failed'."""
-        if self.failures:
-            return 'failed'
-        if self.finished == len(self.plan.jobs) > 0:
-            return 'finished'
-        return 'partly run' if self.finished else 'not run'
+    def values(self, column: Column) -> list[float]:
+        """Return the value of each record in the unit of the paper."""
+        known = [record.scores.get(column.metric) for record in self.records]
+        return [value * column.scale for value in known if value is not None]
 
     def measured(self, column: Column) -> tuple[float | None, float | None]:
-        """Return mean and standard deviation in the unit of the paper."""
-        values = self.summary.get(column.metric, {})
-        mean, std = values.get('mean'), values.get('std')
-        scaled = [None if value is None else value * column.scale for value in (mean, std)]
-        return scaled[0], scaled[1]
+        """Return mean and standard deviation in the unit of the paper.
+
+        They are over the folds, each the mean over its seeds, or over the seeds of a single fold.
+        """
+        by_fold: dict[int, list[float]] = {}
+        for record in self.records:
+            if (value := record.scores.get(column.metric)) is not None:
+                by_fold.setdefault(record.fold, []).append(value * column.scale)
+        values = [statistics.mean(seeds) for seeds in by_fold.values()]
+        mean = statistics.mean(values) if values else None
+        values = values if len(values) > 1 else [v for seeds in by_fold.values() for v in seeds]
+        return mean, statistics.stdev(values) if len(values) > 1 else None
+
+    @property
+    def runs(self) -> str:
+        """The folds and seeds that were run, such as 'folds 0 to 4, seed 0'."""
+        by_seeds: dict[str, list[int]] = {}
+        for fold in sorted({record.fold for record in self.records}):
+            seeds = _numbers('seed', [r.seed for r in self.records if r.fold == fold])
+            by_seeds.setdefault(seeds, []).append(fold)
+        parts = [f'{_numbers("fold", folds)}, {seeds}' for seeds, folds in by_seeds.items()]
+        return '; '.join(parts)
 
     @property
     def seconds(self) -> float | None:
-        """Seconds per training iteration, the mean over the folds."""
-        times = [state.get('seconds_per_iteration') for state in self.states]
+        """Seconds per training iteration, the mean over the runs."""
+        times = [record.seconds.get('iteration') for record in self.records]
         known = [time for time in times if time is not None]
-        return sum(known) / len(known) if known else None
+        return statistics.mean(known) if known else None
 
 
-def collect(table: PaperTable, plans: Sequence[Plan]) -> list[RowResult]:
-    """Read the results of the runs."""
+def collect(
+    table: PaperTable, plans: Sequence[Plan], records: Mapping[Key, Record]
+) -> list[RowResult]:
+    """Find the records of each row."""
     results = []
     for plan in plans:
-        states, metrics = [job.state() for job in plan.jobs], []
-        for state in states:
-            if table.split in state.get('metrics', {}):
-                metrics.append(state['metrics'][table.split])
-                state.pop('failed', None)  # of the split of another table
-        results.append(RowResult(plan, states, summarize(metrics), len(metrics)))
+        found = [
+            record
+            for fold, digest in enumerate(plan.hashes)
+            for key, record in sorted(records.items(), key=lambda item: item[0].seed or 0)
+            if key == Key(digest, key.seed, table.split, table.checkpoint)
+        ]
+        changed = sorted({file for record in found for file in record.changed_code()})
+        results.append(RowResult(plan, found, changed))
     return results
 
 
-def markdown(table: PaperTable, results: Sequence[RowResult], *, command: str, image: str) -> str:
-    """Return the page of a table, with the command that creates it and the file of its plot."""
+def markdown(
+    table: PaperTable, results: Sequence[RowResult], *, command: str, image: str, records: str
+) -> str:
+    """Return the page of a table.
+
+    Args:
+        table: The table.
+        results: Its rows.
+        command: The command that fills it.
+        image: The file of its plot.
+        records: The folder of the records, relative to the page.
+    """
     parts = [f'# {table.title}', ' '.join([*_preface(table, results), *table.notes])]
     parts.append(_figures(table, results))
-    if any(result.status in ('not run', 'partly run') for result in results):
+    if any(result.changed for result in results):
+        parts.append(
+            '\\* Code that a run of this row used was changed since: the files are listed in Rows.'
+        )
+    if not all(result.records for result in results):
         parts.append('Empty cells have not been run yet.')
     parts += [f'![{table.title}]({image})', '## Rows', _rows(table, results)]
+    parts += ['## Runs', _runs(table, results, records)]
     parts += ['## Measurement', f'```shell\n{command}\n```', _conditions(table, results)]
     return '\n\n'.join(parts) + '\n'
 
 
 def to_csv(table: PaperTable, results: Sequence[RowResult]) -> str:
     """Return the table as CSV with six digits; a cell without a figure is empty."""
-    header = ['model', 'config', 'options', 'state', 'folds', 'training']
+    header = ['model', 'config', 'options', 'runs', 'training']
     for column, in_paper in zip(table.columns, table.in_paper, strict=True):
         kinds = [*([_PAPER] if in_paper else []), _OURS, f'{_OURS}, sd']
         header += [f'{column.name}, {kind}' for kind in kinds]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator='\n')
-    writer.writerow([*header, 'parameters', 'FLOPs', 'seconds per iteration', 'failure'])
+    writer.writerow([*header, 'parameters', 'FLOPs', 'seconds per iteration', 'changed since'])
     for result in results:
-        row = result.row
-        options = ' '.join(f'{key}={value}' for key, value in row.options.items())
-        training = result.plan.cut or 'whole'
-        cells = [row.name, row.config, options, result.status, result.finished, training]
+        row, options = result.row, ' '.join(f'{k}={v}' for k, v in result.plan.options.items())
+        cells = [row.name, row.config, options, len(result.records), result.plan.cut or 'whole']
         for i, column in enumerate(table.columns):
             cells += [row.reported(i)] if table.in_paper[i] else []
             cells += [x if x is None else f'{x:.6g}' for x in result.measured(column)]
-        cells += [*(result.plan.complexity or (None, None)), result.seconds]
-        writer.writerow([*cells, '; '.join(result.failures)])
+        first = result.records[0] if result.records else None
+        cells += [first and first.parameters, first and first.flops, result.seconds]
+        writer.writerow([*cells, ' '.join(result.changed)])
     return stream.getvalue()
 
 
@@ -118,23 +143,26 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
     panels = figure.subplots(1, len(table.columns), sharey=True, squeeze=False)[0]
     for i, (column, panel) in enumerate(zip(table.columns, panels, strict=True)):
         for y, result in enumerate(results):
-            reported, (mean, std) = result.row.reported(i), result.measured(column)
-            if reported is not None:
+            values, (mean, std) = result.values(column), result.measured(column)
+            if (reported := result.row.reported(i)) is not None:
                 panel.plot(reported, y, 'o', mfc='none', mec='0.35', ms=8)
+            if len(values) > 1:
+                panel.plot(values, [y] * len(values), '.', color='C0', ms=4, alpha=0.6)
             if mean is not None:
                 panel.errorbar(mean, y, xerr=std, fmt='D', color='C0', ms=5, capsize=3)
         panel.set_title(column.name, fontsize='medium')
         panel.grid(axis='y', color='0.9')
         panel.margins(x=0.15)
-    states = [f' ({r.status})' if r.status != 'finished' else '' for r in results]
-    labels = [result.row.name + state for result, state in zip(results, states, strict=True)]
+    labels = [r.row.name if r.records else f'{r.row.name} (not run)' for r in results]
     panels[0].set_yticks(range(len(results)), labels)
     panels[0].set_ylim(len(results) - 0.5, -0.5)
     cut = any(result.plan.cut for result in results)
     handles = [panels[0].plot([], [], 'D', color='C0', ms=5, label=_OURS + ', cut' * cut)[0]]
+    if any(len(result.records) > 1 for result in results):
+        handles += panels[0].plot([], [], '.', color='C0', ms=4, alpha=0.6, label='single runs')
     if any(table.in_paper):
         handles += panels[0].plot([], [], 'o', mfc='none', mec='0.35', ms=8, label=_PAPER)
-    figure.legend(handles=handles, loc='outside lower center', ncols=2, frameon=False)
+    figure.legend(handles=handles, loc='outside lower center', ncols=3, frameon=False)
     figure.suptitle(table.title)
     return figure
 
@@ -145,10 +173,18 @@ def _preface(table: PaperTable, results: Sequence[RowResult]) -> list[str]:
     else:
         first = 'All figures were measured here.'
     sentences = [first]
-    folds = max(len(result.plan.jobs) for result in results)
-    if folds < table.folds:
+    runs = list(dict.fromkeys(result.runs for result in results if result.records))
+    if len(runs) > 1:
         sentences.append(
-            f'**Our figures are for {_folds(table, folds)}** instead of the mean over all folds.'
+            '**The rows were run on different folds or with different seeds (see Rows), so their '
+            'means cannot be compared.**'
+        )
+    elif runs and table.folds > len({r.fold for result in results for r in result.records}):
+        sentences.append(f'**Our figures are for {runs[0]}**, of {table.folds} folds.')
+    if any(len(result.records) > 1 for result in results):
+        sentences.append(
+            'Our figures are the mean ± standard deviation (n - 1) over the folds, each the mean '
+            'over its seeds, or over the seeds of a single fold.'
         )
     cuts = dict.fromkeys(result.plan.cut for result in results if result.plan.cut)
     if cuts:
@@ -159,10 +195,6 @@ def _preface(table: PaperTable, results: Sequence[RowResult]) -> list[str]:
     return sentences
 
 
-def _folds(table: PaperTable, number: int) -> str:
-    return f'{"fold 0" if number == 1 else f"folds 0 to {number - 1}"} of {table.folds}'
-
-
 def _figures(table: PaperTable, results: Sequence[RowResult]) -> str:
     header = ['model']
     for column, in_paper in zip(table.columns, table.in_paper, strict=True):
@@ -170,14 +202,15 @@ def _figures(table: PaperTable, results: Sequence[RowResult]) -> str:
         header.append(f'{column.name}, {_OURS}' if table.paper else column.name)
     lines = [[*header, 'parameters (M)', 'GFLOPs per image', 's per iteration']]
     for result in results:
-        cells = [result.row.name]
+        cells = [result.row.name + (_MARK if result.changed else '')]
         for i, column in enumerate(table.columns):
             if table.in_paper[i]:
                 figure = result.row.reported(i)
                 cells.append('' if figure is None else column.text(figure))
             cells.append(_measured(result, column))
-        cost = result.plan.complexity
-        cells += ['', ''] if cost is None else [f'{cost[0] / 1e6:.2f}', f'{cost[1] / 1e9:.2f}']
+        first = result.records[0] if result.records else None
+        cells.append(f'{first.parameters / 1e6:.2f}' if first and first.parameters else '')
+        cells.append(f'{first.flops / 1e9:.2f}' if first and first.flops else '')
         cells.append('' if result.seconds is None else f'{result.seconds:.3g}')
         lines.append(cells)
     return _table(lines)
@@ -186,59 +219,84 @@ def _figures(table: PaperTable, results: Sequence[RowResult]) -> str:
 def _measured(result: RowResult, column: Column) -> str:
     mean, std = result.measured(column)
     if mean is None:
-        return 'not defined' if result.finished else 'failed' if result.failures else ''
+        return 'not defined' if result.records else ''
     return column.text(mean) + ('' if std is None else f' ± {column.text(std)}')
 
 
 def _rows(table: PaperTable, results: Sequence[RowResult]) -> str:
-    lines = [['model', 'config', 'state', 'checkpoint', 'remarks']]
+    lines = [['model', 'config', 'runs', 'remarks']]
     for result in results:
-        row, plan, state = result.row, result.plan, result.status
-        options = ''.join(f', `{key}={value}`' for key, value in row.options.items())
-        tested = [state.get('checkpoints', {}).get(table.split) for state in result.states]
-        resumed = sum(state.get('resumed', 0) for state in result.states)
+        plan = result.plan
+        own = {k: v for k, v in plan.options.items() if table.options.get(k) != v}
+        options = ''.join(f', `{key}={value}`' for key, value in own.items())
+        resumed = sum(record.resumed for record in result.records)
         remarks = [
-            row.note,
-            f'starts from {plan.weights}' if plan.weights else '',
-            plan.cut if state != 'not run' else '',
-            *(f'failed: {reason}' for reason in result.failures),
+            plan.row.note,
+            f'starts from {plan.weights}' if plan.configs and plan.weights else '',
+            plan.cut if result.records else '',
+            plan.error,
             f'interruptions: {resumed}' if resumed else '',
+            f'changed since: {", ".join(result.changed)}' if result.changed else '',
         ]
-        if len(plan.jobs) > 1:
-            state += f', {result.finished} of {len(plan.jobs)} folds'
-        elif table.folds > 1 and result.finished:
-            state += f', {_folds(table, len(plan.jobs))}'
-        checkpoints, remarks = ', '.join(filter(None, tested)), '; '.join(filter(None, remarks))
-        lines.append([row.name, f'`{row.config}`{options}', state, checkpoints, remarks])
+        config = f'`{plan.row.config}`{options}'
+        cells = [plan.row.name, config, result.runs or 'not run', '; '.join(filter(None, remarks))]
+        lines.append(cells)
     return _table(lines)
 
 
-def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
-    machines: dict[tuple, list[str]] = {}
-    dates, seeds = set(), set()
+def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
+    """List the records, which the figures are from."""
+    column = table.columns[0]
+    lines = [['model', 'fold', 'seed', column.name, 'checkpoint', 'training', 'record']]
     for result in results:
-        for state in result.states:
-            if 'environment' in state:
-                rows = machines.setdefault(tuple(state['environment'].items()), [])
-                rows += [] if result.row.name in rows else [result.row.name]
-                seeds.add(str(state['seed']))
-            dates |= {state['date']} if 'date' in state else set()
+        for record in result.records:
+            value = record.scores.get(column.metric)
+            figure = '' if value is None else column.text(value * column.scale)
+            minutes = f'{record.seconds["training"] / 60:.1f} min'
+            link = f'[{record.name}]({folder}/{record.name})'
+            cells = [result.row.name, str(record.fold), str(record.seed), figure]
+            lines.append([*cells, record.checkpoint, minutes, link])
+    return _table(lines) if len(lines) > 1 else 'Nothing has been run yet.'
+
+
+def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
+    records = [record for result in results for record in result.records]
+    common = ' '.join(f'{key}={value}' for key, value in table.options.items())
     lines = [
+        *([f'- changes to the configs of all rows: `{common}`'] if common else []),
         f'- measured on the {table.split} split, with the {table.checkpoint} checkpoint'
         + (' (by mIoU on the validation split)' if table.checkpoint == 'best' else ''),
+        '- the scores are from the areas that each record has for each image; each record also has '
+        'the command that repeats it',
         '- FLOPs: for one image of the size at the end of the name of the config; a multiply-add '
         'is two FLOPs; parameters: including auxiliary heads; seconds per iteration: the median of '
         'the logged values',
     ]
-    if not machines:
-        return '\n'.join([*lines, '- nothing has been run yet'])
-    lines.append(f'- seed: {", ".join(sorted(seeds))}')
-    if dates:
-        lines.append(f'- date: {" to ".join(dict.fromkeys((min(dates), max(dates))))}')
-    for machine, rows in machines.items():
-        which = f' ({", ".join(rows)})' if len(machines) > 1 else ''
-        lines += [f'- {name}{which}: {value}' for name, value in machine]
+    if not records:
+        return '\n'.join(lines)
+    dates = sorted(record.date for record in records)
+    lines.append(f'- date: {" to ".join(dict.fromkeys((dates[0], dates[-1])))}')
+    for name in ('machine', 'versions'):
+        groups: dict[str, list[str]] = {}
+        for result in results:
+            for record in result.records:
+                text = ', '.join(f'{k} {v}' for k, v in getattr(record, name).items())
+                rows = groups.setdefault(text, [])
+                rows += [] if result.row.name in rows else [result.row.name]
+        for text, rows in groups.items():
+            which = f' ({", ".join(rows)})' if len(groups) > 1 else ''
+            lines.append(f'- {name}{which}: {text}')
     return '\n'.join(lines)
+
+
+def _numbers(name: str, numbers: Iterable[int | None]) -> str:
+    """Format numbers, such as 'folds 0 to 4' or 'seed 1'."""
+    numbers = list(numbers)
+    if len(numbers) == 1:
+        return f'{name} {numbers[0]}'
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f'{name}s {numbers[0]} to {numbers[-1]}'
+    return f'{name}s {", ".join(map(str, numbers))}'
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

@@ -60,18 +60,21 @@ class PaperRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperTable:
-    """A table of a paper, or its reduced protocol.
+    """A table of a paper, or one of the same kind with a protocol of ours.
 
     Args:
-        name: Its name on the command line.
+        name: Its name: that on the command line and, unless it is the paper's, the protocol.
         title: Its heading.
         split: The split that is measured, ``val`` or ``test``.
         checkpoint: The checkpoint that is measured, ``best`` or ``last``.
         columns: Its metrics, the main one first.
         rows: Its rows.
-        paper: The source of the paper's figures; empty for a reduced protocol.
+        paper: The source of the paper's figures; empty if there are none.
         folds: Number of folds of its dataset.
         notes: Sentences under the heading.
+        options: Changes to the configs of all rows, by dotted key.
+        baselines: Names of the rows that the proposals are compared with.
+        proposals: Names of the rows that are compared with the baselines.
     """
 
     name: str
@@ -83,6 +86,9 @@ class PaperTable:
     paper: str = ''
     folds: int = 1
     notes: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    baselines: tuple[str, ...] = ()
+    proposals: tuple[str, ...] = ()
 
     @property
     def in_paper(self) -> list[bool]:
@@ -105,6 +111,6 @@ def load_tables(file: Path) -> dict[str, PaperTable]:
             PaperRow(name=row, **dict(values, paper=tuple(values.get('paper', ()))))
             for row, values in content.pop('rows').items()
         )
-        notes = tuple(content.pop('notes', ()))
-        tables[name] = PaperTable(name=name, columns=columns, rows=rows, notes=notes, **content)
+        lists = {k: tuple(v) for k, v in content.items() if isinstance(v, list)}
+        tables[name] = PaperTable(name=name, columns=columns, rows=rows, **content | lists)
     return tables

@@ -1,24 +1,35 @@
-"""Read the work directories of training runs, and train, test and resume runs."""
+"""Read the work directories of training runs, run jobs, and record and compare their results."""
 
-from .groups import Group, find_groups, merge, summarize
-from .job import FoldJob, Job, read_config
+from .groups import Group, find_groups, merge
+from .job import Job, read_config
 from .log import PER_CLASS, Launch, Log, seconds_per_iteration
-from .process import end_by_signals, environment
+from .process import end_by_signals, environment, versions
+from .queue import Outcome, run_jobs
+from .record import Key, Record, config_hash, portable_options, read_record, read_records
+from .statistics import summarize
 from .work_dir import Run
 
 __all__ = [
     'PER_CLASS',
-    'FoldJob',
     'Group',
     'Job',
+    'Key',
     'Launch',
     'Log',
+    'Outcome',
+    'Record',
     'Run',
+    'config_hash',
     'end_by_signals',
     'environment',
     'find_groups',
     'merge',
+    'portable_options',
     'read_config',
+    'read_record',
+    'read_records',
+    'run_jobs',
     'seconds_per_iteration',
     'summarize',
+    'versions',
 ]

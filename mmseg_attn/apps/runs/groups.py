@@ -1,7 +1,6 @@
 """Group the runs of one configuration: folds, and trainings with several seeds."""
 
 import re
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
@@ -74,26 +73,6 @@ def merge(groups: Sequence[Group]) -> list[Group]:
         if names.count(group.name) > 1:
             group.name = group.runs[0].name
     return merged
-
-
-def summarize(runs: Sequence[dict[str, float]]) -> dict[str, dict]:
-    """Summarize the metrics of several runs.
-
-    Args:
-        runs: The metrics of each run, without those that are not defined.
-
-    Returns:
-        For each metric: ``mean`` and ``std`` (n - 1 in the denominator) over the runs that have it,
-        ``None`` if there are too few runs, and ``folds``, the values.
-    """
-    summary = {}
-    for key in dict.fromkeys(key for metrics in runs for key in metrics):
-        values = [metrics.get(key) for metrics in runs]
-        known = [value for value in values if value is not None]
-        mean = statistics.mean(known) if known else None
-        std = statistics.stdev(known) if len(known) > 1 else None
-        summary[key] = dict(mean=mean, std=std, folds=values)
-    return summary
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

@@ -1,24 +1,41 @@
 """Train and test a config with the tools, and resume after an interruption."""
 
+import contextlib
 import copy
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
 from ...engine.cfg_options import merge_options
 from ...errors import RunError
+from ...evaluation import Complexity, complexity
 from ...io import write_file
-from .log import find_launches, seconds_per_iteration
-from .process import environment, run_tool
-from .work_dir import FOLD_RECORD, find_checkpoint, find_metrics
+from .code import changed_files, used_files
+from .log import find_launches, join, seconds_per_iteration
+from .process import machine, run_tool, versions
+from .record import Key, Record, config_hash, content_of, portable_options, run_name
+from .work_dir import find_checkpoint, find_metrics
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
+
+_LENGTHS = 'max_epochs', 'max_iters'
+_counted: dict[str, Complexity | None] = {}  # the folds of a row have the same model
 
 
-def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:
+def read_config(file: Path, options: Sequence[str] = (), *, fold: int) -> Config:
     """Read a config as the tools do when the environment variable FOLD is ``fold``.
 
     Raises:
@@ -36,190 +53,217 @@ def read_config(file: Path, options: Sequence[str], *, fold: int) -> Config:
     return cfg
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Job:
     """A config that is trained and tested in a folder.
 
-    The folder holds ``config.py``, the config; ``run.json``, the state; ``log.txt``, the output
-    of the tools; and the work directories ``train`` and ``test`` or ``val``.
+    The folder holds ``config.py``, the config; ``state.json``; ``log.txt``, the output of the
+    tools; and the work directories ``train`` and ``test`` or ``val``.
 
     Args:
+        title: A name to print.
+        source: The config file, below ``configs`` and without ``.py``.
         config: The whole config.
+        options: What was changed in the config of the file, by dotted key.
         fold: The number of the fold.
         folder: The folder.
+        split: The split of the test, 'val' or 'test'.
+        measured: The checkpoint to test: 'best', or the last if there is none, or 'last'.
+        command: The command that repeats the run.
     """
 
+    title: str
+    source: str
     config: Config
+    options: Mapping[str, Any] = field(default_factory=dict)
     fold: int
     folder: Path
+    split: str = 'test'
+    measured: str = 'best'
+    command: str = ''
 
-    record = 'run.json'
+    @cached_property
+    def key(self) -> Key:
+        """What tells the run from all others."""
+        seed = (self.config.get('randomness') or {}).get('seed')
+        return Key(config_hash(self.config), seed, self.split, self.measured)
+
+    @property
+    def name(self) -> str:
+        """A unique name for a folder."""
+        return run_name(self.source, portable_options(self.options), self.fold, self.key)
+
+    @property
+    def record(self) -> Path:
+        """A file for its record, if that has no other place."""
+        return self.folder / 'record.json'
 
     @property
     def train_dir(self) -> Path:
         """The work directory of the training."""
         return self.folder / 'train'
 
-    def state(self) -> dict:
-        """Read the state: ``trained``, ``checkpoints`` and ``metrics`` per split, and others."""
-        file = self.folder / self.record
-        return json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
+    @cached_property
+    def complexity(self) -> Complexity | None:
+        """Parameters, and FLOPs of an image of the size in the name of the config, if known."""
+        size = re.search(r'(\d+)x(\d+)$', self.source)
+        if not size:
+            return None
+        shape = self.config.model.backbone.get('in_channels', 3), int(size[1]), int(size[2])
+        return _count(self.config.model, shape)
 
-    def is_finished(self, split: str) -> bool:
-        """Return whether the metrics on a split have been computed."""
-        return split in self.state().get('metrics', {})
+    @property
+    def cost(self) -> float:
+        """The cost of the run, relative to others of the same data; 0 if unknown."""
+        length = next(filter(None, map(self.config.train_cfg.get, _LENGTHS)), 0)
+        return self.complexity.flops * length if self.complexity else 0.0
 
-    def conflict(self) -> str:
-        """Describe how the config differs from that of an earlier run; empty if it does not."""
-        file = self.folder / 'config.py'
-        if not file.exists():
-            return ''
-        old = file.read_text(encoding='utf-8').splitlines()
-        new = self.config.pretty_text.splitlines()
-        if old == new:
-            return ''
-        different = (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
-        i = next(different, min(len(old), len(new)))
-        before, now = (lines[i].strip() if i < len(lines) else '' for lines in (old, new))
-        return (
-            f'{file} has another configuration from line {i + 1} on ("{before}", now "{now}"): '
-            'choose another --work-dir'
-        )
-
-    def execute(
+    def run(
         self,
         tools: Path,
-        split: str = 'test',
         *,
-        best: bool = True,
+        variables: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] = lambda line: None,
-    ) -> dict[str, float]:
-        """Train and test, without repeating finished steps, and return the metrics.
+        restart: bool = False,
+    ) -> Iterator[None]:
+        """Train and test, without repeating finished steps; yield again and again meanwhile.
 
         Args:
             tools: The folder of ``train.py`` and ``test.py``.
-            split: The split of the test, 'val' or 'test'.
-            best: Whether to test the best checkpoint, if there is one, instead of the last.
+            variables: Environment variables for both.
             on_line: A function that receives each line of the output.
+            restart: Whether to train again if the code has changed since the training began.
+
+        Returns:
+            The record of the run.
 
         Raises:
-            RunError: If training or test fail; the error is also recorded.
+            RunError: If training or test fail.
         """
-        state = self.state()
-        if split in state.get('metrics', {}):
-            return state['metrics'][split]
         self.folder.mkdir(parents=True, exist_ok=True)
-        state.pop('failed', None)
-        try:
+        with _locked(self.folder):
+            state = self._read_state()
+            if restart and changed_files(state.get('code', {})):
+                shutil.rmtree(self.train_dir)
+                state = {}
+            common = dict(log=self.folder / 'log.txt', variables=variables, on_line=on_line)
             if not state.get('trained'):
-                self._train(state, tools / 'train.py', on_line)
-            checkpoint = state.get('checkpoints', {}).get(split)
-            checkpoint = checkpoint or find_checkpoint(self.train_dir, best=best)
-            flags = [str(self.train_dir / checkpoint), '--work-dir', str(self.folder / split)]
-            self._run(tools / 'test.py', flags, on_line, split=split)
-            state.setdefault('metrics', {})[split] = find_metrics(self.folder / split)
-            state.setdefault('checkpoints', {})[split] = checkpoint
-            state['date'] = str(date.today())
-        except RunError as error:
-            state['failed'] = str(error)
-            raise
-        finally:
-            self._write(state)
-        return state['metrics'][split]
+                yield from self._train(state, tools / 'train.py', common)
+            return (yield from self._test(state, tools / 'test.py', common))
 
-    def _train(self, state: dict, tool: Path, on_line: Callable[[str], None]) -> None:
-        flags = ['--work-dir', str(self.train_dir)]
-        options = []
+    def _train(self, state: dict, tool: Path, common: dict) -> Iterator[None]:
+        file = self.folder / 'config.py'
+        write_file(file, self.config.pretty_text)
+        flags, options = [str(file), '--work-dir', str(self.train_dir)], []
         if (self.train_dir / 'last_checkpoint').exists():
             state['resumed'] = state.get('resumed', 0) + 1
             flags += ['--resume']
             options = ['load_from=None']  # that of the config would take precedence
-        self._write(state)
-        self._run(tool, flags, on_line, options=options)
-        state.update(
-            trained=True,
-            seconds_per_iteration=seconds_per_iteration(find_launches(self.train_dir)),
-            seed=self.config.get('randomness', {}).get('seed'),
-            environment=environment(),
+        else:
+            state.clear()
+        state.setdefault('seconds', 0.0)
+        state.setdefault('code', used_files(content_of(self.config)))
+        threads = (common['variables'] or {}).get('OMP_NUM_THREADS')
+        state.update(machine=machine(threads and int(threads)), versions=versions())
+        self._write_state(state)
+        begin = time.monotonic()
+        try:
+            yield from run_tool(tool, *flags, options=options, **common)
+            state['trained'] = True
+        finally:
+            state['seconds'] += time.monotonic() - begin
+            self._write_state(state)
+
+    def _test(self, state: dict, tool: Path, common: dict) -> Iterator[None]:
+        checkpoint = find_checkpoint(self.train_dir, best=self.measured == 'best')
+        test_dir, areas = self.folder / self.split, self.folder / f'areas_{self.split}.json'
+        shutil.rmtree(test_dir, ignore_errors=True)  # what is there is not of this test
+        file = self.folder / f'config_{self.split}.py'
+        write_file(file, self._config_of_test(areas).pretty_text)
+        flags = [str(file), str(self.train_dir / checkpoint), '--work-dir', str(test_dir)]
+        begin = time.monotonic()
+        yield from run_tool(tool, *flags, **common)
+        seconds = time.monotonic() - begin
+        return self._make_record(state, checkpoint, seconds, find_metrics(test_dir), areas)
+
+    def _config_of_test(self, areas: Path) -> Config:
+        """Return the config with the split as the test set, and with a metric per image."""
+        config = copy.deepcopy(self.config)
+        config.test_dataloader = config[f'{self.split}_dataloader']
+        evaluator = config[f'{self.split}_evaluator']
+        metrics = (
+            evaluator.get('metrics', [evaluator]) if isinstance(evaluator, dict) else evaluator
         )
-        self._write(state)
+        ignored = [metric.ignore_index for metric in metrics if 'ignore_index' in metric]
+        per_image = dict(type='ImageAreasMetric', out_file=str(areas.absolute()))
+        per_image |= dict(ignore_index=ignored[0]) if ignored else {}
+        if isinstance(evaluator, dict) and 'metrics' in evaluator:
+            config.test_evaluator = dict(evaluator, metrics=[*metrics, per_image])
+        else:
+            config.test_evaluator = [*metrics, per_image]
+        return config
 
-    def _run(
-        self,
-        tool: Path,
-        flags: list[str],
-        on_line: Callable[[str], None],
-        *,
-        split: str = '',
-        options: Sequence[str] = (),
-    ) -> None:
-        """Run a tool with the config; for a test, the split becomes the test set."""
-        config, file = self.config, self.folder / 'config.py'
-        if split:
-            config, file = copy.deepcopy(config), self.folder / f'config_{split}.py'
-            config.test_dataloader = config[f'{split}_dataloader']
-            config.test_evaluator = config[f'{split}_evaluator']
-        write_file(file, config.pretty_text)
-        log = self.folder / 'log.txt'
-        run_tool(tool, str(file), *flags, options=options, log=log, on_line=on_line)
+    def _make_record(
+        self, state: dict, checkpoint: str, seconds: float, metrics: dict[str, float], areas: Path
+    ) -> Record:
+        launches = find_launches(self.train_dir)
+        memory = [e['memory'] for e in join(launches).losses.values() if e.get('memory')]
+        counted = self.complexity
+        return Record(
+            config=self.source,
+            options=portable_options(self.options),
+            **self.key._asdict(),
+            fold=self.fold,
+            checkpoint=checkpoint,
+            metrics={name: round(value, 6) for name, value in metrics.items()},
+            **json.loads(areas.read_text(encoding='utf-8')),
+            parameters=counted and counted.parameters,
+            flops=counted and counted.flops,
+            seconds=dict(
+                training=round(state['seconds'], 1),
+                test=round(seconds, 1),
+                iteration=seconds_per_iteration(launches),
+            ),
+            memory=max(memory, default=None),
+            resumed=state.get('resumed', 0),
+            date=str(date.today()),
+            machine=state['machine'],
+            versions=state['versions'],
+            code=state['code'],
+            command=self.command,
+        )
 
-    def _write(self, state: dict) -> None:
-        write_file(self.folder / self.record, json.dumps(state, indent=2) + '\n')
+    def _read_state(self) -> dict:
+        file = self.folder / 'state.json'
+        return json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
+
+    def _write_state(self, state: dict) -> None:
+        write_file(self.folder / 'state.json', json.dumps(state, indent=2) + '\n')
 
 
-@dataclass
-class FoldJob(Job):
-    """A fold of a cross-validation, in the work directory of its training.
+def _count(model: dict, shape: tuple[int, int, int]) -> Complexity | None:
+    key = f'{model} {shape}'
+    if key not in _counted:
+        try:
+            _counted[key] = complexity(model, shape)
+        except Exception:  # a foreign model, or a PyTorch that cannot count
+            _counted[key] = None
+    return _counted[key]
 
-    The tools read the config file with FOLD in the environment, and print to the terminal. The
-    folder holds ``cross_validation.json``, the tested checkpoint and its metrics, and ``test``.
 
-    Args:
-        file: The config file.
-        options: ``KEY=VALUE``, for both tools.
-        on_step: A function that receives a line before training and before the test.
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock the folder of a run.
+
+    Raises:
+        RunError: If another process has locked it.
     """
-
-    file: Path
-    options: Sequence[str]
-    on_step: Callable[[str], None]
-
-    record = FOLD_RECORD
-
-    @property
-    def train_dir(self) -> Path:
-        """The work directory of the training."""
-        return self.folder
-
-    def state(self) -> dict:
-        """Read the state, as :meth:`Job.state` does."""
-        record = super().state()
-        return dict(
-            trained='checkpoint' in record,
-            checkpoints=dict(test=record.get('checkpoint')),
-            metrics=dict(test=record['metrics']) if 'metrics' in record else {},
-        )
-
-    def _run(
-        self,
-        tool: Path,
-        flags: list[str],
-        on_line: Callable[[str], None],
-        *,
-        split: str = '',
-        options: Sequence[str] = (),
-    ) -> None:
-        step = tool.stem
-        if split and not Path(flags[0]).name.startswith('best_'):
-            step += f': there is no best_*.pth in {self.folder}, so the last checkpoint is tested'
-        self.on_step(step)
-        options = [*self.options, *options]
-        variables = dict(FOLD=str(self.fold))
-        run_tool(tool, str(self.file), *flags, options=options, variables=variables)
-
-    def _write(self, state: dict) -> None:
-        if state['trained']:
-            checkpoints = state['checkpoints']
-            checkpoints['test'] = checkpoints['test'] or find_checkpoint(self.folder)
-            metrics = dict(metrics=state['metrics']['test']) if state['metrics'] else {}
-            super()._write(dict(checkpoint=checkpoints['test'], **metrics))
+    with (folder / 'lock').open('w') as file:
+        if fcntl:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f'another process works in {folder}') from None
+            except OSError:  # a file system without locks
+                pass
+        yield

@@ -1,4 +1,4 @@
-"""Run a tool as a process that ends with this process, and describe the machine."""
+"""Run tools as processes that end with this process, and describe the machine."""
 
 import ctypes
 import os
@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
@@ -46,89 +46,92 @@ def end_by_signals(task: str) -> None:
 def run_tool(
     tool: Path,
     *arguments: str,
+    log: Path,
     options: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
-    log: Path | None = None,
     on_line: Callable[[str], None] = lambda line: None,
-) -> None:
-    """Run a tool as a process; on Linux it ends with this process, even if that is killed.
+) -> Iterator[None]:
+    """Run a tool as a process, and yield again and again until it ends.
+
+    The process ends with the iterator, and on Linux also with this process if that is killed.
 
     Args:
         tool: The file of the tool.
         arguments: Its arguments.
+        log: A file for its output, which is appended.
         options: ``KEY=VALUE``, for its ``--cfg-options``.
         variables: Environment variables to add.
-        log: A file for its output, which is appended; ``None`` prints the output.
-        on_line: A function that receives each line of the output, if there is a log.
+        on_line: A function that receives each line of the output.
 
     Raises:
-        RunError: If the tool fails. The message has the last error of its output, if there is a
-        log.
+        RunError: If the tool fails. The message has the last error of its output.
     """
     command = [sys.executable, str(tool), *arguments]
     command += ['--cfg-options', *options] if options else []
-    settings = dict(
-        env=os.environ | dict(variables or {}),
-        preexec_fn=_end_with_parent if _libc is not None else None,
-    )
     lines: deque[str] = deque(maxlen=100)
-
-    def keep(line: str) -> None:
-        lines.append(line)
-        on_line(line)
-
-    if log is None:
-        code = subprocess.run(command, **settings).returncode
+    with (
+        log.open('a', encoding='utf-8') as output,
+        log.open(encoding='utf-8', errors='replace') as file,
+    ):
+        file.seek(0, os.SEEK_END)
+        child = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | dict(PYTHONUNBUFFERED='1') | dict(variables or {}),
+            preexec_fn=_end_with_parent if _libc is not None else None,
+        )
+        try:
+            rest, ended = '', False
+            while not ended:
+                ended = child.poll() is not None  # before the output is read, so that none is lost
+                *complete, rest = (rest + file.read()).split('\n')
+                for line in complete + [rest] * (ended and bool(rest)):
+                    lines.append(line)
+                    on_line(line)
+                if not ended:
+                    yield
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+    if child.returncode < 0:
+        reason = f'was ended by {signal.Signals(-child.returncode).name}'
     else:
-        code = _run_with_log(command, settings, log, keep)
-    if code < 0:
-        reason = f'was ended by {signal.Signals(-code).name}'
-    else:
-        reason = f'failed with exit code {code}' + (f': {_last_error(lines)}' if log else '')
-    if code:
-        raise RunError(f'{tool.name} {reason} (see {log or "above"})')
+        reason = f'failed with exit code {child.returncode}: {_last_error(lines)}'
+    if child.returncode:
+        raise RunError(f'{tool.name} {reason} (see {log})')
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this package and the stack, by name."""
+    distributions = packages_distributions()
+    found = dict(Python=platform.python_version(), mmseg_attn=__version__)
+    for package in _PACKAGES:
+        name = distributions.get(package, [package])[0]  # the forks have names of their own
+        found[name] = import_module(package).__version__
+    return found
+
+
+def machine(threads: int | None = None) -> dict[str, Any]:
+    """Describe the machine by ``CPU``, ``cores``, ``threads`` and, if there is one, ``GPU``.
+
+    Args:
+        threads: Number of PyTorch's threads; ``None`` means that of this process.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    found = dict(CPU=_cpu_model(), cores=cores, threads=threads or torch.get_num_threads())
+    if torch.cuda.is_available():
+        found['GPU'] = f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}'
+    return found
 
 
 def environment() -> dict[str, str]:
     """Describe ``versions``, ``CPU`` and, if there is one, ``GPU``, ready to print."""
-    distributions = packages_distributions()
-    versions = [f'Python {platform.python_version()}', f'mmseg_attn {__version__}']
-    for package in _PACKAGES:
-        name = distributions.get(package, [package])[0]  # the forks have names of their own
-        versions.append(f'{name} {import_module(package).__version__}')
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    machine = dict(
-        versions=', '.join(versions),
-        CPU=f'{_cpu_model()}, {cores} cores, PyTorch on {torch.get_num_threads()}',
-    )
-    if torch.cuda.is_available():
-        machine['GPU'] = f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}'
-    return machine
-
-
-def _run_with_log(
-    command: Sequence[str], settings: dict, log: Path, on_line: Callable[[str], None]
-) -> int:
-    settings['env']['PYTHONUNBUFFERED'] = '1'
-    with (
-        log.open('a', encoding='utf-8') as file,
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors='replace',
-            **settings,
-        ) as child,
-    ):
-        try:
-            for line in child.stdout:
-                file.write(line)
-                on_line(line)
-        except BaseException:
-            child.kill()
-            raise
-    return child.returncode
+    found = machine()
+    cpu = f'{found.pop("CPU")}, {found.pop("cores")} cores, PyTorch on {found.pop("threads")}'
+    text = ', '.join(f'{name} {version}' for name, version in versions().items())
+    return dict(versions=text, CPU=cpu, **found)
 
 
 def _last_error(lines: Iterable[str]) -> str:

@@ -15,7 +15,6 @@ from ..cli import complete_model
 from .log import Launch, Log, find_launches, join
 
 FOLD = re.compile(r'fold_?(\d+)')
-FOLD_RECORD = 'cross_validation.json'  # state of a fold, from tools/cross_validate.py
 
 _LENGTHS = dict(max_iters='iteration', max_epochs='epoch')
 _SAVED = re.compile(r'Saving checkpoint at (\d+) (iteration|epoch)s')
@@ -112,11 +111,8 @@ class Run:
             The metrics, in percent, and their source; both are empty if there are none.
         """
         if split == 'test':
-            record = self.folder / FOLD_RECORD
-            if record.is_file() and 'metrics' in (content := json.loads(record.read_text())):
-                return content['metrics'], f'test set, from {FOLD_RECORD}'
-            reproduced = [self.folder.parent / 'test'] if self.folder.name == 'train' else []
-            for folder in (self.folder / 'test', *reproduced, self.folder):
+            beside = [self.folder.parent / 'test'] if self.folder.name == 'train' else []
+            for folder in (self.folder / 'test', *beside, self.folder):
                 try:
                     return find_metrics(folder), 'test set, from the log of the test'
                 except RunError:
@@ -198,7 +194,7 @@ def _is_number(value: object) -> bool:
 
 
 def _read_run(folder: Path, name: str) -> Run | None:
-    """Read the run in a folder, or in ``train`` below it, where ``tools/reproduce.py`` trains."""
+    """Read the run in a folder, or in ``train`` below it, where jobs train."""
     for work_dir in (folder, folder / 'train'):
         launches = find_launches(work_dir)
         config, original = _find_config(work_dir, launches)

@@ -81,18 +81,6 @@ def test_our_tool_follows_the_config_and_tells(train, train_with_our_tool, safe_
     assert 'Training follows that of the config' in log
 
 
-def test_a_hook_that_the_config_names_is_not_added_again(train, train_with_our_tool, safe_loading):
-    train(2)
-    runner, log = train_with_our_tool(4, [dict(type='mmseg.ResumedScheduleHook')])
-    assert sum(isinstance(hook, ResumedScheduleHook) for hook in runner.hooks) == 1
-    assert log.count(LONGER) == 1
-
-
-def test_a_training_that_does_not_resume_has_no_such_hook(train_with_our_tool, safe_loading):
-    runner, _ = train_with_our_tool(2)
-    assert not any(isinstance(hook, ResumedScheduleHook) for hook in runner.hooks)
-
-
 def test_the_hosts_runner_is_as_before(train, train_with_our_tool, safe_loading):
     train_with_our_tool(2)
     runner, log = train(4)

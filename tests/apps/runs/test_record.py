@@ -1,0 +1,127 @@
+"""What a record holds, and which changes of a config make another run."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from mmengine.config import Config
+
+from mmseg_attn.apps.runs import config_hash, portable_options, read_record, read_records
+from mmseg_attn.errors import DataError
+from tests.apps.runs.records import make_record
+
+CONFIG = dict(
+    data_root='/home/someone/data',
+    image_loader=dict(type='LoadImageFromFile'),
+    model=dict(backbone=dict(type='UNetEncoder', init_cfg=None), test_cfg=dict(mode='whole')),
+    train_dataloader=dict(
+        batch_size=4,
+        num_workers=2,
+        dataset=dict(type='D', data_root='/home/someone/data', ann_file='fold0/train.txt'),
+    ),
+    param_scheduler=[dict(type='LinearLR', begin=0, end=300)],
+    randomness=dict(seed=0),
+    default_hooks=dict(logger=dict(interval=10), checkpoint=dict(interval=200)),
+    load_from='/home/someone/weights.pth',
+)
+
+
+def hash_of(**changes) -> str:
+    config = Config(CONFIG)
+    config.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+    return config_hash(config)
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(data_root='elsewhere'),
+        dict(train_dataloader__dataset__data_root='elsewhere'),
+        dict(train_dataloader__num_workers=0),
+        dict(train_dataloader__persistent_workers=False),
+        dict(randomness__seed=3),
+        dict(image_loader__type='LoadAnything'),
+        dict(default_hooks__logger__interval=1),
+        dict(load_from='/data/weights.pth'),
+        dict(load_from='C:\\weights.pth'),
+        dict(work_dir='x', resume=True),
+        dict(test_evaluator=dict(type='MAEMetric')),
+        dict(runner_type=None),
+    ],
+)
+def test_machine_seed_and_helpers_do_not_change_the_hash(changes):
+    assert hash_of(**changes) == hash_of()
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(train_dataloader__batch_size=8),
+        dict(train_dataloader__dataset__ann_file='fold1/train.txt'),
+        dict(model__test_cfg__mode='slide'),
+        dict(param_scheduler__0__end=600),
+        dict(default_hooks__checkpoint__interval=100),
+        dict(load_from='/home/someone/other.pth'),
+        dict(randomness__deterministic=True),
+        dict(runner_type='FastRunner'),
+        dict(val_evaluator=dict(type='MAEMetric')),
+    ],
+)
+def test_all_else_changes_it(changes):
+    assert hash_of(**changes) != hash_of()
+
+
+def test_the_hash_does_not_depend_on_the_order_or_on_tuples():
+    one = Config(dict(model=dict(a=1, b=(2, 3), schedule={0: (4, 5)})))
+    other = Config(dict(model=dict(schedule={0: [4, 5]}, b=[2, 3], a=1)))
+    assert config_hash(one) == config_hash(other)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    record = make_record()
+    record.write(tmp_path / record.name)
+    (file,) = tmp_path.glob('*')
+    assert file.name == 'unet_1xb4-600i_cells-64x64-window_size-3_fold0_seed0_01234567_test.json'
+    assert read_record(file) == replace(record, areas=list(record.areas))
+    assert read_records(tmp_path) == {record.key: read_record(file)}
+    lines = file.read_text().splitlines()
+    assert '    "1.png": [[2, 4], [3, 5], [3, 5]],' in lines
+    assert json.loads(file.read_text())['seed'] == 0
+
+
+def test_scores_follow_from_the_areas():
+    scores = make_record().scores
+    # wall: 3 of 4 + 5 - 3, cell: 4 of 6 + 5 - 4
+    assert scores['IoU.wall'] == pytest.approx(100 * 3 / 6)
+    assert scores['IoU.cell'] == pytest.approx(100 * 4 / 7)
+    assert scores['mIoU'] == pytest.approx((50 + 400 / 7) / 2)
+    assert scores['Acc.cell'] == pytest.approx(100 * 4 / 5)
+    assert scores['aAcc'] == pytest.approx(100 * 7 / 10)
+    assert scores['mean_loss'] == 0.25  # what the areas do not give is from the log
+
+
+def test_of_two_records_of_a_run_the_later_one_counts(tmp_path):
+    for name, date in (('a', '2026-01-03'), ('b', '2026-01-02')):
+        make_record(date=date).write(tmp_path / f'{name}.json')
+    (record,) = read_records(tmp_path).values()
+    assert record.date == '2026-01-03'
+
+
+@pytest.mark.parametrize('text', ['{"config": 1}', '{', '[]'])
+def test_what_is_no_record_is_named(tmp_path, text):
+    (tmp_path / 'x.json').write_text(text)
+    with pytest.raises(DataError, match=r'x\.json is not the record of a run'):
+        read_records(tmp_path)
+
+
+def test_options_lose_what_belongs_to_a_machine():
+    options = {
+        'train_dataloader.num_workers': 0,
+        'test_dataloader.dataset.data_root': '/home/someone',
+        'load_from': '/home/someone/x.pth',
+        'model.neck': dict(type='CSAMSkip', in_channels=(1, 2)),
+    }
+    assert portable_options(options) == {
+        'load_from': 'x.pth',
+        'model.neck': dict(type='CSAMSkip', in_channels=[1, 2]),
+    }
