@@ -17,8 +17,7 @@ from ...errors import DataError
 from ...evaluation.confusion import confusion
 from ..predict import Predictor
 from ..runs import Run
-
-MEASURES = ('IoU', 'Dice', 'Precision', 'Recall')
+from ..runs.statistics import measures
 
 # Errors of checkpoints, datasets, loaders and PyTorch for invalid input
 _REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
@@ -132,19 +131,12 @@ def evaluate(
 
 
 def classwise(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute each of ``MEASURES`` of every class (C,), in percent; nan if it is not defined.
+    """Compute IoU, Dice, precision and recall of every class, as :func:`measures` does.
 
     Args:
         counts: Confusion matrix (C, C), with a row per true class.
     """
-    correct, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    with np.errstate(invalid='ignore'):
-        return dict(
-            IoU=100 * correct / (true + predicted - correct),
-            Dice=200 * correct / (true + predicted),
-            Precision=100 * correct / predicted,
-            Recall=100 * correct / true,
-        )
+    return measures(np.stack([np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)]))
 
 
 def metrics(counts: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
@@ -156,13 +148,13 @@ def metrics(counts: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
         counts: Confusion matrix (C, C), with a row per true class.
         classes: Names of the classes.
     """
-    measures = classwise(counts)
-    values = {f'm{name}': measures[key] for name, key in (('IoU', 'IoU'), ('Acc', 'Recall'))}
+    by_class = classwise(counts)
+    values = {f'm{name}': by_class[key] for name, key in (('IoU', 'IoU'), ('Acc', 'Recall'))}
     values = {name: of_classes[np.isfinite(of_classes)] for name, of_classes in values.items()}
     values = {name: defined.mean() for name, defined in values.items() if defined.size}
     if pixels := counts.sum():
         values['aAcc'] = 100 * np.trace(counts) / pixels
-    for measure, of_classes in measures.items():
+    for measure, of_classes in by_class.items():
         values |= {f'{measure}.{n}': v for n, v in zip(classes, of_classes, strict=True)}
     return {name: float(value) for name, value in values.items() if np.isfinite(value)}
 

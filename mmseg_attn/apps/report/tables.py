@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..runs import summarize
-from .evaluation import MEASURES
+from ..runs.statistics import MEASURES
 from .results import GroupResult, class_names, differences
 
 NONE = '–'
