@@ -3,10 +3,10 @@
 import importlib
 from types import ModuleType
 
-import numpy as np
 import torch
 
 from ...errors import UsageError
+from ...io.libraries import numpy_kept
 
 
 def metric_library(module: str, *, package: str, metric: str) -> ModuleType:
@@ -28,5 +28,5 @@ def metric_library(module: str, *, package: str, metric: str) -> ModuleType:
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())[:200]
         raise UsageError(
             f'{metric} needs {package}, which cannot be imported ({reason}): run pip install '
-            f'{package} "torch=={torch_version}" "numpy=={np.__version__}"'
+            f'{package} "torch=={torch_version}" {numpy_kept()}'
         ) from error
