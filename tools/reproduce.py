@@ -22,7 +22,7 @@ import io
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
@@ -144,6 +144,7 @@ from mmseg_attn.apps.reproduce import (
 )
 from mmseg_attn.apps.runs import (
     Job,
+    Key,
     Record,
     end_by_signals,
     portable_options,
@@ -164,18 +165,21 @@ def main(argv: list[str] | None = None) -> None:
     save = functools.partial(write, args, table, plans, file_name(args, table, plans))
     say = functools.partial(print, '==', flush=True)
 
-    def is_done(job: Job) -> bool:
-        record = read_records(args.records).get(job.key)
+    def is_recorded(job: Job, records: Mapping[Key, Record]) -> bool:
+        record = records.get(job.key)
         return record is not None and not (args.rerun_changed_code and record.changed_code())
+
+    def is_done(job: Job) -> bool:
+        return is_recorded(job, read_records(args.records))
 
     def on_record(record: Record) -> None:
         record.write(args.records / record.name)
         save()
 
     selected = [one for one in plans if one.row.name in rows]
-    jobs, waiting = plan_jobs(args, table, selected), []
-    for job in jobs:
-        if is_done(job):
+    records, waiting = read_records(args.records), []
+    for job in plan_jobs(args, table, selected):
+        if is_recorded(job, records):
             say(f'{job.title}: already finished')
         else:
             waiting.append(job)
@@ -260,8 +264,8 @@ def cut(args: argparse.Namespace) -> dict[str, int]:
 def file_name(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]) -> str:
     """Name the result; one with other options or a shorter training never replaces the table."""
     parts = [table.name, *(f'{value}{key[4]}' for key, value in cut(args).items())]
-    plain = [plan_row(one.row, table, CONFIGS, cut=cut(args)) for one in plans]
-    if any(one.hashes != unchanged.hashes for one, unchanged in zip(plans, plain, strict=True)):
+    plain = (plan_row(one.row, table, CONFIGS, cut=cut(args)) for one in plans)
+    if args.cfg_options and any(a.hashes != b.hashes for a, b in zip(plans, plain, strict=True)):
         text = '-'.join(re.sub(r'[^\w.=-]', '', option) for option in options(args))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         parts.append(text if len(text) < LONGEST else f'options-{digest}')
