@@ -313,7 +313,7 @@ def test_auxiliary_heads_count_classes_too(folder):
     check(dataset(folder), with_head(num_classes=2))
     boundary = dict(type='STDCHead', num_classes=3, boundary_threshold=0.1)
     check(dataset(folder), with_head(**boundary))
-    with pytest.raises(ValueError, match=r'auxiliary head 3: set model.auxiliary_head.num_classes'):
+    with pytest.raises(ValueError, match=r'auxiliary head has 3: set model.auxiliary_head.num_classes'):
         check(dataset(folder), with_head(num_classes=3))
 
 
