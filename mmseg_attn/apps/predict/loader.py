@@ -133,8 +133,8 @@ class ConfigLoader:
         if image is None or self._agrees(loaded, image, path):
             return loaded
         raise UnsupportedError(
-            f'{path} has the mode {image.mode} with {image.bits} bits, but the loader of the '
-            f'config ({self}) returns {counted(channels(loaded), "channel")} of {loaded.dtype} '
+            f'{path} ({image.mode}, {image.bits} bits) does not fit the loader of the config '
+            f'({self}), which returns {counted(channels(loaded), "channel")} of {loaded.dtype} '
             'with other values: convert the file to the format of the training images'
         )
 
