@@ -50,7 +50,8 @@ stack-%: .venv-%/.installed
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/pip install --disable-pip-version-check --no-cache-dir -q -c $< torch \
 		-r requirements/runtime.txt -r requirements/$(if $(filter onedl,$*),onedl,lite).txt \
-		-r requirements/medical.txt hypothesis pytest pytest-xdist
+		-r requirements/medical.txt -r requirements/monai.txt -r requirements/scikit-image.txt \
+		hypothesis pytest pytest-xdist
 	touch $@
 
 .PRECIOUS: .venv-%/.installed
@@ -61,7 +62,7 @@ $(VENV)/.installed: $(wildcard $(INPUTS))
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(INSTALL) -e ".[tests]"
+	$(INSTALL) -e ".[tests,monai]"
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

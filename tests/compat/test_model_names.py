@@ -57,7 +57,7 @@ def test_the_inferencer_by_path_and_by_name(model, weights, image, expected, roo
 
 
 @pytest.mark.skipif(
-    VERSION < digit_version('1.1.1'), reason='MMSegmentation 1.1.0 tests one image at a time'
+    digit_version('1.1.1') > VERSION, reason='MMSegmentation 1.1.0 tests one image at a time'
 )
 @pytest.mark.filterwarnings('ignore')
 def test_the_inferencer_on_a_batch(weights, expected, tmp_path):
@@ -68,7 +68,7 @@ def test_the_inferencer_on_a_batch(weights, expected, tmp_path):
 
 
 @pytest.mark.skipif(
-    VERSION < digit_version('1.1.2'), reason='MMSegmentation 1.1.2 brought return_vis'
+    digit_version('1.1.2') > VERSION, reason='MMSegmentation 1.1.2 brought return_vis'
 )
 @pytest.mark.filterwarnings('ignore')
 def test_the_inferencer_on_an_array(weights, image, expected):

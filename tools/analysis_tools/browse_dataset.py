@@ -47,10 +47,10 @@ if __name__ == '__main__':
 
 import numpy as np
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
+from mmseg_attn.datasets.building import build_dataset
 from mmseg_attn.io import counted
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.drawable import drawable, loads_bgr
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
+    dataset = build_dataset(cfg[f'{args.split}_dataloader'].dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')
     visualizer.dataset_meta = dataset.metainfo
     number = min(args.number, len(dataset))

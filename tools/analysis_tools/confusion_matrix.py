@@ -36,10 +36,10 @@ if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
+from mmseg_attn.datasets.building import build_dataset
 from mmseg_attn.evaluation.confusion import confusion_of_masks
 from mmseg_attn.io import counted
 from mmseg_attn.visualization.confusion_plot import plot_confusion
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = build_dataset(cfg.test_dataloader.dataset)
     counts = confusion_of_masks(
         dataset, args.masks, watch=lambda indices: progress(indices, 'comparing image')
     )

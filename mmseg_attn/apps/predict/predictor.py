@@ -19,6 +19,7 @@ from torch import nn
 
 from ...compat.checkpoint import load_file
 from ...config_types import class_of, is_a
+from ...datasets.building import build_dataset
 from ...datasets.nested_datasets import nested_datasets
 from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
@@ -264,7 +265,7 @@ def _names(meta: Any, dataset: ConfigDict, number: int) -> tuple[list[str], list
     """
     saved = meta.get('dataset_meta') if isinstance(meta, dict) else None
     if not _fits(saved, number):
-        saved = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
+        saved = build_dataset(dict(dataset, lazy_init=True, pipeline=[])).metainfo
     if _fits(saved, number):
         palette = [[int(value) for value in color] for color in saved['palette']]
         return [str(name) for name in saved['classes']], palette

@@ -150,12 +150,12 @@ class OtherSegmentor(BaseSegmentor):
 
 def test_segmentors_and_preprocessors_with_steps_of_their_own_are_refused():
     with pytest.raises(
-        ExportError, match='^OtherSegmentor cannot be exported, .*: use EncoderDecoder or'
+        ExportError, match=r'^OtherSegmentor cannot be exported, .*: use EncoderDecoder or'
     ):
         PixelsToLogits(OtherSegmentor(), in_channels=3, color_type='color')
     model = build().model
     model.data_preprocessor = OtherSegmentor().data_preprocessor
     with pytest.raises(
-        ExportError, match='^BaseDataPreprocessor cannot .*: use SegDataPreProcessor or'
+        ExportError, match=r'^BaseDataPreprocessor cannot .*: use SegDataPreProcessor or'
     ):
         PixelsToLogits(model, in_channels=3, color_type='color')

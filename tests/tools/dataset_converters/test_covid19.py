@@ -175,7 +175,7 @@ DAMAGES = {
     ),
     'unknown lesion': (
         lambda s: change(s / covid19.MASK, np.s_[:2, 0, 0], 4),
-        r'tr_mask\.nii\.gz contains unknown label values: 4 \(2 px\); the labels .* are 0 to 3: use',
+        r'tr_mask\.nii\.gz contains unknown label values: 4 \(2 px\); the labels .* are 0 to 3',
     ),
     'interpolated lesion': (
         lambda s: change(s / covid19.MASK, (0, 0, 0), 1.5),
@@ -183,7 +183,7 @@ DAMAGES = {
     ),
     'unknown lung': (
         lambda s: change(s / covid19.LUNGS, (0, 0, 0), 3),
-        r'updated\.nii\.gz contains unknown label values: 3 \(1 px\); the labels .* are 0 to 2: use',
+        r'updated\.nii\.gz contains unknown label values: 3 \(1 px\); the labels .* are 0 to 2',
     ),
     'not a number': (
         lambda s: change(s / covid19.IMAGE, (0, 0, 0), np.nan),
@@ -191,7 +191,7 @@ DAMAGES = {
     ),
     'other size': (
         lambda s: save(s / covid19.LUNGS, np.zeros((12, 10, 7), np.uint8)),
-        r'updated\.nii\.gz has the shape \(12, 10, 7\), but .*tr_im\.nii\.gz has \(12, 10, 8\): use',
+        r'updated\.nii\.gz has the shape \(12, 10, 7\), but .*tr_im\.nii\.gz has \(12, 10, 8\)',
     ),
     'unknown intensities': (
         lambda s: save(s / covid19.IMAGE, np.full((12, 10, 8), 300, np.int16)),

@@ -2,9 +2,11 @@ import json
 import subprocess
 import sys
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
+from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_attn.errors import DataError
@@ -164,6 +166,40 @@ def test_volumes_and_series_are_cases(source, tmp_path):
     for group in (['v_000', 'v_001', 'v_002'], ['flat0', 'flat1'], ['case_0', 'case_1']):
         assert sum(not set(group).isdisjoint(part) for part in splits(files)) == 1
     assert json.loads(files['conversion.json'])['cases'] == 15
+
+
+def test_the_spacing_of_every_slice_is_recorded_and_loaded(source, tmp_path):
+    nibabel = pytest.importorskip('nibabel', reason='needs nibabel')
+    pytest.importorskip('pydicom', reason='needs pydicom')
+    from tests.data import dicom
+
+    affine = np.diag([0.5, 0.25, 3, 1])  # columns, rows, slices
+    for kind in ('images', 'masks'):
+        nibabel.save(
+            nibabel.Nifti1Image(np.ones((10, 8, 2), np.uint8), affine), source / kind / 'v.nii'
+        )
+    dicom.write(source / 'images/d.dcm', np.ones((8, 10), np.uint8), PixelSpacing=[0.3, 0.4])
+    (source / 'images/d.png').unlink()
+    files = convert(source, tmp_path / 'out', '--split-unit', 'slice')
+    spacing = {'v_000': [0.25, 0.5], 'v_001': [0.25, 0.5], 'd': [0.3, 0.4]}
+    assert json.loads(files['conversion.json'])['spacing'] == spacing
+
+    infos = []
+    for split in ('train', 'val', 'test'):
+        dataset = DATASETS.build(
+            dict(
+                type='KneeMRIDataset',
+                data_root=str(tmp_path / 'out'),
+                data_prefix=dict(img_path='images', seg_map_path='annotations'),
+                ann_file=f'splits/fold0/{split}.txt',
+                pipeline=[],
+            )
+        )
+        infos += list(dataset)
+    loaded = {Path(info['img_path']).stem: info.get('spacing') for info in infos}
+    assert {name: list(pair) for name, pair in loaded.items() if pair} == spacing
+    assert len(loaded) == 14
+    assert {info.get('spacing_unit') for info in infos} == {'mm', None}
 
 
 def test_a_mirrored_nifti_mask_is_refused(source, tmp_path):

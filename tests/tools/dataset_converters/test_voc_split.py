@@ -108,7 +108,7 @@ DAMAGES = {
     ),
     'unknown label': (
         lambda r: edit(mask(r), lambda pixels: np.where(pixels == 255, 21, pixels)),
-        r'000004\.png contains unknown label values: 21; the labels are 0 to 20 and 255: use the orig',
+        r'000004\.png contains unknown label values: 21; the labels are 0 to 20 and 255: use',
     ),
 }
 
