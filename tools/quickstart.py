@@ -156,7 +156,7 @@ def main() -> None:
     print(f'\n== Done in {(time.monotonic() - start) / 60:.1f} minutes, on {stack}')
     print('   IoU per class on the test split: see the table above')
     print(f'   images (input, ground truth, prediction): {images}')
-    print('\n== Set these for the commands in README.md')
+    print('\n== Variables for the commands in README.md')
     activate = Path(sys.prefix, 'bin/activate')
     if not is_active() and activate.is_file():
         print(f'   . {relative(activate)}')
