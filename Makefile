@@ -5,7 +5,7 @@
 # make docs                    the site of the docs, in docs/_build/html
 # make wheel                   sdist and wheel, in dist
 # make smoke PYTHON=python     smoke test on an environment of your own
-# make stack-NAME              smoke test on another stack: onedl, torch-2.1 (with tests), oldest
+# make stack-NAME              smoke test and tests on another stack: onedl, torch-2.1, oldest
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
@@ -43,8 +43,8 @@ smoke:
 # Another stack is an environment of its own, without a copy of this package.
 stack-%: .venv-%/.installed
 	.venv-$*/bin/python -W ignore .ci/smoke.py $*
-	$(if $(filter oldest,$*),,env -u MMSEG_ATTN_TEST_DATA OMP_NUM_THREADS=1 \
-		.venv-$*/bin/python $(PYTEST) $(PARTS:%=tests/%))
+	env -u MMSEG_ATTN_TEST_DATA OMP_NUM_THREADS=1 \
+		.venv-$*/bin/python $(PYTEST) $(PARTS:%=tests/%)
 
 .venv-%/.installed: requirements/stacks/%.txt $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv --clear .venv-$*

@@ -104,6 +104,7 @@ def test_a_config_of_anyone_follows_a_changed_schedule_once(monkeypatch, tmp_pat
         cfg = dict(model=dict(type='UNetEncoder', channels=[2, 4]), default_hooks=own)
         name = f'{tmp_path.name}{len(counts)}'
         cfg |= dict(work_dir=str(tmp_path), default_scope='mmseg', experiment_name=name)
+        cfg |= dict(env_cfg=dict(dist_cfg=dict(backend='gloo')))
         runner = Runner.from_cfg(Config(cfg))
         return [hook for hook in runner.hooks if isinstance(hook, ResumedScheduleHook)]
 
