@@ -45,7 +45,7 @@ def explain_listing(error: Exception) -> DataError | None:
 def listing_fault(error: Exception) -> tuple[str, str] | None:
     """Return the fault of :func:`explain_listing` and its remedy."""
     dataset = next(_failed_datasets(error), None)
-    if dataset is None or getattr(dataset, 'PREPARATION', ''):
+    if dataset is None or getattr(dataset, 'PREPARATION', None):
         return None
     kind, root, prefixes = type(dataset).__name__, dataset.data_root, dataset.data_prefix or {}
     paths = {'data_root': root, 'ann_file': dataset.ann_file}

@@ -78,12 +78,13 @@ class DecodedImage:
         """
         pixels = self.pixels
         if self.palette is not None:
-            pixels = self.palette[np.minimum(pixels, len(self.palette) - 1)]
+            indices = pixels if pixels.ndim == 2 else pixels[..., 0]  # before the transparency
+            pixels = self.palette[np.minimum(indices, len(self.palette) - 1)]
         elif self.mode in CONVERTIBLE:
             pixels = np.array(Image.fromarray(pixels, mode=self.mode).convert('RGB'))
         elif self.mode == 'LAB':
             raise UnsupportedError(f'{name} is in CIELAB colors: save it in RGB')
-        if self.alpha:
+        if self.alpha and self.palette is None:
             pixels = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :-1]
         if self.mode.startswith('RGB'):
             pixels = pixels[..., :3]

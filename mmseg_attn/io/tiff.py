@@ -235,6 +235,8 @@ def _mode(image: np.ndarray, photometric: int, *, alpha: bool) -> str:
     if image.ndim == 2:
         return 'P' if photometric == PALETTE else MODES.get(kind, str(image.dtype))
     bands = image.shape[2]
+    if photometric == PALETTE and alpha and bands == 2:
+        return 'PA'
     if photometric == CMYK:
         return 'CMYK'
     if photometric == RGB and bands >= 3:

@@ -84,6 +84,8 @@ def is_plain(data: bytes) -> bool:
     kind = tags.get(PHOTOMETRIC), bits, form[0], extra
     if kind[0] == YCBCR:
         usual[COMPRESSION] = (7,)
+    if form[0] == FLOAT and data.startswith(b'MM'):  # Pillow exchanges the bytes twice
+        usual[COMPRESSION] = (1,)
     return (
         alone
         and kind in PLAIN

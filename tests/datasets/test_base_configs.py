@@ -1,5 +1,6 @@
 """The base configs of the datasets on pseudo data: what the network and the metric see."""
 
+import mmseg
 import numpy as np
 import pytest
 import torch
@@ -173,6 +174,8 @@ def test_the_msanet_paper_tests_with_a_batch_of_four(load, name):
         assert cfg[f'{loader}_dataloader'].batch_size == 4
         dataset = DATASETS.build(cfg[f'{loader}_dataloader'].dataset)
         samples = pseudo_collate([dataset[i % len(dataset)] for i in range(4)])
+        if mmseg.__version__ == '1.1.0':
+            pytest.skip('MMSegmentation 1.1.0 tests one image at a time')
         inputs = MODELS.build(cfg.data_preprocessor)(samples, training=False)['inputs']
         assert inputs.shape == (4, 3, 250, 250)
 

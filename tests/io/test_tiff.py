@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmseg_attn.errors import DamagedError, TooLargeError, UnsupportedError
 from mmseg_attn.io import decode_image, read_images
@@ -144,6 +145,28 @@ def test_a_palette_has_its_colors():
         assert (image.mode, image.channels) == ('P', 3)
         np.testing.assert_array_equal(image.pixels, GRAY)
         np.testing.assert_array_equal(image.visible('a.tif'), shown.T[GRAY])
+
+
+def test_a_palette_with_transparency_has_its_colors(tmp_path):
+    image = Image.fromarray(RGB).quantize(16).convert('PA')
+    image.save(tmp_path / 'a.tif')
+    (read,) = read_images((tmp_path / 'a.tif').read_bytes(), name='a.tif')
+    assert (read.mode, read.channels, read.alpha) == ('PA', 3, True)
+    np.testing.assert_array_equal(read.visible('a.tif'), np.array(image.convert('RGB')))
+
+
+@pytest.mark.parametrize('byteorder', ['<', '>'])
+@pytest.mark.parametrize('kind', ['u1', 'i2', 'u2', 'f4', 'f8'])
+@pytest.mark.parametrize(
+    'options', [{}, dict(compression='zlib'), dict(compression='lzw', predictor=True)], ids=str
+)
+def test_byte_orders_and_predictors(byteorder, kind, options):
+    """Pillow does not read compressed big-endian floats."""
+    pytest.importorskip('imagecodecs')
+    pixels = np.linspace(0, 255, GRAY.size).reshape(GRAY.shape).astype(kind)
+    data = made((pixels, dict(photometric='minisblack', **options)), byteorder=byteorder)
+    (image,) = read_images(data, name='a.tif')
+    np.testing.assert_array_equal(image.visible('a.tif'), pixels)
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))

@@ -126,10 +126,6 @@ def test_what_was_tested_before_stands_in(work_dir, tmp_path):
     html = page(work_dir, '--out', tmp_path / 'x.html')
     assert 'test set, from the log of the test' in html.text
     assert 'synapse 12.34 56.78 ' in html.text
-    (work_dir / 'cross_validation.json').write_text(json.dumps(dict(metrics={'mIoU': 98.7})))
-    html = page(work_dir, '--out', tmp_path / 'x.html')
-    assert 'test set, from cross_validation.json' in html.text
-    assert '98.7 %' in html.text
 
 
 @pytest.mark.parametrize(('name', 'taken'), [('train', True), ('small', False)])
@@ -144,11 +140,12 @@ def test_a_test_beside_a_training_belongs_to_it_where_reproduce_put_it(tmp_path,
 
 def test_folds_have_mean_and_deviation(trained, tmp_path):
     for fold in range(2):
-        folder = shutil.copytree(trained, tmp_path / f'cv/fold{fold}')
+        folder = shutil.copytree(trained, tmp_path / f'cv/fold{fold}/train')
         for file in folder.glob('*.pth'):
             file.unlink()
         metrics = {'mIoU': 60.0 + 2 * fold, 'IoU.synapse': 60.0 + 2 * fold}
-        (folder / 'cross_validation.json').write_text(json.dumps(dict(metrics=metrics)))
+        (folder.parent / 'test/1').mkdir(parents=True)
+        (folder.parent / 'test/1/1.json').write_text(json.dumps(metrics))
     html = page(tmp_path / 'cv', '--out', tmp_path / 'x.html')
     assert '61.0 ± 1.4 %' in html.text
     assert 'synapse 61.00 1.41 60.00 62.00 ' in html.text

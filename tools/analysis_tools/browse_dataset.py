@@ -15,13 +15,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument('config', type=Path, help='config file')
     parser.add_argument('--out', type=Path, required=True, help='output folder')
     parser.add_argument(
         '--split',
         choices=('train', 'val', 'test'),
         default='train',
-        help='default: %(default)s',
+        help='split to draw; default: %(default)s',
     )
     parser.add_argument(
         '--number',

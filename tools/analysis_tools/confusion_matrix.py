@@ -17,9 +17,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument('config', type=Path, help='config file')
     parser.add_argument(
-        'masks', type=Path, help='folder of masks, one PNG of the same name per image'
+        'masks', type=Path, help='folder of predicted masks: a PNG file per image, of the same name'
     )
     parser.add_argument('--out', type=Path, required=True, help='output folder')
     parser.add_argument(

@@ -21,8 +21,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config')
-    parser.add_argument('checkpoint', type=Path, help='checkpoint')
+    parser.add_argument('config', type=Path, help='config file')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint file')
     parser.add_argument('image', type=Path, help='PNG, JPEG, TIFF, DICOM or NIfTI file')
     parser.add_argument(
         '--point',

@@ -1,7 +1,7 @@
 """Convert pairs of knee MR images and masks of the patellar ligament to a dataset.
 
-The tool needs at least ten cases and knows two classes, background and patellar ligament. For
-other classes, make the folders and split files as docs/datasets.md shows.
+The tool needs at least ten cases and supports two classes, background and patellar ligament. For
+other classes, create the folders and split files as docs/datasets.md shows.
 
 The tool finds pairs in SOURCE in one of two layouts:
 

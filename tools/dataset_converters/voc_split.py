@@ -1,4 +1,4 @@
-"""Pool the train and val splits of PASCAL VOC 2012 and split them 90:10, as in the MSANet paper.
+"""Combine the train and val splits of PASCAL VOC 2012 and split them 90:10, as in the MSANet paper.
 
 VOC_ROOT is the folder VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/. The tool checks
 every image and mask and writes the split files train.txt and test.txt to a new folder. It changes

@@ -9,6 +9,7 @@ from mmseg.registry import DATASETS
 
 from mmseg_attn.apps.reproduce import PaperRow, load_tables, plan_row
 from mmseg_attn.apps.runs import read_config
+from mmseg_attn.apps.runs.record import content_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 TABLES = load_tables(CONFIGS / 'tables.yaml')
@@ -57,7 +58,8 @@ def test_learning_rates_are_those_of_the_readme():
 
 
 def test_every_table_is_known():
-    assert set(TABLES) == {*READMES, 'cityscapes-lr', 'drosophila-reduced'}
+    ours = {'drosophila-reduced', 'drosophila-small', 'attention-small'}
+    assert set(TABLES) == {*READMES, 'cityscapes-lr', *ours}
 
 
 @pytest.mark.parametrize('name', ['drosophila', *(n for n in READMES if n.startswith('covid19'))])
@@ -98,17 +100,20 @@ def test_floodnet_has_the_rows_that_were_announced():
 @pytest.mark.parametrize(('table', 'row'), ROWS, ids=ids)
 def test_every_row_can_be_run(table, row, tmp_path):
     assert (CONFIGS / f'{row.config}.py').is_file()
-    plan = plan_row(row, configs=CONFIGS, work_dir=tmp_path, folds=table.folds)
+    plan = plan_row(row, table, CONFIGS)
     assert not plan.error
-    assert len(plan.jobs) == table.folds
-    assert plan.complexity.flops > plan.complexity.parameters > 0
-    for key, value in row.options.items():
-        node = plan.jobs[0].config
+    assert len({*plan.hashes}) == len(plan.configs) == table.folds
+    job = plan.job(table, table.folds - 1, 7, tmp_path, '')
+    assert job.key.config_hash == plan.hashes[-1]
+    assert job.key.seed == job.config.randomness.seed == 7
+    assert job.complexity.flops > job.complexity.parameters > 0
+    for key, value in (table.options | row.options).items():
+        node = job.config
         for part in key.split('.'):
-            node = node[part]
+            node = node[int(part) if part.isdigit() else part]
         assert node == value
     # what is written for the tools is the same config
-    text = plan.jobs[0].config.pretty_text
+    text = job.config.pretty_text
     (tmp_path / 'config.py').write_text(text)
     assert Config.fromfile(tmp_path / 'config.py', import_custom_modules=False).pretty_text == text
 
@@ -130,16 +135,60 @@ def test_the_evaluators_of_every_row_give_the_columns(table, row):
     assert {column.metric for column in table.columns} <= metrics
 
 
-def test_tables_on_the_same_folds_share_their_trainings(tmp_path):
-    def folders(name: str) -> list[str]:
-        plans = [plan_row(r, configs=CONFIGS, work_dir=tmp_path) for r in TABLES[name].rows]
-        return [str(plan.jobs[0].folder.relative_to(tmp_path)) for plan in plans]
+def test_tables_on_the_same_folds_share_their_trainings():
+    def hashes(name: str) -> list[str]:
+        table = TABLES[name]
+        return [plan_row(row, table, CONFIGS).hashes[0] for row in table.rows]
 
-    shared = 'lfa-unet_1xb8-250e_covid19-512x512/fold0'
-    for name in ('covid19', 'covid19-range', 'covid19-residual'):
-        assert shared in folders(name)
-    assert folders('covid19-range')[0] == 'lfa-unet_1xb8-250e_covid19-512x512-window_size-3/fold0'
-    assert set(folders('cityscapes')) & set(folders('cityscapes-lr'))
+    paper, lfa = hashes('covid19'), 5
+    assert hashes('covid19-range')[2] == hashes('covid19-residual')[0] == paper[lfa]
+    assert len({*paper, *hashes('covid19-range'), *hashes('covid19-residual')}) == 6 + 4 + 2
+    assert set(hashes('cityscapes')) & set(hashes('cityscapes-lr'))
+    shared = set(hashes('drosophila-small')) & set(hashes('attention-small'))
+    assert len(shared) == 4  # none, DA, LFA with m = 7, attention gate
+
+
+def test_proposals_and_baselines_are_rows():
+    compared = [table for table in TABLES.values() if table.proposals or table.baselines]
+    assert compared
+    for table in compared:
+        names = {row.name for row in table.rows}
+        assert table.proposals
+        assert table.baselines
+        assert {*table.proposals, *table.baselines} <= names
+        assert not {*table.proposals} & {*table.baselines}
+
+
+def test_rows_of_the_attentions_differ_from_the_u_net_by_the_attention_alone():
+    table = TABLES['attention-small']
+    unet, *others = (content_of(plan_row(row, table, CONFIGS).configs[0]) for row in table.rows)
+    assert len(others) == 6
+    model = unet.pop('model')
+    assert 'neck' not in model
+    for other in others:
+        changed = other.pop('model')
+        assert other == unet
+        head = changed['decode_head']
+        if changed.pop('neck', None) is None:
+            own = {'type', 'window_size'} if head['type'] == 'LFAHead' else {'fusion'}
+            assert head != model['decode_head']
+            head = {k: v for k, v in head.items() if k not in own}
+            kept = {k: v for k, v in model['decode_head'].items() if k not in own}
+            assert head == kept
+        else:
+            assert head == model['decode_head']
+        assert changed | dict(decode_head=0) == model | dict(decode_head=0)
+
+
+def test_the_small_protocol_is_the_same_in_both_tables():
+    small, attention = TABLES['drosophila-small'], TABLES['attention-small']
+    assert small.options == attention.options
+    assert small.options == {
+        'train_cfg.max_iters': 4000,
+        'train_cfg.val_interval': 500,
+        'param_scheduler.0.begin': 2000,
+        'param_scheduler.0.end': 4000,
+    }
 
 
 @pytest.mark.parametrize(

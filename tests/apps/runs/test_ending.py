@@ -20,8 +20,8 @@ def alive(pid: int) -> bool:
     return stat.strip()[:1] not in ('', 'Z')
 
 
-@pytest.fixture(params=['log', 'no log'])
-def parent(request, tmp_path):
+@pytest.fixture
+def parent(tmp_path):
     """A process in the background of a shell, which runs another one; both numbers."""
     tool, out = tmp_path / 'tool.py', tmp_path / 'out.txt'
     tool.write_text(SLEEP)
@@ -32,12 +32,9 @@ def parent(request, tmp_path):
             os.dup2(file.fileno(), 2)
         try:
             end_by_signals('the test')
-            if request.param == 'log':
-                run_tool(tool, log=tmp_path / 'log.txt', on_line=(tmp_path / 'pid').write_text)
-            else:
-                with (tmp_path / 'pid').open('w') as file:
-                    os.dup2(file.fileno(), 1)
-                run_tool(tool)
+            on_line = (tmp_path / 'pid').write_text
+            for _ in run_tool(tool, log=tmp_path / 'log.txt', on_line=on_line):
+                time.sleep(0.01)
         except SystemExit as error:
             os.write(2, str(error).encode())
         finally:
@@ -45,7 +42,7 @@ def parent(request, tmp_path):
     signal.signal(signal.SIGINT, before)
     file = tmp_path / 'pid'
     deadline = time.monotonic() + HANG
-    while not (file.exists() and file.read_text().endswith('\n')):
+    while not (file.exists() and file.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     yield pid, int(file.read_text()), out
