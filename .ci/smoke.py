@@ -104,8 +104,8 @@ def train_and_test(tools: str | Path, work: Path, data: Path) -> Path:
 def predict_and_export(checkpoint: Path, data: Path) -> None:
     import torch
 
-    picture, out = next((data / 'images').iterdir()), checkpoint.parent
-    run('tools/predict.py', CONFIG, checkpoint, picture, '--out', out / 'predicted', data=data)
+    image, out = next((data / 'images').iterdir()), checkpoint.parent
+    run('tools/predict.py', CONFIG, checkpoint, image, '--out', out / 'predicted', data=data)
     can_export = hasattr(getattr(torch, 'compiler', None), 'is_exporting')
     expected = dict(expect='labels') if can_export else dict(expect='install 2.7', code=1)
     export = ['tools/export_onnx.py', CONFIG, checkpoint, '--format', 'torch']
@@ -124,9 +124,9 @@ def check_hostile_files(folder: Path, data: Path) -> None:
         )
     refused = dict(data=data, code=1, expect='was not loaded because it asks for')
     run('tools/test.py', CONFIG, folder / 'new.pth', '--work-dir', folder / 'refused', **refused)
-    picture = next((data / 'images').iterdir())
+    image = next((data / 'images').iterdir())
     out = ['--out', folder / 'none']
-    run('tools/predict.py', CONFIG, folder / 'legacy.pth', picture, *out, **refused)
+    run('tools/predict.py', CONFIG, folder / 'legacy.pth', image, *out, **refused)
     if marker.exists():
         sys.exit(f'{STACK}: a hostile checkpoint ran its code')
 

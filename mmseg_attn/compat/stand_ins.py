@@ -1,4 +1,4 @@
-"""Replace the globals in MMEngine's checkpoints by inert records that hold data only.
+"""Replace the globals in MMEngine's checkpoints by inert records that contain data only.
 
 A pickle names the functions that rebuild its objects. Beyond tensors and containers, MMEngine's
 checkpoints name NumPy's (arrays and scalars of the message hub and of the meta data),
@@ -21,7 +21,7 @@ AGAIN = 'copy or download it again'
 
 
 class RefusedError(Exception):
-    """Report an object that MMEngine's checkpoints do not hold; the message names it."""
+    """Report an object that MMEngine's checkpoints do not contain; the message names it."""
 
 
 class UnreadableError(pickle.UnpicklingError):
@@ -103,7 +103,7 @@ def no_bytes() -> bytes:
 
 
 def method(owner: Any, name: str) -> Any:
-    """Replace ``getattr``, for the methods that MMEngine's objects hold in their state.
+    """Replace ``getattr``, for the methods that MMEngine's objects have in their state.
 
     Raises:
         RefusedError: For any other owner or name.

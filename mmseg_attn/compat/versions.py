@@ -48,7 +48,7 @@ def check_versions() -> None:
 
 
 def version_of(module: str) -> str:
-    """Read the version of an installed package from its files; empty if they do not hold it."""
+    """Read the version of an installed package from its files; empty if they do not contain it."""
     match = re.search(r'^__version__[^=\n]*= *[\'"]([^\'"]+)', _text(module, 'version.py'), re.M)
     return match[1] if match else ''
 

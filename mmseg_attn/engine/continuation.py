@@ -29,7 +29,7 @@ class Continuation:
 
     Attributes:
         state: The result of :meth:`now` in the checkpoint to resume from; ``None`` if the training
-            starts anew or the checkpoint holds no such state.
+            starts anew or the checkpoint contains no such state.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """Translate errors of MMEngine, MMSegmentation and PyTorch into one sentence with a remedy.
 
-The table holds only errors that a user's config can cause; all others keep their traceback.
+The table contains only errors that a user's config can cause; all others keep their traceback.
 """
 
 import re

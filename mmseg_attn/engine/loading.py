@@ -36,7 +36,7 @@ def choose_checkpoint(runner: Runner, folder: Path, template: str) -> None:
 def check_loaded(runner: Runner, checkpoint: dict) -> None:
     """Check that a checkpoint fits the model, before MMEngine loads it.
 
-    To resume and to test, it must hold all weights except those of auxiliary heads; to start a
+    To resume and to test, it must contain all weights except those of auxiliary heads; to start a
     training from it, some of them.
 
     Args:

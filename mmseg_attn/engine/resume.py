@@ -79,7 +79,7 @@ def resumable(checkpoint: Any, name: str | Path) -> dict:
     ]
     if missing:
         raise CheckpointError(
-            f'{name} cannot be resumed, since it holds no {" and no ".join(missing)}: '
+            f'{name} cannot be resumed, since it contains no {" and no ".join(missing)}: '
             'to start from its weights, set load_from to it and leave out --resume'
         )
     for key in ('epoch', 'iter'):

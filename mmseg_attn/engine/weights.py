@@ -18,7 +18,7 @@ SHOWN = 3
 def load_weights(
     model: nn.Module, checkpoint: Any, *, name: str, partly: bool = False, logger: Any = None
 ) -> list[str]:
-    """Load a checkpoint into a model and check which weights it holds.
+    """Load a checkpoint into a model and check which weights it contains.
 
     Args:
         model: The model.
@@ -31,8 +31,9 @@ def load_weights(
         The tensors of the model that were not loaded, each with both shapes.
 
     Raises:
-        CheckpointError: If the checkpoint holds no weights, if none fits, or if ``partly`` is false
-            and weights are missing that predictions need, which are all but the auxiliary heads'.
+        CheckpointError: If the checkpoint contains no weights, if none fits, or if ``partly`` is
+            false and weights are missing that predictions need, which are all but the auxiliary
+            heads'.
     """
     weights = _weights(checkpoint, name)
     before = {key: tensor._version for key, tensor in _tensors(model).items()}
@@ -46,8 +47,8 @@ def load_weights(
     missing = [key for key, tensor in own.items() if tensor._version == before[key]]
     if missing and len(missing) == len(own):
         raise CheckpointError(
-            f'{name} is from another model: it holds none of the {len(own)} tensors of this model, '
-            f'such as {missing[0]}, with the right shape; its first one is '
+            f'{name} is from another model: it contains none of the {len(own)} tensors of this '
+            f'model (for example {missing[0]}) with the right shape; its first one is '
             f'{next(iter(weights), "none")!r}. Name a checkpoint of this config'
         )
     differences = {key: _difference(key, own[key], weights.get(key)) for key in missing}
@@ -68,7 +69,7 @@ def _weights(checkpoint: Any, name: str) -> dict[str, Tensor]:
     """
     weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
-        raise CheckpointError(f'{name} holds no model weights: name another checkpoint')
+        raise CheckpointError(f'{name} contains no model weights: name another checkpoint')
     return {key.removeprefix('module.'): value for key, value in weights.items()}
 
 

@@ -1,6 +1,6 @@
 """Compute global attention on the CPU, for a part of the queries at a time.
 
-The attention map has a value for each pair of positions. The forward pass holds a few of its rows
+The attention map has a value for each pair of positions. The forward pass keeps a few of its rows
 at a time; the backward pass recomputes it tile by tile. Their size also matters for speed: they
 stay in the processor's cache, and the same memory is reused. 16-bit tokens are computed in 32 bits.
 """

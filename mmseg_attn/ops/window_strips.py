@@ -1,4 +1,4 @@
-"""Compute window attention on the CPU, for as many windows at a time as the cache holds.
+"""Compute window attention on the CPU, for as many windows at a time as fit into the cache.
 
 Splitting a map into windows copies its values; for the whole map, forward and backward, this takes
 longer than the attention itself. Here a strip of windows is copied, processed and written back

@@ -89,10 +89,10 @@ def test_a_reference_that_does_not_fit_is_left_out(run, monkeypatch, script):
 
 
 def test_scaling(run, tmp_path):
-    picture = tmp_path / 'plot.png'
+    plot = tmp_path / 'plot.png'
     sizes = ['--sides', '9', '6', '--channels', '4', '--passes', 'both']
-    content = run('scaling', *sizes, '--limit', '1000', '--plot', str(picture))
-    assert picture.stat().st_size > 1000
+    content = run('scaling', *sizes, '--limit', '1000', '--plot', str(plot))
+    assert plot.stat().st_size > 1000
     *_, summary = content['tables']
     assert [row['positions'] for row in summary['rows']] == ['6x6', '9x9', 'slope', 'in theory']
     assert summary['rows'][-1]['MSAM'] == 2

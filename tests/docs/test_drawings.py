@@ -22,7 +22,7 @@ def test_the_file_shows_what_the_script_draws(model):
     assert [html.unescape(text) for text in re.findall(r'<!-- (.*?) -->', file)] == drawn
 
 
-def test_no_text_leaves_the_picture():
+def test_no_text_leaves_the_figure():
     for model in drawings.DRAWINGS:
         figure = drawings.draw(model)
         figure.draw_without_rendering()

@@ -132,9 +132,12 @@ def test_all_are_broken(tmp_path, save):
 @pytest.mark.parametrize(
     ('content', 'reason'),
     [
-        ({'layer.weight': torch.ones(2)}, 'it holds no meta and no state_dict and no message_hub'),
-        (dict(meta={}, state_dict={}), 'it holds no message_hub'),
-        ([1, 2], 'it holds no meta'),
+        (
+            {'layer.weight': torch.ones(2)},
+            'it contains no meta and no state_dict and no message_hub',
+        ),
+        (dict(meta={}, state_dict={}), 'it contains no message_hub'),
+        ([1, 2], 'it contains no meta'),
         (dict(meta=dict(iter=3), state_dict={}, message_hub={}), 'its epoch is None'),
         (dict(meta=dict(epoch=1, iter=-3), state_dict={}, message_hub={}), 'its iter is -3'),
         (dict(meta=dict(epoch='x', iter=1), state_dict={}, message_hub={}), "its epoch is 'x'"),

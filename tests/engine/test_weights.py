@@ -69,9 +69,9 @@ WRONG = {
     ),
     'another framework': (dict(model=content(Segmentor())), "its first one is 'model'"),
     'nothing': ({}, "its first one is 'none'"),
-    'no state dict': (dict(state_dict=[torch.ones(3)]), 'holds no model weights'),
-    'a list': ([1], 'holds no model weights'),
-    'numbers as names': ({1: torch.ones(3)}, 'holds no model weights'),
+    'no state dict': (dict(state_dict=[torch.ones(3)]), 'contains no model weights'),
+    'a list': ([1], 'contains no model weights'),
+    'numbers as names': ({1: torch.ones(3)}, 'contains no model weights'),
     'no tensors': (dict.fromkeys(Segmentor().state_dict(), 'x'), 'is from another model'),
     'other widths': (
         content(Segmentor(width=5)),

@@ -109,7 +109,7 @@ def test_every_part_gives_the_same_labels(trained, image, tmp_path, name):
     recording = record(predictor.model, inputs, image=image, resized=image.shape)
     np.testing.assert_array_equal(recording.labels, expected)
 
-    # MMSegmentation's own way, and the picture of what it returns
+    # MMSegmentation's own way, and the drawing of what it returns
     with torch.no_grad():
         (sample,) = model.predict(inputs, [SegDataSample(metainfo=size_of(image))])
     np.testing.assert_array_equal(sample.pred_sem_seg.data[0], expected)

@@ -106,14 +106,14 @@ ROUTES = {
     'tools/train.py --resume': resume,
     'tools/test.py': lambda at: standard('test.py', at.config, at.file, '--work-dir', at.out),
     'tools/predict.py': lambda at: own(
-        predict.main, at.config, at.file, at.picture, '--out', at.out / 'new', '--device', 'cpu'
+        predict.main, at.config, at.file, at.image, '--out', at.out / 'new', '--device', 'cpu'
     ),
     'tools/export_onnx.py': lambda at: own(
         export_onnx.main, at.config, at.file, '--out', at.out / 'x.onnx'
     ),
     'tools/report.py': page,
     'tools/analysis_tools/show_attention.py': lambda at: own(
-        show_attention.main, at.config, at.file, at.picture, '--out', at.out / 'x.png'
+        show_attention.main, at.config, at.file, at.image, '--out', at.out / 'x.png'
     ),
     'init_model': lambda at: function(lambda: init_model(str(at.config), str(at.file), 'cpu')),
     'MMSegInferencer': lambda at: function(
@@ -197,15 +197,15 @@ def sound(tmp_path_factory, pseudo_data):
 
 @pytest.fixture
 def at(sound, pseudo_data, tmp_path, monkeypatch, capsys):
-    """What a route needs: a config, a copy of the checkpoint, a picture and a folder."""
+    """What a route needs: a config, a copy of the checkpoint, an image and a folder."""
     monkeypatch.setenv('DROSOPHILA_ROOT', pseudo_data['DROSOPHILA_ROOT'])
     monkeypatch.setattr(Config, 'pretty_text', '')  # formatting takes longer than all the rest
-    picture, file = tmp_path / 'picture.png', tmp_path / 'copy.pth'
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)).save(picture)
+    image, file = tmp_path / 'image.png', tmp_path / 'copy.pth'
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)).save(image)
     shutil.copy(sound[1], file)
     out = tmp_path / 'out'
     out.mkdir()
-    return SimpleNamespace(config=sound[0], file=file, picture=picture, out=out, capsys=capsys)
+    return SimpleNamespace(config=sound[0], file=file, image=image, out=out, capsys=capsys)
 
 
 def test_every_tool_that_knows_checkpoints_is_here(root):

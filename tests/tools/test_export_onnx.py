@@ -94,10 +94,10 @@ def test_the_program_in_the_docs_predicts_what_the_model_predicts(
     (program,) = (block for block in blocks if 'onnxruntime' in block)
     (tmp_path / 'predict_onnx.py').write_text(program)
     generator = np.random.default_rng(0)
-    picture = generator.integers(0, 256, (75, 101, 3), np.uint8)[..., : 3 if base == COLOR else 1]
-    cv2.imwrite('picture.png', picture)
+    image = generator.integers(0, 256, (75, 101, 3), np.uint8)[..., : 3 if base == COLOR else 1]
+    cv2.imwrite('image.png', image)
     done = subprocess.run(
-        [sys.executable, 'predict_onnx.py', 'weights.onnx', 'picture.png', 'mask.png'],
+        [sys.executable, 'predict_onnx.py', 'weights.onnx', 'image.png', 'mask.png'],
         capture_output=True,
         text=True,
         timeout=HANG,
@@ -105,7 +105,7 @@ def test_the_program_in_the_docs_predicts_what_the_model_predicts(
     assert done.returncode == 0, done.stderr
 
     predictor = Predictor(Config.fromfile(config), checkpoint)
-    ((_, expected),) = predictor([(0, picture.squeeze())])
+    ((_, expected),) = predictor([(0, image.squeeze())])
     mask = cv2.imread('mask.png', cv2.IMREAD_UNCHANGED)
     assert len(np.unique(expected)) > 1
     assert (mask == expected).mean() > 0.999  # resizing in another library moves a tie

@@ -17,7 +17,7 @@ CONFIG = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
 
 @pytest.fixture
 def place(root, tmp_path, monkeypatch):
-    """A folder with one picture, weights that find synapses everywhere, and an empty folder."""
+    """A folder with one image, weights that find synapses everywhere, and an empty folder."""
     config = root / CONFIG
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'empty').mkdir()
@@ -50,7 +50,7 @@ def test_a_suspicious_result_is_told_at_the_end(place, tmp_path, capsys):
 
 
 def test_what_is_skipped_is_counted(place, tmp_path, capsys):
-    (tmp_path / 'b.png').write_text('no picture')
+    (tmp_path / 'b.png').write_text('no image')
     assert run(place, 'x.pth', 'a.png', 'b.png') == 1
     out, err = capsys.readouterr()
     assert '\n1 of 2 files skipped: see the reasons above or in out/conversion.json\n' in out

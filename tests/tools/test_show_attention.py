@@ -1,4 +1,4 @@
-"""Pictures of the attention, as a user asks for them."""
+"""Figures of the attention, as a user asks for them."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,13 @@ UNET = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
 
 @pytest.fixture
 def run(root, tmp_path, monkeypatch):
-    """Run the tool on a picture of 64 x 48 pixels."""
+    """Run the tool on an image of 64 x 48 pixels."""
     monkeypatch.chdir(root)
-    picture = tmp_path / 'picture.png'
+    noise_file = tmp_path / 'noise.png'
     noise = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
-    Image.fromarray(noise).save(picture)
+    Image.fromarray(noise).save(noise_file)
 
-    def run(*arguments, config=LFA, image=picture):
+    def run(*arguments, config=LFA, image=noise_file):
         checkpoint = tmp_path / 'weights.pth'
         torch.manual_seed(0)
         torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), checkpoint)
@@ -31,7 +31,7 @@ def run(root, tmp_path, monkeypatch):
     return run
 
 
-def test_a_picture_of_two_points(run, tmp_path, capsys):
+def test_a_figure_of_two_points(run, tmp_path, capsys):
     out = tmp_path / 'new' / 'x.png'
     run('--point', '5', '40', '--point', '63', '47', '--out', str(out))
     with Image.open(out) as image:

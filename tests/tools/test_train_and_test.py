@@ -64,16 +64,16 @@ def test_train_resume_test_and_draw(tools, run, tmp_path):
     assert steps == [1, 2, 3, 4]
 
     (best,) = work_dir.glob('best_mIoU_iter_*.pth')
-    pictures, masks = tmp_path / 'pictures', tmp_path / 'masks'
+    drawings, masks = tmp_path / 'drawings', tmp_path / 'masks'
     out = run(
         folder / 'test.py',
         str(best),
-        *['--work-dir', str(work_dir), '--show-dir', str(pictures), '--out', str(masks)],
+        *['--work-dir', str(work_dir), '--show-dir', str(drawings), '--out', str(masks)],
     )
     assert 'mIoU' in out
     assert 'synapse' in out
-    drawn = {path.name for path in pictures.rglob('*.png')}
-    assert drawn == {path.name for path in pictures.glob('*.png')}
+    drawn = {path.name for path in drawings.rglob('*.png')}
+    assert drawn == {path.name for path in drawings.glob('*.png')}
     assert drawn == {path.name for path in masks.glob('*.png')} != set()
 
 

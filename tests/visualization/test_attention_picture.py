@@ -13,7 +13,7 @@ CLASSES = ['cell', 'gap', 'rest']
 
 
 def recording(neck=None, head='UNetHead', size=(32, 48), **kwargs):
-    """A picture of half the size of the input."""
+    """An image of half the size of the input."""
     widths = [8, 8, 8]
     net = MODELS.build(
         dict(
@@ -43,7 +43,7 @@ def named(figure, name):
 
 
 def heat(ax):
-    """The values that are laid over the picture."""
+    """The values that are laid over the image."""
     *_, drawn = ax.get_images()
     assert drawn.get_cmap() is HEAT
     return drawn
@@ -67,16 +67,16 @@ def test_local_windows_are_drawn_where_they_lie_and_enlarged():
     assert first.get_title() == 'Point 1: x = 5, y = 9'
     assert first.get_xlabel().endswith(f'\n{CLASSES[found.label(5, 9)]}')
     coarse, fine = titled(figure, 'LFA at 1/2 of the size'), titled(figure, 'LFA at full size')
-    # Positions: (9, 5) at stride 2, which is one pixel of the picture; (18, 10) at stride 1.
+    # Positions: (9, 5) at stride 2, which is one pixel of the image; (18, 10) at stride 1.
     assert frame(coarse[0]) == (3, 6, 9, 12)
     assert frame(fine[0]) == (4.5, 6, 9, 10.5)
-    assert frame(coarse[1]) == (21, 24, 15, 16)  # cut off by the picture
+    assert frame(coarse[1]) == (21, 24, 15, 16)  # cut off by the border of the image
     assert coarse[0].get_xlabel().startswith('window of 3 x 3 positions = 3 x 3 pixels\n')
     assert coarse[1].get_xlabel().startswith('window of 3 x 1 positions = 3 x 1 pixels\n')
     # Around the window, half as much again on every side.
     assert [ax.get_xlim() for ax in (coarse[0], fine[0])] == [(1.5, 7.5), (3.75, 6.75)]
     assert [ax.get_ylim() for ax in (coarse[0], fine[0])] == [(13.5, 7.5), (11.25, 8.25)]
-    for query, index in ((first, 0), (last, 1)):  # both windows on the whole picture, too
+    for query, index in ((first, 0), (last, 1)):  # both windows on the whole image, too
         drawn = [(frame.get_bbox().x0, frame.get_edgecolor()) for frame in query.patches]
         boxes = [ax[index].patches[-1] for ax in (coarse, fine)]
         assert drawn == [(box.get_bbox().x0, box.get_edgecolor()) for box in boxes]
@@ -84,7 +84,7 @@ def test_local_windows_are_drawn_where_they_lie_and_enlarged():
     assert 'fixed tiles' in legend(figure)
 
 
-def test_what_a_local_window_holds_is_what_the_layer_gives_it():
+def test_a_local_window_shows_the_weights_of_the_layer():
     found = recording(head='LFAHead', window_size=3)
     (ax,) = titled(draw(found), 'LFA at 1/2')
     call = found.calls[0]
@@ -93,7 +93,7 @@ def test_what_a_local_window_holds_is_what_the_layer_gives_it():
     assert heat(ax).get_extent() == [3, 6, 12, 9]
 
 
-def test_outside_of_its_window_the_picture_is_pale():
+def test_outside_of_its_window_the_image_is_pale():
     (ax,) = titled(draw(recording(head='LFAHead', window_size=3)), 'LFA at 1/2')
     pale, clear, _ = ax.get_images()
     assert pale.get_alpha() < 0.5
@@ -103,7 +103,7 @@ def test_outside_of_its_window_the_picture_is_pale():
     np.testing.assert_allclose(clip.get_points(), corners)
 
 
-def test_the_shown_weights_are_shares_in_percent():
+def test_the_shown_weights_are_percentages():
     found = recording(neck=dict(type='DABottleneck', channels=8))
     (ax,) = named(draw(found), 'neck.attention')
     assert ax.get_title() == 'DA block at 1/4 of the size'
@@ -115,14 +115,14 @@ def test_the_shown_weights_are_shares_in_percent():
     assert ax.get_xlabel() == caption.format(100 * weights.max())
 
 
-def test_colors_grow_with_the_share_and_hide_no_picture():
+def test_colors_grow_with_the_weight_and_never_hide_the_image():
     opacity = HEAT(np.linspace(0, 1, 5))[:, 3]
     assert opacity[0] == 0
     assert (np.diff(opacity) > 0).all()
     assert opacity[-1] < 1
 
 
-def test_pictures_below_colors_are_gray_and_scales_stand_on_whole_pictures_alone():
+def test_images_below_colors_are_gray_and_only_whole_images_have_scales():
     found = recording(neck=dict(type='DABottleneck', channels=8))
     found.image = np.random.default_rng(0).integers(0, 256, (*found.image.shape, 3), np.uint8)
     figure = draw(found)

@@ -1,4 +1,4 @@
-"""Where the positions of a layer lie in a picture, and what is kept of a run."""
+"""Where the positions of a layer lie in an image, and what is kept of a run."""
 
 import numpy as np
 import pytest
@@ -24,8 +24,8 @@ def test_stride(side, positions, expected):
     assert stride(side, positions) == expected
 
 
-def test_pixels_of_the_picture_and_positions_of_a_map():
-    """A picture of 60 x 40 pixels, resized by two; the map has stride 8."""
+def test_pixels_of_the_image_and_positions_of_a_map():
+    """An image of 60 x 40 pixels, resized by two; the map has stride 8."""
     grid = Grid(rows=10, columns=15, stride=8, height=4, width=4)
     assert grid.position(x=0, y=0) == (0, 0)
     assert grid.position(x=7.9, y=4) == (1, 1)
@@ -55,7 +55,7 @@ def test_the_calls_the_labels_and_no_trace():
     names = ['neck.attention', 'decode_head.fusions.1', 'decode_head.fusions.0']
     assert [call.name for call in found.calls] == names
     assert [found.grid(call)[:3] for call in found.calls] == [(12, 16, 4), (24, 32, 2), (48, 64, 1)]
-    assert found.grid(found.calls[0])[3:] == (2, 2)  # 4 pixels of the input, 2 of the picture
+    assert found.grid(found.calls[0])[3:] == (2, 2)  # 4 pixels of the input, 2 of the image
     for call in found.calls:
         assert torch.equal(call.layer(*call.inputs), call.output)
     labels = net(inputs).argmax(dim=1)[0]

@@ -35,7 +35,7 @@ def sample(gt, pred=None, shape=(1, 8, 8)) -> SegDataSample:
 
 def test_panels_and_legend(visualizer, tmp_path):
     image = np.full((8, 8, 3), 100, np.uint8)
-    visualizer.add_datasample('picture', image, sample(0, 1), out_file=str(tmp_path / 'x.png'))
+    visualizer.add_datasample('image', image, sample(0, 1), out_file=str(tmp_path / 'x.png'))
     drawn = mmcv.imread(str(tmp_path / 'x.png'), channel_order='rgb')
     center = 26 + 96  # below the titles
     assert drawn[center, 6 + 96].tolist() == [100, 100, 100]
@@ -61,7 +61,7 @@ def test_ignored_pixels_show_the_image_and_sizes_may_differ(visualizer):
     assert visualizer.get_image()[26 + 96, 6 + 198 + 96].tolist() == [100, 100, 100]
 
 
-def test_a_narrow_picture_has_room_for_titles_and_legend(visualizer):
+def test_a_narrow_image_has_room_for_titles_and_legend(visualizer):
     visualizer.add_datasample('x', np.zeros((800, 2, 3), np.uint8), sample(0, 1))
     drawn = visualizer.get_image()
     assert drawn.shape[1] > 3 * 60
@@ -77,7 +77,7 @@ def test_text_grows_with_the_panels(visualizer):
     assert above_and_below == 2 * (28 + 12) + 6
 
 
-def test_the_backend_receives_the_picture(visualizer, tmp_path):
+def test_the_backend_receives_the_drawing(visualizer, tmp_path):
     visualizer.add_datasample('x', np.zeros((8, 8, 3), np.uint8), sample(0), step=3)
     assert [p.name for p in tmp_path.rglob('*.png')] == ['x_3.png']
 

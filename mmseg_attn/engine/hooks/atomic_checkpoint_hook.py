@@ -25,13 +25,13 @@ class AtomicCheckpointHook(CheckpointHook):
     """Save checkpoints like MMEngine's ``CheckpointHook``, but atomically, and resume exactly.
 
     It has the arguments of ``CheckpointHook``. Each hook resumes the other's checkpoints; those of
-    MMEngine's hook hold no state of the random numbers, which then start anew.
+    MMEngine's hook contain no state of the random numbers, which then start anew.
 
     - A file, including ``last_checkpoint``, is complete or does not exist. Older files are removed
-      only after the newer ones are complete, so the disk must hold one more file than
-      ``max_keep_ckpts``.
+      only after the newer ones are complete, so the disk needs space for one more
+      file than ``max_keep_ckpts``.
     - ``--resume`` continues from the newest complete checkpoint and logs which ones it skipped.
-    - A checkpoint holds the state of the random numbers and whether its validation is done. A
+    - A checkpoint contains the state of the random numbers and whether its validation is done. A
       resumed training runs a missing validation, then does exactly what the interrupted training
       would have done.
     - A test requires a checkpoint that fits the model; a training requires that some weights fit.

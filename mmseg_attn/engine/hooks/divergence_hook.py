@@ -118,7 +118,7 @@ def check_weights(runner: Runner, *, iteration: int) -> None:
 def first_not_finite(model: nn.Module) -> str | None:
     """Return the name of the first weight that is not finite; wait for the device once.
 
-    Buffers may hold infinities on purpose; only NaN counts.
+    Buffers may contain infinities on purpose, so only NaN counts for them.
     """
     flags: dict[str, torch.Tensor] = {
         name: value.detach().isfinite().all() for name, value in model.named_parameters()

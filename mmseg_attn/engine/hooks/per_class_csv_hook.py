@@ -12,11 +12,12 @@ from mmseg.registry import HOOKS
 
 @HOOKS.register_module()
 class PerClassCSVHook(Hook):
-    """Write ``per_class.csv`` beside the log: a row per class and validation, a column per metric.
+    """Write ``per_class.csv``: a row per class and validation, a column per metric.
 
-    It takes the metrics whose names end in ``.<class>``, as ``PerClassIoUMetric`` returns them;
-    without one it writes nothing. A cell is empty where a metric is not defined. MMEngine writes
-    the metrics of a test to a JSON file in the same folder.
+    The file is in the folder of the log. Its metrics are those whose names end in ``.<class>``, as
+    ``PerClassIoUMetric`` returns them; without such metrics, no file is written. A cell is empty
+    where a metric is not defined. MMEngine writes the metrics of a test to a JSON file in the same
+    folder.
     """
 
     def __init__(self) -> None:

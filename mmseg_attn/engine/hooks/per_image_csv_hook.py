@@ -12,7 +12,7 @@ from mmseg.registry import HOOKS
 
 @HOOKS.register_module()
 class PerImageCSVHook(Hook):
-    """Write ``per_image.csv`` beside the log of a test: a row per image, a column per value.
+    """Write ``per_image.csv`` to the log folder of a test: a row per image, a column per value.
 
     It takes the values of the metrics that have ``per_image``, such as ``SurfaceMetric``; without
     one it writes nothing. A cell is empty where a value is not defined.

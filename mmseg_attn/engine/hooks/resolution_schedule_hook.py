@@ -15,7 +15,7 @@ class ResolutionScheduleHook(Hook):
     """Set the scale of every ``Resize`` in the training pipeline by the epoch.
 
     The scale depends on the number of the epoch only, so it is correct after a resume and on every
-    rank. Persistent workers hold a copy of the pipeline and are restarted when the scale changes.
+    rank. Persistent workers have a copy of the pipeline and are restarted when the scale changes.
 
     Args:
         schedule: First epoch of each phase, counted from 0, and its scale ``(width, height)``:

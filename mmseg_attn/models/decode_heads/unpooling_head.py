@@ -55,8 +55,8 @@ class UnpoolingHead(BaseDecodeHead):
     ):
         if len(levels) != len(in_channels):
             raise ValueError(
-                f'levels has {len(levels)} entries for {len(in_channels)} feature maps: '
-                'list one for each'
+                f'levels must have one entry per feature map ({len(in_channels)}), but has '
+                f'{len(levels)}: list the convolutions of every level'
             )
         super().__init__(
             in_channels,
@@ -104,8 +104,8 @@ class UnpoolingHead(BaseDecodeHead):
         features, indices = self._transform_inputs(inputs), inputs[len(self.in_channels) :]
         if len(indices) != len(features) - 1:
             raise ValueError(
-                f'{type(self).__name__} needs {len(features) - 1} maps of pooling indices after '
-                f'the {len(features)} features, got {len(indices)}: use UNetEncoder with '
+                f'{type(self).__name__} needs the pooling indices of {len(features) - 1} of the '
+                f'{len(features)} features, but got {len(indices)}: use UNetEncoder with '
                 'return_indices=True, or MSANetEncoder'
             )
         x = self.blocks[-1](features[-1])

@@ -71,7 +71,7 @@ class DABlock(nn.Module):
         """Attend within ``x``, ``(N, C, H, W)``; keep the shape."""
         query, key, value = self.query(x), self.key(x), self.value(x)
         if self.over_channels:
-            # as maps whose C "positions" hold H*W values each: (N, H*W, C, 1)
+            # as maps whose C "positions" have H*W values each: (N, H*W, C, 1)
             query, key, value = (t.flatten(2).mT.unsqueeze(-1) for t in (query, key, value))
         # d_k may be symbolic in an exported model, so the query is scaled, not the operator
         out = global_attention(query * query.shape[1] ** -0.5, key, value)

@@ -10,8 +10,8 @@ from torch import Tensor
 class FeatureNeck(BaseModule):
     """Replace some of the backbone's features and pass on the others unchanged.
 
-    The tuple holds the features, finest first, and may end with pooling indices, which are integer
-    maps and stay unchanged.
+    The tuple contains the features, finest first, and may end with pooling indices, which are
+    integer maps and stay unchanged.
     """
 
     @abstractmethod

@@ -128,9 +128,9 @@ def with_nan(path: Path) -> None:
 
 def with_preview(folder: Path) -> None:
     """Write an image as cameras do, with a second small one in the same file."""
-    picture = Image.fromarray(pixels(folder, 1))
-    small = picture.resize((SIZE // 2, SIZE // 2))
-    picture.save(folder / 'images/1.png', format='MPO', save_all=True, append_images=[small])
+    large = Image.fromarray(pixels(folder, 1))
+    small = large.resize((SIZE // 2, SIZE // 2))
+    large.save(folder / 'images/1.png', format='MPO', save_all=True, append_images=[small])
 
 
 def as_jpeg(folder: Path, number: int, orientation: int = 1, keep: float = 1.0) -> None:
@@ -576,7 +576,7 @@ def test_a_reason_is_short_and_names_no_object(folder, name, load):
 
 def test_a_rotated_image_has_the_size_it_is_loaded_with(folder):
     as_jpeg(folder, 4, orientation=6)
-    mask(folder, 4, np.resize(labels(0, 1), (SIZE, SIZE // 2)))  # fits the stored picture alone
+    mask(folder, 4, np.resize(labels(0, 1), (SIZE, SIZE // 2)))  # fits the stored image alone
     assert ('size', 'train') in found(check_config(config(folder)))
 
 

@@ -33,7 +33,7 @@ def description(color_type='color', *, slide=None, head=None, **preprocessor) ->
     return {name: text if name in words else json.loads(text) for name, text in texts.items()}
 
 
-def test_classes_and_what_happens_to_a_picture():
+def test_classes_and_what_happens_to_an_image():
     found = description(bgr_to_rgb=True, mean=[1.1, 2, 3], std=[4, 5, 6.3])
     assert found['classes'] == ['a', 'ü']
     assert found['palette'] == [[0, 0, 0], [1, 2, 3]]

@@ -74,28 +74,28 @@ def test_names_come_from_the_dataset_or_the_checkpoint(config, checkpoint):
 
 def test_batches_give_the_same_and_keep_the_order(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint)
-    pictures = [gray, gray[::-1], gray[:20], gray[5:25], gray[:, :11], gray, gray[:, ::-1]]
+    images = [gray, gray[::-1], gray[:20], gray[5:25], gray[:, :11], gray, gray[:, ::-1]]
     batches = []
     step = predictor.model.test_step
     predictor.model.test_step = lambda batch: batches.append(len(batch['inputs'])) or step(batch)
-    alone = [only(predictor([('x', picture)])) for picture in pictures]
+    alone = [only(predictor([('x', image)])) for image in images]
     assert batches == [1] * 7
     batches.clear()
-    together = list(predictor(enumerate(pictures), batch_size=2))
+    together = list(predictor(enumerate(images), batch_size=2))
     assert batches == [2, 2, 1, 2]
     assert [key for key, _ in together] == list(range(7))
     for (_, labels), expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(labels, expected)
 
 
-def test_pictures_are_read_as_they_are_needed(config, checkpoint, gray):
-    in_channels = []
-    pictures = ((in_channels.append(i) or i, gray) for i in range(9))
-    next(Predictor(config(), checkpoint)(pictures, batch_size=2))
-    assert in_channels == [0, 1, 2]
+def test_images_are_read_as_they_are_needed(config, checkpoint, gray):
+    requested = []
+    images = ((requested.append(i) or i, gray) for i in range(9))
+    next(Predictor(config(), checkpoint)(images, batch_size=2))
+    assert requested == [0, 1, 2]
 
 
-def test_a_window_slides_over_the_picture(config, checkpoint, gray):
+def test_a_window_slides_over_the_image(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint, window=(16, 32))
     assert predictor.model.test_cfg.mode == 'slide'
     assert predictor.model.test_cfg.stride == [12, 24]
@@ -130,7 +130,7 @@ def test_mixed_precision(config, checkpoint, gray):
     assert np.mean(labels == only(Predictor(config(), checkpoint)([('x', gray)]))) > 0.9
 
 
-def test_pipelines_that_resize_give_labels_of_the_picture(config, checkpoint, gray):
+def test_pipelines_that_resize_give_labels_of_the_image(config, checkpoint, gray):
     pipeline = [
         dict(type='LoadImageFromFile', color_type='grayscale'),
         dict(type='Resize', scale=(24, 16), keep_ratio=False),

@@ -63,13 +63,13 @@ def table(folder) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def picture(seed: int, rows: int = 12) -> np.ndarray:
+def noise(seed: int, rows: int = 12) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (rows, 9), dtype=np.uint8)
 
 
-def test_masks_pictures_and_a_table(predict, tmp_path):
+def test_masks_overlays_and_a_table(predict, tmp_path):
     for i in range(2):
-        Image.fromarray(picture(i)).save(tmp_path / f'in/{i}.png')
+        Image.fromarray(noise(i)).save(tmp_path / f'in/{i}.png')
     report, results = predict()
     assert [name for name, _ in report.done.values()] == ['0', '1']
     assert report.failed == {}
@@ -77,7 +77,7 @@ def test_masks_pictures_and_a_table(predict, tmp_path):
     assert len(rows) == 4
     total = 0
     for i in range(2):
-        expected = (picture(i) > 100).astype(np.uint8)
+        expected = (noise(i) > 100).astype(np.uint8)
         mask = Image.open(tmp_path / f'out/masks/{i}.png')
         assert mask.mode == 'L'
         np.testing.assert_array_equal(np.array(mask), expected)
@@ -93,7 +93,7 @@ def test_masks_pictures_and_a_table(predict, tmp_path):
     assert results.pixels.tolist() == [2 * 12 * 9 - total, total]
 
 
-def test_the_overlay_shows_the_picture_and_its_labels(predict, tmp_path):
+def test_the_overlay_shows_the_image_and_its_labels(predict, tmp_path):
     image = np.full((320, 320), 200, np.uint8)
     image[:, :160] = 40
     Image.fromarray(image).save(tmp_path / 'in/x.png')
@@ -107,7 +107,7 @@ def test_the_overlay_shows_the_picture_and_its_labels(predict, tmp_path):
 
 
 def test_pages_are_written_as_pages(predict, tmp_path):
-    pages = [picture(0), picture(1, rows=5), picture(2)]
+    pages = [noise(0), noise(1, rows=5), noise(2)]
     images = [Image.fromarray(page) for page in pages]
     images[0].save(tmp_path / 'in/x.tif', save_all=True, append_images=images[1:])
     report, results = predict()
@@ -267,12 +267,12 @@ def test_scaled_volumes_give_unscaled_labels(predict, tmp_path):
 
 def test_what_is_broken_is_named_and_the_rest_is_done(predict, tmp_path, capsys):
     for name in ('a', 'b', 'c'):
-        Image.fromarray(picture(0)).save(tmp_path / f'in/{name}.png')
-    (tmp_path / 'in/b.png').write_bytes(b'no picture')
-    Image.fromarray(picture(0, rows=13)).save(tmp_path / 'in/size.png')
-    Image.fromarray(picture(0).astype(np.uint16)).save(tmp_path / 'in/deep.png')
-    good = Image.fromarray(picture(0))
-    bad = Image.fromarray(picture(0, rows=13))
+        Image.fromarray(noise(0)).save(tmp_path / f'in/{name}.png')
+    (tmp_path / 'in/b.png').write_bytes(b'no image')
+    Image.fromarray(noise(0, rows=13)).save(tmp_path / 'in/size.png')
+    Image.fromarray(noise(0).astype(np.uint16)).save(tmp_path / 'in/deep.png')
+    good = Image.fromarray(noise(0))
+    bad = Image.fromarray(noise(0, rows=13))
     good.save(tmp_path / 'in/pages.tif', save_all=True, append_images=[bad, good])
     report, results = predict()
     assert [path.name for path in report.done] == ['a.png', 'c.png']
@@ -295,7 +295,7 @@ def test_memory_that_does_not_suffice_has_a_remedy(predict, tmp_path, monkeypatc
         yield from ((key, RuntimeError('CUDA out of memory. Tried 3 GiB')) for key, _ in images)
 
     monkeypatch.setattr(Threshold, '__call__', fail)
-    Image.fromarray(picture(0)).save(tmp_path / 'in/x.png')
+    Image.fromarray(noise(0)).save(tmp_path / 'in/x.png')
     report, _ = predict()
     assert 'does not fit into the memory: use --window' in str(report.failed)
 
@@ -312,7 +312,7 @@ def test_a_missing_file_is_skipped(tmp_path):
 
 @pytest.fixture
 def two_files(tmp_path):
-    pages = [Image.fromarray(picture(i)) for i in range(3)]
+    pages = [Image.fromarray(noise(i)) for i in range(3)]
     pages[0].save(tmp_path / 'in/a.tif', save_all=True, append_images=pages[1:])
     pages[0].save(tmp_path / f'in/b{"b" * 50}.png')
 
@@ -353,7 +353,7 @@ def test_the_windows_of_a_large_image_are_counted(predict, tmp_path, capsys, mon
 
     monkeypatch.setattr(Threshold, '__call__', slides)
     monkeypatch.setattr('mmseg_attn.apps.predict.progress.LOG_PAUSE', 0)
-    pages = [Image.fromarray(picture(i)) for i in range(2)]
+    pages = [Image.fromarray(noise(i)) for i in range(2)]
     pages[0].save(tmp_path / 'in/a.tif', save_all=True, append_images=pages[1:])
     predict()
     lines = capsys.readouterr().err.splitlines()
@@ -363,7 +363,7 @@ def test_the_windows_of_a_large_image_are_counted(predict, tmp_path, capsys, mon
 
 
 def test_notes_stay(predict, tmp_path, capsys):
-    (tmp_path / 'in/x.png').write_bytes(b'no picture')
+    (tmp_path / 'in/x.png').write_bytes(b'no image')
     predict()
     err = capsys.readouterr().err
     assert err.startswith('skipped: ')

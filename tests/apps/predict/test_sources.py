@@ -17,7 +17,7 @@ def color():
     return np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
 
-def test_pictures_of_one_channel(gray, tmp_path):
+def test_images_of_one_channel(gray, tmp_path):
     for kind, dtype in (('png', np.uint8), ('png', np.uint16), ('tif', np.uint16), ('tif', 'f4')):
         values = gray.astype(dtype) * (1 if dtype == np.uint8 else 7)
         Image.fromarray(values).save(tmp_path / f'x.{kind}')
@@ -41,7 +41,7 @@ def test_other_modes_become_gray_or_color(gray, color, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['jpg', 'png', 'tif'])
-def test_pictures_are_turned_as_their_tag_says(kind, color, tmp_path):
+def test_images_are_rotated_by_their_exif_tag(kind, color, tmp_path):
     exif = Image.Exif()
     exif[274] = 6  # upright after a quarter turn clockwise
     Image.fromarray(color).save(tmp_path / f'x.{kind}', exif=exif, quality=100, subsampling=0)

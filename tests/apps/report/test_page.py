@@ -173,7 +173,7 @@ def test_models_are_compared_on_the_same_images_by_their_mean(result):
     best, _, worst = cases([result('x', 0), result('y', 1)], 1)
     assert best.name == '<0>.png'
     assert worst.score == pytest.approx((100 + 50 * (4 / 7 + 1 / 4)) / 2)
-    captions = [picture.caption for pair in worst.predictions for picture in pair]
+    captions = [panel.caption for pair in worst.predictions for panel in pair]
     assert captions == [
         'x: prediction, IoU 100.0\xa0%',
         'x: errors, 0.0\xa0%',
@@ -196,7 +196,7 @@ def test_models_of_other_classes_are_not_compared_by_pictures(result):
 
 def test_of_several_seeds_the_first_is_shown(result):
     *_, worst = cases([result('x', 0, 1)], 1)
-    assert [picture.caption for picture in worst.predictions[0]] == [
+    assert [panel.caption for panel in worst.predictions[0]] == [
         'x0: prediction',
         'x0: errors, 0.0\xa0%',
     ]

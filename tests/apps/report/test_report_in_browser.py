@@ -80,11 +80,11 @@ def page(text, tmp_path):
 
 
 def test_no_error_and_no_request(page, browse, tmp_path):
-    picture = tmp_path / 'page.png'
-    _, console, asked = browse(page, f'--screenshot={picture}')
+    screenshot = tmp_path / 'page.png'
+    _, console, asked = browse(page, f'--screenshot={screenshot}')
     assert [line for line in console.splitlines() if 'CONSOLE' in line] == []
     assert asked == []
-    with Image.open(picture) as image:
+    with Image.open(screenshot) as image:
         assert image.width == DESK
         assert len(image.convert('L').getcolors()) > 50  # an empty page has one
 

@@ -397,7 +397,7 @@ def test_weights_of_other_classes_are_refused_for_tests_and_taken_for_training(
     build(tmp_path / 'train', epochs=1, load_from=file).train()
     (sentence,) = [text for text in logged if 'other.pth' in text]
     assert (
-        '2 tensors keep their random initialization: conv_seg.weight (7x5 instead of 2x5)'
+        'tensors that keep their random initialization: 2, conv_seg.weight (7x5 instead of 2x5)'
         in sentence
     )
 

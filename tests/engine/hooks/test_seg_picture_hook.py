@@ -1,4 +1,4 @@
-"""Where the pictures of a test go."""
+"""Where the drawings of a test go."""
 
 import warnings
 from pathlib import Path
@@ -18,7 +18,7 @@ from mmseg_attn.engine.hooks.seg_picture_hook import _image_folders, _relative
 
 @pytest.fixture
 def draw(tmp_path):
-    """Hand two samples of a test to the hook; return the pictures that there are then."""
+    """Hand two samples of a test to the hook; return the drawings that exist then."""
 
     def make(name: str) -> SegDataSample:
         path = tmp_path / 'in' / name
@@ -55,10 +55,10 @@ def draw(tmp_path):
     return draw
 
 
-def test_the_named_folder_holds_the_pictures_by_the_names_of_the_images(draw, tmp_path):
+def test_the_named_folder_contains_the_drawings_by_the_names_of_the_images(draw, tmp_path):
     assert draw(str(tmp_path / 'show'), draw=True) == {'show/a.png', 'show/b.png'}
-    with Image.open(tmp_path / 'show/a.png') as picture:
-        assert (100, 100, 100) in {color for _, color in picture.getcolors(2**20)}
+    with Image.open(tmp_path / 'show/a.png') as drawing:
+        assert (100, 100, 100) in {color for _, color in drawing.getcolors(2**20)}
 
 
 def test_images_of_one_name_in_two_folders_are_both_drawn(draw, tmp_path):
@@ -119,6 +119,6 @@ def test_images_of_any_number_of_bands(bands, mode, tmp_path):
     hook = HOOKS.build(dict(type='SegPictureHook', interval=1, draw=True))
     runner = SimpleNamespace(cfg=Config(dict(visualizer={})), iter=3)
     getattr(hook, f'after_{mode}_iter')(runner, 0, None, [sample])
-    with Image.open(tmp_path / f'log/vis_data/vis_image/{mode}_a.tif_3.png') as picture:
-        colors = {color for _, color in picture.getcolors(2**20)}
+    with Image.open(tmp_path / f'log/vis_data/vis_image/{mode}_a.tif_3.png') as drawing:
+        colors = {color for _, color in drawing.getcolors(2**20)}
     assert ((255, 255, 255) if bands == 2 else (255, 0, 0)) in colors

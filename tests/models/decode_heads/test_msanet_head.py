@@ -80,6 +80,6 @@ def test_is_registered():
 def test_missing_indices_are_named():
     head = MSANetHead((2, 4), num_classes=3)
     with pytest.raises(
-        ValueError, match='needs 1 maps of pooling indices after the 2 features, got 0'
+        ValueError, match='MSANetHead needs the pooling indices of 1 of the 2 features, but got 0'
     ):
         head((torch.randn(1, 2, 6, 6), torch.randn(1, 4, 3, 3)))

@@ -55,13 +55,16 @@ def test_values_go_where_the_maxima_were(size, skips):
 
 
 def test_a_level_for_every_map():
-    with pytest.raises(ValueError, match='levels has 1 entries for 2 feature maps'):
+    with pytest.raises(ValueError, match=r'one entry per feature map \(2\), but has 1: list'):
         UnpoolingHead((2, 4), levels=[[(2, 3)]], num_classes=2)
 
 
 def test_missing_indices_are_named():
     head = UnpoolingHead((2, 4), levels=[[], [(2, 3)]], num_classes=2)
-    with pytest.raises(ValueError, match='UnpoolingHead needs 1 maps of pooling indices'):
+    with pytest.raises(
+        ValueError,
+        match='UnpoolingHead needs the pooling indices of 1 of the 2 features, but got 0',
+    ):
         head((torch.randn(1, 2, 6, 6), torch.randn(1, 4, 3, 3)))
 
 
