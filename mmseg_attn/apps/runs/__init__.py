@@ -6,11 +6,12 @@ from .log import PER_CLASS, Launch, Log, seconds_per_iteration
 from .process import end_by_signals, environment, versions
 from .queue import Outcome, run_jobs
 from .record import Key, Record, config_hash, portable_options, read_record, read_records
-from .statistics import summarize
+from .statistics import Comparison, compare, summarize
 from .work_dir import Run
 
 __all__ = [
     'PER_CLASS',
+    'Comparison',
     'Group',
     'Job',
     'Key',
@@ -19,6 +20,7 @@ __all__ = [
     'Outcome',
     'Record',
     'Run',
+    'compare',
     'config_hash',
     'end_by_signals',
     'environment',
