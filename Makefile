@@ -1,11 +1,11 @@
-# make quickstart              small LFA-UNet: data, training, test, pictures (synthetic stack)
+# make quickstart              small LFA-UNet: data, training, test, images (synthetic stack)
 # make quickstart DATA=PATH    the same on the real ssTEM stack (folder or zip)
 # make test                    the tests
 # make lint                    ruff and mypy
 # make docs                    the site of the docs, in docs/_build/html
 # make wheel                   sdist and wheel, in dist
 # make smoke PYTHON=python     smoke test on an environment of your own
-# make stack-NAME              smoke test on another stack: onedl, torch-2.1 (with tests), oldest
+# make stack-NAME              smoke test and tests on another stack: onedl, torch-2.1, oldest
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
@@ -43,14 +43,15 @@ smoke:
 # Another stack is an environment of its own, without a copy of this package.
 stack-%: .venv-%/.installed
 	.venv-$*/bin/python -W ignore .ci/smoke.py $*
-	$(if $(filter oldest,$*),,env -u MMSEG_ATTN_TEST_DATA OMP_NUM_THREADS=1 \
-		.venv-$*/bin/python $(PYTEST) $(PARTS:%=tests/%))
+	env -u MMSEG_ATTN_TEST_DATA OMP_NUM_THREADS=1 \
+		.venv-$*/bin/python $(PYTEST) $(PARTS:%=tests/%)
 
 .venv-%/.installed: requirements/stacks/%.txt $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/pip install --disable-pip-version-check --no-cache-dir -q -c $< torch \
 		-r requirements/runtime.txt -r requirements/$(if $(filter onedl,$*),onedl,lite).txt \
-		-r requirements/medical.txt hypothesis pytest pytest-xdist
+		-r requirements/medical.txt -r requirements/monai.txt -r requirements/scikit-image.txt \
+		hypothesis pytest pytest-xdist
 	touch $@
 
 .PRECIOUS: .venv-%/.installed
@@ -61,7 +62,7 @@ $(VENV)/.installed: $(wildcard $(INPUTS))
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(INSTALL) -e ".[tests]"
+	$(INSTALL) -e ".[tests,monai]"
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -13,6 +13,8 @@ EXTRAS = (
     'full',
     'onedl',
     'medical',
+    'monai',
+    'scikit-image',
     'onnx',
     'tensorboard',
     'benchmark',

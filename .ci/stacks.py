@@ -39,7 +39,7 @@ STACKS = (
     Stack('today', '.venv', 'all tests, quickstart, docs'),
     Stack('onedl', '.venv-onedl'),
     Stack('torch-2.1', '.venv-torch-2.1'),
-    Stack('oldest', '.venv-oldest', 'smoke test'),
+    Stack('oldest', '.venv-oldest'),
 )
 COLUMNS = {  # of the table, and the distributions of which an environment has one
     'Python': ('python',),

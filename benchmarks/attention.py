@@ -145,7 +145,7 @@ def main(argv: list[str] | None = None) -> None:
         summary.append((case, rows))
     for kind in dict.fromkeys(case.maps.kind for case, _ in summary):
         lines = [line(case, rows) for case, rows in summary if case.maps.kind == kind]
-        report.table(f'{kind} attention: time over that of the reference', lines)
+        report.table(f'{kind} attention: time relative to the reference', lines)
     report.close()
 
 
@@ -157,7 +157,7 @@ def line(case: Case, rows: Sequence[Row]) -> dict:
         'reference ms': reference.median and 1e3 * reference.median,
         **{row.name: row.ratio for row in rows[1:]},
         'peak of auto, MiB': auto.peak / MIB,
-        'over the reference': auto.peak_ratio,
+        'peak relative to the reference': auto.peak_ratio,
     }
 
 

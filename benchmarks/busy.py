@@ -133,9 +133,9 @@ def summary(names: list[str], rows: dict[str, Row], steps: int) -> list[dict]:
             {
                 'setting': name,
                 QUIET: 1e3 * quiet.median / steps,
-                'over the default': quiet.ratio,
+                'relative to the default': quiet.ratio,
                 BUSY: 1e3 * loaded.median / steps,
-                'over one thread': loaded.ratio / rows[f'{ONE}, {BUSY}'].ratio,
+                'relative to one thread': loaded.ratio / rows[f'{ONE}, {BUSY}'].ratio,
             }
         )
     return lines

@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
             'processes': n,
             'step, ms': 1e3 * statistics.median(turns[n]),
             'images per second': speeds[n],
-            f'over {numbers[0]}': speeds[n] / speeds[numbers[0]],
+            f'relative to {numbers[0]}': speeds[n] / speeds[numbers[0]],
         }
         for n in numbers
     ]

@@ -130,15 +130,33 @@ def slope(positions: Sequence[int], seconds: Sequence[float]) -> float | None:
 
 
 def plot(measured: dict[str, tuple[list[int], list[float]]], title: str, file: Path) -> None:
-    """Draw a line per layer, and its theoretical slope through the largest size."""
+    """Draw a line per layer, and the theoretical slopes above the slowest layers.
+
+    Earlier lines and markers are larger, so that a line below another one stays visible.
+    """
     figure = Figure(figsize=(7.5, 5), layout='constrained')
     axes = figure.subplots()
+    starts: dict[int, tuple[list[int], float]] = {}  # the slowest layer of each slope
     for i, (name, (positions, seconds)) in enumerate(measured.items()):
+        larger = (len(measured) - i) / len(measured)
+        axes.loglog(
+            positions,
+            seconds,
+            'osD^vPX'[i % 7] + '-',
+            color=f'C{i}',
+            label=name,
+            lw=1.5 + 2.5 * larger**4,
+            ms=5 + 6 * larger,
+            mfc='none',
+        )
         power = LAYERS[name].slope
-        axes.loglog(positions, seconds, 'os'[power - 1] + '-', color=f'C{i}', label=name)
-        ideal = [seconds[-1] * (x / positions[-1]) ** power for x in positions]
-        axes.loglog(positions, ideal, ':', color=f'C{i}', lw=1)
-    axes.plot([], [], ':', color='0.3', label='slope 2 (squares), 1 (circles)')
+        if power not in starts or seconds[0] > starts[power][1]:
+            starts[power] = positions, seconds[0]
+    for power, (positions, first) in sorted(starts.items(), reverse=True):
+        ideal = [1.6 * first * (x / positions[0]) ** power for x in positions]
+        axes.loglog(
+            positions, ideal, ls=['--', ':'][power - 1], color='0.3', lw=1, label=f'slope {power}'
+        )
     sides = [math.isqrt(x) for x in max((series[0] for series in measured.values()), key=len)]
     axes.set_xticks([x * x for x in sides], [f'{x}x{x}' for x in sides], rotation=45)
     axes.minorticks_off()

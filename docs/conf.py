@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parent
@@ -22,7 +23,7 @@ import mmseg_attn  # noqa: E402  before autodoc, so that the stack is ready
 project = 'mmseg_attn'
 version = release = mmseg_attn.__version__
 html_title = f'{project} {version}'
-copyright = 'the authors of mmseg_attn, Apache-2.0'
+copyright = 'mmseg_attn contributors, Apache-2.0'
 
 root_doc = 'README'
 PROJECT = ['CONTRIBUTING', 'CHANGELOG', 'CODE_OF_CONDUCT']
@@ -60,7 +61,7 @@ html_static_path = ['static']
 html_css_files = ['site.css']
 html_copy_source = False
 html_show_sphinx = False
-pygments_style = 'friendly'
+pygments_style = 'default'  # comments have enough contrast
 
 myst_enable_extensions = ['dollarmath']
 myst_fence_as_directive = ['math']  # the fence that GitHub draws, too
@@ -85,7 +86,7 @@ MODELS = ['da_unet', 'csam_resunet', 'hybrid_unet', 'msanet', 'lfa_unet']
 BASELINES = sorted({p.parent.name for p in ROOT.glob('configs/*/README.md')} - {*MODELS})
 CONTENTS = {
     'README': {
-        'Use': ['datasets', 'training', 'memory', 'tools', 'report', 'export', 'mim'],
+        'Use': ['datasets', 'training', 'metrics', 'memory', 'tools', 'report', 'export', 'mim'],
         'Models': ['models', *(f'models/{name}' for name in MODELS), 'models/baselines'],
         'Build on it': [
             'host',
@@ -103,6 +104,7 @@ CONTENTS = {
 }
 for name in MODELS:
     CONTENTS[f'docs/models/{name}'] = {'Configs': [f'../configs/{name}/README']}
+WIDE = ['attention.jpg', 'curves.png', *(p.name for p in DOCS.glob('results/*.png'))]
 TITLES = {f'configs/{name}/README': 'Configs, figures, decisions' for name in MODELS}
 
 
@@ -131,6 +133,19 @@ def show_formulas(app: Sphinx, what: str, name: str, obj, options, lines: list[s
             lines[i] += ':'
 
 
+def link_images(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Link each figure to its file in full size, as GitHub does."""
+
+    def link(match: re.Match) -> str:
+        wide = ' wide' if posixpath.basename(match[1]) in WIDE else ''
+        return f'<a class="figure{wide}" href="{match[1]}">{match[0]}</a>'
+
+    image = r'<img [^>]*src="([^"]+\.(?:png|jpg))"[^>]*>'
+    context['body'] = re.sub(image, link, context.get('body', ''))
+
+
 def add_index(app: Sphinx, error: Exception | None) -> None:
     """Servers, and people who open the folder, look for index.html."""
     if app.builder.name == 'html' and not error:
@@ -141,4 +156,5 @@ def setup(app: Sphinx) -> None:
     app.connect('source-read', add_contents)
     app.connect('source-read', point_folders_to_their_page)
     app.connect('autodoc-process-docstring', show_formulas)
+    app.connect('html-page-context', link_images)
     app.connect('build-finished', add_index)

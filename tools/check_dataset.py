@@ -4,7 +4,7 @@
 
 The tool opens every image and mask of the training, validation and test datasets as the pipelines
 of the config load them. It changes no file. Errors make the training or the metrics wrong, and the
-exit code is then 1. Warnings may be intended; review them once.
+exit code is then 1. Warnings can be harmless; read each of them once.
 """
 
 import argparse

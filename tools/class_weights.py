@@ -38,12 +38,13 @@ if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.check.class_weights import class_weights, count_pixels
 from mmseg_attn.apps.cli import load_config, progress, run_cli
+from mmseg_attn.datasets.building import build_dataset
 from mmseg_attn.errors import DataError
+from mmseg_attn.io import counted
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -51,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     try:
-        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        dataset = build_dataset(cfg.train_dataloader.dataset)
         pixels = count_pixels(dataset, watch=lambda images: progress(images, 'counting image'))
         classes = dataset.metainfo['classes']
         weights = class_weights(pixels, classes=classes)
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         raise DataError(str(error)) from error
     out = args.out or Path('work_dirs/class_weights') / args.config.stem
     out.mkdir(parents=True, exist_ok=True)
-    print(f'{len(pixels)} training images')
+    print(counted(len(pixels), 'training image'))
     print(f'{"class":24}{"pixels":>14}{"median freq.":>14}{"inverse freq.":>14}')
     for i, name in enumerate(classes):
         row = ''.join(f'{values[i]:14.4f}' for values in weights.values())

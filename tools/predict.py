@@ -3,11 +3,11 @@
     python tools/predict.py CONFIG CHECKPOINT INPUT... --out DIR
 
 INPUT is a PNG, JPEG, TIFF (8 or 16 bit, one or more pages), DICOM or NIfTI file, or a folder of
-such files. The tool writes masks/ (class indices; NIfTI files for NIfTI input), overlays/ (images
-for inspection) and pixels.csv (pixels per class, and areas if the file has a pixel size) to DIR.
-DIR is written after the last file. It replaces the result of an earlier run on the same files if
-nobody has changed that result. A file that cannot be read is reported and skipped; the exit code
-is then 1.
+such files. The tool writes masks/ (class indices; NIfTI files for NIfTI input), overlays/ (drawings
+of the predictions) and pixels.csv (pixels per class; areas and volumes if the file has a pixel
+size) to DIR. It writes DIR after the last file. It replaces an existing DIR only if DIR is the
+unchanged result of an earlier run on the same files. A file that cannot be read is reported and
+skipped; the exit code is then 1.
 
 Models are trained on 8-bit images. Files with more than 8 bits are converted as in training if the
 dataset of the config defines the conversion (CT: -1500 to 500 Hounsfield units become 0 to 255).
@@ -42,8 +42,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config')
-    parser.add_argument('checkpoint', type=Path, help='checkpoint')
+    parser.add_argument('config', type=Path, help='config file')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint file')
     parser.add_argument(
         'inputs', type=Path, nargs='+', metavar='input', help='image file, or folder of image files'
     )
@@ -56,7 +56,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'after the test pipeline; default: as in the config',
     )
     parser.add_argument(
-        '--batch-size', type=int, default=1, help='number of slices; default: %(default)s'
+        '--batch-size', type=int, default=1, help='slices per batch; default: %(default)s'
     )
     parser.add_argument('--device', help='default: the GPU, if there is one')
     parser.add_argument('--amp', action='store_true', help='use mixed precision')
@@ -123,7 +123,7 @@ def check(args: argparse.Namespace) -> None:
         outside = name == 'percentiles' and not 0 <= low <= high <= 100
         if outside or not low < high or not math.isfinite(high - low):
             limits = ', both from 0 to 100' if name == 'percentiles' else ''
-            raise DataError(f'--{name} is {low:g} {high:g}: give LOW below HIGH{limits}')
+            raise DataError(f'--{name} is {low:g} {high:g}: choose LOW below HIGH{limits}')
 
 
 def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list) -> Intensities:

@@ -26,7 +26,7 @@ try:
 except ImportError:  # Windows has no file locks here: do not resume one run in two processes
     fcntl = None
 
-ROOT = Path(__file__).resolve().parent.parent  # holds tools/ and configs/
+ROOT = Path(__file__).resolve().parent.parent  # contains tools/ and configs/
 CONFIG = ROOT / 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
 RUNS = Path('work_dirs/quickstart')
 STATE = 'quickstart.json'  # in the folder of a run: the source of its data, and the steps done
@@ -147,7 +147,7 @@ def main() -> None:
         done.append('train')
         write_state(folder, str(source), done)
     checkpoint = max(folder.glob('best_mIoU_*.pth'), key=iteration)  # two after a kill
-    images = folder / 'pictures'
+    images = folder / 'images'
     show = ['--work-dir', folder, '--show-dir', images]
     run('Test', 'test.py', config, checkpoint, *show, **environment)
     write_state(folder, str(source), [*done, 'test'])

@@ -34,6 +34,7 @@ default_hooks = dict(
     # A resumed training follows a changed schedule.
     schedule=dict(type='ResumedScheduleHook'),
     per_class=dict(type='PerClassCSVHook'),
+    per_image=dict(type='PerImageCSVHook'),
     visualization=dict(type='SegPictureHook'),
 )
 

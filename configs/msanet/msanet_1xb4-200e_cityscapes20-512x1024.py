@@ -8,7 +8,7 @@ crop = dict(type='RandomCrop', crop_size=crop_size)
 train_pipeline = [_base_.load_image, _base_.load_labels, crop, *_base_.flips, pack]
 test_pipeline = [_base_.load_image, _base_.load_labels, pack]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 tta_pipeline = [
     _base_.load_image,

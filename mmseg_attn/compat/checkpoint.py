@@ -19,8 +19,9 @@ import os
 import re
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
 from types import ModuleType
@@ -32,11 +33,10 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import digit_version
 
 from ..errors import CheckpointError
-from .stand_ins import RefusedError, resolve
+from .foreign_files import CORRECT, LEGACY, LENGTH, ZIP, describe
+from .stand_ins import AGAIN, RefusedError, UnreadableError, resolve
 from .unpickler import Reader
 
-# PyTorch's messages about files that it did not write
-FOREIGN = re.compile(r'Unsupported operand|legacy|magic number|unpickling stack|pickle data was')
 FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # torch.load then accepts no other reader
 
 
@@ -137,44 +137,66 @@ def _load(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
 
 
 def _check_archive(file: str | Path | BinaryIO) -> Callable[[str], int] | None:
-    """Check that an archive is intact; return a function that gives a storage's size in bytes.
+    """Check that a file is one of ``torch.save``, in the legacy format or an intact zip archive.
 
-    ``torch.save`` never compresses, so the members cannot be larger than the file. Tar archives
-    (PyTorch's format before 0.2) and TorchScript are refused, since PyTorch unpacks the former and
-    executes the latter before it reads them.
+    ``torch.save`` never compresses, so the records cannot be larger than the file, and it writes
+    each record once. Tar archives (PyTorch's format before 0.2) and TorchScript are refused, since
+    PyTorch unpacks the former and executes the latter before it reads them.
+
+    Returns:
+        Function that returns the size of a storage in bytes; ``None`` for the legacy format.
     """
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            packed = [member for member in members if member.compress_type != zipfile.ZIP_STORED]
-            if packed:
-                name = packed[0].filename
-                raise UnpicklingError(f'{name!r} in it is compressed, which torch.save never does')
-            claimed, size = (
-                sum(member.file_size for member in members),
-                archive.fp.seek(0, os.SEEK_END),
-            )
-            if claimed > size:
-                raise UnpicklingError(f'it claims to hold {claimed} bytes, but has {size}')
-            if not any(member.filename.endswith('data.pkl') for member in members):
-                content = f'with {members[0].filename!r} in it' if members else 'with nothing in it'
-                raise UnpicklingError(f'it is a zip archive {content}')
-            damaged = archive.testzip()  # PyTorch does not verify checksums
-            if damaged:
-                raise UnpicklingError(f'the checksum of {damaged!r} in it is wrong')
-        _rewind(file)
-        records = torch._C.PyTorchFileReader(str(file) if isinstance(file, Path) else file)
-        if 'constants.pkl' in records.get_all_records():
-            raise RefusedError('TorchScript')
-        _rewind(file)
-        return lambda key: len(records.get_record(f'data/{key}'))
-    if _start(file).startswith(b'PK'):
-        raise UnpicklingError('its end is missing')
+    start, size = _start(file)
+    if start.startswith(ZIP):
+        return _check_zip(file, size)
+    if start and ZIP.startswith(start):
+        raise UnreadableError('its end is missing')
+    is_tar = start.strip(b'\0') and tarfile.is_tarfile(file)
     _rewind(file)
-    if tarfile.is_tarfile(file):
-        raise UnpicklingError
-    _rewind(file)
+    if is_tar:
+        raise UnreadableError(
+            'it is a tar archive', f'extract the checkpoint if it is in there, or {CORRECT}'
+        )
+    if not start.startswith(LEGACY):
+        raise UnreadableError(*describe(start, size))
     return None
+
+
+def _check_zip(file: str | Path | BinaryIO, size: int) -> Callable[[str], int]:
+    if not zipfile.is_zipfile(file):
+        raise UnreadableError('its end is missing')
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        names = [member.filename for member in members]
+        packed = [member for member in members if member.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            name = packed[0].filename
+            raise UnreadableError(f'{name!r} in it is compressed, which torch.save never does')
+        claimed = sum(member.file_size for member in members)
+        if claimed > size:
+            raise UnreadableError(f'it claims to contain {claimed} bytes, but has {size}')
+        if not any(name.endswith('data.pkl') for name in names):
+            raise UnreadableError(
+                f'it is a zip archive with {repr(names[0]) if names else "nothing"} in it',
+                f'extract the checkpoint if it is in there, or {CORRECT}',
+            )
+        # PyTorch ignores case; which of two records it reads depends on its version
+        counts = Counter(name.lower() for name in names)
+        twice = next((name for name in names if counts[name.lower()] > 1), None)
+        if twice is not None:
+            raise UnreadableError(
+                f'it contains {counts[twice.lower()]} records named {twice!r}, which torch.save '
+                'never writes'
+            )
+        damaged = archive.testzip()  # PyTorch does not verify checksums
+        if damaged:
+            raise UnreadableError(f'the checksum of {damaged!r} in it is wrong')
+    _rewind(file)
+    records = torch._C.PyTorchFileReader(str(file) if isinstance(file, Path) else file)
+    if 'constants.pkl' in records.get_all_records():
+        raise RefusedError('TorchScript')
+    _rewind(file)
+    return lambda key: len(records.get_record(f'data/{key}'))
 
 
 def _rewind(file: str | Path | BinaryIO) -> None:
@@ -182,30 +204,36 @@ def _rewind(file: str | Path | BinaryIO) -> None:
         file.seek(0)
 
 
-def _start(file: str | Path | BinaryIO) -> bytes:
-    if isinstance(file, str | Path):
-        with open(file, 'rb') as opened:
-            return opened.read(2)
-    file.seek(0)
-    return file.read(2)
+def _start(file: str | Path | BinaryIO) -> tuple[bytes, int]:
+    """Return the first bytes of a file, and its size."""
+    with open(file, 'rb') if isinstance(file, str | Path) else nullcontext(file) as opened:
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(0)
+        start = opened.read(LENGTH)
+        opened.seek(0)
+    return start, size
 
 
 def _explain(error: Exception) -> str:
-    """Return the rest of the sentence that begins with the name of the file."""
+    """Return the rest of the sentence that begins with the name of the file.
+
+    Reasons that differ between the versions of PyTorch are left out.
+    """
     if isinstance(error, RefusedError):
         return (
             f'was not loaded because it asks for {str(error)[:100]}, which no checkpoint of '
             'MMEngine needs: save it again as a plain state dict where it was made, with '
             "torch.save({'state_dict': model.state_dict()}, file)"
         )
-    reason = ''
-    if isinstance(error, RuntimeError | UnpicklingError | OSError | MemoryError):
-        reason = re.split(r'\.?\s*\n|\.\s', str(error).strip())[0]  # PyTorch appends advice
-        if 'alloc' in reason or isinstance(error, MemoryError):
-            reason = 'it asks for more memory than there is'
-    if not reason or FOREIGN.search(reason):
-        reason = 'it is not what torch.save writes'
-    return (
-        f'cannot be read as a checkpoint: {reason[:200]}; '
-        'if it is damaged or incomplete, copy or download it again'
-    )
+    reason, remedy = re.split(r'\.?\s*\n|\.\s', str(error).strip())[0], AGAIN  # without advice
+    if isinstance(error, UnreadableError):
+        remedy = error.remedy
+    elif reason.startswith('Attempting to deserialize'):
+        remedy = "load it with map_location='cpu'"
+    elif isinstance(error, MemoryError) or 'alloc' in reason:
+        reason = 'it asks for more memory than there is'
+    elif isinstance(error, EOFError) or 'unexpected EOF' in reason:
+        reason = 'its end is missing'
+    elif not isinstance(error, OSError):
+        reason = 'its content is damaged'
+    return f'cannot be read as a checkpoint: {reason[:200]}; {remedy}'

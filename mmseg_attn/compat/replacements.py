@@ -34,8 +34,8 @@ TABLE = (
     Replacement(
         names=('mmcv.utils.ext_loader.load_ext',),
         where='mmcv-lite with MMSegmentation before 1.3',
-        why='`import mmseg.models` asks for compiled operators, which mmcv-lite does not have',
-        after='`mmcv.ops` can be imported; an operator raises when it is called',
+        why='`import mmseg.models` needs compiled operators, which mmcv-lite does not contain',
+        after='`mmcv.ops` can be imported; an operator raises an error when it is called',
         needed=ops.are_missing,
         replace=ops.allow_missing,
     ),
@@ -46,7 +46,7 @@ TABLE = (
             'mmengine.utils.package_utils.package2module',
         ),
         where='MMEngine up to 0.10.7 with setuptools 82 or newer',
-        why='they import `pkg_resources`, which is gone: `mmseg::` in a config fails',
+        why='they import `pkg_resources`, which no longer exists: `mmseg::` in a config fails',
         after='`importlib` gives the same answers',
         needed=packages.lacks_pkg_resources,
         replace=packages.do_without_pkg_resources,
@@ -54,7 +54,7 @@ TABLE = (
     Replacement(
         names=('mmengine.utils.dl_utils.misc.mmcv_full_available',),
         where='MMEngine up to 0.10.7 with Python 3.14 or newer',
-        why='it calls `pkgutil.find_loader`, which is gone: building an optimizer fails',
+        why='it calls `pkgutil.find_loader`, which no longer exists: building an optimizer fails',
         after='`importlib` gives the same answer',
         needed=packages.lacks_find_loader,
         replace=packages.do_without_find_loader,
@@ -62,7 +62,7 @@ TABLE = (
     Replacement(
         names=('mmengine.runner.checkpoint.torch',),
         where='MMEngine up to 0.10.7 with PyTorch 2.6 or newer',
-        why='`torch.load` refuses the checkpoints that MMEngine writes: no test, no resume',
+        why='`torch.load` refuses the checkpoints that MMEngine writes: test and resume fail',
         after='files that `torch.load` refuses are loaded safely instead; all others as before',
         needed=checkpoint.is_broken,
         replace=checkpoint.repair,

@@ -9,6 +9,7 @@ reaches everything. So each name is replaced by a record below. It checks its da
 value that MMEngine or NumPy makes of them; :func:`resolve` inserts these values afterwards.
 """
 
+import pickle
 import re
 from typing import Any
 
@@ -16,9 +17,24 @@ import numpy as np
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
+AGAIN = 'copy or download it again'
+
 
 class RefusedError(Exception):
     """Report an object that MMEngine's checkpoints do not hold; the message names it."""
+
+
+class UnreadableError(pickle.UnpicklingError):
+    """Report a file that is damaged or not a checkpoint.
+
+    Args:
+        reason: The reason.
+        remedy: What to do with the file.
+    """
+
+    def __init__(self, reason: str, remedy: str = AGAIN) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 class Record:

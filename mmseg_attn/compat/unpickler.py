@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from . import stand_ins
-from .stand_ins import RefusedError
+from .stand_ins import RefusedError, UnreadableError
 
 
 def tensor(rebuild: Callable) -> Callable[..., Tensor]:
@@ -37,7 +37,7 @@ def tensor(rebuild: Callable) -> Callable[..., Tensor]:
         length = storage._untyped_storage.nbytes() // torch._utils._element_size(dtype)
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if min(0, offset, *size, *stride) < 0 or (0 not in size and last >= length):
-            raise pickle.UnpicklingError('a tensor in it is larger than its storage')
+            raise UnreadableError('a tensor in it is larger than its storage')
         return rebuild(storage, offset, size, stride, *rest)
 
     return checked
@@ -85,6 +85,39 @@ DICTS = dict, OrderedDict, Counter
 CALLED = {id(value) for value in CALLABLES.values()}
 
 
+class CompleteReads:
+    """Read a file, and raise an error where its end is missing.
+
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def read(self, size: int) -> bytes:
+        """Read as many bytes.
+
+        Raises:
+            EOFError: If there are fewer.
+        """
+        data = self.file.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    def readline(self) -> bytes:
+        """Read a line.
+
+        Raises:
+            EOFError: If it has no end.
+        """
+        line = self.file.readline()
+        if not line.endswith(b'\n'):
+            raise EOFError
+        return line
+
+
 class Unpickler(pickle._Unpickler):
     """Read one pickle; see the module.
 
@@ -95,6 +128,9 @@ class Unpickler(pickle._Unpickler):
 
     length: ClassVar[Callable[[str], int] | None] = None
     dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
+
+    def __init__(self, file: BinaryIO, **settings: Any) -> None:
+        super().__init__(CompleteReads(file), **settings)
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the object for a name.
@@ -114,7 +150,7 @@ class Unpickler(pickle._Unpickler):
 
     def _top(self, *kinds: type) -> Any:
         if type(self.stack[-1]) not in kinds:
-            raise pickle.UnpicklingError('an item is added to an object that is not a container')
+            raise UnreadableError('an item is added to an object that is not a container')
         return self.stack[-1]
 
     def load_reduce(self) -> None:
@@ -190,14 +226,14 @@ class Unpickler(pickle._Unpickler):
             _, kind, name, _, items = key
             size = items * torch._utils._element_size(getattr(kind, 'dtype', torch.uint8))
             if not 0 <= size <= type(self).length(name):
-                raise pickle.UnpicklingError('a storage in it claims more bytes than it has')
+                raise UnreadableError('a storage in it claims more bytes than it has')
         self.append(self.persistent_load(key))
 
     dispatch[pickle.BINPERSID[0]] = load_binpersid
 
     def refuse(self) -> None:
         """Refuse instructions that PyTorch does not write; some could fill the memory."""
-        raise pickle.UnpicklingError('it holds an instruction that torch.save does not write')
+        raise UnreadableError('it contains an instruction that torch.save does not write')
 
     for _code in (
         *(pickle.PERSID, pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX),

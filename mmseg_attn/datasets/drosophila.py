@@ -19,6 +19,8 @@ class DrosophilaDataset(PreparedSegDataset):
     METAINFO: ClassVar[dict] = dict(
         classes=('membrane', 'mitochondria', 'synapse', 'extracellular', 'intracellular'),
         palette=[[68, 1, 84], [33, 145, 140], [220, 30, 60], [240, 150, 50], [253, 243, 205]],
+        spacing=(4.6, 4.6),  # between rows and between columns, as the stack's README states it
+        spacing_unit='nm',
     )
     PREPARATION = (
         'run python tools/dataset_converters/drosophila.py SOURCE, or name the converted folder in '

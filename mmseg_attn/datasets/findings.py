@@ -6,12 +6,12 @@ from typing import Literal, NamedTuple
 
 from .rules import (
     COLOR_MASK,
-    ONLY_0_255,
     OTHER_SIZE,
     PALETTE_MASK,
     SHOWN,
     STRAY_LABELS,
     list_values,
+    save_as_classes,
 )
 
 
@@ -95,14 +95,14 @@ KINDS = {
     ),
     '0-255': Kind(
         'error',
-        message='0/255 masks: {n} of {total}; the foreground is not class 1',
-        remedy=ONLY_0_255,
+        message='masks that contain only 0 and 255: {n} of {total}; 255 is not a class',
+        remedy=save_as_classes(2),
     ),
     'some-0-255': Kind(
         'warning',
         message='masks that contain only 0 and 255, while no other mask contains 255: '
         '{n} of {total}',
-        remedy='if 255 is the foreground, save it as 1; now it is ignored',
+        remedy='if 255 is a class, save it as the number of this class; now it is ignored',
     ),
     'color-mask': Kind(
         'error',
@@ -126,7 +126,7 @@ KINDS = {
     ),
     'nothing-labeled': Kind(
         'error',
-        message='all {total} masks contain only ignored pixels',
+        message='masks that contain only ignored pixels: all {total}',
         remedy='check the masks, ignore_index and reduce_zero_label',
     ),
     'absent-class': Kind(

@@ -12,6 +12,7 @@ from mmengine import fileio
 from mmengine.dataset import BaseDataset
 from mmseg.datasets import BaseSegDataset
 
+from .building import listing_fault
 from .findings import KINDS, File, Finding
 from .rules import class_conflict
 
@@ -84,17 +85,18 @@ def list_dataset(split: str, dataset: BaseDataset) -> Source:
                 source.image_loaders.append(inner)
     if not source.label_loaders:
         source.add('no-labels')
-    failure = None
+    failure = fault = None
     try:
         if not dataset._fully_initialized:
             dataset.serialize_data = False  # serialization fails without images
             dataset.full_init()
         source.infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     except Exception as error:  # the class may be the user's own and raise anything
-        failure = str(error) or repr(error)
+        failure, fault = str(error) or repr(error), listing_fault(error)
         source.infos = _list_with_base_class(dataset)
     if failure and not (source.infos and _find_missing(source)):
-        source.add('refused', why=failure)
+        why, remedy = fault or (failure, '')
+        source.add('refused', why=why, remedy=remedy)
     elif not source.infos:
         source.add('no-images')
     elif not failure:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..io import counted
 from ..models.label_rule import class_count
 
 IGNORE = 255  # ignored label of 8-bit masks, and largest number of their classes
@@ -22,7 +23,6 @@ PALETTE_MASK = (
     'LoadStrictAnnotations'
 )
 STRAY_LABELS = 'correct {0}, or adapt classes, label_map or reduce_zero_label of the dataset to {1}'
-ONLY_0_255 = 'save the foreground as 1'
 OTHER_SIZE = 'use the mask of this image, or resize it with nearest-neighbor interpolation'
 
 
@@ -49,6 +49,21 @@ def is_stray(values: np.ndarray, classes: int, *, ignored: int = IGNORE) -> np.n
 def is_0_255(values: Collection[float]) -> bool:
     """Return whether the only values of a mask are 255 and perhaps 0."""
     return IGNORE in values and set(values) <= {0, IGNORE}
+
+
+def save_as_classes(classes: int) -> str:
+    """Return the remedy for masks of 0 and 255.
+
+    Args:
+        classes: Number of classes of the dataset; 0 if it is not known.
+    """
+    if classes > 2:
+        return (
+            f'use masks with the labels 0 to {classes - 1}, as these masks distinguish only two of '
+            f'the {classes} classes'
+        )
+    name = ', and name two classes in metainfo of the dataset' if classes == 1 else ''
+    return f'save the foreground as 1{name}'
 
 
 def is_color(mask: np.ndarray, mode: str = '', *, palette: bool = True) -> bool:
@@ -96,12 +111,11 @@ def check_labels(mask: np.ndarray, name: str, classes: int, ignored: int) -> set
     values = np.unique(mask)
     stray = values[is_stray(values, classes, ignored=ignored)].tolist()
     if stray and is_0_255(values.tolist()):
-        raise DataError(f'{name} is a 0/255 mask: {ONLY_0_255}')
+        raise DataError(f'{name} contains only 0 and 255: {save_as_classes(classes)}')
     if stray:
         raise DataError(
             f'{name} contains the label values {stray}, but the classes are 0 to {classes - 1} and '
-            f'ignored pixels are {ignored}: '
-            f'{STRAY_LABELS.format("the mask", "it")}'
+            f'ignored pixels are {ignored}: {STRAY_LABELS.format("the mask", "it")}'
         )
     return set(values.tolist())
 
@@ -147,8 +161,8 @@ def class_conflict(dataset: str, classes: int, head: str, channels: int) -> tupl
         )
     elif channels == 1:
         remedy += ' and remove use_sigmoid=True and out_channels, which is 1 only for two classes'
-    count = f'{classes} {"class" if classes == 1 else "classes"}'
-    return f'{dataset} has {count} and the {head.replace("_", " ")} {expected}', remedy
+    count = '1 class' if classes == 1 else f'{classes} classes'
+    return f'{dataset} has {count}, but the {head.replace("_", " ")} has {expected}', remedy
 
 
 def channel_conflicts(
@@ -166,12 +180,12 @@ def channel_conflicts(
         The fault and the remedy.
     """
     channels = (inputs[0] if isinstance(inputs, list) else inputs).shape[0]
-    output = f'{image} has {channels} channels after the pipeline, but'
+    output = f'{image} has {counted(channels, "channel")} after the pipeline, but'
     if mean not in (None, channels):
         yield (
-            f'{output} mean of data_preprocessor has {mean} values',
-            f'set {channels} values in mean and std, or load the images with another color_type '
-            "('grayscale' gives 1 channel, 'color' 3)",
+            f'{output} mean of data_preprocessor has {counted(mean, "value")}',
+            f'set {counted(channels, "value")} in mean and std, or load the images with another '
+            "color_type ('grayscale' gives 1 channel, 'color' 3)",
         )
     if in_channels not in (None, channels):
         yield (

@@ -38,6 +38,7 @@ KNOWN = (
 )
 LOADER = ('dataset', 'sampler', 'batch_sampler', 'collate_fn', 'worker_init_fn', 'type')
 LOADER += ('num_batch_per_epoch',)
+ENVIRONMENT = ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit')
 
 
 def merge_options(cfg: Config, options: Sequence[str]) -> None:
@@ -99,8 +100,8 @@ def _check(cfg: Config, key: str) -> None:
         if isinstance(owner, list | tuple):
             if not (part.isdigit() and int(part) < len(owner)):
                 raise DataError(
-                    f'--cfg-options {key}: {".".join(parts[:i])} has {len(owner)} entries, '
-                    f'and {part} is not an index of it: use 0 to {len(owner) - 1}'
+                    f'--cfg-options {key}: {".".join(parts[:i])} is a list of length '
+                    f'{len(owner)}, and {part} is not an index of it: use 0 to {len(owner) - 1}'
                 )
             owner = owner[int(part)]
         elif isinstance(owner, dict | Config) and part in owner:
@@ -108,6 +109,8 @@ def _check(cfg: Config, key: str) -> None:
         else:
             if isinstance(owner, dict | Config):
                 _check_new(owner, parts, i)
+            if not i and parts[1:]:  # a section that the config does not have yet
+                _check_new({}, parts, 1)
             return
 
 
@@ -169,6 +172,10 @@ def _accepted(owner: dict | Config, path: Sequence[str]) -> tuple[set[str], bool
         return parameters_of(Runner)[0] | {*KNOWN}, False  # hooks may read more
     if len(path) == 1 and path[0].endswith('_dataloader'):
         return parameters_of(DataLoader)[0] | {*LOADER}, True
+    if path == ['randomness']:
+        return parameters_of(Runner.set_randomness)[0] - {'self'}, True
+    if path == ['env_cfg']:
+        return {*ENVIRONMENT}, False  # other runners may read more
     for registry in vars(mmseg.registry).values() if 'type' in owner else ():
         kind = class_of(owner, registry) if isinstance(registry, Registry) else None
         if kind is not None:

@@ -92,9 +92,7 @@ class Continuation:
             if len(states) == processes:
                 set_random_state(states[get_rank()])
             else:
-                problem = (
-                    f'they are from {len(states)} processes, but this training has {processes}'
-                )
+                problem = f'the number of processes was {len(states)} and is {processes} now'
         except Exception as error:
             problem = repr(error)
         ranks = all_gather_object((problem, validated))

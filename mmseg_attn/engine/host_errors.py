@@ -21,6 +21,12 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
     ),
     (
         AssertionError,
+        'Batch inference is not support',
+        'MMSegmentation 1.1.0 tests one image at a time: set batch_size of val_dataloader and '
+        'test_dataloader to 1, which does not change the scores',
+    ),
+    (
+        AssertionError,
         'only one of size and size_divisor',
         'data_preprocessor must pad the images of a training to one size: set its size, such as '
         '(512, 512), or its size_divisor, and not both',
@@ -119,7 +125,8 @@ def _parameters(error: BaseException) -> set[str]:
         if trace.tb_frame.f_code.co_name == 'build_from_cfg' and kind is not None:
             names |= parameters_of(kind)[0]
         trace = trace.tb_next
-    return names
+    # MMEngine 0.8.0 raises a new error for each object that contains the class
+    return names | (_parameters(error.__context__) if error.__context__ else set())
 
 
 def _unknown_type(error: Exception, text: str) -> str:

@@ -56,8 +56,8 @@ def check_loaded(runner: Runner, checkpoint: dict) -> None:
     missing = load_weights(runner.model, checkpoint, name=name, partly=partly, logger='silent')
     if missing:
         runner.logger.warning(
-            f'{name} does not hold all weights of the model; {len(missing)} tensors keep their '
-            f'random initialization: {format_list(missing)}'
+            f'{name} does not contain all weights of the model; tensors that keep their random '
+            f'initialization: {len(missing)}, {format_list(missing)}'
         )
     if tests and not training:
         _warn_of_other_classes(runner, checkpoint, name, tested)

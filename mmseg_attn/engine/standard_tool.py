@@ -4,14 +4,20 @@ import errno
 import runpy
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import mmengine
 import mmseg
+from mmengine.runner import Runner
 
 from ..compat.warning_filters import leave_out_warnings_of_the_host
+from ..datasets.building import explain_listing
 from ..errors import MMSegAttnError
 from .arguments import Request, read_request
+from .hooks import ResumedScheduleHook
 from .host_errors import sentence
 from .safe_loading import enable_safe_loading
 from .training_record import training_record_kept
@@ -28,7 +34,8 @@ def run_standard_tool(name: str) -> None:
 
     A user error ends the tool with exit code 1 and one sentence: missing or unusable files, data
     and options that do not fit the config, training that diverges, a full disk. An interruption
-    ends it with exit code 130. All other errors keep their traceback.
+    ends it with exit code 130. All other errors keep their traceback. A resumed training follows a
+    changed schedule, also if the config has no :class:`ResumedScheduleHook`.
 
     Args:
         name: The file name of the tool.
@@ -40,7 +47,7 @@ def run_standard_tool(name: str) -> None:
         request = read_request(name, sys.argv[1:])
         sys.argv[1:] = request.argv
         tool = Path(mmseg.__file__).parent / '.mim/tools' / name
-        with training_record_kept(request.record):
+        with training_record_kept(request.record), changed_schedules_followed():
             runpy.run_path(str(tool), run_name='__main__')
     except KeyboardInterrupt:
         remedy = '; run the same command with --resume to continue' if name == 'train.py' else ''
@@ -48,19 +55,40 @@ def run_standard_tool(name: str) -> None:
         sys.exit(INTERRUPTED)
     except MMSegAttnError as error:
         sys.exit(f'error: {_last_line(error)}')
-    except FILES as error:
-        if not _names_a_file(error):
-            raise
-        sys.exit(f'error: {_last_line(error)}')
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        sys.exit(f'error: {error}: free disk space and continue with --resume')
     except Exception as error:
-        message = sentence(error, request.cfg, request.options)
+        message = _message(error, request)
         if not message:
             raise
         sys.exit(f'error: {message}')
+
+
+@contextmanager
+def changed_schedules_followed() -> Iterator[None]:
+    """Give every runner a :class:`ResumedScheduleHook`."""
+    original = Runner.register_hooks
+
+    def register_hooks(runner: Runner, *args: Any, **kwargs: Any) -> None:
+        original(runner, *args, **kwargs)
+        if not any(isinstance(hook, ResumedScheduleHook) for hook in runner.hooks):
+            runner.register_hook(ResumedScheduleHook())
+
+    Runner.register_hooks = register_hooks
+    try:
+        yield
+    finally:
+        Runner.register_hooks = original
+
+
+def _message(error: Exception, request: Request) -> str:
+    """Return the sentence about a user error; empty for all other errors."""
+    if fault := explain_listing(error):
+        return str(fault)
+    if isinstance(error, FILES):
+        return _last_line(error) if _names_a_file(error) else ''
+    if isinstance(error, OSError):
+        full = error.errno in FULL
+        return f'{error}: free disk space and continue with --resume' if full else ''
+    return sentence(error, request.cfg, request.options)
 
 
 def _last_line(error: Exception) -> str:

@@ -11,7 +11,8 @@ from .nifti import NiftiHeader, open_nifti, read_nifti
 from .output import Stage, fingerprint, staged_output
 from .placement import check_placement
 from .slices import is_dicom, is_nifti, read_slices, stem
-from .tiff_tags import description, first_tags, is_tiff
+from .spacing import slice_spacing
+from .tiff_tags import description, first_tags, is_tiff, select_page
 from .words import counted
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     'read_images',
     'read_nifti',
     'read_slices',
+    'select_page',
+    'slice_spacing',
     'staged_output',
     'stem',
     'to_bytes',

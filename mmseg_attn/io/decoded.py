@@ -25,6 +25,7 @@ class DecodedImage:
         white_is_zero: Whether the lowest value is white.
         alpha: Whether the last channel is transparency.
         orientation: The EXIF orientation; 1 is upright, 5 to 8 exchange height and width.
+        page: Position of its directory in a TIFF file; ``None`` if several images share one.
     """
 
     pixels: np.ndarray
@@ -34,6 +35,7 @@ class DecodedImage:
     white_is_zero: bool = False
     alpha: bool = False
     orientation: int = 1
+    page: int | None = None
 
     @property
     def channels(self) -> int:
@@ -76,12 +78,13 @@ class DecodedImage:
         """
         pixels = self.pixels
         if self.palette is not None:
-            pixels = self.palette[np.minimum(pixels, len(self.palette) - 1)]
+            indices = pixels if pixels.ndim == 2 else pixels[..., 0]  # before the transparency
+            pixels = self.palette[np.minimum(indices, len(self.palette) - 1)]
         elif self.mode in CONVERTIBLE:
             pixels = np.array(Image.fromarray(pixels, mode=self.mode).convert('RGB'))
         elif self.mode == 'LAB':
             raise UnsupportedError(f'{name} is in CIELAB colors: save it in RGB')
-        if self.alpha:
+        if self.alpha and self.palette is None:
             pixels = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :-1]
         if self.mode.startswith('RGB'):
             pixels = pixels[..., :3]

@@ -4,6 +4,7 @@ import gzip
 import io
 import logging
 import math
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from .kinds import kind_of
 from .libraries import library
 from .limits import MAX_IMAGE_VARIABLE, check_size, max_image_bytes
 
-NIFTI1 = (b'\x5c\x01\0\0', b'\0\0\x01\x5c')  # the size of the header, little and big endian
-NIFTI2 = (b'\x1c\x02\0\0', b'\0\0\x02\x1c')
-LENGTH = 348  # of the shorter header
+LENGTHS = 348, 540  # of the headers of NIfTI-1 and NIfTI-2, whose first number they are
+MAGIC = b'n+', b'ni'
+EXTENDER = 4  # bytes between the header and the values
+AXES = 7  # the largest number
 # Parts of messages of nibabel
-NOT_READ = ('Valid slope', 'not supported', 'not recognized', 'magic string', 'be positive')
+NOT_READ = ('Valid slope', 'not supported', 'not recognized', 'be positive')
 MILLIMETERS = {'meter': 1e3, 'mm': 1.0, 'micron': 1e-3}
 DIFFERENT = 0.01  # relative difference of spacings above which they contradict each other
 
@@ -34,7 +36,8 @@ class NiftiHeader:
         affine: Matrix (4, 4) from voxel indices to millimeters: the sform, or else the qform, or
             else the spacing, as in the standard.
         raw: nibabel's header.
-        notes: Assumptions and contradictions, as sentences without their subject, the file.
+        notes: Assumptions and contradictions, as text that follows the name of the file and a
+            colon.
     """
 
     shape: tuple[int, ...]
@@ -73,22 +76,11 @@ def open_nifti(path: Path) -> tuple[np.ndarray, NiftiHeader]:
         TooLargeError: If it exceeds the limit.
         OSError: If the file cannot be read.
     """
-    library('nibabel', 'NIfTI')
-    data = _content(path)
-    image = _image(path, data)
-    size = math.prod(image.shape) * image.get_data_dtype().itemsize
-    if image.dataobj.offset < image.header['sizeof_hdr']:
-        raise UnsupportedError(
-            f'{path} has vox_offset {image.dataobj.offset}, which lies within its header: save it '
-            'again'
-        )
-    if image.dataobj.offset + size > len(data):
-        raise damaged(path, f'it has fewer than the {size} bytes of values in its header')
+    image, header = _open(path)
     kind = image.get_data_dtype()
     if kind.kind not in 'uif':
         name = 'complex' if kind.kind == 'c' else 'color'
         raise UnsupportedError(f'{path} contains {name} values: save it in gray')
-    header = _header(image)
     shape = header.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -114,8 +106,7 @@ def nifti_affine(path: Path) -> np.ndarray:
     Raises:
         DataError: As in :func:`open_nifti`.
     """
-    library('nibabel', 'NIfTI')
-    return _header(_image(path, _content(path))).affine
+    return _open(path)[1].affine
 
 
 def axis_directions(affine: np.ndarray, path: Path) -> str:
@@ -163,24 +154,35 @@ def _unzip(data: bytes, path: Path) -> bytearray:
                 )
 
 
-def _image(path: Path, data: bytes | bytearray) -> Any:
+def _open(path: Path) -> tuple[Any, NiftiHeader]:
+    """Read and check a header; the values are not decoded yet."""
     nibabel = library('nibabel', 'NIfTI')
+    data = _content(path)
     known = kind_of(bytes(data[:512]))
     if known not in (None, 'NIfTI'):
         raise UnsupportedError(
             f'{path} is a {known} file and not a NIfTI file: correct the suffix of its name'
         )
-    if data[:4] not in (*NIFTI1, *NIFTI2) and len(data) >= LENGTH:
+    order, length = next(
+        ((order, n) for order in '<>' for n in LENGTHS if data[:4] == struct.pack(f'{order}i', n)),
+        ('', LENGTHS[0]),
+    )
+    if len(data) < length:
+        raise damaged(path, 'it ends within its header')
+    if not order:
         raise UnsupportedError(
             f'{path} is not a NIfTI file, as its first number is not 348 or 540: correct the '
             'suffix of its name, or get it again'
         )
-    kind = nibabel.Nifti2Image if data[:4] in NIFTI2 else nibabel.Nifti1Image
+    kind = nibabel.Nifti1Image if length == LENGTHS[0] else nibabel.Nifti2Image
+    # as it is stored; nibabel corrects some fields of the other header
+    stored = kind.header_class(bytes(data[:length]), endianness=order, check=False)
+    _check_fields(stored, path)
     logger = logging.getLogger('nibabel.global')
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)  # its messages about headers are raised as errors, too
     try:
-        return kind.from_bytes(bytes(data))
+        image = kind.from_bytes(bytes(data))
     except Exception as error:  # on damaged input nibabel raises nearly anything
         text = ' '.join(str(error).split())
         if any(words in text for words in NOT_READ):
@@ -190,30 +192,104 @@ def _image(path: Path, data: bytes | bytearray) -> Any:
         raise damaged(path, error) from error
     finally:
         logger.setLevel(level)
+    return image, _header(image, stored, len(data), path)
 
 
-def _header(image: Any) -> NiftiHeader:
-    raw, affine, notes = image.header, np.array(image.affine, dtype=float), []
+def _check_fields(stored: Any, path: Path) -> None:
+    """Reject axes and a position of the values that are not possible."""
+    axes = int(stored['dim'][0])
+    if not 1 <= axes <= AXES:
+        raise UnsupportedError(
+            f'{path} has {axes} axes in dim[0], which must be from 1 to {AXES}: correct its header'
+        )
+    for i, side in enumerate(stored['dim'][1 : axes + 1], 1):
+        if side < 1:
+            raise UnsupportedError(
+                f'{path} has dim[{i}] {side}, but an axis has at least one voxel: correct its '
+                'header'
+            )
+    magic = stored['magic'].item()
+    if not magic.startswith(MAGIC):
+        raise UnsupportedError(
+            f'{path} has the magic string {magic!r} and is not a NIfTI file: save it as NIfTI'
+        )
+    offset, least = float(stored['vox_offset']), int(stored['sizeof_hdr']) + EXTENDER
+    if not least <= offset < math.inf:
+        raise UnsupportedError(
+            f'{path} has vox_offset {offset:g}, which is not a position behind its header of '
+            f'{least} bytes: save it again'
+        )
+
+
+def _header(image: Any, stored: Any, length: int, path: Path) -> NiftiHeader:
+    """Read the geometry, and compare fields that contradict each other.
+
+    Args:
+        image: nibabel's image.
+        stored: nibabel's header without its corrections.
+        length: Number of bytes of the file.
+        path: The file, for messages.
+    """
+    bits, width, notes = int(stored['bitpix']), image.get_data_dtype().itemsize, []
+    size = math.prod(image.shape) * width
+    if bits != 8 * width:
+        contradiction = f'bitpix {bits}, but {8 * width} bits in datatype {stored["datatype"]}'
+        if image.dataobj.offset + size != length:
+            raise UnsupportedError(f'{path} has {contradiction}: correct its header')
+        notes.append(f'{contradiction}, which was used')
+    if image.dataobj.offset + size > length:
+        raise damaged(path, f'it has fewer than the {size} bytes of values in its header')
+    raw, (affine, name, of_affine) = image.header, _affine(image.header, stored)
+    notes += of_affine
     try:
         unit = MILLIMETERS.get(raw.get_xyzt_units()[0])
     except KeyError:  # a number that the standard does not know
         unit = None
     if unit is None:
-        notes.append('has no unit of length: millimeters are assumed')
-    if not np.isfinite(affine).all():
-        notes.append('has an affine with values that are not finite, so that areas are unknown')
+        notes.append('no unit of length, so millimeters are assumed')
     affine[:3] *= unit or 1.0
-    spacing = np.abs(np.array(raw.get_zooms()[:3], dtype=float)) * (unit or 1.0)
+    spacing = np.abs(np.array(stored.get_zooms()[:3], dtype=float)) * (unit or 1.0)
     lengths = np.linalg.norm(affine[:3, : len(spacing)], axis=0)
-    if np.any(np.abs(lengths - spacing) > DIFFERENT * np.maximum(lengths, spacing)):
+    known = (spacing > 0) & np.isfinite(spacing)
+    different = np.abs(lengths - spacing) > DIFFERENT * np.maximum(lengths, spacing)
+    if name == 'sform' and np.any(different & known):
         in_pixdim, in_affine = (
             ' x '.join(f'{side:g}' for side in sides) for sides in (spacing, lengths)
         )
         notes.append(
-            f'has voxels of {in_pixdim} mm in pixdim but {in_affine} mm in its affine, which was '
-            'used'
+            f'voxels of {in_pixdim} mm in pixdim, but {in_affine} mm in the affine, which was used'
         )
     return NiftiHeader(tuple(image.shape), affine, raw, notes)
+
+
+def _affine(raw: Any, stored: Any) -> tuple[np.ndarray, str, list[str]]:
+    """Return the first usable affine, its name, and notes about what was not usable.
+
+    The order is that of the standard: sform, qform, pixdim.
+    """
+    axes, unusable, name = min(len(raw.get_data_shape()), 3), [], 'pixdim'
+    affine = np.array(raw.get_base_affine(), dtype=float)
+    for form, read in (('sform', raw.get_sform), ('qform', raw.get_qform)):
+        if raw[f'{form}_code'] > 0:
+            with np.errstate(invalid='ignore'):
+                candidate = np.array(read(), dtype=float)
+            if _is_usable(candidate, axes):
+                affine, name = candidate, form
+                break
+            unusable.append(form)
+    notes = [f'singular or not finite {form}, so {name} was used' for form in unusable]
+    sides = stored['pixdim'][1 : axes + 1]
+    if name != 'sform' and not sides.all():
+        notes.append('pixdim 0, so a spacing of 1 is assumed')
+    if not np.isfinite(affine).all():
+        notes.append('pixdim that is not finite, so areas are unknown')
+    return affine, name, notes
+
+
+def _is_usable(affine: np.ndarray, axes: int) -> bool:
+    """Return whether the columns of the axes are finite and span an area or a volume."""
+    columns = affine[:3, :axes]
+    return bool(np.isfinite(affine).all()) and np.linalg.matrix_rank(columns) == axes
 
 
 def _size(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Read the area of a pixel from TIFF files.
+"""Read the size of a pixel from DICOM and NIfTI files, and its area from TIFF files.
 
 Print resolutions, such as the 72 or 300 dots per inch in PNG, JPEG and most TIFF files, are not
 related to the size of the objects in the image and are not used.
@@ -7,9 +7,15 @@ related to the size of the objects in the image and are not used.
 import html
 import math
 import re
+from pathlib import Path
 from typing import Any
 
-from . import description, first_tags
+import numpy as np
+
+from .dicom import dicom_header
+from .nifti import nifti_affine
+from .slices import is_dicom, is_nifti
+from .tiff_tags import description, first_tags
 
 MILLIMETERS = {
     'nm': 1e-6,
@@ -28,6 +34,25 @@ MILLIMETERS = {
     'meter': 1e3,
 }
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, CENTIMETER = 282, 283, 296, 3
+
+
+def slice_spacing(path: Path) -> tuple[float, float] | None:
+    """Read the millimeters between rows and between columns of the slices of a file.
+
+    Args:
+        path: A file that ``read_slices`` reads.
+
+    Returns:
+        The spacing; ``None`` if the file does not contain it, or is neither DICOM nor NIfTI.
+    """
+    if is_nifti(path):
+        columns, rows = np.linalg.norm(nifti_affine(path)[:3, :2], axis=0).tolist()
+        spacing = rows, columns
+    elif is_dicom(path):
+        spacing = dicom_header(path).spacing
+    else:
+        return None
+    return spacing if spacing and all(0 < side < math.inf for side in spacing) else None
 
 
 def tiff_area(data: bytes) -> float | None:

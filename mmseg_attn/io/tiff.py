@@ -75,7 +75,7 @@ def read_tiff(data: bytes, *, name: str | Path) -> list[DecodedImage]:
             images = []
             for part in parts:
                 _check_segments(part, len(data), name)
-                images += _images(part.asarray(), part.axes, part.keyframe, name)
+                images += _images(part, name)
             return images
     except DataError:
         raise
@@ -140,7 +140,7 @@ def _check_segments(part: Any, length: int, name: str | Path) -> None:
     """Reject files with missing strips or tiles, which tifffile would fill."""
     if getattr(part, 'dataoffset', None) is not None:  # one block, which is read completely
         return
-    for page in part.pages if hasattr(part, 'levels') else [part]:
+    for page in _pages(part):
         if page is None:
             raise UnsupportedError(
                 f'{name} has no planes, as they are in other files: join the files'
@@ -153,8 +153,14 @@ def _check_segments(part: Any, length: int, name: str | Path) -> None:
                 raise damaged(name, 'its end is missing')
 
 
-def _images(pixels: np.ndarray, axes: str, key: Any, name: str | Path) -> Iterator[DecodedImage]:
-    """Yield the slices that tifffile has read, with the meaning of their values."""
+def _pages(part: Any) -> list[Any]:
+    """Return the pages of a series, or the page itself."""
+    return list(part.pages) if hasattr(part, 'levels') else [part]
+
+
+def _images(part: Any, name: str | Path) -> Iterator[DecodedImage]:
+    """Read the slices of a page or series, with the meaning of their values."""
+    key = part.keyframe
     if PHOTOMETRIC not in key.tags:
         raise UnsupportedError(
             f'{name} has no PhotometricInterpretation, so that 0 may be black or white: save it '
@@ -168,7 +174,7 @@ def _images(pixels: np.ndarray, axes: str, key: Any, name: str | Path) -> Iterat
         )
     if photometric == YCBCR and int(key.compression) in JPEG:
         photometric = RGB  # the decoder has converted it
-    slices = _slices(pixels, axes, name)
+    slices = _slices(part.asarray(), part.axes, name)
     samples = slices.shape[3] if slices.ndim == 4 else 1
     if photometric == CMYK and (samples, bits) != (4, 8):
         raise UnsupportedError(f'{name} has {samples} inks of {bits} bits: save it in RGB')
@@ -187,7 +193,10 @@ def _images(pixels: np.ndarray, axes: str, key: Any, name: str | Path) -> Iterat
         colors = np.asarray(key.colormap).T  # some writers use 8 of the 16 bits
         palette = (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
     alpha = samples > 1 and bool(key.extrasamples) and int(key.extrasamples[-1]) in ALPHA
-    for image in slices:
+    pages = [getattr(page, 'offset', None) for page in _pages(part)]
+    if len(pages) != len(slices):
+        pages = [None] * len(slices)
+    for image, page in zip(slices, pages, strict=True):
         yield DecodedImage(
             np.ascontiguousarray(image),
             _mode(image, photometric, alpha=alpha),
@@ -196,6 +205,7 @@ def _images(pixels: np.ndarray, axes: str, key: Any, name: str | Path) -> Iterat
             photometric == WHITE_IS_ZERO,
             alpha,
             key.tags.valueof(ORIENTATION, 1) or 1,
+            page,
         )
 
 
@@ -225,6 +235,8 @@ def _mode(image: np.ndarray, photometric: int, *, alpha: bool) -> str:
     if image.ndim == 2:
         return 'P' if photometric == PALETTE else MODES.get(kind, str(image.dtype))
     bands = image.shape[2]
+    if photometric == PALETTE and alpha and bands == 2:
+        return 'PA'
     if photometric == CMYK:
         return 'CMYK'
     if photometric == RGB and bands >= 3:

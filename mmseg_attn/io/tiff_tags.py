@@ -4,6 +4,7 @@ import contextlib
 import io
 import math
 import re
+import struct
 import warnings
 from typing import Any
 
@@ -83,6 +84,8 @@ def is_plain(data: bytes) -> bool:
     kind = tags.get(PHOTOMETRIC), bits, form[0], extra
     if kind[0] == YCBCR:
         usual[COMPRESSION] = (7,)
+    if form[0] == FLOAT and data.startswith(b'MM'):  # Pillow exchanges the bytes twice
+        usual[COMPRESSION] = (1,)
     return (
         alone
         and kind in PLAIN
@@ -93,6 +96,20 @@ def is_plain(data: bytes) -> bool:
         and (kind[0] != PALETTE or max(_tuple(tags.get(COLORS, 0))) > 255)
         and not is_stack(tags)
     )
+
+
+def select_page(data: bytearray, page: int) -> None:
+    """Make a page the only one of a TIFF file, in place; other readers read the first page.
+
+    Args:
+        data: The bytes of the file.
+        page: The position of the directory of the page.
+    """
+    order = '<' if data.startswith(b'II') else '>'
+    first, count, entry, pointer = (8, 'Q', 20, 'Q') if b'+' in data[2:4] else (4, 'H', 12, 'I')
+    (entries,) = struct.unpack_from(order + count, data, page)
+    struct.pack_into(order + pointer, data, first, page)
+    struct.pack_into(order + pointer, data, page + struct.calcsize(count) + entry * entries, 0)
 
 
 def is_stack(tags: dict[int, Any]) -> bool:

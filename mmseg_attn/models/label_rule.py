@@ -73,3 +73,19 @@ def class_logits(logits: Tensor) -> Tensor:
     if logits.shape[1] > 1:
         return logits
     return torch.cat([torch.zeros_like(logits), logits], dim=1)
+
+
+def stored_probabilities(stored: Tensor) -> Tensor:
+    """Convert the ``seg_logits`` of a data sample to probabilities.
+
+    MMSegmentation stores logits if there are several channels. If there is one, it stores the
+    probability of class 1 instead of the logit.
+
+    Args:
+        stored: ``(channels, H, W)``.
+
+    Returns:
+        Probabilities ``(classes, H, W)``, float32 or more precise.
+    """
+    stored = stored.to(torch.promote_types(stored.dtype, torch.float32))
+    return stored.softmax(dim=0) if len(stored) > 1 else torch.cat([1 - stored, stored])

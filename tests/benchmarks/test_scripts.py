@@ -281,9 +281,9 @@ def test_busy(run):
             for how in ('quiet', 'busy')
         }
         assert row['quiet'] == pytest.approx(1e3 * of['quiet']['median'])
-        assert row['over the default'] == of['quiet']['ratio']
+        assert row['relative to the default'] == of['quiet']['ratio']
         assert row['busy'] == pytest.approx(1e3 * of['busy']['median'])
-    assert table['rows'][-1]['over one thread'] == 1
+    assert table['rows'][-1]['relative to one thread'] == 1
     assert [target['limit'] for target in content['targets']] == [1.05, 1.5]
 
 

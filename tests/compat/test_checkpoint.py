@@ -2,7 +2,6 @@
 
 import io
 import os
-import pickle
 import random
 import tarfile
 import zipfile
@@ -16,6 +15,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from mmseg_attn.compat.checkpoint import load_file
+from mmseg_attn.compat.foreign_files import LEGACY
 from mmseg_attn.errors import CheckpointError
 from tests.hostile import Call, make_folder
 
@@ -112,7 +112,17 @@ def test_tar_archives_are_refused_unpacked(tmp_path, member, monkeypatch):
         link.type, link.linkname = tarfile.SYMTYPE, '/etc/hostname'
         archive.addfile(link)
     monkeypatch.setattr(tarfile.TarFile, 'extract', lambda *_, **__: pytest.fail('unpacked'))
-    with pytest.raises(CheckpointError, match=r'it is not what torch\.save writes'):
+    with pytest.raises(CheckpointError, match='it is a tar archive; extract the checkpoint'):
+        load_file(file)
+
+
+def test_a_legacy_file_that_is_a_tar_archive_too_is_refused(tmp_path):
+    """PyTorch looks for the archive first."""
+    file = tmp_path / 'old.pth'
+    with tarfile.open(file, 'w', format=tarfile.USTAR_FORMAT, encoding='latin-1') as archive:
+        archive.addfile(tarfile.TarInfo(LEGACY[2].decode('latin-1')))
+    assert file.read_bytes().startswith(LEGACY[2])
+    with pytest.raises(CheckpointError, match='it is a tar archive'):
         load_file(file)
 
 
@@ -133,7 +143,7 @@ CONTENTS = {
 CONTENTS['a tensor with attributes'].note = 'left out'
 
 
-@pytest.mark.parametrize('protocol', [2, 4, 5])
+@pytest.mark.parametrize('protocol', range(2, 6))
 @pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
 @pytest.mark.parametrize('content', CONTENTS)
 def test_plain_content_comes_back(content, zipped, protocol, tmp_path):
@@ -204,32 +214,6 @@ def test_what_no_data_needs_is_refused(oddity, tmp_path):
     with pytest.raises(CheckpointError):
         load_file(in_archive(tmp_path / 'checkpoint.pth', b'\x80\x02' + ODDITIES[oddity]))
     assert torch._utils._rebuild_parameter.__defaults__ == defaults
-
-
-DAMAGED = {
-    'empty': lambda data: b'',
-    'text': lambda data: b'<html>not found</html>',
-    'zeros': lambda data: bytes(5000),
-    'truncated': lambda data: data[: len(data) // 2],
-    'last byte missing': lambda data: data[:-1],
-    'only the magic': lambda data: data[:4],
-    'a plain pickle': lambda data: pickle.dumps(dict(a=1)),
-    'nested tuples': lambda data: b'\x80\x02)' + b'\x85' * 100_000 + b'.',
-}
-
-
-@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
-@pytest.mark.parametrize('damage', DAMAGED)
-def test_damaged_files_are_named_in_one_sentence(genuine, tmp_path, damage):
-    file = tmp_path / 'checkpoint.pth'
-    file.write_bytes(DAMAGED[damage](genuine.read_bytes()))
-    with pytest.raises(CheckpointError) as caught:
-        load_file(file)
-    sentence = str(caught.value)
-    assert sentence.startswith(f'{file} cannot be read as a checkpoint: ')
-    assert sentence.endswith('if it is damaged or incomplete, copy or download it again')
-    assert sentence.isprintable()
-    assert 'weights_only` set to `False' not in sentence
 
 
 def test_missing_files_are_missing(tmp_path):

@@ -1,11 +1,12 @@
 """The base configs of the datasets on pseudo data: what the network and the metric see."""
 
+import mmseg
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmseg.registry import DATASETS, METRICS, MODELS
+from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 
 CROPS = 'da_unet/da-unet_1xb8-300e_floodnet-crops-512x512'
 
@@ -124,3 +125,61 @@ def test_covid19_folds(load, monkeypatch, fold):
     cfg = load('covid19')
     assert cfg.train_dataloader.dataset.ann_file == f'splits/fold{fold}/train.txt'
     assert len(cfg.class_weight) == cfg.num_classes
+
+
+def test_knee_mri_keeps_the_default_keys_and_the_spacing(load):
+    cfg = load('knee_mri')
+    default = TRANSFORMS.build(dict(type='PackSegInputs')).meta_keys
+    assert cfg.meta_keys == (*default, 'spacing', 'spacing_unit')
+    for pipeline in (cfg.train_pipeline, cfg.test_pipeline, cfg.tta_pipeline[-1].transforms[-1]):
+        assert pipeline[-1].meta_keys == cfg.meta_keys
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'da_unet/da-unet-nores-resizedlabels_1xb8-300e_floodnet-512x512',
+        'unet/unet-resizedlabels_1xb8-300e_floodnet-512x512',
+    ],
+)
+@pytest.mark.parametrize('loader', ['val', 'test'])
+def test_labels_are_resized_like_the_image(load, name, loader):
+    cfg = load(name)
+    (original,) = batch(load(name.replace('-resizedlabels', '')), loader, 1)[1]['data_samples']
+    _, resized = batch(cfg, loader, 1)
+    (sample,) = resized['data_samples']
+    assert resized['inputs'].shape == (1, 3, 512, 512)
+    height, width = original.gt_sem_seg.shape
+    assert original.ori_shape == (height, width) != (512, 512)
+    assert sample.ori_shape == sample.gt_sem_seg.shape == (512, 512)  # logits get this size
+    rows, columns = torch.arange(512) * height // 512, torch.arange(512) * width // 512
+    expected = original.gt_sem_seg.data[0][rows][:, columns]  # the nearest pixel
+    assert torch.equal(sample.gt_sem_seg.data[0], expected)
+
+
+def test_with_test_time_augmentation_the_version_that_is_not_flipped_comes_first(load):
+    cfg = load('da_unet/da-unet-nores-resizedlabels_1xb8-300e_floodnet-512x512')
+    dataset = dict(cfg.test_dataloader.dataset, pipeline=cfg.tta_pipeline)
+    plain, flipped = DATASETS.build(dataset)[0]['data_samples']
+    assert not plain.flip
+    assert flipped.flip
+    assert plain.ori_shape == plain.gt_sem_seg.shape == (512, 512)
+    assert torch.equal(plain.gt_sem_seg.data.flip(2), flipped.gt_sem_seg.data)
+
+
+@pytest.mark.parametrize('name', ['cityscapes20', 'voc2012'])
+def test_the_msanet_paper_tests_with_a_batch_of_four(load, name):
+    cfg = load(name)
+    for loader in ('val', 'test'):
+        assert cfg[f'{loader}_dataloader'].batch_size == 4
+        dataset = DATASETS.build(cfg[f'{loader}_dataloader'].dataset)
+        samples = pseudo_collate([dataset[i % len(dataset)] for i in range(4)])
+        if mmseg.__version__ == '1.1.0':
+            pytest.skip('MMSegmentation 1.1.0 tests one image at a time')
+        inputs = MODELS.build(cfg.data_preprocessor)(samples, training=False)['inputs']
+        assert inputs.shape == (4, 3, 250, 250)
+
+
+def test_crops_of_cityscapes_are_tested_image_by_image(load):
+    cfg = load('msanet/msanet_1xb4-200e_cityscapes20-512x1024')
+    assert cfg.val_dataloader.batch_size == cfg.test_dataloader.batch_size == 1

@@ -32,6 +32,8 @@ def config(root) -> Config:
         ('default_hooks.checkpoint.save_last=False', 'default_hooks.checkpoint.save_last', False),
         ('metrics.iou_metrics=[mDice]', 'metrics.iou_metrics', ['mDice']),
         ('randomness.deterministic=True', 'randomness.deterministic', True),
+        ('env_cfg.cudnn_benchmark=True', 'env_cfg.cudnn_benchmark', True),
+        ('env_cfg.for_my_runner=1', 'env_cfg.for_my_runner', 1),
         ('auto_scale_lr.enable=True', 'auto_scale_lr.enable', True),
         ('runner_type=FastRunner', 'runner_type', 'FastRunner'),
         ('load_from=None', 'load_from', None),
@@ -62,9 +64,16 @@ def test_what_fits_is_merged(config, option, key, value):
         ('train_cfg.max_iter=3', 'did you mean train_cfg.max_iters?'),
         ('default_hooks.chekpoint.interval=5', 'did you mean default_hooks.checkpoint?'),
         ('default_hooks.checkpoint.intervall=5', 'did you mean default_hooks.checkpoint.interv'),
+        ('randomness.sed=3', 'randomness has no sed; did you mean randomness.seed?'),
+        ('randomness.determinstic=True', 'did you mean randomness.deterministic?'),
+        ('randomness.shuffle=True', 'randomness has no shuffle; correct the key, or leave'),
+        ('env_cfg.cudnn_benchmrk=True', 'did you mean env_cfg.cudnn_benchmark?'),
         ('model.test_cfg.mod=slide', 'did you mean model.test_cfg.mode?'),
-        ('custom_hooks.3.schedule=1', 'has 1 entries, and 3 is not an index of it: use 0'),
-        ('custom_hooks.x=1', 'custom_hooks has 1 entries, and x is not an index of it'),
+        (
+            'custom_hooks.3.schedule=1',
+            'custom_hooks is a list of length 1, and 3 is not an index of it: use 0',
+        ),
+        ('custom_hooks.x=1', 'custom_hooks is a list of length 1, and x is not an index of it'),
         ('load_from.a.b=1', 'load_from.a.b does not fit the config: '),
     ],
 )
@@ -73,6 +82,16 @@ def test_what_does_not_fit_is_named_with_the_right_key(config, option, message):
     with pytest.raises(DataError, match=re.escape(message)):
         merge_options(config, [option])
     assert config.pretty_text == before
+
+
+@pytest.mark.parametrize('section', ['env_cfg', 'randomness'])
+def test_sections_that_the_config_lacks_are_checked(config, section):
+    config.pop(section, None)
+    key = dict(env_cfg='cudnn_benchmark', randomness='seed')[section]
+    with pytest.raises(DataError, match=f'did you mean {section}.{key}'):
+        merge_options(config, [f'{section}.{key.replace("e", "", 1)}=1'])
+    merge_options(config, [f'{section}.{key}=1'])
+    assert config[section][key] == 1
 
 
 def test_a_key_that_nobody_knows_is_told(config, monkeypatch):

@@ -7,8 +7,10 @@ from functools import partial
 
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_from_local
 
+from mmseg_attn.engine.hooks import ResumedScheduleHook
 from mmseg_attn.engine.standard_tool import run_standard_tool
 from mmseg_attn.errors import CheckpointError, DataError, DivergenceError
 
@@ -94,3 +96,20 @@ def test_an_interruption_is_one_sentence(raised, capsys, tool, sentence):
         raised(KeyboardInterrupt(), tool)
     assert end.value.code == 130
     assert capsys.readouterr().err == sentence
+
+
+@pytest.mark.parametrize('own', [dict(), dict(schedule=dict(type='mmseg.ResumedScheduleHook'))])
+def test_a_config_of_anyone_follows_a_changed_schedule_once(monkeypatch, tmp_path, own):
+    def hooks() -> list[ResumedScheduleHook]:
+        cfg = dict(model=dict(type='UNetEncoder', channels=[2, 4]), default_hooks=own)
+        name = f'{tmp_path.name}{len(counts)}'
+        cfg |= dict(work_dir=str(tmp_path), default_scope='mmseg', experiment_name=name)
+        cfg |= dict(env_cfg=dict(dist_cfg=dict(backend='gloo')))
+        runner = Runner.from_cfg(Config(cfg))
+        return [hook for hook in runner.hooks if isinstance(hook, ResumedScheduleHook)]
+
+    counts: list[int] = []
+    monkeypatch.setattr(runpy, 'run_path', lambda *args, **kwargs: counts.append(len(hooks())))
+    run_standard_tool('train.py')
+    assert counts == [1]
+    assert len(hooks()) == len(own)  # the host is as before

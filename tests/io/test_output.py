@@ -153,7 +153,7 @@ def test_what_appears_during_the_run_is_not_overwritten(tmp_path):
         (tmp_path / 'x').mkdir()
         (tmp_path / 'x' / 'new.txt').write_text('new')
 
-    with pytest.raises(DataError, match='holds something'):
+    with pytest.raises(DataError, match='contains files that this converter did not write'):
         convert(tmp_path / 'x', at_work=appear)
     assert tree(tmp_path) == {'x/new.txt': b'new'}
 

@@ -24,14 +24,14 @@ def test_pictures_keep_their_type(tmp_path, pixels, kind):
 def test_jpeg_is_an_image_and_no_mask(tmp_path, pixels, name):
     Image.fromarray(pixels // 128).save(tmp_path / name, format='JPEG')
     assert read_slices(tmp_path / name).shape == (1, 6, 5)
-    with pytest.raises(DataError, match=f'{name} as JPEG, which changes labels:'):
+    with pytest.raises(DataError, match=f'{name} is compressed as JPEG, which changes labels:'):
         read_slices(tmp_path / name, mask=True)
 
 
 def test_jpeg_in_tiff_is_no_mask(tmp_path, pixels):
     Image.fromarray(pixels).save(tmp_path / 'a.tif', compression='jpeg')
     assert read_slices(tmp_path / 'a.tif').shape == (1, 6, 5)
-    with pytest.raises(DataError, match=r'a\.tif as JPEG, which changes labels:'):
+    with pytest.raises(DataError, match=r'a\.tif is compressed as JPEG, which changes labels:'):
         read_slices(tmp_path / 'a.tif', mask=True)
 
 
@@ -39,7 +39,7 @@ def test_the_content_says_what_a_file_is(tmp_path, pixels):
     Image.fromarray(pixels).save(tmp_path / 'a.jpg', format='PNG')
     np.testing.assert_array_equal(read_slices(tmp_path / 'a.jpg', mask=True), pixels[None])
     Image.fromarray(pixels).save(tmp_path / 'b.png', format='JPEG')
-    with pytest.raises(DataError, match=r'b\.png as JPEG, which changes labels:'):
+    with pytest.raises(DataError, match=r'b\.png is compressed as JPEG, which changes labels:'):
         read_slices(tmp_path / 'b.png', mask=True)
 
 
@@ -67,14 +67,18 @@ def test_other_images_are_refused(tmp_path, mode):
     if mode == 'RGB':
         image.putpixel((1, 1), (1, 2, 3))
     image.save(tmp_path / 'a.png')
-    with pytest.raises(DataError, match=f'channel of gray values: convert it {mode}'):
+    with pytest.raises(
+        DataError, match=f'has the mode {mode} instead of one channel of gray values: convert it'
+    ):
         read_slices(tmp_path / 'a.png')
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA', 'P'])
 def test_masks_in_color_are_refused(tmp_path, mode):
     Image.new(mode, (5, 6)).save(tmp_path / 'a.png')
-    with pytest.raises(DataError, match=f'channel of labels: convert it {mode}'):
+    with pytest.raises(
+        DataError, match=f'has the mode {mode} instead of one channel of labels: convert it'
+    ):
         read_slices(tmp_path / 'a.png', mask=True)
 
 
@@ -103,5 +107,5 @@ def test_dicom_by_name_or_mark(tmp_path, pixels, name):
 
 def test_unknown_types_are_refused(tmp_path, pixels):
     (tmp_path / 'Thumbs.db').write_bytes(bytes(200))
-    with pytest.raises(DataError, match=r'Thumbs\.db instead an unknown type: .*move it'):
+    with pytest.raises(DataError, match=r'Thumbs\.db has an unknown type: remove it'):
         read_slices(tmp_path / 'Thumbs.db')

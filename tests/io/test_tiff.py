@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmseg_attn.errors import DamagedError, TooLargeError, UnsupportedError
 from mmseg_attn.io import decode_image, read_images
@@ -146,6 +147,28 @@ def test_a_palette_has_its_colors():
         np.testing.assert_array_equal(image.visible('a.tif'), shown.T[GRAY])
 
 
+def test_a_palette_with_transparency_has_its_colors(tmp_path):
+    image = Image.fromarray(RGB).quantize(16).convert('PA')
+    image.save(tmp_path / 'a.tif')
+    (read,) = read_images((tmp_path / 'a.tif').read_bytes(), name='a.tif')
+    assert (read.mode, read.channels, read.alpha) == ('PA', 3, True)
+    np.testing.assert_array_equal(read.visible('a.tif'), np.array(image.convert('RGB')))
+
+
+@pytest.mark.parametrize('byteorder', ['<', '>'])
+@pytest.mark.parametrize('kind', ['u1', 'i2', 'u2', 'f4', 'f8'])
+@pytest.mark.parametrize(
+    'options', [{}, dict(compression='zlib'), dict(compression='lzw', predictor=True)], ids=str
+)
+def test_byte_orders_and_predictors(byteorder, kind, options):
+    """Pillow does not read compressed big-endian floats."""
+    pytest.importorskip('imagecodecs')
+    pixels = np.linspace(0, 255, GRAY.size).reshape(GRAY.shape).astype(kind)
+    data = made((pixels, dict(photometric='minisblack', **options)), byteorder=byteorder)
+    (image,) = read_images(data, name='a.tif')
+    np.testing.assert_array_equal(image.visible('a.tif'), pixels)
+
+
 @pytest.mark.parametrize('orientation', range(1, 9))
 def test_the_orientation_turns_what_is_seen(orientation):
     """The eight values of the standard, by where row 0 and column 0 lie."""
@@ -232,13 +255,13 @@ def five_six_five() -> bytes:
     [
         (lambda: stack('CYX', STACK[:2], imagej=True), '2 channels as separate planes'),
         (lambda: stack('CYX', STACK[:2], ome=True), '2 channels as separate planes'),
-        (lambda: made((GRAY, {}), (GRAY[:9], {}), ome=True), 'holds 2 OME images: save one'),
-        (lambda: made((SHADOW, MASK)), 'holds overviews or masks alone'),
+        (lambda: made((GRAY, {}), (GRAY[:9], {}), ome=True), 'contains 2 OME images: save one'),
+        (lambda: made((SHADOW, MASK)), 'contains only overviews or masks'),
         (
             lambda: one(GRAY, description='ImageJ=1.53\nimages=6\nslices=6\n', metadata=None),
-            'holds one image, but its description names several',
+            'contains one image, but its description names several',
         ),
-        (lambda: one(GRAY.astype('c8')), 'holds 64-bit complex64 values: save it with'),
+        (lambda: one(GRAY.astype('c8')), 'contains 64-bit complex64 values: save it with'),
         (
             lambda: one(GRAY, photometric='cfa', extratags=[(33421, 'H', 2, (2, 2), True)]),
             'raw sensor',
@@ -249,10 +272,10 @@ def five_six_five() -> bytes:
             'chroma subsampling not supported',
         ),
         (lambda: tag_changed(one(GRAY, compression='zlib'), 259, 40000), 'cannot decode'),
-        (lambda: tag_changed(one(GRAY), 262, None), 'lacks PhotometricInterpretation, so that 0'),
-        (lambda: below_an_overview(), r'keeps its image below an overview \(SubIFD\)'),
+        (lambda: tag_changed(one(GRAY), 262, None), 'has no PhotometricInterpretation, so that 0'),
+        (lambda: below_an_overview(), r'contains its image below an overview \(SubIFD\)'),
         (lambda: one(RGB, photometric='ycbcr'), 'is stored as YCbCr: save it in gray or RGB'),
-        (lambda: five_six_five(), 'has 5, 6, 5 bits in its channels: save it with 8 in each'),
+        (lambda: five_six_five(), 'has 5, 6, 5 bits in its channels: save it with 8 bits in each'),
     ],
 )
 def test_what_is_not_supported_is_named(make, message):

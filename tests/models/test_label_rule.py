@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmseg_attn.models.label_rule import LabelRule, class_count, class_logits
+from mmseg_attn.models.label_rule import LabelRule, class_count, class_logits, stored_probabilities
 
 
 def head(channels: int, threshold: float | None = 0.3) -> SimpleNamespace:
@@ -53,3 +53,17 @@ def test_the_softmax_of_class_logits_is_the_sigmoid():
     expected = [[1 / (1 + math.exp(s * value)) for value in (-2, 0, 1.5)] for s in (1, -1)]
     torch.testing.assert_close(p[0, :, 0], torch.tensor(expected))
     assert class_logits(p) is p
+
+
+def test_probabilities_of_what_mmsegmentation_stores():
+    stored = torch.tensor([[[0.2, 0.9]]])  # of class 1, for a head with one channel
+    torch.testing.assert_close(
+        stored_probabilities(stored), torch.tensor([[[0.8, 0.1]], [[0.2, 0.9]]])
+    )
+    logits = torch.tensor([[[1.0]], [[3.0]], [[0.0]]])
+    total = sum(math.exp(value) for value in (1, 3, 0))
+    expected = [math.exp(value) / total for value in (1, 3, 0)]
+    for dtype, result in ((torch.float16, torch.float32), (torch.float64, torch.float64)):
+        p = stored_probabilities(logits.to(dtype))
+        assert p.flatten().tolist() == pytest.approx(expected)
+        assert p.dtype == result

@@ -160,9 +160,12 @@ HOSTILE = {
     'in a HistoryBuffer': (program('posix.system '), r"asks for 'posix\.system'"),
     'zip in a zip': (lambda f, m: hostile.zip_in_zip(f), "is a zip archive with 'inner"),
     'truncated': (lambda f, m: hostile.cut(f, 0.7), 'its end is missing'),
-    '10 GB in a few bytes': (lambda f, m: hostile.claim(f, 10**10), r'claims to hold 1\d{10} byt'),
+    '10 GB in a few bytes': (
+        lambda f, m: hostile.claim(f, 10**10),
+        r'claims to contain 1\d{10} byt',
+    ),
     'zeros, compressed': (deflate, 'is compressed, which torch.save never does'),
-    'a web page': (lambda f, m: f.write_text('<html>404</html>'), 'not what torch.save writes'),
+    'a web page': (lambda f, m: f.write_text('<html>404</html>'), 'it is an HTML page'),
     'no weights': (lambda f, m: add(f, state_dict=[1]), 'no (model weights|state_dict)'),
     'another model': (
         lambda f, m: add(f, state_dict=torch.nn.Linear(2, 2).state_dict()),

@@ -65,7 +65,7 @@ def test_missing_data(fail, data):
 def test_data_that_do_not_fit(fail):
     sentence = fail('train', '--cfg-options', 'model.decode_head.num_classes=6')
     assert sentence == (
-        'DrosophilaDataset has 5 classes and the decode head 6: '
+        'DrosophilaDataset has 5 classes, but the decode head has 6: '
         'set model.decode_head.num_classes to 5'
     )
 
@@ -76,7 +76,7 @@ def test_a_mask_with_a_stray_value(fail, data, checked):
     for mask in (data / 'annotations').iterdir():
         Image.fromarray(np.full((64, 64), 77, np.uint8)).save(mask)
     options = [] if checked else ['--cfg-options', 'default_hooks.dataset_check.samples=0']
-    assert 'holds values that are no label: 77 (4096 px)' in fail('train', *options)
+    assert 'contains values that are not labels: 77 (4096 px)' in fail('train', *options)
 
 
 def test_training_that_diverges(fail):

@@ -113,9 +113,9 @@ def write(data, values):
 DAMAGES = {
     'absent class': (
         lambda d: (d / 'train.txt').write_text('0\n'),
-        'extracellular, intracellular does not occur in the 1 training images',
+        'no training image contains extracellular or intracellular, so the weights are not defined',
     ),
-    'unknown label': (lambda d: write(d, [0, 9]), r'0\.png holds the label 9, but .* only 5'),
+    'unknown label': (lambda d: write(d, [0, 9]), r'0\.png contains the label 9, but .* only 5'),
     'no mask': (lambda d: (d / 'annotations/0.png').unlink(), r'annotations/0\.png'),
     'empty split': (lambda d: (d / 'train.txt').write_text(''), r'train\.txt is empty: run'),
     'no split': (lambda d: (d / 'train.txt').unlink(), r'train\.txt is missing: run'),
@@ -188,5 +188,5 @@ def test_labels_beyond_8_bits_are_no_others(data):
         assert found[kind] == pytest.approx(values, rel=1e-4)
     labels[0, 0] = 256
     Image.fromarray(labels).save(data / 'annotations/1.png')
-    with pytest.raises(DataError, match=r'1\.png holds the label 256, of which'):
+    with pytest.raises(DataError, match=r'1\.png contains the label 256, but LoadAnnotations'):
         run(data)

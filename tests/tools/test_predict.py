@@ -62,10 +62,10 @@ def test_what_is_skipped_is_counted(place, tmp_path, capsys):
     [
         (['no.py', 'x.pth', 'a.png'], r'no\.py is missing: name a config file'),
         (['{config}', 'no.pth', 'a.png'], r'no\.pth is missing: name a checkpoint'),
-        (['{config}', 'x.pth', 'a.png', 'no.png'], r'no\.png is missing: name images'),
-        (['{config}', 'x.pth', 'b.png', 'c.png'], r'b\.png and 1 more are missing'),
+        (['{config}', 'x.pth', 'a.png', 'no.png'], r'no\.png is missing: name existing files'),
+        (['{config}', 'x.pth', 'b.png', 'c.png'], r'b\.png and 1 more are missing: name'),
         (['{config}', 'x.pth', 'empty'], 'the inputs contain no images'),
-        (['{config}', 'x.pth', 'a.png', '--intensity', '9', '3'], '--intensity is 9 3: give LOW'),
+        (['{config}', 'x.pth', 'a.png', '--intensity', '9', '3'], '--intensity is 9 3: choose LOW'),
         (['{config}', 'x.pth', 'a.png', '--intensity', '0', 'nan'], '--intensity is 0 nan'),
         (['{config}', 'x.pth', 'a.png', '--intensity', '0', 'inf'], '--intensity is 0 inf'),
         (['{config}', 'x.pth', 'a.png', '--percentiles', '1', '101'], 'both from 0 to 100'),

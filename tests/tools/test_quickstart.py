@@ -104,7 +104,7 @@ def test_everything_is_done_in_the_current_folder(place):
     assert train[1].startswith(config)
     assert train[2:] == ['--work-dir', work_dir]
     assert test[:3] == ['test', train[1], f'{work_dir}/best_mIoU_iter_12.pth']
-    assert test[3:] == ['--work-dir', work_dir, '--show-dir', f'{work_dir}/pictures']
+    assert test[3:] == ['--work-dir', work_dir, '--show-dir', f'{work_dir}/images']
     assert sorted(place.tools.parent.rglob('*')) == before
 
 
@@ -117,7 +117,7 @@ def test_what_it_leaves_can_be_pasted(place):
     )
     checkpoint = f'{work_dir}/best_mIoU_iter_12.pth'
     assert f'\n   CHECKPOINT={checkpoint}\n   WORK_DIR={work_dir}\n' in out
-    lines = out.partition('== For example\n')[2].splitlines()
+    lines = out.partition('== Next steps\n')[2].splitlines()
     first, second, third = (shlex.split(line)[1:] for line in lines)
     assert [Path(words[0]).name for words in (first, second, third)] == [
         'predict.py',

@@ -1,11 +1,8 @@
 """A report on a tiny training, and on what is left of others."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,7 @@ import pytest
 from mmseg_attn.errors import MMSegAttnError
 from tests.apps.report.html import Page
 from tests.data.work_dirs import write_start
-from tests.processes import HANG
+from tests.processes import run_script
 from tools import report
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -32,19 +29,10 @@ OPTIONS = [
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, pseudo_data):
     """The work directory of a training of four iterations."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     folder = tmp_path_factory.mktemp('work') / 'small'
-    command = [sys.executable, '-W', 'ignore', 'tools/train.py', CONFIG, '--work-dir', str(folder)]
-    done = subprocess.run(
-        [*command, '--cfg-options', *OPTIONS],
-        cwd=root,
-        env=os.environ | pseudo_data | dict(PYTHONPATH=root, OMP_NUM_THREADS='1'),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=HANG,
-    )
-    assert done.returncode == 0, done.stdout
+    options = ['--work-dir', folder, '--cfg-options', *OPTIONS]
+    done = run_script('tools/train.py', CONFIG, *options, env=pseudo_data)
+    assert done.returncode == 0, done.stderr
     return folder
 
 

@@ -18,7 +18,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument('config', type=Path, help='config file')
     parser.add_argument(
         '--shape',
         type=int,
@@ -30,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--batch-size', type=int, default=1, help='images per batch; default: %(default)s'
     )
     parser.add_argument(
-        '--repeats', type=int, default=20, help='measured batches; default: %(default)s'
+        '--repeats', type=int, default=20, help='number of measured batches; default: %(default)s'
     )
     parser.add_argument('--device', help='default: the GPU, if there is one')
     parser.add_argument('--amp', action='store_true', help='use mixed precision')

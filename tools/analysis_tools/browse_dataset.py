@@ -15,13 +15,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument('config', type=Path, help='config file')
     parser.add_argument('--out', type=Path, required=True, help='output folder')
     parser.add_argument(
         '--split',
         choices=('train', 'val', 'test'),
         default='train',
-        help='default: %(default)s',
+        help='split to draw; default: %(default)s',
     )
     parser.add_argument(
         '--number',
@@ -47,10 +47,11 @@ if __name__ == '__main__':
 
 import numpy as np
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
+from mmseg_attn.datasets.building import build_dataset
+from mmseg_attn.io import counted
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.drawable import drawable, loads_bgr
 
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    dataset = DATASETS.build(cfg[f'{args.split}_dataloader'].dataset)
+    dataset = build_dataset(cfg[f'{args.split}_dataloader'].dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')
     visualizer.dataset_meta = dataset.metainfo
     number = min(args.number, len(dataset))
@@ -72,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         name = f'{i:06d}_{Path(sample.img_path).stem}'
         image = drawable(np.moveaxis(item['inputs'].numpy(), 0, -1), bgr=bgr)
         visualizer.add_datasample(name, image, sample, out_file=str(args.out / f'{name}.png'))
-    print(f'{args.out}: {number} of {len(dataset)} {args.split} images')
+    print(f'{args.out}: {number} of {counted(len(dataset), f"{args.split} image")}')
 
 
 if __name__ == '__main__':

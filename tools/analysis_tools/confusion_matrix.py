@@ -17,9 +17,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config')
+    parser.add_argument('config', type=Path, help='config file')
     parser.add_argument(
-        'masks', type=Path, help='folder of masks, one PNG of the same name per image'
+        'masks', type=Path, help='folder of predicted masks: a PNG file per image, of the same name'
     )
     parser.add_argument('--out', type=Path, required=True, help='output folder')
     parser.add_argument(
@@ -36,11 +36,12 @@ if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
+from mmseg_attn.datasets.building import build_dataset
 from mmseg_attn.evaluation.confusion import confusion_of_masks
+from mmseg_attn.io import counted
 from mmseg_attn.visualization.confusion_plot import plot_confusion
 
 
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = build_dataset(cfg.test_dataloader.dataset)
     counts = confusion_of_masks(
         dataset, args.masks, watch=lambda indices: progress(indices, 'comparing image')
     )
@@ -59,7 +60,10 @@ def main(argv: list[str] | None = None) -> None:
         table.writerow(['true class', *classes])
         table.writerows([name, *row] for name, row in zip(classes, counts.tolist(), strict=True))
     plot_confusion(counts, classes, args.out / 'confusion_matrix.png')
-    print(f'{args.out}: confusion_matrix.csv and confusion_matrix.png of {len(dataset)} images')
+    print(
+        f'{args.out}: confusion_matrix.csv and confusion_matrix.png of '
+        f'{counted(len(dataset), "image")}'
+    )
 
 
 if __name__ == '__main__':

@@ -32,7 +32,7 @@ from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.apps.report import draw, panels
 from mmseg_attn.apps.runs import find_groups
 from mmseg_attn.errors import DataError
-from mmseg_attn.io import write_file
+from mmseg_attn.io import counted, write_file
 
 COLUMNS = 3
 
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     draw(curves, columns=columns, title=title).savefig(png)
     write_file(args.out, png.getvalue())
     runs = sum(len(group.runs) for group in groups)
-    print(f'{args.out}: {len(curves)} panels of {runs} run{"s" * (runs > 1)}')
+    print(f'{args.out}: {counted(len(curves), "panel")} of {counted(runs, "run")}')
 
 
 if __name__ == '__main__':

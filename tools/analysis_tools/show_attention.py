@@ -21,8 +21,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config')
-    parser.add_argument('checkpoint', type=Path, help='checkpoint')
+    parser.add_argument('config', type=Path, help='config file')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint file')
     parser.add_argument('image', type=Path, help='PNG, JPEG, TIFF, DICOM or NIfTI file')
     parser.add_argument(
         '--point',
@@ -59,6 +59,7 @@ import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
 from mmseg_attn.apps.predict import Intensities, Predictor, load_file
 from mmseg_attn.errors import DataError
+from mmseg_attn.io import counted
 from mmseg_attn.visualization.attention_picture import draw_attention
 from mmseg_attn.visualization.attention_recording import METHODS, record
 from mmseg_attn.visualization.drawable import drawable
@@ -76,7 +77,8 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
     index = args.slice or 0
     if index >= len(slices):
         raise DataError(
-            f'{args.image} has {len(slices)} slices: choose --slice from 0 to {len(slices) - 1}'
+            f'{args.image} has {counted(len(slices), "slice")}: choose --slice from 0 to '
+            f'{len(slices) - 1}'
         )
     return slices[index]
 

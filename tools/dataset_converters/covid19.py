@@ -71,7 +71,7 @@ def read_labels(path: Path, known: int) -> np.ndarray:
     """Read a mask whose values are 0 to ``known``: (X, Y, slices), uint8.
 
     Raises:
-        DataError: If the file is damaged or holds another value.
+        DataError: If the file is damaged or contains another value.
     """
     volume = read_nifti(path)
     values, counts = np.unique(volume, return_counts=True)
@@ -138,7 +138,8 @@ def main(argv: list[str] | None = None) -> None:
         depth = image.shape[2]
         digits = max(3, len(str(depth - 1)))
         stems = [f'{k:0{digits}d}' for k in range(depth)]
-        folds = make_folds({stem: [stem] for stem in stems}, folds=args.folds, seed=args.seed)
+        groups = {stem: [stem] for stem in stems}
+        folds = make_folds(groups, folds=args.folds, seed=args.seed, unit='slice')
 
         images, masks = stage.folder / 'images', stage.folder / 'annotations'
         images.mkdir()

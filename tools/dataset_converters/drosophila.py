@@ -65,7 +65,7 @@ from mmseg_attn.apps.cli import progress, run_cli
 from mmseg_attn.apps.convert import class_table, make_folds, split_table, write_splits
 from mmseg_attn.datasets import DrosophilaDataset
 from mmseg_attn.errors import DataError
-from mmseg_attn.io import fingerprint, read_gray8, staged_output, unpack, write_png
+from mmseg_attn.io import counted, fingerprint, read_gray8, staged_output, unpack, write_png
 
 CLASSES = DrosophilaDataset.METAINFO['classes']
 MEMBRANES = (0, 32, 64, 96, 128)  # at 0, 45, 90 and 135 degrees; junctions
@@ -89,8 +89,8 @@ def find_stack(root: Path) -> Path:
         stacks = [path for path in stacks if path.name == 'stack1'] or stacks
         if len(stacks) != 1:
             raise DataError(
-                f'{root} contains {len(stacks)} stacks (folders with raw/ and labels/) instead of '
-                'one: name the folder of the stack'
+                f'{root} contains {counted(len(stacks), "stack")} (folders with raw/ and labels/) '
+                'instead of one: name the folder of the stack'
             )
     return stacks[0]
 
@@ -130,8 +130,8 @@ def load_slice(image_path: Path, label_path: Path, crop: int) -> tuple[np.ndarra
         The image and its class indices, both (H, W) and uint8.
 
     Raises:
-        DataError: If a file is damaged or not grayscale, if the sizes differ or are no
-            multiple of ``crop``, or if a label value is unknown.
+        DataError: If a file is damaged or not grayscale, if the sizes differ or are not
+            multiples of ``crop``, or if a label value is unknown.
     """
     image, labels = read_gray8(image_path), read_gray8(label_path)
     height, width = image.shape
@@ -144,8 +144,8 @@ def load_slice(image_path: Path, label_path: Path, crop: int) -> tuple[np.ndarra
         common = math.gcd(height, width)
         best = max(size for size in range(1, min(crop, common) + 1) if common % size == 0)
         raise DataError(
-            f'{image_path} is {width}x{height}, which is not a multiple of {crop}: '
-            f'use --crop-size {best}'
+            f'{image_path} is {width}x{height}, which cannot be divided into crops of '
+            f'{crop}x{crop}: use --crop-size {best}'
         )
     mask = TO_CLASS[labels]
     values, counts = np.unique(labels[mask == UNKNOWN], return_counts=True)
@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> None:
                 stem = f'{i:02d}_{row:02d}_{col:02d}'
                 unit = stem if args.split_unit == 'crop' else f'{i:02d}'
                 groups.setdefault(unit, []).append(stem)
-        folds = make_folds(groups, folds=args.folds, seed=args.seed)
+        folds = make_folds(groups, folds=args.folds, seed=args.seed, unit=args.split_unit)
 
         images, masks = stage.folder / 'images', stage.folder / 'annotations'
         images.mkdir()

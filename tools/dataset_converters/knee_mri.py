@@ -1,7 +1,7 @@
 """Convert pairs of knee MR images and masks of the patellar ligament to a dataset.
 
-The tool needs at least ten cases and knows two classes, background and patellar ligament. For
-other classes, make the folders and split files as docs/datasets.md shows.
+The tool needs at least ten cases and supports two classes, background and patellar ligament. For
+other classes, create the folders and split files as docs/datasets.md shows.
 
 The tool finds pairs in SOURCE in one of two layouts:
 
@@ -80,6 +80,7 @@ from mmseg_attn.io import (
     is_nifti,
     percentile_window,
     read_slices,
+    slice_spacing,
     staged_output,
     to_bytes,
     write_png,
@@ -87,6 +88,7 @@ from mmseg_attn.io import (
 
 CLASSES = KneeMRIDataset.METAINFO['classes']
 PARTS = 10  # one part for validation, one for testing
+Spacing = tuple[float, float] | None  # millimeters between rows and between columns
 
 
 def merge_series(cases: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
@@ -121,7 +123,7 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
     if not (np.isin(values, (0, 1)).all() or np.isin(values, (0, 255)).all()):
         listed = ', '.join(f'{value:g}' for value in values[:6].astype(float))
         raise DataError(
-            f'{pair.mask} contains {listed}{", ..." if len(values) > 6 else ""}: '
+            f'{pair.mask} contains the values {listed}{", ..." if len(values) > 6 else ""}: '
             'save it with the values 0 and 1, or 0 and 255'
         )
     return image, (mask > 0).astype(np.uint8), values.max() == 255
@@ -142,12 +144,12 @@ def scale(images: list[np.ndarray], percentiles: tuple[float, float]) -> list[np
 
 def read_case(
     pairs: list[Pair], percentiles: tuple[float, float]
-) -> tuple[list[tuple[str, np.ndarray, np.ndarray]], set[str]]:
+) -> tuple[list[tuple[str, np.ndarray, np.ndarray, Spacing]], set[str]]:
     """Read and check all files of a case.
 
     Returns:
-        The name, gray values and class indices of every slice, both (H, W) and uint8, and the
-        conversions of the case: 'scaled', 'mapped'.
+        The name, gray values and class indices of every slice, both (H, W) and uint8, its
+        spacing, and the conversions of the case: 'scaled', 'mapped'.
 
     Raises:
         DataError: If a file is damaged or does not fit, or the slices differ in size.
@@ -167,7 +169,9 @@ def read_case(
     slices = []
     for pair, image, (_, mask, _) in zip(pairs, images, read, strict=True):
         numbered = [f'{pair.name}_{k:03d}' for k in range(len(image))]
-        slices += zip(numbered if len(image) > 1 else [pair.name], image, mask, strict=True)
+        names = numbered if len(image) > 1 else [pair.name]
+        spacings = [slice_spacing(pair.image)] * len(image)
+        slices += zip(names, image, mask, spacings, strict=True)
     return slices, done
 
 
@@ -183,15 +187,17 @@ def main(argv: list[str] | None = None) -> None:
         masks.mkdir()
         pixels = np.zeros(len(CLASSES), dtype=np.int64)
         groups: dict[str, list[str]] = {}
+        spacing: dict[str, Spacing] = {}
         scaled, mapped, empty, unlabeled = [], [], [], []
         for case, pairs in progress(list(cases.items()), 'converting case'):
             slices, done = read_case(pairs, args.percentiles)
             scaled += [case] if 'scaled' in done else []
             mapped += [case] if 'mapped' in done else []
-            for name, image, mask in slices:
+            for name, image, mask, of_slice in slices:
                 if (images / f'{name}.png').exists():
                     raise DataError(f'two slices have the name {name}: rename {case}')
                 groups.setdefault(case if args.split_unit == 'case' else name, []).append(name)
+                spacing |= {name: of_slice} if of_slice else {}
                 pixels += np.bincount(mask.ravel(), minlength=len(CLASSES))
                 if image.min() == image.max():
                     empty.append(name)
@@ -221,6 +227,7 @@ def main(argv: list[str] | None = None) -> None:
             mapped=mapped,
             without_content=empty,
             without_labels=unlabeled,
+            spacing=spacing,
             pixels=dict(zip(CLASSES, pixels.tolist(), strict=True)),
         )
     state = ' (already up to date)' if stage.unchanged else ''

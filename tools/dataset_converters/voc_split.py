@@ -1,4 +1,4 @@
-"""Pool the train and val splits of PASCAL VOC 2012 and split them 90:10, as in the MSANet paper.
+"""Combine the train and val splits of PASCAL VOC 2012 and split them 90:10, as in the MSANet paper.
 
 VOC_ROOT is the folder VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/. The tool checks
 every image and mask and writes the split files train.txt and test.txt to a new folder. It changes
@@ -60,7 +60,7 @@ def read_names(root: Path) -> list[str]:
         names += part_names
     twice = [name for name in set(names) if names.count(name) > 1]
     if twice:
-        raise DataError(f'{root / LISTS} contains {min(twice)} twice: use the original lists')
+        raise DataError(f'{root / LISTS} lists {min(twice)} twice: use the original lists')
     return sorted(names)
 
 
@@ -93,8 +93,8 @@ def read_mask(root: Path, name: str) -> np.ndarray:
     unknown = np.unique(mask[(mask >= len(CLASSES)) & (mask != IGNORE)])
     if unknown.size:
         raise DataError(
-            f'{paths[1]} contains {", ".join(map(str, unknown[:5]))}, but the labels are 0 to '
-            f'{len(CLASSES) - 1} and {IGNORE}: use the original SegmentationClass'
+            f'{paths[1]} contains unknown label values: {", ".join(map(str, unknown[:5]))}; the '
+            f'labels are 0 to {len(CLASSES) - 1} and {IGNORE}: use the original SegmentationClass'
         )
     return mask
 

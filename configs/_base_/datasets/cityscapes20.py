@@ -39,8 +39,9 @@ tta_pipeline = [
 
 dataset = dict(type='Cityscapes20Dataset')
 train_dataloader = dict(batch_size=4, dataset=dict(dataset, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(dataset, pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(dataset, pipeline=test_pipeline))
+# The paper tests with a batch of 4, too; all inputs have 250x250.
+val_dataloader = dict(batch_size=4, dataset=dict(dataset, pipeline=test_pipeline))
+test_dataloader = val_dataloader
 # The paper does not say whether background counts, so both means are computed.
 val_evaluator = dict(background='background')
 test_evaluator = val_evaluator

@@ -35,6 +35,34 @@ tta_pipeline = [
     ),
 ]
 
+# Scores on labels of 512x512, as in the paper: val_dataloader and test_dataloader of the
+# resizedlabels configs take this pipeline. Logits are resized to ori_shape, here that of the
+# resized image. In the TTA pipeline, the version that is not flipped comes first and is compared.
+at_resized_size = dict(type='KeyMapper', mapping=dict(ori_shape='img_shape'), auto_remap=False)
+resized_labels_pipeline = [
+    load_image,
+    load_labels,
+    resize,
+    at_resized_size,
+    dict(type='PackSegInputs'),
+]
+resized_labels_tta_pipeline = [
+    load_image,
+    load_labels,
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [resize],
+            [at_resized_size],
+            [
+                dict(type='RandomFlip', prob=0.0),
+                dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+            ],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
+
 dataset = dict(type='FloodNetDataset', data_root=data_root)
 train_dataloader = dict(
     batch_size=8,

@@ -19,8 +19,14 @@ load_image = dict(type='LoadImageFromFile', color_type='grayscale')
 load_labels = dict(type='LoadStrictAnnotations', num_classes=num_classes)
 enhance = [dict(type='GaussianSmooth'), dict(type='EqualizeHistogram')]
 resize = dict(type='Resize', scale=size, keep_ratio=True)
-train_pipeline = [load_image, load_labels, *enhance, resize, dict(type='PackSegInputs')]
-test_pipeline = [load_image, *enhance, resize, load_labels, dict(type='PackSegInputs')]
+# The default keys, and the spacing of the slice for SurfaceMetric.
+meta_keys = (
+    *('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor'),
+    *('flip', 'flip_direction', 'reduce_zero_label', 'spacing', 'spacing_unit'),
+)
+pack = dict(type='PackSegInputs', meta_keys=meta_keys)
+train_pipeline = [load_image, load_labels, *enhance, resize, pack]
+test_pipeline = [load_image, *enhance, resize, load_labels, pack]
 tta_pipeline = [
     load_image,
     *enhance,
@@ -33,7 +39,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
             [load_labels],
-            [dict(type='PackSegInputs')],
+            [pack],
         ],
     ),
 ]

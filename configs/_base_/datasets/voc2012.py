@@ -56,7 +56,7 @@ train_dataloader = dict(
     dataset=dict(dataset, ann_file=f'{split}/train.txt', pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,
+    batch_size=4,  # the paper's, too; all inputs have 250x250
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),

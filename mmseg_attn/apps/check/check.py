@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from ...config_types import type_name
+from ...datasets.building import listing_fault
 from ...datasets.findings import KINDS, Finding
 from ...datasets.listing import SPLITS, Head, Source, check_classes, find_repeats, list_dataset
 from ...datasets.rules import IGNORE, channel_conflicts
@@ -106,7 +107,8 @@ def _read(split: str, config: dict) -> Source:
         dataset = DATASETS.build(dict(config, lazy_init=True))
     except Exception as error:  # the class may be the user's own and raise anything
         source = Source(split)
-        source.add('refused', why=str(error) or repr(error))
+        why, remedy = listing_fault(error) or (str(error) or repr(error), '')
+        source.add('refused', why=why, remedy=remedy)
         return source
     return list_dataset(split, dataset)
 

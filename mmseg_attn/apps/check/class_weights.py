@@ -98,8 +98,8 @@ def class_weights(pixels: np.ndarray, *, classes: Sequence[str]) -> dict[str, li
     absent = [name for name, count in zip(classes, total, strict=True) if count == 0]
     if absent:
         raise DataError(
-            f'the {len(pixels)} training images do not contain {", ".join(absent)}, so the weights '
-            'are not defined: use another split'
+            f'no training image contains {" or ".join(absent)}, so the weights are not defined: '
+            'use another split'
         )
     present = np.where(pixels > 0, pixels.sum(axis=1, keepdims=True), 0).sum(axis=0)
     frequency = total / present

@@ -49,7 +49,7 @@ class CheckResult:
 
     def _verdict(self) -> str:
         counts = [(self.errors, 'error'), (len(self.findings) - self.errors, 'warning')]
-        summary = ', '.join(f'{n} {word}{"s" * (n != 1)}' for n, word in counts)
+        summary = ', '.join(counted(n, word) for n, word in counts)
         ending = 'correct the errors before you train' if self.errors else 'the data can be used'
         if self.sample is not None and not self.errors:
             ending += ', according to the sample'
@@ -66,7 +66,9 @@ def _overview(splits: dict[str, dict]) -> str:
         if counts['checked'] < counts['images']:
             images += f', {counts["checked"]} of them checked'
         sizes = list(counts['sizes'])
-        shown = ', '.join(sizes[:3]) + (f' and {len(sizes) - 3} more sizes' if sizes[3:] else '')
+        shown = ', '.join(sizes[:3]) + (
+            f' and {counted(len(sizes) - 3, "more size")}' if sizes[3:] else ''
+        )
         lines.append(f'{split}: {images}{", " * bool(shown)}{shown}')
     return '\n'.join(lines)
 

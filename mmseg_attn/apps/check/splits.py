@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...datasets.findings import File, Finding
+from ...datasets.rules import save_as_classes
 from .inspector import STRAY, Inspection, Problem
 
 
@@ -38,7 +39,7 @@ def judge_split(
     present = set().union(*labels.values())
     binary = [File(mask.mask) for mask in masks if mask.only_0_255]
     if binary and len(present) < 2 and len(classes) != 1:
-        return [*findings, Finding('0-255', split, files=binary, total=total)]
+        return [*findings, _only_0_255(split, binary, total, len(classes))]
     if not present:
         return [*findings, Finding('nothing-labeled', split, total=total)]
     # if 255 occurs with labels other than 0 in other masks, it is not the foreground
@@ -56,6 +57,10 @@ def judge_split(
         kind = 'absent-class' if split == 'train' else 'absent-class-evaluation'
         findings.append(Finding(kind, split, why=', '.join(absent)))
     return findings
+
+
+def _only_0_255(split: str, files: list[File], total: int, classes: int) -> Finding:
+    return Finding('0-255', split, files, total, remedy=save_as_classes(classes))
 
 
 def _collect(kind: str, split: str, problems: list[Problem], total: int) -> Finding:

@@ -93,8 +93,8 @@ def _check_onnx(module: nn.Module) -> None:
     size = sum(x.numel() * x.element_size() for x in module.state_dict().values())
     if size >= LARGEST:
         raise ExportError(
-            f'the model has {size / 2**30:.1f} GiB of weights, but an ONNX file holds at most 2: '
-            'export it with --format torch'
+            f'the model has {size / 2**30:.1f} GiB of weights, but an ONNX file can contain at '
+            'most 2 GiB: export it with --format torch'
         )
 
 

@@ -54,7 +54,7 @@ class PixelsToLogits(nn.Module):
         for part, kind in ((model, EncoderDecoder), (preprocessor, SegDataPreProcessor)):
             if not isinstance(part, kind):
                 raise ExportError(
-                    f'a {type(part).__name__} cannot be exported, as its steps are unknown: use '
+                    f'{type(part).__name__} cannot be exported, as its steps are unknown: use '
                     f'{kind.__name__} or a subclass'
                 )
         self.model = model

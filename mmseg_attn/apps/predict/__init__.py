@@ -1,4 +1,15 @@
-"""Predict image files with a trained model."""
+"""Predict image files with a trained model, for ``tools/predict.py``.
+
+The tool calls, in this order:
+
+- ``find_items`` (inputs.py) finds the files.
+- ``Predictor`` (predictor.py) loads the config and the checkpoint, and predicts label maps.
+- ``predict_files`` (run.py) goes through the files. For each file, it calls ``load_file``
+  (loaded.py), which reads it as in training or with the readers of ``mmseg_attn.io`` (sources.py),
+  and ``Intensities`` (intensities.py), which converts more than 8 bits.
+- ``Results`` (results.py) writes masks, overlays and ``pixels.csv``.
+- ``summarize`` and ``collect_warnings`` (summary.py) return the text that the tool prints.
+"""
 
 from .inputs import Item, find_items
 from .intensities import Intensities, IntensityMapping

@@ -31,9 +31,9 @@ def load_file(
 ) -> Loaded:
     """Load a file.
 
-    The loader of the config reads files with one image, if it can and does not change the values.
-    Our own reader reads volumes, DICOM files, pages, and values of more than 8 bits for an 8-bit
-    model, and converts them to the channels of the loader.
+    The loader of the config reads images and pages, if it can and does not change the values. Our
+    own reader reads volumes, DICOM files, and values of more than 8 bits for an 8-bit model, and
+    converts them to the channels of the loader.
 
     Args:
         path: The file.
@@ -64,12 +64,9 @@ def load_file(
         raise UnsupportedError(
             f'{path} contains {content.bands} bands that are not colors, but the loader of the '
             f'config ({loader}) supports only gray and color images: use such an image, or train a '
-            'model '
-            "with imdecode_backend='tifffile'"
+            "model with imdecode_backend='tifffile'"
         )
     values, mapping = intensities.apply(path, content)
-    if mapping is None and content.image is not None:
-        image = loader.load(path, content.image)
-        if image is not None:
-            return Loaded(content, [image])
+    if mapping is None and content.images:
+        return Loaded(content, loader.load_all(path, content.images))
     return Loaded(content, [loader.prepare(image) for image in values], mapping)

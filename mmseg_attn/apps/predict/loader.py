@@ -1,14 +1,16 @@
 """Load files with the loader of a config, as training and testing do."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmcv import imfrombytes
 from mmcv.transforms import LoadImageFromFile
 
 from ...errors import UnsupportedError
-from ...io import DecodedImage
+from ...io import DecodedImage, counted, select_page
 
 # Largest mean difference (0 to 255) between JPEG decoders, or between conversions to gray
 TOLERANCE = 2.0
@@ -50,13 +52,38 @@ class ConfigLoader:
             return image
         count = channels(image)
         if self.color_type == 'grayscale' and count == 3:
-            same = (image == image[..., :1]).all()
-            return image[..., 0] if same else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            return self._to_gray(image)
         if self.color_type == 'color' and count == 1:
             return np.stack([image] * 3, axis=-1)
         if count < 3:
             return image
         return image[..., [2, 1, 0, *range(3, count)]]
+
+    def load_all(self, path: Path, images: Sequence[DecodedImage]) -> list[np.ndarray]:
+        """Load the images of a file, each page as if it were a file of its own.
+
+        Args:
+            path: The file.
+            images: Its images, which our own reader returned.
+
+        Returns:
+            Each image as the loader returns it; as :meth:`prepare` returns it if the loader cannot
+            read it.
+
+        Raises:
+            UnsupportedError: If the loader changes the values of the file.
+        """
+        if len(images) == 1:
+            loaded = [self.load(path, images[0])]
+        elif self.bgr:
+            data = bytearray(path.read_bytes())
+            loaded = [self._load_page(path, data, image) for image in images]
+        else:
+            loaded = [image.pixels for image in images]
+        return [
+            self.prepare(image.visible(path)) if own is None else own
+            for image, own in zip(images, loaded, strict=True)
+        ]
 
     def load(self, path: Path, image: DecodedImage | None) -> np.ndarray | None:
         """Load a file with one image.
@@ -75,13 +102,40 @@ class ConfigLoader:
             loaded = self.transform(dict(img_path=str(path)))['img']
         except Exception:  # decoders raise nearly anything
             return None
+        return self._checked(loaded, image, path)
+
+    def _load_page(self, path: Path, data: bytearray, image: DecodedImage) -> np.ndarray | None:
+        if image.page is None:
+            return None
+        select_page(data, image.page)
+        try:
+            loaded = imfrombytes(
+                data, flag=self.transform.color_type, backend=self.transform.imdecode_backend
+            )
+        except Exception:  # decoders raise nearly anything
+            return None
+        return None if loaded is None else self._checked(loaded, image, path)
+
+    def _to_gray(self, image: np.ndarray) -> np.ndarray:
+        """Convert an 8-bit image (H, W, 3) in RGB as the decoder of the loader does."""
+        if (image == image[..., :1]).all():
+            return image[..., 0]
+        try:
+            plain = [cv2.IMWRITE_TIFF_COMPRESSION, 1]
+            _, file = cv2.imencode('.tif', image[..., ::-1], plain)
+            gray = imfrombytes(file.tobytes(), flag='grayscale', backend=self.backend)
+        except Exception:  # the decoder does not support TIFF
+            gray = None
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if gray is None else gray
+
+    def _checked(self, loaded: np.ndarray, image: DecodedImage | None, path: Path) -> np.ndarray:
         loaded = loaded.astype(loaded.dtype.newbyteorder('='), copy=False)
         if image is None or self._agrees(loaded, image, path):
             return loaded
         raise UnsupportedError(
             f'{path} has the mode {image.mode} with {image.bits} bits, but the loader of the '
-            f'config ({self}) returns {channels(loaded)} channels of {loaded.dtype} with other '
-            'values: convert the file to the format of the training images'
+            f'config ({self}) returns {counted(channels(loaded), "channel")} of {loaded.dtype} '
+            'with other values: convert the file to the format of the training images'
         )
 
     def _agrees(self, loaded: np.ndarray, image: DecodedImage, path: Path) -> bool:

@@ -19,9 +19,11 @@ from torch import nn
 
 from ...compat.checkpoint import load_file
 from ...config_types import class_of, is_a
+from ...datasets.building import build_dataset
 from ...datasets.nested_datasets import nested_datasets
 from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
+from ...io import counted
 from ...models.label_rule import LabelRule
 from ...models.segmentors import check_tta
 from .loader import ConfigLoader
@@ -139,8 +141,9 @@ class Predictor:
         channels, *size = _shapes(item)[0]
         if self.channels not in (None, channels):
             raise UnsupportedError(
-                f'has {channels} channels after the pipeline of the config ({self.loader}), but '
-                f'the model takes {self.channels}: use images like the training images'
+                f'has {counted(channels, "channel")} after the pipeline of the config '
+                f'({self.loader}), but the model takes {self.channels}: use images like the '
+                'training images'
             )
         self.far += self._is_far(item)
         if self.window and not _fits_into(image.shape[:2], self.window):
@@ -262,12 +265,12 @@ def _names(meta: Any, dataset: ConfigDict, number: int) -> tuple[list[str], list
     """
     saved = meta.get('dataset_meta') if isinstance(meta, dict) else None
     if not _fits(saved, number):
-        saved = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
+        saved = build_dataset(dict(dataset, lazy_init=True, pipeline=[])).metainfo
     if _fits(saved, number):
         palette = [[int(value) for value in color] for color in saved['palette']]
         return [str(name) for name in saved['classes']], palette
     raise DataError(
-        f'neither the checkpoint nor the test dataset names the {number} classes of the model: '
+        f'neither the checkpoint nor the test dataset names the classes of the model ({number}): '
         'add metainfo=dict(classes=..., palette=...) to the dataset in the config'
     )
 

@@ -135,7 +135,7 @@ def _count(predictions: Predictions, current: _Open) -> None:
     path, content, mapping = current.item.path, current.loaded.content, current.loaded.mapping
     predictions.done[path] = current.item.name, mapping
     predictions.slices += len(current.labels)
-    stored = content.image.channels if content.image else channels(content.slices[0])
+    stored = content.images[0].channels if content.images else channels(content.slices[0])
     received = channels(current.loaded.images[0])
     predictions.made_gray += stored >= 3 and received == 1
     predictions.cut += stored > received > 1

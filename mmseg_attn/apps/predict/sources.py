@@ -30,17 +30,18 @@ class FileContent:
     Attributes:
         slices: The slices as a viewer shows them, in the type of the file: (H, W) if gray,
             (H, W, 3) in RGB, otherwise (H, W, C). An image has one slice.
-        image: The decoded image, for an image file with one image.
+        images: The decoded images, for an image file.
         pixel_area: Area of a pixel in square millimeters; ``None`` if unknown.
         voxel_volume: Volume of a voxel in cubic millimeters; ``None`` if unknown.
         nifti: The header of a NIfTI volume.
         bands: Number of bands of an image that is neither gray nor in color; otherwise 0.
         medical: Whether the file is a NIfTI or DICOM file.
-        notes: Assumptions and contradictions, as sentences without their subject, the file.
+        notes: Assumptions and contradictions, as text that follows the name of the file and a
+            colon.
     """
 
     slices: Sequence[np.ndarray]
-    image: DecodedImage | None = None
+    images: Sequence[DecodedImage] = ()
     pixel_area: float | None = None
     voxel_volume: float | None = None
     nifti: NiftiHeader | None = None
@@ -96,7 +97,7 @@ def _read_images(path: Path) -> FileContent:
         check_finite(each, path)
     return FileContent(
         slices,
-        images[0] if len(images) == 1 else None,
+        images,
         pixel_area=tiff_area(data) if is_tiff(data) else None,
         bands=max(image.bands for image in images),
     )

@@ -63,16 +63,16 @@ def collect_warnings(
     any_values = predictor.color_type == 'unchanged'
     for note, files in sorted(predictions.notes.items()):
         more = f' and {counted(len(files) - 1, "other file")}' if files[1:] else ''
-        warnings.append(f'{files[0]}{more} {note}')
+        warnings.append(f'{files[0]}{more}: {note}')
     if getattr(predictor, 'shrunk', 0):
         warnings.append(
             f'--window had no effect on {counted(predictor.shrunk, "image")}: the pipeline of the '
-            'config resizes them to fit into one window; remove Resize from its test pipeline if '
+            'config resizes images to fit into one window; remove Resize from its test pipeline if '
             'the model was trained on images of their scale'
         )
     as_stored = sum(mapping is None for _, mapping in predictions.done.values())
     if option and as_stored:
-        why = 'the model takes values as stored' if any_values else 'their values have 8 bits'
+        why = 'the model takes values as stored' if any_values else 'the values have 8 bits'
         warnings.append(f'{option} changed nothing in {counted(as_stored, "file")}: {why}')
     if (
         predictions.medical

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from mmengine.runner import Runner
 
+from ...datasets.building import explain_listing
 from ...errors import DataError
 from ...evaluation.confusion import confusion
 from ..predict import Predictor
@@ -124,7 +125,7 @@ def evaluate(
     except DataError:
         raise
     except _REFUSALS as error:
-        raise DataError(_last_line(error)) from error
+        raise explain_listing(error) or DataError(_last_line(error)) from error
     if not images:
         raise DataError(f'the {split} set of {run.config} contains no image: check its data')
     return Evaluation(predictor.classes, predictor.palette, loader.dataset, images)

@@ -147,7 +147,7 @@ def per_class(group: GroupResult) -> Table:
     table.rows.append(Row('mean', [Cell(_percent(value)) for value in means], 'mean'))
     if group.evaluations:
         pixels = sum(evaluation.counts for evaluation in group.evaluations).sum(axis=1)
-        table.header.append('pixels')
+        table.header.append('percent of pixels')
         percents = [*(100 * pixels / max(pixels.sum(), 1)), None]
         for row, value in zip(table.rows, percents, strict=True):
             row.cells.append(Cell(_percent(value) if value is not None else ''))

@@ -17,6 +17,8 @@ _TIMESTAMP = re.compile(r'^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) - ', re.M)
 _RESUMED = re.compile(r'resumed epoch: \d+, iter: (\d+)')
 _ENVIRONMENT = re.compile(r'^ {4}([\w ,]+): (.*)$', re.M)
 _RULE = '-' * 60  # MMEngine prints one above and one below the description of the machine
+_PLAN = re.compile(r'\b(max_iters|val_interval)=(\d+)')  # in the text of a config
+_VAL_INTERVAL = 1000  # of MMEngine's IterBasedTrainLoop by default
 _MODES = ('train/', 'val/')  # prefixes of MMEngine's log_with_hierarchy
 
 
@@ -43,6 +45,14 @@ class Launch:
         if scalars.is_file():
             return list(_read_scalars(scalars.read_text(encoding='utf-8', errors='replace')))
         return _read_per_class(table) if table.is_file() else []
+
+    @cached_property
+    def plan(self) -> dict[str, int]:
+        """``max_iters`` and ``val_interval`` of a training that is counted by iteration."""
+        config = self.folder / 'vis_data' / 'config.py'
+        text = config.read_text(encoding='utf-8', errors='replace') if config.is_file() else ''
+        found = {key: int(number) for key, number in _PLAN.findall(text or self.text)}
+        return dict(val_interval=_VAL_INTERVAL) | found if 'max_iters' in found else {}
 
     @property
     def resumed_at(self) -> int | None:
@@ -133,13 +143,56 @@ def join(launches: Sequence[Launch]) -> Log:
             begin = launch.resumed_at if launch.resumed_at is not None else first - 1
             repeated = (i for i, e in enumerate(entries) if _is_loss(e) and e['iter'] > begin)
             entries = entries[: next(repeated, len(entries))] if begin else []
-        entries += launch.entries
+        entries += _with_iterations(launch)
     losses = {entry['iter']: entry for entry in entries if _is_loss(entry)}
-    scores = {entry['step']: entry for entry in entries if not _is_loss(entry) and 'step' in entry}
-    lengths = [entry['iter'] / entry['epoch'] for entry in losses.values() if entry.get('epoch')]
-    return Log(
-        losses, dict(sorted(scores.items())), bool(lengths), math.ceil(max(lengths, default=1))
-    )
+    validations = list(_validations(entries))
+    epochs = {entry['iter']: entry['epoch'] for entry in losses.values() if entry.get('epoch')}
+    steps_are_iterations = all(entry['step'] >= last.get('iter', 0) for last, entry in validations)
+    # MMEngine may write an epoch 1 in a training that is counted by iteration
+    if steps_are_iterations and max(epochs.values(), default=1) == 1:
+        scores = {entry['step']: entry for _, entry in validations}
+        return Log(losses, dict(sorted(scores.items())), by_epoch=False)
+    scores, lengths = {}, [iteration / epoch for iteration, epoch in epochs.items()]
+    for last, entry in validations:
+        iteration, epoch = last.get('iter', 1), entry['step']
+        if steps_are_iterations:
+            iteration, epoch = entry['step'], last.get('epoch', 1)
+        scores[epoch] = entry
+        lengths.append(iteration / epoch)
+    return Log(losses, dict(sorted(scores.items())), True, math.ceil(max(lengths)))
+
+
+def _validations(entries: Sequence[dict]) -> Iterator[tuple[dict, dict]]:
+    """Yield each validation after the last entry of the training before it."""
+    last: dict = {}
+    for entry in entries:
+        if _is_loss(entry):
+            last = entry
+        elif 'step' in entry:
+            yield last, entry
+
+
+def _with_iterations(launch: Launch) -> Iterator[dict]:
+    """Yield the entries of a launch, with the iterations of its validations.
+
+    With ``log_metric_by_epoch`` of MMEngine's LoggerHook, which is the default, all validations of
+    a training that is counted by iteration have the step 0. They follow the last logged iteration,
+    at a multiple of ``val_interval`` or at the end of the training.
+    """
+    interval = launch.plan.get('val_interval', 1)
+    end = launch.plan.get('max_iters', math.inf)
+    least = (launch.resumed_at or 0) + 1
+    for i, entry in enumerate(launch.entries):
+        if _is_loss(entry):
+            least = max(least, entry['iter'])
+        elif entry.get('step') == 0:
+            later = (each['iter'] for each in launch.entries[i:] if _is_loss(each))
+            step = min(-(-least // interval) * interval, end)
+            if step >= next(later, math.inf):  # validated at other intervals, too
+                step = least
+            least = step + 1
+            entry = dict(entry, step=step)
+        yield entry
 
 
 def seconds_per_iteration(launches: Sequence[Launch]) -> float | None:

@@ -87,9 +87,8 @@ class LoadStrictAnnotations(LoadAnnotations):
             pixels_of = dict(zip(values.tolist(), counts.tolist(), strict=True))
             raise DataError(
                 f'{path} contains values that are not labels: {list_values(pixels_of)}; the labels '
-                'are '
-                f"0 to {self.num_classes - 1} and {IGNORE}: correct it, or set stray='ignore' to "
-                'ignore these pixels'
+                f'are 0 to {self.num_classes - 1} and {IGNORE}: correct the mask, or set '
+                "stray='ignore' to ignore these pixels"
             )
         labels = np.full(pixels.shape, IGNORE, dtype=np.uint8)
         labels[~stray] = pixels[~stray]

@@ -6,6 +6,7 @@ from .dataset_check_hook import DatasetCheckHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .divergence_hook import DivergenceHook
 from .per_class_csv_hook import PerClassCSVHook
+from .per_image_csv_hook import PerImageCSVHook
 from .portable_optimizer_hook import PortableOptimizerHook
 from .resolution_schedule_hook import ResolutionScheduleHook
 from .resumed_schedule_hook import ResumedScheduleHook
@@ -18,6 +19,7 @@ __all__ = [
     'DeferredRuntimeInfoHook',
     'DivergenceHook',
     'PerClassCSVHook',
+    'PerImageCSVHook',
     'PortableOptimizerHook',
     'ResolutionScheduleHook',
     'ResumedScheduleHook',

@@ -22,7 +22,7 @@ from ...datasets.findings import merge_findings
 from ...datasets.listing import Head, check_classes, find_repeats, list_dataset
 from ...datasets.loading import check_width
 from ...datasets.nested_datasets import nested_datasets
-from ...datasets.rules import ONLY_0_255, channel_conflicts, check_labels, check_size
+from ...datasets.rules import channel_conflicts, check_labels, check_size, save_as_classes
 from ...errors import DataError
 from ...io import explain
 from ...models.segmentors import check_tta
@@ -35,8 +35,9 @@ class DatasetCheckHook(Hook):
     Every image and mask that is listed must exist, and the dataset must name its classes, as many
     as the heads have. Of a few images, the number of channels must be that of the preprocessor's
     mean and of the backbone's first convolution, and the masks must have the size of their image
-    and hold only classes and the ignored label. What else ``tools/check_dataset.py`` finds without
-    opening files, such as an image that is listed twice or in two splits, is a warning in the log.
+    and contain only classes and the ignored label. What else ``tools/check_dataset.py`` finds
+    without opening files, such as an image that is listed twice or in two splits, is a warning in
+    the log.
 
     Every rank checks the same images, so all of them stop. Nothing is written, and the random state
     is restored. ``tools/check_dataset.py`` opens all images and finds more.
@@ -105,12 +106,12 @@ class DatasetCheckHook(Hook):
                     check_size(mask, mask_name, results.get('ori_shape'))
             if results is not None and 'inputs' in results:
                 _check_channels(results['inputs'], name or 'an image', segmentor)
-        if 255 in seen and seen <= {0, 255}:
+        if 255 in seen and seen <= {0, 255} and len(classes) != 1:
             raise DataError(
-                f'The masks of {type(dataset).__name__}, {mask_name} for one, hold only 0 and 255, '
-                f'and 255 is ignored, so only class 0 would be learned: {ONLY_0_255}, or, if these '
-                f'{len(indices)} masks are right, raise samples of DatasetCheckHook until it sees '
-                'another class'
+                f'{mask_name} and the other masks of {type(dataset).__name__} that were checked '
+                f'({len(indices)} in total) contain only 0 and 255, and 255 is ignored, so only '
+                f'class 0 would be learned: {save_as_classes(len(classes))} or, if the masks are '
+                'right, raise samples of DatasetCheckHook until it finds another class'
             )
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import torch
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from ...models.label_rule import stored_probabilities
 from .labeled import check_labeled
 
 
@@ -64,10 +64,7 @@ class MAEMetric(BaseMetric):
         """Return the probability of the true class of each pixel ``(H, W)``, from 0 to 1."""
         if self.on == 'labels':
             return predicted.squeeze(0) == label
-        if len(predicted) == 1:  # MMSegmentation has already taken the sigmoid
-            p = torch.cat([1 - predicted, predicted])
-        else:
-            p = predicted.float().softmax(dim=0)  # (C, H, W)
+        p = stored_probabilities(predicted)  # (C, H, W)
         return p.gather(0, label.unsqueeze(0)).squeeze(0)
 
     def compute_metrics(self, results: list) -> dict[str, float]:

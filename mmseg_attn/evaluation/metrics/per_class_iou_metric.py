@@ -1,16 +1,19 @@
-"""Return IoU, accuracy, Dice and F-score of every class, not only the means."""
+"""Return IoU, accuracy, Dice, F-score and specificity of every class, not only the means."""
 
 import math
+from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
+import numpy as np
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
 from ...errors import DataError
-from .labeled import check_labeled
+from .labeled import check_class, check_labeled
 
+SPECIFICITY = 'mSpecificity'
 MOST = 256  # classes that a mask of 8 bits can hold
 
 
@@ -25,6 +28,10 @@ class PerClassIoUMetric(IoUMetric):
     The F1 score of a class is its ``Dice``; set ``iou_metrics=['mIoU', 'mDice']`` to get it.
     ``Fscore`` is the same number if precision and recall are defined and positive. For a class that
     is labeled but never predicted correctly, the F1 score is 0 and ``Fscore`` is undefined.
+
+    ``iou_metrics=['mIoU', 'mSpecificity']`` also computes the specificity TN / (TN + FP) of each
+    class against all others: the fraction of the pixels outside of a class that are predicted as
+    outside of it. It is undefined if all pixels are of this class.
 
     Pixels are counted in integers; in the float32 of the original, counts stop at 16,777,216.
 
@@ -82,6 +89,43 @@ class PerClassIoUMetric(IoUMetric):
         )
         return intersection, predicted + labeled - intersection, predicted, labeled
 
+    @classmethod
+    def total_area_to_metrics(
+        cls,
+        total_area_intersect: Tensor,
+        total_area_union: Tensor,
+        total_area_pred_label: Tensor,
+        total_area_label: Tensor,
+        metrics: Sequence[str] = ('mIoU',),
+        nan_to_num: int | None = None,
+        beta: int = 1,
+    ) -> dict[str, np.ndarray]:
+        """Compute the metrics of ``IoUMetric``, and ``mSpecificity``.
+
+        Args:
+            total_area_intersect: Pixels with the right prediction ``(C,)``.
+            total_area_union: Pixels predicted as the class or labeled with it ``(C,)``.
+            total_area_pred_label: Pixels predicted as the class ``(C,)``.
+            total_area_label: Pixels labeled with the class ``(C,)``.
+            metrics: ``mIoU``, ``mDice``, ``mFscore`` and ``mSpecificity``, or some of them.
+            nan_to_num: Value for undefined ones; ``None`` keeps them.
+            beta: Weight of recall in ``mFscore``.
+
+        Returns:
+            The values of each class, from 0 to 1, by the names of the metrics without ``m``.
+        """
+        areas = total_area_intersect, total_area_union, total_area_pred_label, total_area_label
+        names = [metrics] if isinstance(metrics, str) else list(metrics)
+        others = [name for name in names if name != SPECIFICITY]
+        values = super().total_area_to_metrics(*areas, others, nan_to_num, beta)
+        if SPECIFICITY in names:
+            pixels = total_area_pred_label.sum()
+            specificity = (pixels - total_area_union) / (pixels - total_area_label)
+            if nan_to_num is not None:
+                specificity = specificity.nan_to_num(nan=nan_to_num)
+            values[SPECIFICITY.removeprefix('m')] = specificity.numpy()
+        return values
+
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the metrics.
 
@@ -100,13 +144,11 @@ class PerClassIoUMetric(IoUMetric):
         means = super().compute_metrics(results)
         metrics = {name: value for name, value in means.items() if math.isfinite(value)}
         meta: Any = self.dataset_meta
-        if self.background not in (None, *meta['classes']):
-            raise ValueError(
-                f'background={self.background!r} is not one of the classes: choose one of '
-                f'{list(meta["classes"])}'
-            )
-        areas = [sum(areas) for areas in zip(*results, strict=True)]
-        values = self.total_area_to_metrics(*areas, self.metrics, self.nan_to_num, self.beta)
+        check_class(meta['classes'], background=self.background)
+        right, union, predicted, labeled = (sum(areas) for areas in zip(*results, strict=True))
+        values = self.total_area_to_metrics(
+            right, union, predicted, labeled, self.metrics, self.nan_to_num, self.beta
+        )
         values.pop('aAcc')
         for metric, per_class in values.items():
             names = meta['classes']

@@ -1,5 +1,7 @@
 """The decoder of LFA-UNet (Furukawa and Hotta, arXiv 2112.01702, figure 2).
 
+The attention itself is in ``mmseg_attn/models/layers/local_feature_aggregation.py``.
+
 Decision where the paper is silent: the upsampled decoder feature is normalized and rectified, as
 the encoder feature is. Their inner product is not scaled. Without normalization, the decoder
 feature grows in training until the softmax selects a single position of each window and stops

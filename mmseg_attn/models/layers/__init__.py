@@ -1,4 +1,8 @@
-"""Attention layers, skip fusions and blocks, one mechanism per module."""
+"""Attention layers, skip fusions and blocks, one mechanism per module.
+
+LFA is :mod:`.local_feature_aggregation`, DA is :mod:`.da_block`. Their arithmetic is in
+:mod:`mmseg_attn.ops`.
+"""
 
 from .attention_gate import AttentionGate, GridAttentionGate
 from .channel_attention_concatenation import ChannelAttentionConcatenation

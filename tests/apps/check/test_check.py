@@ -510,9 +510,40 @@ def test_values_and_pixels_are_counted(folder):
     finding = only(check_config(config(folder)))
     quarter = SIZE * SIZE // 4
     assert finding.values == {'7': 3 * quarter, '9': quarter}
-    assert finding.message == 'masks with values that are no class: 2 of 6; 7 (192 px), 9 (64 px)'
+    assert (
+        finding.message == 'masks with values that are not a class: 2 of 6; 7 (192 px), 9 (64 px)'
+    )
     assert [file.note for file in finding.files] == ['7: 64 px, 9: 64 px', '7: 128 px']
     assert finding.files[0].path == str(folder / 'masks/2.png')
+
+
+@pytest.mark.parametrize(
+    ('classes', 'remedy'),
+    [
+        (2, 'save the foreground as 1'),
+        (
+            3,
+            'use masks with the labels 0 to 2, as these masks distinguish only two of the 3 '
+            'classes',
+        ),
+        (
+            7,
+            'use masks with the labels 0 to 6, as these masks distinguish only two of the 7 '
+            'classes',
+        ),
+    ],
+)
+def test_the_remedy_for_0_255_masks_fits_the_number_of_classes(folder, classes, remedy):
+    every_mask(0, 255)(folder)
+    head = dict(type='UNetHead', num_classes=classes)
+    names = dict(
+        classes=[f'{i}' for i in range(classes)], palette=[[i] * 3 for i in range(classes)]
+    )
+    cfg = config(folder, model=dict(decode_head=head), metainfo=names)
+    findings = [each for each in check_config(cfg).findings if each.kind == '0-255']
+    assert [each.split for each in findings] == ['train', 'val', 'test']
+    assert {each.remedy for each in findings} == {remedy}
+    assert findings[0].message == 'masks that contain only 0 and 255: 6 of 6; 255 is not a class'
 
 
 def test_values_are_those_of_the_file(folder):
@@ -528,8 +559,8 @@ def test_notes_say_what_a_file_has(folder):
     notes = {each.kind: each.files[0].note for each in check_config(config(folder)).findings}
     assert notes == {
         'size': '16x8, its image 16x16',
-        'duplicate': f'as {folder}/images/0.png, with another mask',
-        'leak': f'as {folder}/images/2.png',
+        'duplicate': f'same as {folder}/images/0.png, with a different mask',
+        'leak': f'same as {folder}/images/2.png',
     }
 
 
@@ -685,15 +716,17 @@ def test_as_a_process(folder):
     config(folder).dump(path)
     done = run_script('tools/check_dataset.py', path, '--json', result)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith('0 errors, 0 warnings: no problems found.\n')
-    assert 'checking train 6/6' in done.stderr
+    assert done.stdout.endswith('0 errors, 0 warnings: the data can be used.\n')
+    assert 'checking train image 6/6' in done.stderr
     assert json.loads(result.read_text())['findings'] == []
 
     mask(folder, 2, labels(0, 1, 7))
     done = run_script('tools/check_dataset.py', path, '--json', result, '--workers', '1')
     assert done.returncode == 1
     assert 'Traceback' not in done.stderr
-    assert 'ERRORS\n  train: masks with values that are no class: 1 of 6; 7 (85 px)' in done.stdout
+    assert (
+        'ERRORS\n  train: masks with values that are not a class: 1 of 6; 7 (85 px)' in done.stdout
+    )
     assert f'    {folder}/masks/2.png (7: 85 px)\n    -> correct the masks' in done.stdout
     assert done.stdout.endswith('1 error, 0 warnings: correct the errors before you train.\n')
     content = json.loads(result.read_text())
@@ -709,7 +742,7 @@ def test_warnings_alone_are_no_failure(folder, capsys):
     with pytest.raises(SystemExit) as end:
         check_dataset.main([str(folder / 'config.py'), '--workers', '1'])
     assert end.value.code == 0
-    assert 'WARNINGS\n  val: masks that hold one class only: 1 of 2' in capsys.readouterr().out
+    assert 'WARNINGS\n  val: masks that contain only one class: 1 of 2' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -730,7 +763,7 @@ def test_options_change_the_config(folder):
     options = ['--cfg-options', 'model.decode_head.num_classes=3', '--sample', '1']
     done = run_script('tools/check_dataset.py', folder / 'config.py', *options)
     assert done.returncode == 1
-    assert 'BaseSegDataset has 2 classes and the decode head 3' in done.stdout
+    assert 'BaseSegDataset has 2 classes, but the decode head has 3' in done.stdout
 
 
 @pytest.mark.real_data

@@ -30,7 +30,7 @@ def test_a_trace_that_does_not_move_on_is_stopped_and_the_layer_named():
     module.smallest = 33  # not measured, which runs the layer, too
     module.model.decode_head.dropout = Stuck()
     before = signal.getsignal(signal.SIGVTALRM)
-    layer = r'beyond the layer model\.decode_head\.dropout \(.*\.Stuck\), as'
+    layer = r'stalls at the layer model\.decode_head\.dropout \(.*\.Stuck\), as'
     with pytest.raises(ExportError, match=layer):
         export_program(module)
     assert signal.getsignal(signal.SIGVTALRM) is before

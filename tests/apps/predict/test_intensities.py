@@ -22,7 +22,7 @@ def test_more_than_eight_bits_are_refused_without_a_rule(tmp_path):
     for rule in (dict(), dict(choose=ct_window)):
         with pytest.raises(
             DataError,
-            match=r'float64 values from 0 to 4095, but the model was trained on 8 '
+            match=r'x\.tif contains float64 values from 0 to 4095, but the model was trained on 8 '
             r'bits: .*--intensity LOW HIGH',
         ):
             Intensities([], **rule).apply(tmp_path / 'x.tif', slices((0, 9), (5, 4095)))

@@ -232,9 +232,8 @@ def test_channels_that_the_model_does_not_take_are_one_sentence(config, checkpoi
     cfg.test_dataloader.dataset.pipeline[0] = dict(type='LoadImageFromFile')
     ((_, error),) = Predictor(cfg, checkpoint)([(0, np.dstack([gray] * 4))])
     assert str(error) == (
-        'comes out of the pipeline of the config with 4 channels '
-        "(imdecode_backend='cv2', color_type='color'), but the model takes 1: give images like "
-        'those that it was trained on'
+        "has 4 channels after the pipeline of the config (imdecode_backend='cv2', "
+        "color_type='color'), but the model takes 1: use images like the training images"
     )
 
 
@@ -290,7 +289,7 @@ def nameless(cfg):
         (without('test_dataloader'), dict(), 'has no model or no test_dataloader'),
         (without('tta_pipeline'), dict(tta=True), 'has no tta_pipeline .* leave out --tta'),
         (other_loader, dict(), 'does not begin with LoadImageFromFile'),
-        (nameless, dict(), 'names the 5 classes of the model: add metainfo'),
+        (nameless, dict(), r'names the classes of the model \(5\): add metainfo'),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(change, settings, message, config, checkpoint):

@@ -84,7 +84,7 @@ def damaged(path, gray):
         (
             'x.tif',
             lambda path, g: Image.fromarray(np.where(g, np.nan, 0).astype('f4')).save(path),
-            'not finite:',
+            r'x\.tif contains values that are not finite: replace',
         ),
     ],
 )
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_named(name, make, message, gray, tmp_path):
 def test_a_volume_without_slices_is_refused(tmp_path):
     nibabel = pytest.importorskip('nibabel')
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 3, 0), 'u1'), np.eye(4)), tmp_path / 'x.nii')
-    with pytest.raises(DataError, match='no pixels:'):
+    with pytest.raises(DataError, match=r'has dim\[3\] 0, but an axis'):
         read_content(tmp_path / 'x.nii')
 
 

@@ -69,7 +69,7 @@ def test_the_usual_raises_no_doubt():
             made(None, CT),
             model(),
             '--intensity',
-            '--intensity changed nothing in 1 file: their values have 8 bits',
+            '--intensity changed nothing in 1 file: the values have 8 bits',
         ),
         (
             made(None, None),
@@ -93,11 +93,13 @@ def test_doubts(report, predictor, option, doubt):
 
 def test_notes_about_files():
     report = made(None, None)
-    report.notes['names no unit'] = [Path('a.nii'), Path('b.nii')]
-    report.notes['contradicts itself'] = [Path('a.nii')]
+    report.notes['no unit'] = [Path('a.nii'), Path('b.nii')]
+    report.notes['no spacing'] = [Path('a.nii')]
+    report.notes['no origin'] = [Path('a.nii'), Path('b.nii'), Path('c.nii')]
     assert collect_warnings(report, results(50, 50), model(), option=None) == [
-        'a.nii contradicts itself',
-        'a.nii and 1 other file names no unit',
+        'a.nii and 2 other files: no origin',
+        'a.nii: no spacing',
+        'a.nii and 1 other file: no unit',
     ]
 
 

@@ -118,7 +118,7 @@ def test_every_run_of_a_group(group):
 
 def test_all_measures_of_a_group(result):
     table = tables.per_class(result('x', 1))
-    assert table.header == ['class', 'IoU', 'Dice', 'Precision', 'Recall', 'pixels']
+    assert table.header == ['class', 'IoU', 'Dice', 'Precision', 'Recall', 'percent of pixels']
     # walls: 5 rows of 1, 2, 3 and 4; taken for walls: 1, 3, 5 and 7 of 8 columns
     assert texts(table) == {
         'wall & <b>': ['62.50', '76.92', '62.50', '100.00', '31.25'],

@@ -32,5 +32,5 @@ def test_type_stays_and_nothing_is_random():
 
 @pytest.mark.parametrize('settings', [dict(sigma=0), dict(kernel_size=4), dict(kernel_size=-1)])
 def test_wrong_settings_are_refused(settings):
-    with pytest.raises(ValueError, match='a positive sigma and an odd kernel_size'):
+    with pytest.raises(ValueError, match='choose a positive sigma and an odd kernel_size'):
         TRANSFORMS.build(dict(type='GaussianSmooth', **settings))

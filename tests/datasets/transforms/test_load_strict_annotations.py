@@ -46,7 +46,9 @@ def test_known_labels_stay(path, kind):
 def test_stray_values_are_named_or_ignored(path, kind, strays, named):
     path = path.with_suffix('.tif')
     save(path, np.array([[0, 3, 255], strays], kind))
-    match = rf"mask\.tif holds values that are no label: {named}; .* are 0 to 3 and 255: .*stray='"
+    match = (
+        rf"mask\.tif contains values that are not labels: {named}; .* are 0 to 3 and 255: .*stray='"
+    )
     with pytest.raises(ValueError, match=match):
         load(path)
     assert load(path, stray='ignore') == [[0, 3, 255], [255] * 3]
@@ -77,7 +79,9 @@ def test_the_numbers_of_a_palette_are_labels_on_request(path):
     image.putpalette([200, 100, 0] * 256)
     image.save(path)
     assert load(path, palette=True) == [[0, 3, 255]]
-    with pytest.raises(ValueError, match=r'contains values .*3 \(1 px\); the labels are 0 to 2'):
+    with pytest.raises(
+        ValueError, match=r'mask\.png contains values .*: 3 \(1 px\); the labels are 0 to 2'
+    ):
         load(path, palette=True, num_classes=3)
 
 
@@ -99,7 +103,7 @@ def test_maps_labels_as_the_original_does(path, reduce_zero_label, label_map):
 def test_a_mask_of_another_size_is_refused(path):
     save(path, np.zeros((2, 3), np.uint8))
     assert load(path, results=dict(ori_shape=(2, 3))) == [[0] * 3] * 2
-    with pytest.raises(ValueError, match=r'is 3x2, but its image is 2x3: use the mask'):
+    with pytest.raises(ValueError, match=r'mask\.png is 3x2, but its image is 2x3: use the mask'):
         load(path, results=dict(ori_shape=(3, 2)))
 
 

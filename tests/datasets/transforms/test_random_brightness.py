@@ -28,5 +28,5 @@ def test_zero_changes_nothing():
 
 @pytest.mark.parametrize('delta', [-1, 256])
 def test_wrong_settings_are_refused(delta):
-    with pytest.raises(ValueError, match=f'delta is {delta}: a number of gray levels'):
+    with pytest.raises(ValueError, match=f'delta is {delta}: choose a number of gray levels'):
         TRANSFORMS.build(dict(type='RandomBrightness', delta=delta))

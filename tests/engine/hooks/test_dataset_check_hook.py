@@ -103,19 +103,29 @@ def draws(results: dict) -> dict:
         (
             dict(metainfo=dict(classes=('a', 'b', 'c'))),
             dict(),
-            'BaseSegDataset has 3 classes and the decode head 2: set model.decode_head.num_classes',
+            'BaseSegDataset has 3 classes, but the decode head has 2: set model.decode_head.',
+        ),
+        (dict(), dict(num_classes=3, out_channels=3), '2 classes, but the decode head has 3: set'),
+        (
+            dict(),
+            dict(channels=1),
+            r'0\.png has 3 channels .* mean of data_preprocessor has 1 value: set 3 values in mean',
         ),
         (dict(), dict(num_classes=3, out_channels=3), '2 classes and the decode head 3'),
-        (dict(), dict(channels=1), r'0.png comes .* 3 channels and data_preprocessor has 1 value'),
+        (
+            dict(),
+            dict(channels=1),
+            r'0.png has 3 channels after .*, but mean of data_preprocessor has 1 value: set 3',
+        ),
         (
             dict(pipeline=[dict(LOAD[0], color_type='grayscale'), LOAD[1], PACK]),
             dict(),
-            r'0.png comes .* 1 channels and data_preprocessor has 3 values',
+            r'0.png has 1 channel after .* mean of data_preprocessor has 3 values: set 1 value',
         ),
         (
             dict(),
             dict(channels=1, mean=3),
-            r'0.png comes .* 3 channels and the backbone takes 1: set model.backbone.in_channels',
+            r'0.png has 3 channels after .* the backbone takes 1: set model.backbone.in_channels',
         ),
     ],
 )
@@ -132,13 +142,15 @@ def test_a_head_with_one_channel_has_two_classes(folder):
 @pytest.mark.parametrize('head', [dict(num_classes=1), dict(num_classes=2, out_channels=1), {}])
 def test_a_dataset_of_one_class_is_told_to_name_the_background(folder, head):
     data = dataset(folder, metainfo=dict(classes=('cell',)))
-    with pytest.raises(DataError, match=r'1 class and the decode head 2: name every class .*backg'):
+    with pytest.raises(
+        DataError, match=r'1 class, but the decode head has 2: name every class .*background'
+    ):
         check(data, model(**head))
 
 
 def test_more_classes_than_one_channel_tells_apart(folder):
     data = dataset(folder, metainfo=dict(classes=('a', 'b', 'c')))
-    with pytest.raises(DataError, match=r'3 classes .* head 2: set .*num_classes to 3 and leave'):
+    with pytest.raises(DataError, match=r'3 classes .* head 2: set .*num_classes to 3 and remove'):
         check(data, model(num_classes=3, out_channels=1))
 
 
@@ -161,8 +173,11 @@ def test_augmentation_that_takes_two_sigmoids_is_refused(folder):
 @pytest.mark.parametrize(
     ('metainfo', 'message'),
     [
-        ({}, r'BaseSegDataset names no classes: set metainfo=dict\(classes='),
-        (dict(CLASSES=('a', 'b')), 'has CLASSES, as before .*: write classes and palette in lower'),
+        ({}, r'BaseSegDataset has no class names: set metainfo=dict\(classes='),
+        (
+            dict(CLASSES=('a', 'b')),
+            'metainfo has CLASSES, the key before .*: write classes and palette in lower',
+        ),
     ],
 )
 def test_classes_without_a_name(folder, metainfo, message):
@@ -175,9 +190,9 @@ def test_classes_without_a_name(folder, metainfo, message):
     [
         (
             'images/3.png',
-            r'images that are missing: 1 of 10 \(train: .*/images/3.png\): add them',
+            r'images that are missing: 1 of 10 \(train: .*/images/3.png\): add the',
         ),
-        ('masks/3.png', r'whose mask is missing: 1 of 10 \(train: .*/masks/3.png\): add the'),
+        ('masks/3.png', r'whose mask is missing: 1 of 10 \(train: .*/masks/3\.png\): add the'),
     ],
 )
 def test_every_file_of_the_list_must_be_there(folder, name, message):
@@ -205,24 +220,26 @@ def test_what_may_be_right_is_a_warning(folder, monkeypatch):
     monkeypatch.setattr(dataset_check_hook, 'print_log', lambda text, **how: told.append(text))
     check(data, model(), metrics=[dict(type='IoUMetric')])  # the same set to train and validate
     assert len(told) == 3
-    assert f'masks without an image, which nothing uses: 1 (train, val: {folder}/mas' in told[0]
+    assert f'masks without an image, which are not used: 1 (train, val: {folder}/mas' in told[0]
     assert f'listed more than once: 1 (train, val: {folder}/images/1.png): list' in told[1]
-    assert f'say nothing: 2 (train and val: {folder}/images/0.png (the same file)' in told[2]
+    assert f'are not valid: 2 (train and val: {folder}/images/0.png (the same file)' in told[2]
 
 
 def test_a_stray_label_is_named_with_its_file(folder):
     mask = np.zeros((16, 16), dtype=np.uint8)
     mask[0, 0], mask[1, 1] = 2, 7
     save_mask(folder, 9, mask)  # the last image is always looked at
-    with pytest.raises(ValueError, match=r'masks/9.png holds the label values \[2, 7\]') as error:
+    with pytest.raises(
+        ValueError, match=r'masks/9.png contains the label values \[2, 7\]'
+    ) as error:
         check(dataset(folder), model(), samples=2)
-    assert 'classes 0 to 1 and 255 for ignored pixels' in str(error.value)
+    assert 'the classes are 0 to 1 and ignored pixels are 255' in str(error.value)
 
 
 def test_labels_are_those_after_reduce_zero_label(folder):
     for number in range(10):
         save_mask(folder, number, np.tile(np.array([0, 1, 2, 2], dtype=np.uint8), (16, 4)))
-    with pytest.raises(ValueError, match=r'holds the label values \[2\]'):
+    with pytest.raises(ValueError, match=r'contains the label values \[2\]'):
         check(dataset(folder), model())
     check(dataset(folder, reduce_zero_label=True), model())
 
@@ -232,10 +249,32 @@ def test_0_255_masks_are_called_so(folder):
         mask = np.zeros((16, 16), dtype=np.uint8)
         mask[number:] = 255
         save_mask(folder, number, mask)
-    with pytest.raises(ValueError, match=r'hold only 0 and 255, .* foreground as 1'):
+    with pytest.raises(
+        ValueError,
+        match=r'masks/9.png and .* \(8 in total\) contain only 0 and 255, .* foreground as 1 or',
+    ):
         check(dataset(folder), model())
-    with pytest.raises(ValueError, match=r'masks/0.png is a 0/255 mask: save'):
+    with pytest.raises(
+        ValueError, match=r'masks/0.png contains only 0 and 255: save the foreground as 1$'
+    ):
         check(dataset(folder), model(ignore_index=100))
+
+
+def test_0_255_masks_do_not_show_three_classes(folder):
+    for number in range(10):
+        save_mask(folder, number, np.tile(np.array([0, 255], dtype=np.uint8), (16, 8)))
+    three = dataset(folder, metainfo=dict(classes=('a', 'b', 'c')))
+    for ignored in (255, 100):
+        with pytest.raises(ValueError, match='use masks with the labels 0 to 2, as these masks'):
+            check(three, model(num_classes=3, ignore_index=ignored))
+
+
+def test_ignored_pixels_beside_a_single_class_are_no_0_255_mask(folder):
+    for number in range(10):
+        save_mask(folder, number, np.tile(np.array([0, 255], dtype=np.uint8), (16, 8)))
+    hook = dataset_check_hook.DatasetCheckHook()
+    one = DATASETS.build(dataset(folder, metainfo=dict(classes=('a',))))
+    hook._check_images(one, MODELS.build(model()))
 
 
 def test_ignored_pixels_beside_class_0_are_no_0_255_mask_if_class_1_occurs(folder):
@@ -252,7 +291,9 @@ def test_color_masks_are_called_so(folder):
 
 def test_a_mask_of_another_size_is_named(folder):
     save_mask(folder, 9, np.ones((8, 16), dtype=np.uint8))
-    with pytest.raises(ValueError, match=r'masks/9.png is 16x8, but its image is 16x16: get'):
+    with pytest.raises(
+        ValueError, match=r'masks/9.png is 16x8, but its image is 16x16: use the mask'
+    ):
         check(dataset(folder), model())
 
 
@@ -288,7 +329,7 @@ def test_why_a_file_cannot_be_loaded(folder, monkeypatch):
     with pytest.raises(TooLargeError, match=r'masks/0.png has 256 pixels, more than the 200 that'):
         check(dataset(folder), model())
     other = dict(LOAD[0], imdecode_backend='tifffile')
-    with pytest.raises(UnsupportedError, match=r'images/0.png is sound \(16x16, RGB, 8 bits\)'):
+    with pytest.raises(UnsupportedError, match=r'images/0.png is intact \(16x16, RGB, 8 bits\)'):
         check(dataset(folder, pipeline=[other, LOAD[1], PACK]), model())
 
 
@@ -300,13 +341,15 @@ def test_labels_that_the_loader_cuts_to_8_bits(folder):
         )
     check(dataset(folder), model())
     Image.fromarray(np.full((16, 16), 257, np.uint16)).save(folder / 'masks/9.png')
-    with pytest.raises(ValueError, match=r'masks/9.png holds the label 257, of which LoadAnnotat'):
+    with pytest.raises(
+        ValueError, match=r'masks/9.png contains the label 257, but LoadAnnotations keeps'
+    ):
         check(dataset(folder), model())
 
 
 def test_more_classes_than_8_bits_hold(folder):
     many = dataset(folder, metainfo=dict(classes=[str(i) for i in range(256)]))
-    with pytest.raises(ValueError, match='8 bits, which hold 255 classes and the ignored label'):
+    with pytest.raises(ValueError, match='8 bits, which support 255 classes and the ignored label'):
         check(many, model(num_classes=256))
 
 
@@ -316,7 +359,7 @@ def test_wrapped_datasets(folder):
         datasets=[dict(type='RepeatDataset', times=2, dataset=dataset(folder)), dataset(folder)],
     )
     check(wrapped, model())
-    with pytest.raises(ValueError, match='2 classes and the decode head 4'):
+    with pytest.raises(ValueError, match='2 classes, but the decode head has 4'):
         check(wrapped, model(num_classes=4))
 
 
@@ -363,6 +406,6 @@ def test_a_training_stops_before_the_first_iteration(folder, tmp_path, split):
         experiment_name=f'{tmp_path.name}-{split}',
         log_level='WARNING',
     )
-    with pytest.raises(ValueError, match='3 classes and the decode head 2'):
+    with pytest.raises(ValueError, match='3 classes, but the decode head has 2'):
         runner.train()
     assert runner.iter == 0

@@ -27,7 +27,7 @@ class Images(BaseDataset):
     METAINFO: ClassVar[dict] = dict(classes=('a', 'b'))
 
     def __init__(self, *, resize: bool = True):
-        middle = [dict(type='mmseg.Resize', scale=(4, 4))] if resize else []
+        middle = [dict(type='Resize', scale=(4, 4))] if resize else []
         super().__init__(pipeline=[make_image, *middle, to_tensor])
 
     def load_data_list(self) -> list[dict]:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from mmseg_attn.io import counted
+from tests.evaluation.metrics.libraries import needs_monai, needs_scikit_image
 from tests.strategies import examples, generator, seeds, sides
 
 IGNORED = 255
@@ -62,7 +64,9 @@ def metrics(images: list, classes: int, **config) -> dict[str, float] | None:
         values = evaluate(config, images, classes)
         assert all(math.isfinite(value) for value in values.values())
         return values
-    with pytest.raises(ValueError, match=f'no labeled pixel in {len(images)} images'):
+    with pytest.raises(
+        ValueError, match=f'no labeled pixel in {counted(len(images), "image")}: check'
+    ):
         evaluate(config, images, classes)
     return None
 
@@ -103,12 +107,67 @@ def test_loss(data, loss):
     assert values is None or values['mean_loss'] >= -1e-6
 
 
+@examples(100)
+@given(data=sets())
+def test_boundary_iou(data):
+    values = metrics(*data, type='BoundaryIoUMetric')
+    if values is not None:
+        assert all(0 <= value <= 100 for value in values.values())
+        predicted, label = pixels(data[0])
+        occurring = {f'BIoU.{c}' for c in set(predicted.tolist()) | set(label.tolist())}
+        assert set(values) == occurring | {'mBIoU'}
+
+
+@examples(100)
+@given(data=sets())
+def test_areas_under_curves(data):
+    values = metrics(*data, type='AUCMetric', bins=50)
+    if values is not None:
+        assert all(0 <= value <= 1 for value in values.values())
+        labeled = set(pixels(data[0])[1].tolist())
+        names = {f'AUROC.{c}' for c in labeled} if len(labeled) > 1 else set()
+        assert {name for name in values if name.startswith('AUROC')} == names
+
+
+@examples(100)
+@given(data=sets())
+def test_calibration(data):
+    values = metrics(*data, type='CalibrationMetric')
+    assert values is None or 0 <= values['ECE'] <= 1
+
+
+@needs_monai
+@examples(50)
+@given(data=sets())
+def test_surfaces(data):
+    values = metrics(*data, type='SurfaceMetric', tolerance=1)
+    if values is not None:
+        diagonal = max(math.hypot(*label.shape) for _, label in data[0])
+        for name, value in values.items():
+            assert 0 <= value <= (100 if 'NSD' in name else diagonal)
+
+
+@needs_scikit_image
+@examples(50)
+@given(data=sets(), thin=st.booleans())
+def test_membranes(data, thin):
+    values = metrics(*data, type='MembraneMetric', membrane='0', thin=thin)
+    if values:  # some pixel is labeled with another class
+        assert 0 <= values.get('ARE', 0) <= 1
+        assert values['VOI'] >= -1e-9
+
+
 @pytest.mark.parametrize(
     'config',
     [
         dict(type='PerClassIoUMetric'),
         dict(type='MAEMetric'),
         dict(type='LossMetric', loss_decode=LOSSES[0]),
+        dict(type='BoundaryIoUMetric'),
+        dict(type='AUCMetric'),
+        dict(type='CalibrationMetric'),
+        pytest.param(dict(type='SurfaceMetric'), marks=needs_monai),
+        pytest.param(dict(type='MembraneMetric'), marks=needs_scikit_image),
     ],
 )
 def test_no_images(config):

@@ -2,12 +2,17 @@
 
 import csv
 import json
+import re
+from inspect import signature
+from logging import getLogger
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.hooks import EarlyStoppingHook
 from mmengine.runner import Runner
 from mmseg.registry import METRICS
 
@@ -58,7 +63,7 @@ def test_half_precision_logits_are_not_computed_with_in_half_precision(samples):
 
 def test_what_cannot_be_computed_is_refused():
     ignored = (torch.randn(3, 2, 2), torch.full((2, 2), 255))
-    with pytest.raises(ValueError, match='no labeled pixel in 1 images'):
+    with pytest.raises(ValueError, match='no labeled pixel in 1 image:'):
         evaluate([ignored], CROSS_ENTROPY)
     with pytest.raises(ValueError, match='set out_channels'):
         evaluate([(torch.rand(1, 2, 2), torch.zeros(2, 2))], CROSS_ENTROPY)
@@ -119,3 +124,30 @@ def test_early_stopping_and_save_best_watch_it(config, tmp_path):
         rows = [row for row in csv.DictReader(file) if row['class'] == 'intracellular']
     assert [row['epoch'] for row in rows] == ['1', '2', '3']
     assert [float(row['IoU']) for row in rows] == [line['IoU.intracellular'] for line in logged]
+
+
+def validations(losses: list[float], **options) -> int:
+    """The number of validations after which early stopping ends the training, or all of them."""
+    hook = EarlyStoppingHook(monitor='mean_loss', rule='less', patience=3, **options)
+    runner = SimpleNamespace(train_loop=SimpleNamespace(stop_training=False), logger=getLogger())
+    for count, loss in enumerate(losses, 1):
+        hook.after_val_epoch(runner, dict(mean_loss=loss))
+        if runner.train_loop.stop_training:
+            return count
+    return len(losses)
+
+
+def test_an_equal_loss_means_for_early_stopping_what_the_docs_say(root):
+    text = ' '.join((root / 'docs/training.md').read_text().split())
+    assert "MMEngine's default of 0.1" in text
+    assert 'With 0, an equal loss counts as an improvement. With 1e-9, it does not.' in text
+    (delta,) = set(re.findall(r'min_delta=([\d.e-]+)', text))
+    assert float(delta) == 1e-9
+
+    equal = [0.5] * 9
+    assert validations(equal, min_delta=float(delta)) == 1 + 3  # the best, and the patience
+    assert validations(equal, min_delta=0) == 9
+    small_steps = [0.5 - 1e-6 * step for step in range(9)]
+    assert validations(small_steps, min_delta=float(delta)) == 9
+    assert validations(small_steps) == 1 + 3
+    assert signature(EarlyStoppingHook).parameters['min_delta'].default == 0.1

@@ -80,7 +80,7 @@ def test_an_ignored_image_changes_nothing():
 
 
 def test_what_cannot_be_computed_is_refused():
-    with pytest.raises(ValueError, match='no labeled pixel in 1 images'):
+    with pytest.raises(ValueError, match='no labeled pixel in 1 image:'):
         evaluate([sample(torch.randn(2, 3, 3), torch.full((3, 3), 255))], 2)
     with pytest.raises(ValueError, match="'labels' or 'probabilities'"):
         evaluate([], 2, on='logits')

@@ -5,6 +5,8 @@ import pytest
 import torch
 from mmseg.registry import METRICS
 
+from tests.evaluation.metrics.libraries import needs_monai, needs_scikit_image
+
 
 @pytest.mark.parametrize(
     ('config', 'name'),
@@ -12,6 +14,11 @@ from mmseg.registry import METRICS
         (dict(type='PerClassIoUMetric'), 'mIoU'),
         (dict(type='MAEMetric'), 'MAE'),
         (dict(type='LossMetric', loss_decode=dict(type='CrossEntropyLoss')), 'mean_loss'),
+        (dict(type='BoundaryIoUMetric'), 'mBIoU'),
+        (dict(type='AUCMetric'), 'mAUROC'),
+        (dict(type='CalibrationMetric'), 'ECE'),
+        pytest.param(dict(type='SurfaceMetric'), 'mHD95_px', marks=needs_monai),
+        pytest.param(dict(type='MembraneMetric', membrane='gap'), 'VOI', marks=needs_scikit_image),
     ],
     ids=lambda value: value if isinstance(value, str) else '',
 )

@@ -79,3 +79,33 @@ def test_the_means_without_background():
     assert 'mIoU_without_background' not in evaluate(pairs)
     with pytest.raises(ValueError, match="background='sky' is not one of the classes"):
         evaluate(pairs, background='sky')
+
+
+def test_specificity_is_the_fraction_outside_of_a_class_that_is_predicted_so():
+    # ground: 3 pixels outside, 2 predicted so; cell: 3 outside, 2; wall: 4 outside, 4
+    pairs = [([0, 1, 1], [0, 0, 1]), ([0, 2, 1], [1, 2, 255])]
+    metrics = evaluate(pairs, iou_metrics=['mIoU', 'mSpecificity'])
+    expected = {'ground': 200 / 3, 'cell': 200 / 3, 'wall': 100}
+    for name, value in expected.items():
+        assert metrics[f'Specificity.{name}'] == pytest.approx(value, abs=0.01)
+    assert metrics['mSpecificity'] == pytest.approx(sum(expected.values()) / 3, abs=0.01)
+    assert metrics['IoU.wall'] == 100
+    only = evaluate(pairs, iou_metrics=['mSpecificity'])
+    assert set(only) == {'aAcc', 'mSpecificity', *(f'Specificity.{name}' for name in expected)}
+    assert 'Specificity.ground' not in evaluate(pairs)
+
+
+def test_of_two_classes_the_specificity_of_one_is_the_recall_of_the_other():
+    pairs = [([0, 0, 1, 1, 1], [0, 1, 1, 0, 1])]
+    metrics = evaluate(pairs, iou_metrics=['mFscore', 'mSpecificity'])
+    assert metrics['Specificity.cell'] == metrics['Recall.ground'] == 50
+    assert metrics['Specificity.ground'] == metrics['Recall.cell'] == pytest.approx(66.67)
+
+
+def test_specificity_without_a_pixel_outside_of_the_class():
+    names = ['mSpecificity']
+    metrics = evaluate([([0, 1], [0, 0])], iou_metrics=names)
+    assert 'Specificity.ground' not in metrics
+    assert metrics['mSpecificity'] == pytest.approx((50 + 100) / 2)
+    filled = evaluate([([0, 1], [0, 0])], iou_metrics=names, nan_to_num=0)
+    assert filled['Specificity.ground'] == 0

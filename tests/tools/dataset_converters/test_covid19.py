@@ -97,7 +97,7 @@ def test_upright_slices_masks_and_folds(source, tmp_path, capsys):
     below, above = (100 * np.mean(part) for part in (image < -1500, image > 500))
     assert 'window -1500 to 500 in 8 bits, 7.84 per gray level, ' in printed
     assert f'{below:.2f} percent below, {above:.2f} above' in printed
-    assert 'slices of content, kept: 005' in printed
+    assert 'blank slices, which are kept: 005' in printed
     assert 'fold3      4    2     2' in printed
 
 
@@ -110,7 +110,7 @@ def test_bytes_stay_as_they_are(source, tmp_path, capsys):
         np.testing.assert_array_equal(pixels, image[:, :, k].T)
     printed = capsys.readouterr().out
     assert 'window 0 to 255 in 8 bits, 1 per gray level, 0.00 percent below, 0.00 above' in printed
-    assert 'without image content' not in printed
+    assert 'blank' not in printed
 
 
 def test_a_window_of_the_user(source, tmp_path):
@@ -132,7 +132,7 @@ def test_twice_is_harmless_and_other_settings_replace(source, tmp_path, capsys):
     first = convert(source, tmp_path / 'out')
     capsys.readouterr()
     assert convert(source, tmp_path / 'out') == first
-    assert '(already up' in capsys.readouterr().out
+    assert '(already up to date)' in capsys.readouterr().out
     second = convert(source, tmp_path / 'out', '--seed', '1')
     assert second['images/000.png'] == first['images/000.png']
     assert second['splits/fold0/test.txt'] != first['splits/fold0/test.txt']
@@ -151,10 +151,13 @@ def damage_checksum(path):
 
 
 DAMAGES = {
-    'no mask': (lambda s: (s / covid19.MASK).unlink(), r'tr_mask.nii.gz: get all three'),
+    'no mask': (
+        lambda s: (s / covid19.MASK).unlink(),
+        r'source has no tr_mask\.nii\.gz: get all three',
+    ),
     'nothing': (
         lambda s: [path.unlink() for path in s.iterdir()],
-        r'tr_im.nii.gz, tr_mask.nii.gz, tr_lungmasks_updated.nii.gz:',
+        r'source has no tr_im\.nii\.gz, tr_mask\.nii\.gz, tr_lungmasks_updated\.nii\.gz: get',
     ),
     'truncated image': (
         lambda s: (s / covid19.IMAGE).write_bytes((s / covid19.IMAGE).read_bytes()[:-20]),
@@ -172,27 +175,27 @@ DAMAGES = {
     ),
     'unknown lesion': (
         lambda s: change(s / covid19.MASK, np.s_[:2, 0, 0], 4),
-        r'contains unknown label values: .*4 .2 px.; the labels of the dataset are 0 to 3:',
+        r'tr_mask\.nii\.gz contains unknown label values: 4 \(2 px\); the labels .* are 0 to 3',
     ),
     'interpolated lesion': (
         lambda s: change(s / covid19.MASK, (0, 0, 0), 1.5),
-        r'contains unknown label values: .*: 1\.5 \(1 px\)',
+        r'tr_mask\.nii\.gz contains unknown label values: 1\.5 \(1 px\)',
     ),
     'unknown lung': (
         lambda s: change(s / covid19.LUNGS, (0, 0, 0), 3),
-        r'updated\.nii\.gz label values: .*3 .1 px.; the labels of the dataset are 0 to 2:',
+        r'updated\.nii\.gz contains unknown label values: 3 \(1 px\); the labels .* are 0 to 2',
     ),
     'not a number': (
         lambda s: change(s / covid19.IMAGE, (0, 0, 0), np.nan),
-        r'contains values that are not finite:',
+        r'tr_im\.nii\.gz contains values that are not finite:',
     ),
     'other size': (
         lambda s: save(s / covid19.LUNGS, np.zeros((12, 10, 7), np.uint8)),
-        r'updated\.nii\.gz has the shape \(12, 10, 7\), but .*.12, 10, 8.:',
+        r'updated\.nii\.gz has the shape \(12, 10, 7\), but .*tr_im\.nii\.gz has \(12, 10, 8\)',
     ),
     'unknown intensities': (
         lambda s: save(s / covid19.IMAGE, np.full((12, 10, 8), 300, np.int16)),
-        r'has values from 300 to 300, which are neither .*set --window LOW HIGH',
+        r'tr_im\.nii\.gz has values from 300 to 300, which are neither .*: set --window LOW HIGH',
     ),
     'four axes': (
         lambda s: save(s / covid19.IMAGE, np.zeros((12, 10, 8, 3))),
@@ -217,7 +220,7 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(source, tmp_path, name):
     ('args', 'message'),
     [
         (['--window', '5', '5'], 'the window 5 to 5 is empty: LOW must be below HIGH'),
-        (['--folds', '9'], '8 units cannot be split into 9 folds'),
+        (['--folds', '9'], '8 slices cannot be split into 9 folds: choose 3 to 8 folds'),
     ],
 )
 def test_wrong_settings_are_one_sentence_and_write_nothing(source, tmp_path, args, message):

@@ -123,11 +123,11 @@ def test_twice_is_harmless_and_other_settings_replace(stack, tmp_path, capsys):
     first = convert(stack, tmp_path / 'out')
     capsys.readouterr()
     assert convert(stack, tmp_path / 'out') == first
-    assert '(already up' in capsys.readouterr().out
+    assert '(already up to date)' in capsys.readouterr().out
     second = convert(stack, tmp_path / 'out', '--seed', '1')
     assert second['images/00_00_00.png'] == first['images/00_00_00.png']
     assert second['splits/fold0/test.txt'] != first['splits/fold0/test.txt']
-    assert 'already there' not in capsys.readouterr().out
+    assert 'already up to date' not in capsys.readouterr().out
 
 
 def test_hidden_files_are_ignored(stack, tmp_path):
@@ -164,49 +164,61 @@ def all_of(stack, change):
 
 
 DAMAGES = {
-    'image missing': (lambda s: image(s).unlink(), r'has no raw/01.tif:'),
-    'labels missing': (lambda s: label(s).unlink(), r'labels/labels00000001.png:'),
+    'image missing': (lambda s: image(s).unlink(), r'stack1 has no raw/01\.tif: get'),
+    'labels missing': (
+        lambda s: label(s).unlink(),
+        r'stack1 has no labels/labels00000001\.png: get',
+    ),
     'both missing': (
         lambda s: (image(s).unlink(), label(s).unlink()),
-        r'raw/01.tif, labels/labels00000001.png:',
+        r'stack1 has no raw/01\.tif, labels/labels00000001\.png: get',
     ),
-    'last image missing': (lambda s: (s / 'raw' / '02.tif').unlink(), r'has no raw/02.tif:'),
+    'last image missing': (
+        lambda s: (s / 'raw' / '02.tif').unlink(),
+        r'stack1 has no raw/02\.tif: get',
+    ),
     'nothing there': (
         lambda s: all_of(s, Path.unlink),
-        r'has no raw/00.tif, labels/labels00000000.png:',
+        r'stack1 has no raw/00\.tif, labels/labels0+\.png: get',
     ),
     'number twice': (
         lambda s: shutil.copy(image(s), s / 'raw' / '1.tif'),
         r'01\.tif and .*1\.tif have the same number',
     ),
-    'no labels folder': (lambda s: shutil.rmtree(s / 'labels'), 'contains 0 stacks'),
+    'no labels folder': (
+        lambda s: shutil.rmtree(s / 'labels'),
+        r'repo contains 0 stacks .* instead of one: name',
+    ),
     'two stacks': (
         lambda s: shutil.copytree(s, s.parent / 'copy' / 'stack1'),
-        'contains 2 stacks',
+        r'repo contains 2 stacks .* instead of one: name',
     ),
     'truncated image': (lambda s: truncate(image(s)), r'01\.tif is truncated or damaged'),
     'truncated labels': (lambda s: truncate(label(s)), r'00001\.png is truncated or damaged'),
     'empty image': (lambda s: image(s).write_bytes(b''), r'01\.tif is truncated or damaged'),
     'unknown values': (
         lambda s: set_pixels(label(s), [17, 17, 200]),
-        r'unknown label values: .*17 .2 px., 200 .1 px.; the',
+        r'00001\.png contains unknown label values: 17 \(2 px\), 200 \(1 px\); .* are 0, 32',
     ),
-    'class ids': (lambda s: set_pixels(label(s), [1]), r'label values: .*: 1 \(1 px\)'),
+    'class ids': (
+        lambda s: set_pixels(label(s), [1]),
+        r'00001\.png contains unknown label values: 1 \(1 px\)',
+    ),
     'sizes differ': (
         lambda s: resize(label(s)),
         r'labels00000001\.png is 12x4, but its image .*01\.tif is 12x8',
     ),
     'color image': (
         lambda s: Image.open(image(s)).convert('RGB').save(image(s)),
-        r'instead of one 8-bit channel:',
+        r'01\.tif has the mode RGB instead of one 8-bit channel: use',
     ),
     '16-bit image': (
         lambda s: Image.fromarray(np.zeros((8, 12), np.uint16)).save(image(s)),
-        r'instead of one 8-bit channel:',
+        r'01\.tif has the mode I;16 instead of one 8-bit channel: use',
     ),
     'palette labels': (
         lambda s: Image.open(label(s)).convert('P').save(label(s)),
-        r'00001\.png one 8-bit channel:',
+        r'00001\.png has the mode P instead of one 8-bit channel: use',
     ),
 }
 
@@ -226,9 +238,9 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(stack, tmp_path, name):
 @pytest.mark.parametrize(
     ('args', 'message'),
     [
-        (['--crop-size', '5'], r'00\.tif is 12x8, which crops of 5 do not fill: use --crop-size 4'),
-        (['--crop-size', '16'], 'use --crop-size 4'),
-        (['--split-unit', 'slice', '--folds', '4'], '3 units cannot be split into 4 folds'),
+        (['--crop-size', '5'], r'00\.tif is 12x8, .* crops of 5x5: use --crop-size 4$'),
+        (['--crop-size', '16'], 'crops of 16x16: use --crop-size 4$'),
+        (['--split-unit', 'slice', '--folds', '4'], '3 slices cannot be split into 4 folds'),
     ],
 )
 def test_wrong_settings_are_one_sentence_and_write_nothing(stack, tmp_path, args, message):
@@ -248,14 +260,14 @@ def test_wrong_arguments_are_refused_at_once(args, capsys):
 def test_output_folder_with_something_else_is_untouched(stack, tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'mine.txt').write_text('mine')
-    with pytest.raises(DataError, match='files that this converter did not'):
+    with pytest.raises(DataError, match='out contains files that this converter did not write'):
         convert(stack, tmp_path / 'out')
     assert tree(tmp_path / 'out') == {'mine.txt': b'mine'}
 
 
 def test_the_source_as_output_folder_is_untouched(stack):
     before = tree(stack)
-    with pytest.raises(DataError, match='stack1 holds something'):
+    with pytest.raises(DataError, match='stack1 contains files that this converter did not write'):
         convert(stack, stack)
     assert tree(stack) == before
 
@@ -267,7 +279,7 @@ def test_hostile_zip_writes_nothing(tmp_path, name):
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / 'evil.zip', 'w') as archive:
         archive.writestr(info, '/etc/passwd')
-    with pytest.raises(DataError, match=r'evil\.zip holds'):
+    with pytest.raises(DataError, match=r'evil\.zip contains'):
         convert(tmp_path / 'evil.zip', tmp_path / 'a' / 'b' / 'out')
     assert [path.name for path in tmp_path.iterdir()] == ['evil.zip']
 

@@ -2,9 +2,11 @@ import json
 import subprocess
 import sys
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
+from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_attn.errors import DataError
@@ -120,7 +122,7 @@ def test_an_image_without_content_is_reported(source, tmp_path, capsys):
     save(source / 'images' / 'a.png', np.full((8, 10), 900), np.uint16)
     save(source / 'images' / 'b.png', np.full((8, 10), 90), np.uint8)
     convert(source, tmp_path / 'out')
-    assert 'slices\n1 case content, kept: a, b' in capsys.readouterr().out
+    assert '\nblank slices, which are kept: a, b\n' in capsys.readouterr().out
     assert read(tmp_path / 'out' / 'images' / 'a.png').max() == 0
 
 
@@ -166,6 +168,40 @@ def test_volumes_and_series_are_cases(source, tmp_path):
     assert json.loads(files['conversion.json'])['cases'] == 15
 
 
+def test_the_spacing_of_every_slice_is_recorded_and_loaded(source, tmp_path):
+    nibabel = pytest.importorskip('nibabel', reason='needs nibabel')
+    pytest.importorskip('pydicom', reason='needs pydicom')
+    from tests.data import dicom
+
+    affine = np.diag([0.5, 0.25, 3, 1])  # columns, rows, slices
+    for kind in ('images', 'masks'):
+        nibabel.save(
+            nibabel.Nifti1Image(np.ones((10, 8, 2), np.uint8), affine), source / kind / 'v.nii'
+        )
+    dicom.write(source / 'images/d.dcm', np.ones((8, 10), np.uint8), PixelSpacing=[0.3, 0.4])
+    (source / 'images/d.png').unlink()
+    files = convert(source, tmp_path / 'out', '--split-unit', 'slice')
+    spacing = {'v_000': [0.25, 0.5], 'v_001': [0.25, 0.5], 'd': [0.3, 0.4]}
+    assert json.loads(files['conversion.json'])['spacing'] == spacing
+
+    infos = []
+    for split in ('train', 'val', 'test'):
+        dataset = DATASETS.build(
+            dict(
+                type='KneeMRIDataset',
+                data_root=str(tmp_path / 'out'),
+                data_prefix=dict(img_path='images', seg_map_path='annotations'),
+                ann_file=f'splits/fold0/{split}.txt',
+                pipeline=[],
+            )
+        )
+        infos += list(dataset)
+    loaded = {Path(info['img_path']).stem: info.get('spacing') for info in infos}
+    assert {name: list(pair) for name, pair in loaded.items() if pair} == spacing
+    assert len(loaded) == 14
+    assert {info.get('spacing_unit') for info in infos} == {'mm', None}
+
+
 def test_a_mirrored_nifti_mask_is_refused(source, tmp_path):
     nibabel = pytest.importorskip('nibabel', reason='needs nibabel')
     for kind in ('images', 'masks'):
@@ -188,10 +224,10 @@ def test_masks_without_a_ligament_are_named_and_refused_when_all_are(source, tmp
         save(mask, np.zeros_like(read(mask)), np.uint8)
     convert(source, tmp_path / 'out')
     stems = ', '.join(mask.stem for mask in masks[:2])
-    assert f'slices\nslices without patellar liga... {stems}' in capsys.readouterr().out
+    assert f'slices without patellar ligament, which are kept: {stems}' in capsys.readouterr().out
     for mask in masks:
         save(mask, np.zeros_like(read(mask)), np.uint8)
-    with pytest.raises(DataError, match=r'no mask of .* labels any patellar ligament'):
+    with pytest.raises(DataError, match=r'no mask in .*source contains patellar ligament: check'):
         convert(source, tmp_path / 'other')
     assert not (tmp_path / 'other').exists()
 
@@ -203,7 +239,7 @@ def test_slices_may_be_dealt_alone(source, tmp_path):
             path.unlink()
         volume = np.ones((10, 8, 20), np.uint8)
         nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), source / kind / 'v.nii')
-    with pytest.raises(DataError, match='1 case, but a split of 8:1:1 needs 10:'):
+    with pytest.raises(DataError, match='source contains 1 case, but a split of 8:1:1 needs 10:'):
         convert(source, tmp_path / 'out')
     split = splits(convert(source, tmp_path / 'out', '--split-unit', 'slice'))
     assert list(map(len, split)) == [16, 2, 2]
@@ -234,15 +270,15 @@ DAMAGES = {
     'no image': (lambda s: (s / 'images/c.png').unlink(), r'masks/c\.png has no image'),
     'no masks': (
         lambda s: (s / 'masks').rename(s / 'other'),
-        'has images/ and 0 of the folders masks, annotations,',
+        'source has images/ and 0 of the folders masks, annotations, labels: keep exactly one',
     ),
     'too few': (
         lambda s: [(s / kind / f'{i}.png').unlink() for kind in ('images', 'masks') for i in 'abc'],
-        '9 cases, but a split of 8:1:1 needs 10: see --help',
+        'source contains 9 cases, but a split of 8:1:1 needs 10: see --help',
     ),
     'empty folders': (
         lambda s: [path.unlink() for path in s.glob('*/*')],
-        '0 cases, but a split of 8:1:1 needs 10: see --help',
+        'source contains 0 cases, but a split of 8:1:1 needs 10: see --help',
     ),
     'truncated image': (
         lambda s: truncate(s / 'images/b.png'),
@@ -251,37 +287,43 @@ DAMAGES = {
     'truncated mask': (lambda s: truncate(s / 'masks/b.png'), r'masks/b\.png is truncated or dam'),
     'gray mask': (
         lambda s: edit(s / 'masks/b.png', value=7),
-        r'masks/b\.png needs 10:, 1, 7: save it with the values 0 and 1, or 0 and 255',
+        r'masks/b\.png contains the values 0, 1, 7: save it with the values 0 and 1, or 0 and 255',
     ),
     'mixed mask': (
         lambda s: edit(s / 'masks/b.png', value=255),
-        r'masks/b\.png needs 10:, 1, 255: save it with',
+        r'masks/b\.png contains the values 0, 1, 255: save it with',
     ),
     '16-bit mask': (
         lambda s: edit(s / 'masks/b.png', kind=np.uint16, value=65535),
-        r'masks/b\.png needs 10:, 1, 65535: save it with',
+        r'masks/b\.png contains the values 0, 1, 65535: save it with',
     ),
     'image as mask': (
         lambda s: edit(s / 'masks/b.png', place=0, value=np.arange(10)),
-        r'masks/b\.png needs 10:, 1, 2, 3, 4, 5, ...: save it with',
+        r'masks/b\.png contains the values 0, 1, 2, 3, 4, 5, \.\.\.: save it with',
     ),
-    'jpeg mask': (lambda s: jpeg(s / 'masks/b.png'), r'as JPEG, which changes'),
-    'color mask': (lambda s: color(s / 'masks/b.png'), r'instead of one channel'),
-    'color image': (lambda s: color(s / 'images/b.png'), r'instead of one channel'),
+    'jpeg mask': (lambda s: jpeg(s / 'masks/b.png'), r'masks/b\.jpg is compressed as JPEG, which'),
+    'color mask': (
+        lambda s: color(s / 'masks/b.png'),
+        r'masks/b\.png has the mode RGB instead of one channel of labels',
+    ),
+    'color image': (
+        lambda s: color(s / 'images/b.png'),
+        r'images/b\.png has the mode RGB instead of one channel of gray values',
+    ),
     'sizes differ': (
         lambda s: save(s / 'masks/b.png', np.zeros((10, 8)), np.uint8),
         r'masks/b\.png is 8x10, but its image .*images/b\.png is 10x8',
     ),
     'unknown type': (
         lambda s: [(s / kind / 'notes.txt').write_text('x') for kind in ('images', 'masks')],
-        r'an unknown type:',
+        r'images/notes\.txt has an unknown type: remove it',
     ),
     'not a number': (
         lambda s: (
             (s / 'images/b.png').unlink(),
             save(s / 'images/b.tif', np.full((8, 10), np.nan), np.float32),
         ),
-        r'contains values that are not finite:',
+        r'images/b\.tif contains values that are not finite: replace',
     ),
     'one name for two': (
         lambda s: [
@@ -353,7 +395,7 @@ def test_truncated_volumes_are_refused(source, tmp_path, kind):
 
 @pytest.mark.parametrize('values', [('-1', '50'), ('50', '50'), ('50', '101')])
 def test_wrong_percentiles_are_refused(source, tmp_path, values):
-    with pytest.raises(DataError, match='0 <= LOW < HIGH <= 100'):
+    with pytest.raises(DataError, match='choose 0 <= LOW < HIGH <= 100'):
         convert(source, tmp_path / 'out', '--percentiles', *values)
 
 

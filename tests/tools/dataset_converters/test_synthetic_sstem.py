@@ -45,7 +45,7 @@ def test_the_converter_takes_it(tmp_path, capsys):
 
 def test_output_folder_with_something_else_is_untouched(tmp_path):
     (tmp_path / 'mine.txt').write_text('mine')
-    with pytest.raises(DataError, match='files that this converter did not write:'):
+    with pytest.raises(DataError, match='contains files that this converter did not write:'):
         synthetic_sstem.main([str(tmp_path), '--slices', '1', '--size', '128'])
     assert tree(tmp_path) == {'mine.txt': b'mine'}
 

@@ -30,7 +30,7 @@ def test_train_and_val_are_pooled_and_split_90_to_10(root, capsys):
     assert (len(train), len(test)) == (18, 2)
     voc_split.main([str(root)])
     printed = capsys.readouterr().out
-    assert 'SegmentationPooled: 18 train, 2 test...fa' in printed
+    assert 'SegmentationPooled: 18 train, 2 test (already up to date)' in printed
     masks = [np.array(Image.open(path)) for path in (root / 'SegmentationClass').iterdir()]
     for name, label in (('aeroplane', 1), ('(ignored)', 255)):
         assert f'{name}      {sum((mask == label).sum() for mask in masks)}' in printed
@@ -80,7 +80,7 @@ DAMAGES = {
     ),
     'binary list': (
         lambda r: (r / LISTS / 'train.txt').write_bytes(b'2007\x95'),
-        r'not a text file: get the complete release',
+        r'Segmentation/train\.txt is not a text file: get the complete release',
     ),
     'empty list': (
         lambda r: (r / LISTS / 'train.txt').write_text('\n'),
@@ -92,7 +92,7 @@ DAMAGES = {
     ),
     'image listed twice': (
         lambda r: (r / LISTS / 'train.txt').write_text('2007_000011\n'),
-        'contains 2007_000011 twice: use the original lists',
+        'Segmentation lists 2007_000011 twice: use the original lists',
     ),
     'no image': (lambda r: image(r).unlink(), r'000004\.jpg is missing: get the complete release'),
     'no mask': (lambda r: mask(r).unlink(), r'000004\.png is missing: get the complete release'),
@@ -100,7 +100,7 @@ DAMAGES = {
     'truncated mask': (lambda r: truncate(mask(r)), r'000004\.png is truncated or damaged'),
     'color mask': (
         lambda r: Image.open(mask(r)).convert('RGB').save(mask(r)),
-        r'has the mode RGB and is not a label map: use the original',
+        r'000004\.png has the mode RGB and is not a label map: use the original',
     ),
     'other size': (
         lambda r: edit(mask(r), lambda pixels: pixels.T),
@@ -108,7 +108,7 @@ DAMAGES = {
     ),
     'unknown label': (
         lambda r: edit(mask(r), lambda pixels: np.where(pixels == 255, 21, pixels)),
-        r'the labels are 0 to 20 and 255:',
+        r'000004\.png contains unknown label values: 21; the labels are 0 to 20 and 255: use',
     ),
 }
 

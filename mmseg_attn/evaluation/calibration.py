@@ -1,0 +1,43 @@
+"""Measure how well confidences agree with accuracy: the expected calibration error."""
+
+import torch
+from torch import Tensor
+
+BINS = 15
+
+
+def calibration_bins(confidence: Tensor, correct: Tensor, bins: int = BINS) -> Tensor:
+    """Sum pixels by their confidence.
+
+    Bin b of B contains the confidences from b / B (excluded) to (b + 1) / B (included), and the
+    first bin 0, too. Tables of several images can be added.
+
+    Args:
+        confidence: Probability of the predicted class of each pixel ``(N,)``, from 0 to 1.
+        correct: Whether the prediction is right ``(N,)``.
+        bins: Number of bins B.
+
+    Returns:
+        Per bin: number of pixels, number of right pixels, and sum of the confidences, ``(3, B)``,
+        float64.
+    """
+    confidence = confidence.double()
+    index = ((bins * confidence).ceil().long() - 1).clamp(0, bins - 1)
+    weights = torch.ones_like(confidence), correct.double(), confidence
+    return torch.stack([index.bincount(values, minlength=bins) for values in weights])
+
+
+def expected_calibration_error(table: Tensor) -> float:
+    """Compute the expected calibration error, from 0 (best) to 1.
+
+    It is the mean of the distance of accuracy and confidence over the bins, weighted by their
+    numbers of pixels n_b (Naeini et al., 2015; Guo et al., 2017)::
+
+        ECE = sum_b n_b / N * |right_b / n_b - confidence_b / n_b|
+
+    Args:
+        table: Number of pixels, number of right pixels, and sum of the confidences, per bin
+            ``(3, B)``, with at least one pixel.
+    """
+    pixels, correct, confidence = table
+    return float((correct - confidence).abs().sum() / pixels.sum())

@@ -1,0 +1,138 @@
+"""Compute the areas under the ROC and the precision-recall curve of every class."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmseg.registry import METRICS
+from torch import Tensor
+
+from .image_metric import means_over_classes
+from .labeled import check_labeled
+
+LIMIT = 25.0  # log-odds of the outermost bins: probabilities of 1.4e-11 and 1 - 1.4e-11
+CHUNK = 2**20  # pixels whose log-odds are in memory at once
+
+
+@METRICS.register_module()
+class AUCMetric(BaseMetric):
+    """Compute ``AUROC.<class>`` and ``AUPRC.<class>`` from the probabilities, from 0 to 1.
+
+    Each class is compared with all others, over all labeled pixels of all images. AUROC is the area
+    under the curve of recall over the false positive rate. AUPRC is the average precision: the sum
+    of the precisions at all thresholds, each weighted by its increase in recall. ``mAUROC`` and
+    ``mAUPRC`` are the means over the classes. A class that labels no pixel, or all, is left out.
+
+    The probabilities p are counted in bins of equal width in log-odds, log(p / (1 - p)), from -25
+    to 25; the outermost bins contain what lies beyond. Trained networks give most pixels
+    probabilities close to 0 or 1, which bins of equal width in p would not distinguish. Pixels of
+    one bin count as equal, so AUROC is exact up to half the fraction of pairs of a positive and a
+    negative pixel that share a bin.
+
+    Memory does not depend on the size of the images: 8 bytes per bin, class and image. With
+    test-time augmentation the probabilities are those of one augmentation, not their mean.
+
+    Args:
+        bins: Number of bins.
+        ignore_index: Label of the ignored pixels.
+        kwargs: Arguments of MMEngine's ``BaseMetric``.
+    """
+
+    default_prefix = ''  # no prefix; None would cause a warning of MMEngine
+
+    def __init__(self, *, bins: int = 1000, ignore_index: int = 255, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.bins = bins
+        self.ignore_index = ignore_index
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count the pixels of each image by class and bin.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Predictions with logits ``(C, H, W)``, and ground truth ``(1, H, W)``.
+        """
+        for sample in data_samples:
+            logits = sample['seg_logits']['data'].flatten(1)  # (C, H * W)
+            label = sample['gt_sem_seg']['data'].flatten().to(logits.device)
+            parts = zip(logits.split(CHUNK, dim=1), label.split(CHUNK), strict=True)
+            self.results.append(sum(self._count(*part) for part in parts))
+
+    def _count(self, logits: Tensor, label: Tensor) -> np.ndarray:
+        """Count the pixels outside of each class and those of it by bin, ``(C, 2, bins)``."""
+        valid = label != self.ignore_index
+        logits, label, tables = logits[:, valid], label[valid], []
+        for index, values in enumerate(log_odds(logits)):
+            bin_index = ((values + LIMIT) * (self.bins / (2 * LIMIT))).long()
+            bin_index = bin_index.clamp(0, self.bins - 1) + self.bins * (label == index)
+            tables.append(bin_index.bincount(minlength=2 * self.bins).view(2, self.bins))
+        return torch.stack(tables).to(torch.int32).cpu().numpy()
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Compute the areas of the classes and their means.
+
+        Args:
+            results: Numbers of pixels ``(C, 2, bins)`` per image.
+
+        Returns:
+            The means, then the values per class.
+
+        Raises:
+            ValueError: If no pixel is labeled.
+        """
+        total = sum(counts.astype(np.int64) for counts in results)
+        check_labeled(self, results, int(total[0].sum()) if results else 0)
+        meta: Any = self.dataset_meta
+        values: dict[str, float] = {}
+        for name, (negative, positive) in zip(meta['classes'], total, strict=True):
+            if negative.any() and positive.any():
+                values[f'AUROC.{name}'] = area_under_roc(negative, positive)
+                values[f'AUPRC.{name}'] = average_precision(negative, positive)
+        return means_over_classes(values) | values
+
+
+def log_odds(stored: Tensor) -> Iterator[Tensor]:
+    """Yield the log-odds of the probability of each class, without rounding it to 0 or 1.
+
+    Args:
+        stored: What MMSegmentation stores as ``seg_logits``: logits ``(C, N)``, or the probability
+            of class 1 ``(1, N)`` of a head with one output channel.
+
+    Yields:
+        Log-odds ``(N,)``, float64, within twice ``LIMIT``.
+    """
+    if len(stored) == 1:
+        value = stored[0].double().logit().clamp(-2 * LIMIT, 2 * LIMIT)
+        yield from (-value, value)
+        return
+    total = stored.double().logsumexp(dim=0)
+    for logits in stored:
+        log_p = logits.double() - total
+        yield (log_p - torch.log(-torch.expm1(log_p))).clamp(-2 * LIMIT, 2 * LIMIT)
+
+
+def area_under_roc(negative: np.ndarray, positive: np.ndarray) -> float:
+    """Compute the area under the ROC curve: the fraction of pairs in the right order.
+
+    Args:
+        negative: Number of negatives per bin, in rising order of the score.
+        positive: Number of positives per bin.
+    """
+    below = np.cumsum(negative) - negative
+    ordered = (positive * (below + negative / 2)).sum()  # pairs within a bin count half
+    return float(ordered / (int(positive.sum()) * int(negative.sum())))
+
+
+def average_precision(negative: np.ndarray, positive: np.ndarray) -> float:
+    """Compute the average precision.
+
+    Args:
+        negative: Number of negatives per bin, in rising order of the score.
+        positive: Number of positives per bin.
+    """
+    found = np.cumsum(positive[::-1])
+    predicted = found + np.cumsum(negative[::-1])
+    precision = found / np.maximum(predicted, 1)
+    return float((precision * positive[::-1]).sum() / positive.sum())

@@ -1,0 +1,31 @@
+"""Get the predicted and the true labels of a sample."""
+
+import numpy as np
+
+from ...errors import DataError
+
+
+def label_maps(sample: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Return the predicted and the true labels of a sample.
+
+    Args:
+        sample: A data sample with ``pred_sem_seg`` and ``gt_sem_seg``.
+
+    Returns:
+        Predicted and true labels, each ``(H, W)``, int64.
+
+    Raises:
+        DataError: If they differ in size.
+    """
+    predicted, label = (
+        sample[name]['data'].cpu().numpy().astype(np.int64)
+        for name in ('pred_sem_seg', 'gt_sem_seg')
+    )
+    predicted, label = (labels.reshape(labels.shape[-2:]) for labels in (predicted, label))
+    if predicted.shape != label.shape:
+        raise DataError(
+            f'the prediction for {sample.get("img_path", "an image")} has the shape '
+            f'{predicted.shape}, but its labels have the shape {label.shape}: load the labels '
+            'after Resize in the test pipeline'
+        )
+    return predicted, label

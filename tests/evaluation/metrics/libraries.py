@@ -1,0 +1,12 @@
+"""Marks of tests that need a library that only some metrics need."""
+
+import importlib.util
+
+import pytest
+
+needs_monai = pytest.mark.skipif(
+    importlib.util.find_spec('monai') is None, reason='needs MONAI: see docs/metrics.md'
+)
+needs_scikit_image = pytest.mark.skipif(
+    importlib.util.find_spec('skimage') is None, reason='needs scikit-image: see docs/metrics.md'
+)
