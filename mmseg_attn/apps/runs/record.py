@@ -27,8 +27,8 @@ _READ = (
 _MACHINE = ('data_root', 'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor')
 # Hooks that only watch, or that act only in special cases
 _WATCHING = (
-    *('timer', 'runtime_info', 'logger', 'visualization', 'per_class', 'dataset_check'),
-    *('divergence', 'schedule'),
+    *('timer', 'runtime_info', 'logger', 'visualization', 'per_class', 'per_image'),
+    *('dataset_check', 'divergence', 'schedule'),
 )
 
 
