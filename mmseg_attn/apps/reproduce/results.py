@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from ..runs import Comparison, Key, Record, compare
-from .plan import Plan
-from .tables import Column, PaperRow, PaperTable
+from .tables import Column, PaperRow, PaperTable, Plan
 
 _PAPER, _OURS = 'reported by the paper', 'measured here'
 _MARK = ' \\*'  # of a row whose code has changed

@@ -97,19 +97,19 @@ def measures(areas: np.ndarray) -> dict[str, np.ndarray]:
 def scores(areas: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
     """Compute ``mIoU``, ``mAcc``, ``aAcc`` and per class ``IoU.cell`` and so on, in percent.
 
-    The names and values are those of ``PerClassIoUMetric``, without rounding; ``Acc`` is the
-    recall. Values that are not defined are omitted, also from the means.
+    The names and values are those of ``PerClassIoUMetric``, without rounding. Values that are not
+    defined are omitted, also from the means.
 
     Args:
         areas: Areas (3, C) of intersection, prediction and label, in pixels.
         classes: Names of the classes.
     """
     of_classes = measures(areas)
-    named = dict(IoU=of_classes['IoU'], Acc=of_classes['Recall'], Dice=of_classes['Dice'])
+    of_classes['Acc'] = of_classes['Recall']  # a name of MMSegmentation
     correct, _, labeled = np.asarray(areas)
-    values = {f'm{name}': _mean(named[name]) for name in ('IoU', 'Acc', 'Dice')}
+    values = {f'm{name}': _mean(column) for name, column in of_classes.items()}
     values['aAcc'] = 100 * correct.sum() / labeled.sum() if labeled.sum() else np.nan
-    for name, column in named.items():
+    for name, column in of_classes.items():
         values |= {f'{name}.{c}': value for c, value in zip(classes, column, strict=True)}
     return {name: float(value) for name, value in values.items() if np.isfinite(value)}
 

@@ -5,9 +5,15 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
+import torch
 
 from mmseg_attn.apps.runs import compare, summarize
 from mmseg_attn.apps.runs.statistics import Comparison, measures, scores
+from mmseg_attn.evaluation.metrics import PerClassIoUMetric
+
+# cell: 8 pixels, of which 6 are found, and 7 predicted; wall: 3 of 4, and 5 predicted
+AREAS = np.array([[6, 3, 0], [7, 5, 0], [8, 4, 0]])
+CLASSES = ['cell', 'wall', 'third']
 
 
 def image(correct: int, pixels: int = 100) -> list[list[int]]:
@@ -19,21 +25,39 @@ def run(*correct: int) -> dict[str, list]:
     return {f'{i}.png': image(value) for i, value in enumerate(correct)}
 
 
-def test_measures_of_classes():
-    values = measures(np.array([[2, 0, 0], [4, 1, 0], [3, 0, 0]]))
-    assert values['IoU'] == pytest.approx([100 * 2 / 5, 0, math.nan], nan_ok=True)
-    assert values['Dice'] == pytest.approx([100 * 4 / 7, 0, math.nan], nan_ok=True)
-    assert values['Precision'] == pytest.approx([50, 0, math.nan], nan_ok=True)
-    assert values['Recall'] == pytest.approx([100 * 2 / 3, math.nan, math.nan], nan_ok=True)
+def test_hand_checked_measures():
+    values = measures(AREAS)
+    np.testing.assert_allclose(values['IoU'], [100 * 6 / 9, 100 * 3 / 6, np.nan])
+    np.testing.assert_allclose(values['Dice'], [100 * 12 / 15, 100 * 6 / 9, np.nan])
+    np.testing.assert_allclose(values['Precision'], [100 * 6 / 7, 60, np.nan])
+    np.testing.assert_allclose(values['Recall'], [75, 75, np.nan])
 
 
-def test_scores_leave_out_what_is_not_defined():
-    values = scores(np.array([[2, 0, 0], [4, 1, 0], [3, 0, 0]]), ['a', 'b', 'c'])
-    assert values['mIoU'] == pytest.approx((40 + 0) / 2)
-    assert values['mAcc'] == pytest.approx(200 / 3)
-    assert values['aAcc'] == pytest.approx(200 / 3)
-    assert 'IoU.c' not in values
-    assert 'Acc.b' not in values
+def test_undefined_measures_are_left_out_and_count_in_no_mean():
+    values = scores(AREAS, CLASSES)
+    assert values['mIoU'] == pytest.approx((100 * 6 / 9 + 50) / 2)
+    assert values['mAcc'] == values['mRecall'] == 75
+    assert values['Acc.cell'] == values['Recall.cell'] == 75
+    assert values['aAcc'] == 75
+    assert not [name for name in values if name.endswith('third')]
+
+
+def test_without_labels_there_are_no_scores():
+    assert scores(np.zeros((3, 2), dtype=int), ['a', 'b']) == {}
+
+
+def test_scores_are_those_of_the_metric_of_the_tools():
+    generator = torch.Generator().manual_seed(0)
+    truth, labels = torch.randint(3, (2, 40, 40), generator=generator)
+    truth[:5] = 255
+    metric = PerClassIoUMetric(iou_metrics=['mIoU', 'mDice', 'mFscore'])
+    metric.dataset_meta = dict(classes=CLASSES)
+    areas = metric.intersect_and_union(labels, truth, 3, 255)
+    expected = metric.compute_metrics([areas])
+    expected = {name: value for name, value in expected.items() if 'Fscore' not in name}
+    intersection, _, predicted, labeled = (area.numpy() for area in areas)
+    found = scores(np.stack([intersection, predicted, labeled]), CLASSES)
+    assert found == pytest.approx(expected, abs=0.0051)
 
 
 def test_summary():
