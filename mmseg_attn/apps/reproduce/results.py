@@ -13,6 +13,7 @@ from .tables import Column, PaperRow, PaperTable, Plan
 
 _PAPER, _OURS = 'reported by the paper', 'measured here'
 _MARK = ' \\*'  # of a row whose code has changed
+_LISTED = 3  # changed files of a row
 _COMPARED = (
     'Each proposal against each baseline on the same test images. The difference is that of the '
     'means above, over the folds that both have. The interval is from a bootstrap of the test '
@@ -268,12 +269,18 @@ def _rows(table: PaperTable, results: Sequence[RowResult]) -> str:
             plan.cut if result.records else '',
             plan.error,
             f'interruptions: {resumed}' if resumed else '',
-            f'changed since: {", ".join(result.changed)}' if result.changed else '',
+            _changed(result.changed),
         ]
         config = f'`{plan.row.config}`{options}'
         cells = [plan.row.name, config, result.runs or 'not run', '; '.join(filter(None, remarks))]
         lines.append(cells)
     return _table(lines)
+
+
+def _changed(files: Sequence[str]) -> str:
+    """List the first files that were changed."""
+    more = f' and {len(files) - _LISTED} more' if len(files) > _LISTED else ''
+    return f'changed since: {", ".join(files[:_LISTED])}{more}' if files else ''
 
 
 def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:

@@ -137,3 +137,10 @@ def test_the_csv_has_the_values_without_rounding(table, results):
     line, *_ = csv.DictReader(io.StringIO(to_csv(table, rows)))
     assert (line['mean, measured here'], line['mean, measured here, sd']) == ('1.5', '0.707107')
     assert (line['runs'], line['parameters']) == ('2', '1000000')
+
+
+def test_changed_files_are_listed_but_not_all(table, results):
+    rows = results({'U-Net': {(0, 0): [1]}}, code={f'{name}.py': 'old' for name in 'abcde'})
+    assert ' | changed since: a.py, b.py, c.py and 2 more |' in page(table, rows)
+    rows = results({'U-Net': {(0, 0): [1]}}, code={'a.py': 'old'})
+    assert ' | changed since: a.py |' in page(table, rows)
