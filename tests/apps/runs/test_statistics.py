@@ -126,7 +126,8 @@ def test_the_interval_narrows_with_the_images():
 
 
 def test_a_difference_of_all_images_alike_has_no_spread():
-    found = compare([run(*[50] * 10)], [run(*[45] * 10)])
+    values = [10, 90, 50, 30]
+    found = compare([run(*(value + 5 for value in values))], [run(*values)])
     assert (found.difference, found.low, found.high) == pytest.approx((5, 5, 5))
 
 
@@ -142,6 +143,15 @@ def test_a_difference_of_all_images_alike_has_no_spread():
 def test_wilcoxon(gains, p):
     ours, theirs = run(*(50 + gain for gain in gains)), run(*[50] * len(gains))
     assert compare([ours], [theirs]).p == pytest.approx(p)
+
+
+def test_scores_of_images_leave_out_what_is_not_labeled():
+    """Our model finds a second class that is not labeled, which counts only in the sums."""
+    ours = {name: [[5, 0], [5, 5], [10, 0]] for name in 'abcdef'}
+    theirs = {name: [[5, 0], [5, 0], [10, 0]] for name in 'abcdef'}
+    found = compare([ours], [theirs])
+    assert found.p == 1.0
+    assert found.difference == pytest.approx(25 - 50)
 
 
 def test_scores_of_images_are_means_over_the_labeled_classes():
