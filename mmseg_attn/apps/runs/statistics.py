@@ -199,11 +199,11 @@ def _of_images(areas: np.ndarray) -> np.ndarray:
 
 
 def _wilcoxon(differences: np.ndarray) -> float:
-    """Return the two-sided p-value that differences are symmetric around 0."""
+    """Return the two-sided p-value of the signed-rank test; differences of 0 do not count."""
     from scipy.stats import wilcoxon  # which MMSegmentation requires
 
-    differences = differences[np.isfinite(differences)]
-    if not differences.any():
+    differences = differences[np.isfinite(differences) & (differences != 0)]
+    if not differences.size:
         return 1.0
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of few images

@@ -79,7 +79,7 @@ def test_a_job_trains_and_tests_and_returns_a_record(tools, job, tmp_path):
     assert (record.fold, record.checkpoint) == (2, 'best_mIoU_iter_8.pth')
     assert record.metrics == dict(name=1.0, mIoU=50.000002)
     assert record.images == {'test.txt': [[1, 2], [1, 3], [2, 2]]}
-    assert record.seconds['training'] > 0
+    assert 0 <= record.seconds['training'] < 3600
     assert record.machine['threads'] == 1
     assert 'models/layers/csam.py' in record.code
     assert record.command == 'python x'
