@@ -165,8 +165,8 @@ def test_runs_side_by_side(work_dir, tmp_path, monkeypatch):
     [
         (['nothing'], 'nothing is not a folder'),
         (['.'], 'contains no log of a training'),
-        (['small', '--out', 'small'], 'small is a folder: give the name of a file'),
-        (['small', '--device', 'cuda:99'], '--device cuda:99 cannot be used ('),
+        (['small', '--out', 'small'], 'small is a folder: name a file'),
+        (['small', '--device', 'cuda:99'], r'--device cuda:99 cannot be used \('),
         (
             ['small', '--out', 'file/x.html'],
             r'file cannot be written \(.*\): choose another f',

@@ -83,8 +83,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """The duration of all launches, from the first to the last line of each log."""
-        times = [launch.times for launch in self.launches if launch.times]
-        return sum((lines[-1] - lines[0]).total_seconds() for lines in times)
+        return sum(launch.seconds for launch in self.launches)
 
     def unfinished(self) -> str:
         """Describe the end of an unfinished training; empty if it is complete or unknown.
