@@ -4,41 +4,19 @@ MMEngine adds any key to the config. A misspelled key has no effect, or ends in 
 class that gets it; a dict as the value ends in a ``RecursionError`` of MMEngine's parser.
 """
 
-import inspect
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-import mmseg.registry
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
-from mmengine.registry import Registry, init_default_scope
-from mmengine.runner import Runner
-from torch.utils.data import DataLoader
+from mmengine.registry import init_default_scope
 
-from ..config_types import class_of
 from ..errors import DataError
+from .cfg_keys import ALWAYS, Others, keys_of
 
 ALIKE = 0.85  # similarity from which on a key counts as a misspelling of another
-# keys that MMSegmentation's tools, its inferencer and FastRunner read, in addition to the runner's
-KNOWN = (
-    'custom_imports',
-    'runner_type',
-    'compile',
-    'tta_model',
-    'tta_pipeline',
-    'test_pipeline',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'sync_bn',
-    'work_dir',
-    'gpu_ids',
-    'strategy',
-)
-LOADER = ('dataset', 'sampler', 'batch_sampler', 'collate_fn', 'worker_init_fn', 'type')
-LOADER += ('num_batch_per_epoch',)
-ENVIRONMENT = ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit')
 
 
 def merge_options(cfg: Config, options: Sequence[str]) -> None:
@@ -52,8 +30,9 @@ def merge_options(cfg: Config, options: Sequence[str]) -> None:
         DataError: If an option has no value, its value cannot be read, or its key is unknown.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    for key, value in parse_options(options).items():
-        _check(cfg, key)
+    values = parse_options(options)
+    for key, value in values.items():
+        _check(cfg, key, values)
         try:
             cfg.merge_from_dict({key: value})
         except Exception as error:  # MMEngine's errors have no common type
@@ -88,8 +67,8 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _check(cfg: Config, key: str) -> None:
-    """Check that a key exists in the config, or that the object to build accepts it.
+def _check(cfg: Config, key: str, options: Mapping[str, Any]) -> None:
+    """Check that a key exists in the config, or that what gets it accepts it.
 
     Raises:
         DataError: If it does neither.
@@ -104,37 +83,43 @@ def _check(cfg: Config, key: str) -> None:
                     f'{len(owner)}, and {part} is not an index of it: use 0 to {len(owner) - 1}'
                 )
             owner = owner[int(part)]
-        elif isinstance(owner, dict | Config) and part in owner:
-            owner = owner[part]
+        elif isinstance(owner, dict | Config):
+            if part not in owner:
+                _check_new(cfg, owner, parts, i, options)
+            owner = owner.get(part, {})
         else:
-            if isinstance(owner, dict | Config):
-                _check_new(owner, parts, i)
-            if not i and parts[1:]:  # a section that the config does not have yet
-                _check_new({}, parts, 1)
             return
 
 
-def _check_new(owner: dict | Config, parts: Sequence[str], i: int) -> None:
-    """Refuse a new key that is a misspelling, or that is not an argument of the object to build.
+def _check_new(
+    cfg: Config, owner: dict | Config, parts: list[str], i: int, options: Mapping[str, Any]
+) -> None:
+    """Refuse a new key that is a misspelling, or that makes what gets it fail.
 
     Args:
+        cfg: The config.
         owner: The dict that gets the key.
         parts: All parts of the key.
-        i: Index of the first new part.
+        i: Index of the new part.
+        options: All options, by their key.
     """
-    accepted, complete = _accepted(owner, parts[:i])
-    similar = closest(parts[i], [*map(str, owner), *accepted])
-    if parts[i] in accepted or not (complete or similar):
-        if not i and parts[i] not in accepted:
+    known, others = keys_of(cfg, owner, parts[:i], options)
+    free = parts[i].isdigit() or 'custom_keys' in parts[:i]  # numbers, and names in the model
+    if parts[i] in known or parts[i] in ALWAYS or free:
+        return
+    similar = closest(parts[i], [*map(str, owner), *known])
+    if not similar and others is not Others.FAIL:
+        if others is Others.HAVE_NO_EFFECT:
+            name = '.'.join(parts[: i + 1])
             print_log(
-                f'--cfg-options {parts[0]}: neither the config nor the runner has {parts[0]}, so '
-                'it probably has no effect',
+                f'--cfg-options {name}: neither the config nor the runner has {name}, so it '
+                'probably has no effect',
                 logger='current',
                 level=logging.WARNING,
             )
-        return  # if it is wrong, building the object fails
+        return
     where = '.'.join(parts[:i])
-    kind = owner.get('type') if i else None
+    kind = options.get(f'{where}.type', owner.get('type')) if i else None
     name = kind if isinstance(kind, str) else getattr(kind, '__name__', where or 'the config')
     remedy = (
         f'did you mean {".".join([*parts[:i], similar])}?'
@@ -147,38 +132,3 @@ def _check_new(owner: dict | Config, parts: Sequence[str], i: int) -> None:
 def closest(word: str, words: Iterable[str]) -> str:
     """Return the word that another one is a misspelling of; empty if there is none."""
     return next(iter(get_close_matches(word, [*words], n=1, cutoff=ALIKE)), '')
-
-
-def parameters_of(built: Any) -> tuple[set[str], bool]:
-    """Return the argument names of a class or function, and whether it accepts no others."""
-    names: set[str] = set()
-    for owner in inspect.getmro(built) if inspect.isclass(built) else [built]:
-        function = owner.__dict__.get('__init__') if inspect.isclass(owner) else owner
-        if not inspect.isroutine(function):
-            continue
-        try:
-            parameters = inspect.signature(function).parameters
-        except ValueError:  # of a built-in
-            return names, False
-        names |= parameters.keys()
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            return names - {'self'}, owner is built or built.__init__ is function
-    return names, False
-
-
-def _accepted(owner: dict | Config, path: Sequence[str]) -> tuple[set[str], bool]:
-    """Return the keys that a dict of the config may have, and whether these are all of them."""
-    if not path:
-        return parameters_of(Runner)[0] | {*KNOWN}, False  # hooks may read more
-    if len(path) == 1 and path[0].endswith('_dataloader'):
-        return parameters_of(DataLoader)[0] | {*LOADER}, True
-    if path == ['randomness']:
-        return parameters_of(Runner.set_randomness)[0] - {'self'}, True
-    if path == ['env_cfg']:
-        return {*ENVIRONMENT}, False  # other runners may read more
-    for registry in vars(mmseg.registry).values() if 'type' in owner else ():
-        kind = class_of(owner, registry) if isinstance(registry, Registry) else None
-        if kind is not None:
-            names, complete = parameters_of(kind)
-            return names | {'type', '_scope_', '_delete_'}, complete
-    return set(), False

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from .cfg_options import closest, parameters_of
+from .cfg_keys import parameters_of
+from .cfg_options import closest
 
 # type of the error, a part of its text, and the sentence to print
 TABLE: tuple[tuple[type[Exception], str, str], ...] = (
@@ -49,6 +50,12 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
         'Lack of `base_batch_size`',
         'auto_scale_lr needs the batch size that the learning rate was chosen for: set '
         'auto_scale_lr.base_batch_size',
+    ),
+    (
+        ValueError,
+        'base_wd should not be None',
+        'paramwise_cfg changes the weight decay, but the optimizer has none: set '
+        'optim_wrapper.optimizer.weight_decay',
     ),
     (
         KeyError,
@@ -116,7 +123,7 @@ def _holders(value: object, word: str) -> list[dict]:
     return []
 
 
-def _parameters(error: BaseException) -> set[str]:
+def _parameters(error: BaseException | None) -> set[str]:
     """Return the arguments of the class that refused one, as far as the traceback shows it."""
     names: set[str] = set()
     trace = error.__traceback__
@@ -131,7 +138,7 @@ def _parameters(error: BaseException) -> set[str]:
 
 def _unknown_type(error: Exception, text: str) -> str:
     """Explain that a name in the config is not registered."""
-    match = re.search(r'(\S+) is not in the (\S+) registry', text)
+    match = re.search(r'(\S+) is not in the (.+?) registry', text)
     if not (isinstance(error, KeyError) and match):
         return ''
     name, kind = match[1].strip('\'"`'), match[2].rpartition('::')[2]

@@ -1,6 +1,7 @@
 """Run MMSegmentation's own tools and report user errors as one line."""
 
 import errno
+import re
 import runpy
 import sys
 import traceback
@@ -92,8 +93,12 @@ def _message(error: Exception, request: Request) -> str:
 
 
 def _last_line(error: Exception) -> str:
-    """Return the message; an error in a worker of a data loader has a traceback before it."""
-    return (str(error).strip().splitlines() or [''])[-1]
+    """Return the message without a traceback in a data loader's worker before it.
+
+    MMEngine 0.8 puts the class that was built before it, too.
+    """
+    line = (str(error).strip().splitlines() or [''])[-1]
+    return re.sub(r'^(class `\w+` in \S+\.py: )+', '', line)
 
 
 def _names_a_file(error: OSError) -> bool:

@@ -6,6 +6,8 @@ import torch
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
+from ..errors import UsageError
+
 
 class Complexity(NamedTuple):
     """Hold the number of parameters and the FLOPs of one image (a multiply-add is two)."""
@@ -25,13 +27,14 @@ def complexity(model: dict, shape: tuple[int, int, int]) -> Complexity:
         shape: Channels, height and width of the image.
 
     Raises:
-        RuntimeError: If PyTorch cannot count FLOPs.
+        UsageError: If PyTorch cannot count FLOPs.
     """
     try:  # imported here, since it imports Triton if it is installed
         from torch.utils.flop_counter import FlopCounterMode
     except ModuleNotFoundError:
-        raise RuntimeError(
-            f'Counting FLOPs needs PyTorch 2.1 or newer, but {torch.__version__} is installed'
+        raise UsageError(
+            f'counting FLOPs needs PyTorch 2.1, but {torch.__version__} is installed: install 2.1 '
+            'or newer'
         ) from None
 
     with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):

@@ -50,6 +50,11 @@ class DecodedImage:
         known = self.mode.startswith(COLORS) or self.pixels.ndim == 2 or self.mode.startswith('LA')
         return 0 if known else self.pixels.shape[2]
 
+    @property
+    def transparency(self) -> np.ndarray:
+        """The upright last channel, (H, W), if ``alpha`` is set; the largest value is opaque."""
+        return upright(self.pixels[..., -1], self.orientation)
+
     def labels(self, name: str | Path) -> np.ndarray:
         """Return the values as they are stored, (H, W) or (H, W, C).
 

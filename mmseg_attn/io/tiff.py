@@ -103,9 +103,10 @@ def _parts(file: Any, data: bytes, name: str | Path) -> list[Any]:
         kind = file.series[0].kind.lower()
     except Exception:  # the description is not valid
         kind = GENERIC[0]
-    if kind in GENERIC:
+    tags = first_tags(data)[0]
+    if kind in GENERIC or (kind == 'imagej' and tags and not is_stack(tags)):
         parts = list(type(file)(io.BytesIO(data)).pages)  # finding series may have merged some
-        if len(parts) == 1 and is_stack(first_tags(data)[0]):
+        if len(parts) == 1 and is_stack(tags):
             raise UnsupportedError(
                 f'{name} contains one image, but its description names several: save it again'
             )

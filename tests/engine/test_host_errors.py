@@ -4,8 +4,8 @@ import mmseg
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim import AmpOptimWrapper
-from mmseg.registry import MODELS
+from mmengine.optim import AmpOptimWrapper, build_optim_wrapper
+from mmseg.registry import MODELS, PARAM_SCHEDULERS
 from mmseg.structures import SegDataSample
 
 from mmseg_attn.engine.host_errors import sentence
@@ -55,6 +55,13 @@ def test_mixed_precision_without_a_gpu():
     assert 'mmseg.BF16OptimWrapper' in found
 
 
+def test_a_factor_of_a_weight_decay_that_is_not_set():
+    optimizer = dict(type='SGD', lr=0.1)
+    wrapper = dict(optimizer=optimizer, paramwise_cfg=dict(norm_decay_mult=0))
+    found = told(build_optim_wrapper, torch.nn.Linear(1, 1), wrapper)
+    assert found.endswith('the optimizer has none: set optim_wrapper.optimizer.weight_decay')
+
+
 def test_an_option_that_nothing_takes():
     model = dict(MODEL, decode_head=dict(HEAD, num_clases=3))
     option = 'model.decode_head.num_clases=3'
@@ -77,6 +84,11 @@ def test_a_key_of_the_config_that_nothing_takes(tmp_path):
 def test_a_type_that_is_not_registered():
     found = told(MODELS.build, dict(type='UNetHaed'))
     assert found.startswith("type='UNetHaed' is not registered as a model: correct the name")
+
+
+def test_a_registry_whose_name_has_two_words():
+    found = told(PARAM_SCHEDULERS.build, dict(type='PolyRL'))
+    assert found.startswith("type='PolyRL' is not registered as a parameter scheduler: correct")
 
 
 @pytest.mark.parametrize('key', ['norm_cfg', 'neck'])

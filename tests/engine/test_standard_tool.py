@@ -40,6 +40,7 @@ def raised(monkeypatch):
         (CheckpointError('a.pth is bad'), 'a.pth is bad'),
         (DataError('a.png is bad'), 'a.png is bad'),
         (DataError(WORKER), 'DataError: a.png is bad'),
+        (DataError('class `A` in b/c.py: class `D` in e.py: a.png is bad'), 'a.png is bad'),
         (DivergenceError('loss is nan'), 'loss is nan'),
         (missing('a.txt'), "[Errno 2] No such file or directory: 'a.txt'"),
         (

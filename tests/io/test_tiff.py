@@ -83,6 +83,8 @@ SHADOW = GRAY > 99
             [GRAY],
         ),
         (lambda: made((GRAY, dict(subifds=1)), (GRAY[::2, ::2], SMALL)), [GRAY]),
+        # a description that looks like that of a stack, and a preview of the same size
+        (lambda: made((GRAY, dict(PLAIN, description='ImageJ=no')), (GRAY, SMALL | PLAIN)), [GRAY]),
         (lambda: made((GRAY, dict(subifds=1)), (GRAY[::2, ::2], SMALL), ome=True), [GRAY]),
         (lambda: made((RGB, dict(photometric='rgb')), (SHADOW, MASK)), [RGB]),
         (lambda: made((GRAY, PLAIN), (SHADOW, MASK | PLAIN)), [GRAY]),

@@ -359,6 +359,10 @@ def nifti(chance: random.Random, path: Path) -> Unusual:
         [None, (0.0, 5.0), (np.nan, np.nan), (1.0, 0.0), (2.0, -10.0), (0.5, 0)]
     )
     order, at = new.header.endianness, 112 if version is nibabel.Nifti1Image else 176
+    bits = chance.choice([None] * 5 + [0, 8, 16, -1])
+    if bits is not None:  # the length of the file confirms its datatype
+        struct.pack_into(f'{order}h', data, 72 if at == 112 else 14, bits)
+        path.write_bytes(data)
     if scaling is not None:
         struct.pack_into(f'{order}{"2f" if at == 112 else "2d"}', data, at, *scaling)
         path.write_bytes(data)
@@ -374,7 +378,7 @@ def nifti(chance: random.Random, path: Path) -> Unusual:
         read = read[..., 0]
     slices = None if read.ndim > 3 else list(read.reshape(*read.shape[:2], -1).T)
     return Unusual(
-        path, slices, True, f'{version.__name__} {order} {kind} {shape} {scaling} {code}'
+        path, slices, True, f'{version.__name__} {order} {kind} {shape} {scaling} {code} {bits}'
     )
 
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,8 @@ from ...io import DecodedImage, counted, select_page
 
 # Largest mean difference (0 to 255) between JPEG decoders, or between conversions to gray
 TOLERANCE = 2.0
-BRIGHT = 0.98  # fraction of the pixels whose gray value lies between those of the three colors
+WIDER = {np.dtype(np.uint8): np.uint16, np.dtype(np.uint16): np.uint32}  # for products
+BRIGHT = 0.98  # fraction of the pixels within the limits of gray values or of blended colors
 
 
 class ConfigLoader:
@@ -133,8 +135,8 @@ class ConfigLoader:
         if image is None or self._agrees(loaded, image, path):
             return loaded
         raise UnsupportedError(
-            f'{path} has the mode {image.mode} with {image.bits} bits, but the loader of the '
-            f'config ({self}) returns {counted(channels(loaded), "channel")} of {loaded.dtype} '
+            f'{path} ({image.mode}, {image.bits} bits) does not fit the loader of the config '
+            f'({self}), which returns {counted(channels(loaded), "channel")} of {loaded.dtype} '
             'with other values: convert the file to the format of the training images'
         )
 
@@ -142,16 +144,16 @@ class ConfigLoader:
         """Return whether the pixels are those of the file, as stored or as a viewer shows them."""
         for pixels in (image.pixels, image.visible(path)):
             expected = self.prepare(pixels)
-            sizes = loaded.shape[:2], loaded.dtype.itemsize
-            if image.alpha and sizes == (expected.shape[:2], expected.dtype.itemsize):
-                return True  # loaders treat transparency differently
             if loaded.shape == expected.shape and _same(loaded, expected):
                 return True
             to_gray = self.color_type == 'grayscale' and channels(pixels) == 3 and loaded.ndim == 2
             eight = loaded.dtype == pixels.dtype == np.uint8
             if to_gray and eight and _is_brightness(loaded, pixels):
                 return True
-        return False
+        return image.alpha and any(
+            _is_blend(loaded, self.prepare(same.visible(path)), same.transparency)
+            for same in (image, replace(image, orientation=1))
+        )
 
 
 def channels(image: np.ndarray) -> int:
@@ -164,6 +166,30 @@ def _is_brightness(gray: np.ndarray, color: np.ndarray) -> bool:
     if gray.shape != color.shape[:2]:
         return False
     inside = (gray >= color.min(axis=2) - TOLERANCE) & (gray <= color.max(axis=2) + TOLERANCE)
+    return bool(inside.mean() >= BRIGHT)
+
+
+def _is_blend(loaded: np.ndarray, color: np.ndarray, alpha: np.ndarray) -> bool:
+    """Return whether values are colors on any background, or divided by their transparency.
+
+    Args:
+        loaded: (H, W) or (H, W, C); a last channel with the transparency is allowed.
+        color: The colors, (H, W) or (H, W, C).
+        alpha: The transparency, (H, W); the largest value of its type is opaque.
+    """
+    if channels(loaded) in (2, 4) and np.array_equal(loaded[..., -1], alpha):
+        loaded = loaded[..., 0] if channels(loaded) == 2 else loaded[..., :-1]
+    if color.ndim < loaded.ndim:
+        color = np.stack([color] * 3, axis=-1)
+    kinds = {loaded.dtype, color.dtype, alpha.dtype}
+    if loaded.shape != color.shape or len(kinds) > 1 or not kinds <= {*WIDER}:
+        return False
+    top, wider = np.iinfo(color.dtype).max, WIDER[color.dtype]
+    loaded, color = loaded.astype(wider), color.astype(wider)
+    alpha = alpha if color.ndim == 2 else alpha[..., None]
+    low = color * alpha // top
+    high = np.maximum(low + (top - alpha), color * top // np.maximum(alpha, 1))
+    inside = (loaded + wider(TOLERANCE) >= low) & (loaded <= high + wider(TOLERANCE))
     return bool(inside.mean() >= BRIGHT)
 
 

@@ -117,6 +117,49 @@ def test_what_the_file_does_not_hold_is_refused(tmp_path, change, form):
         loader.load(path, image)
 
 
+ALPHA = np.random.default_rng(2).integers(0, 256, (12, 9), dtype=np.uint8)
+ALPHA[:4] = 255
+
+
+@pytest.mark.parametrize('color_type', ['color', 'grayscale', 'unchanged'])
+@pytest.mark.parametrize('color', [COLOR, GRAY], ids=['color', 'gray'])
+def test_transparency_may_be_treated_in_any_way_but_the_colors_must_be_there(
+    tmp_path, color, color_type
+):
+    """OpenCV returns black where it does not know the compression of a TIFF."""
+    path = tmp_path / 'a.png'
+    Image.fromarray(np.dstack([color, ALPHA])).save(path)
+    (image,) = read_images(path.read_bytes(), name=path)
+    loader = ConfigLoader(LoadHalf(lambda loaded: loaded, color_type=color_type))
+    assert loader.load(path, image) is not None
+    shown = made(color_type=color_type).prepare(color)
+    weight = ALPHA / 255 if shown.ndim == 2 else ALPHA[..., None] / 255
+    for background in (shown, 0, 99, 255):  # with the first one, nothing changes
+        blend = (shown * weight + background * (1 - weight)).round().astype(np.uint8)
+        loader.transform.change = lambda loaded, blend=blend: blend
+        np.testing.assert_array_equal(loader.load(path, image), blend)
+    for change in (np.zeros_like, lambda loaded: loaded[::-1], lambda loaded: 255 - loaded):
+        loader.transform.change = change
+        with pytest.raises(UnsupportedError, match='with other values: convert'):
+            loader.load(path, image)
+
+
+@pytest.mark.parametrize('channels', [2, 4])
+def test_transparency_of_16_bits(tmp_path, channels):
+    imagecodecs = pytest.importorskip('imagecodecs', reason='needs imagecodecs')
+    pixels = np.dstack([COLOR, ALPHA])[..., -channels:].astype(np.uint16) * 257
+    path = tmp_path / 'a.png'
+    path.write_bytes(imagecodecs.png_encode(pixels))
+    (image,) = read_images(path.read_bytes(), name=path)
+    assert (image.channels, image.bits, image.alpha) == (channels, 16, True)
+    loader = ConfigLoader(LoadHalf(lambda loaded: loaded, color_type='unchanged'))
+    expected = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(loader.load(path, image), expected)
+    loader.transform.change = np.zeros_like
+    with pytest.raises(UnsupportedError, match='with other values: convert'):
+        loader.load(path, image)
+
+
 def test_bits_that_become_floats_are_missed_all_the_same(tmp_path):
     path = tmp_path / 'a.png'
     cv2.imwrite(str(path), COLOR.astype(np.uint16) * 200)

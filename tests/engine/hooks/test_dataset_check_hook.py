@@ -111,7 +111,7 @@ def draws(results: dict) -> dict:
             dict(channels=1),
             r'0\.png has 3 channels .* mean of data_preprocessor has 1 value: set 3 values in mean',
         ),
-        (dict(), dict(num_classes=3, out_channels=3), '2 classes and the decode head 3'),
+        (dict(), dict(num_classes=3, out_channels=3), '2 classes, but the decode head has 3'),
         (
             dict(),
             dict(channels=1),
@@ -150,7 +150,7 @@ def test_a_dataset_of_one_class_is_told_to_name_the_background(folder, head):
 
 def test_more_classes_than_one_channel_tells_apart(folder):
     data = dataset(folder, metainfo=dict(classes=('a', 'b', 'c')))
-    with pytest.raises(DataError, match=r'3 classes .* head 2: set .*num_classes to 3 and remove'):
+    with pytest.raises(DataError, match=r'3 classes, .* has 2: set .*num_classes to 3 and remove'):
         check(data, model(num_classes=3, out_channels=1))
 
 
@@ -313,7 +313,7 @@ def test_auxiliary_heads_count_classes_too(folder):
     check(dataset(folder), with_head(num_classes=2))
     boundary = dict(type='STDCHead', num_classes=3, boundary_threshold=0.1)
     check(dataset(folder), with_head(**boundary))
-    with pytest.raises(ValueError, match=r'auxiliary head 3: set model.auxiliary_head.num_classes'):
+    with pytest.raises(ValueError, match=r'auxiliary head has 3: set model.auxiliary_head.'):
         check(dataset(folder), with_head(num_classes=3))
 
 
