@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
-from ...engine.cfg_options import KNOWN, merge_options, parse_options
+from ...engine.cfg_keys import TOP
+from ...engine.cfg_options import merge_options, parse_options
 from ...errors import DataError, UsageError
 from ..runs import Job, config_hash, read_config
 
@@ -281,7 +282,7 @@ def _check_options(config: Config, options: Sequence[str], row: PaperRow) -> Non
                 'option, or choose other rows with --rows'
             )
         try:  # a known dict may get a new key
-            _lookup(config, key.rpartition('.')[0] or ('model' if key in KNOWN else key))
+            _lookup(config, key.rpartition('.')[0] or ('model' if key in TOP else key))
         except KeyError as error:
             raise UsageError(
                 f'--cfg-options {key} does not fit {row.config}, which has no {error.args[0]}: '
