@@ -72,8 +72,8 @@ def test_more_or_fewer_all_validate_and_start_their_random_numbers_anew(
     outcomes = train(work_dir, loop, 'resumed', ranks=ranks)
     assert [outcome['validated'] for outcome in outcomes] == [steps] * ranks
     assert (
-        'The random numbers start anew, since those of the checkpoint cannot be used: the number of '
-        f'processes was 2 and is {ranks} now'
+        'The random numbers start anew, since those of the checkpoint cannot be used: '
+        f'the number of processes was 2 and is {ranks} now'
     ) in messages(work_dir)
 
 

@@ -1,10 +1,11 @@
-"""Predict the validation or test set with the checkpoint of a run, and compute the metrics."""
+"""Find the scores of runs: predict their sets, or read the metrics that were recorded."""
 
 import copy
 import math
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,12 +13,14 @@ import numpy as np
 import torch
 from mmengine.runner import Runner
 
+from ...config_types import type_name
 from ...datasets.building import explain_listing
+from ...datasets.nested_datasets import nested_datasets
 from ...errors import DataError
 from ...evaluation.confusion import confusion
 from ..predict import Predictor
-from ..runs import Run
-from ..runs.statistics import measures
+from ..runs import PER_CLASS, Group, Run
+from ..runs.statistics import measures, scores
 
 # Errors of checkpoints, datasets, loaders and PyTorch for invalid input
 _REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
@@ -42,10 +45,15 @@ class Prediction:
     shape: tuple[int, int]
 
     @property
+    def areas(self) -> np.ndarray:
+        """Areas (3, C) of intersection, prediction and label."""
+        return areas_of(self.counts)
+
+    @property
     def score(self) -> float:
         """The mean IoU over the classes of the ground truth, in percent; nan if it has none."""
         present = self.counts.sum(axis=1) > 0
-        return float(classwise(self.counts)['IoU'][present].mean()) if present.any() else np.nan
+        return float(measures(self.areas)['IoU'][present].mean()) if present.any() else np.nan
 
     @property
     def wrong(self) -> float:
@@ -83,7 +91,7 @@ class Evaluation:
     @property
     def metrics(self) -> dict[str, float]:
         """The metrics with the names of ``PerClassIoUMetric``, in percent."""
-        return metrics(self.counts, self.classes)
+        return scores(areas_of(self.counts), self.classes)
 
 
 def evaluate(
@@ -130,33 +138,13 @@ def evaluate(
     return Evaluation(predictor.classes, predictor.palette, loader.dataset, images)
 
 
-def classwise(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute IoU, Dice, precision and recall of every class, as :func:`measures` does.
+def areas_of(counts: np.ndarray) -> np.ndarray:
+    """Return the areas (3, C) of intersection, prediction and label.
 
     Args:
         counts: Confusion matrix (C, C), with a row per true class.
     """
-    return measures(np.stack([np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)]))
-
-
-def metrics(counts: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Compute ``mIoU``, ``mAcc``, ``aAcc`` and per class ``IoU.cell`` and so on, in percent.
-
-    Measures that are not defined are omitted, also from the means, as in MMSegmentation.
-
-    Args:
-        counts: Confusion matrix (C, C), with a row per true class.
-        classes: Names of the classes.
-    """
-    by_class = classwise(counts)
-    values = {f'm{name}': by_class[key] for name, key in (('IoU', 'IoU'), ('Acc', 'Recall'))}
-    values = {name: of_classes[np.isfinite(of_classes)] for name, of_classes in values.items()}
-    values = {name: defined.mean() for name, defined in values.items() if defined.size}
-    if pixels := counts.sum():
-        values['aAcc'] = 100 * np.trace(counts) / pixels
-    for measure, of_classes in by_class.items():
-        values |= {f'{measure}.{n}': v for n, v in zip(classes, of_classes, strict=True)}
-    return {name: float(value) for name, value in values.items() if np.isfinite(value)}
+    return np.stack([np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)])
 
 
 def confusions(
@@ -202,3 +190,125 @@ def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1] if lines else type(error).__name__
     return last.removeprefix(f'{type(error).__name__}: ')
+
+
+@dataclass
+class RunResult:
+    """The results of a run.
+
+    Attributes:
+        run: The run.
+        metrics: Metrics with the names of ``PerClassIoUMetric``, in percent.
+        source: The source of the metrics.
+        evaluation: The predictions; ``None`` if there are none.
+        missing: Why there are no predictions, as a sentence.
+    """
+
+    run: Run
+    metrics: dict[str, float] = field(default_factory=dict)
+    source: str = ''
+    evaluation: Evaluation | None = None
+    missing: str = ''
+
+
+@dataclass
+class GroupResult:
+    """The results of a group of runs."""
+
+    group: Group
+    results: list[RunResult]
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """The predictions of the runs that have some."""
+        return [result.evaluation for result in self.results if result.evaluation]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes of the predictions; empty without predictions."""
+        return self.evaluations[0].classes if self.evaluations else []
+
+    @property
+    def areas(self) -> list[dict[str, np.ndarray]]:
+        """The areas (3, C) of each run with predictions by image."""
+        return [{image.path: image.areas for image in one.images} for one in self.evaluations]
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """The metrics of each run."""
+        return [result.metrics for result in self.results]
+
+
+def find_result(
+    run: Run,
+    split: str,
+    *,
+    device: str = 'cpu',
+    watch: Callable[[Iterable], Iterator] = iter,
+) -> RunResult:
+    """Predict a set or, if a file for that is missing, read the recorded metrics.
+
+    The arguments are those of :func:`evaluate`.
+    """
+    missing = f'{run.folder} contains no config: no predictions and no cost'
+    if run.config and not run.checkpoint:
+        missing = f'{run.folder} contains no checkpoint: no predictions'
+    elif run.config:
+        try:
+            evaluation = evaluate(run, split, device=device, watch=watch)
+            return RunResult(run, evaluation.metrics, f'{split} set', evaluation)
+        except DataError as error:
+            missing = f'no predictions of {run.name}: {error}'
+    recorded, source = run.recorded_metrics(split)
+    recalls = {f'Recall{k[3:]}': v for k, v in recorded.items() if k.startswith('Acc.')}
+    return RunResult(run, recalls | recorded, source, missing=missing)
+
+
+def class_names(results: Iterable[RunResult]) -> list[str]:
+    """Return the names of the classes, in the order of the labels if that is known."""
+    results = list(results)
+    names = [name for result in results if result.evaluation for name in result.evaluation.classes]
+    keys = [key for result in results for key in result.metrics if key.startswith(PER_CLASS)]
+    return list(dict.fromkeys([*names, *(key.removeprefix(PER_CLASS) for key in keys)]))
+
+
+def differences(groups: Sequence[GroupResult]) -> str:
+    """Explain why the scores of groups cannot be compared; empty if they can.
+
+    Groups can be compared if they have the same number of runs, measured on the same images. For
+    example, two seeds on one test set cannot be compared with two folds on different test sets.
+    """
+    measured = [[_images(run) for run in group.results if run.metrics] for group in groups]
+    if len({frozenset(Counter(runs).items()) for runs in measured}) == 1:
+        return ''
+    sets = '; '.join(
+        f'{group.group.name} has {_count(runs)}'
+        for group, runs in zip(groups, measured, strict=True)
+    )
+    return f'{sets}. The images or runs differ, so the best score is not marked'
+
+
+def _images(result: RunResult) -> tuple[str, ...]:
+    """Identify the test images of a run, by their paths or, if unknown, by source and dataset."""
+    if result.evaluation:
+        return tuple(sorted(image.path for image in result.evaluation.images))
+    return (result.source, *_dataset(result.run, 'test' if 'test' in result.source else 'val'))
+
+
+def _dataset(run: Run, split: str) -> Iterator[str]:
+    """Yield the settings that identify the dataset of a split in the config."""
+    try:
+        dataset = (run.cfg or {}).get(f'{split}_dataloader', {}).get('dataset')
+    except DataError:  # the config cannot be read
+        return
+    *_, inner = nested_datasets(dataset)
+    if inner:
+        yield type_name(inner)
+        for key in ('data_root', 'ann_file', 'data_prefix'):
+            yield str(inner.get(key))
+
+
+def _count(runs: Sequence[tuple[str, ...]]) -> str:
+    """Format the number of runs and of their sets of test images."""
+    sets = 'one set' if len(set(runs)) == 1 else f'{len(set(runs))} sets'
+    return '1 run' if len(runs) == 1 else f'{len(runs)} runs on {sets} of images'

@@ -12,7 +12,7 @@ from ...datasets.nested_datasets import nested_datasets
 from ...evaluation import Complexity, complexity
 from ...evaluation.input_shape import channels, input_shape
 from ..runs import Run, seconds_per_iteration
-from .results import GroupResult, RunResult
+from .evaluation import GroupResult, RunResult
 from .tables import NONE, Cell, Row, Table, marked, mean
 
 _VERSIONS = ('Python', 'PyTorch', 'MMEngine')

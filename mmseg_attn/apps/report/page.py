@@ -9,11 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..runs import Group, environment, summarize
 from . import overview, tables
-from .cases import PageImage, cases
 from .curves import draw, panels
-from .evaluation import confusions
-from .images import figure_uri, hexadecimal
-from .results import GroupResult, RunResult, class_names
+from .evaluation import GroupResult, RunResult, class_names, confusions
+from .images import PageImage, cases, figure_uri, hexadecimal
 from .tables import Table
 
 _HEADLINES = dict(mIoU='mean IoU', aAcc='pixel accuracy')
@@ -72,6 +70,7 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
         notes=_notes(groups),
         figures=_headlines(groups[0]) if len(groups) == 1 else [],
         compared=tables.compared(scored) if scored and len(groups) > 1 else None,
+        paired=tables.paired(groups),
         parts=[_part(group) for group in scored if class_names(group.results)],
         curves=_curves(groups),
         cases=cases(groups, images),

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
-from ..runs import summarize
-from ..runs.statistics import MEASURES
-from .results import GroupResult, class_names, differences
+from ..runs import MEASURES, compare, summarize
+from .evaluation import GroupResult, class_names, differences
 
 NONE = '–'
 
@@ -102,6 +102,24 @@ def compared(groups: Sequence[GroupResult]) -> Table:
             texts = [_mean_and_std(summary.get(key, {})) for summary in summaries]
             table.rows.append(Row(name, marked(texts, values, rank=not reason), kind))
     return table
+
+
+def paired(groups: Sequence[GroupResult]) -> Table | None:
+    """Compare all groups in pairs on the images that both were tested on; ``None`` if none are."""
+    table = Table(
+        'Difference of mean IoU of two models on the same images, in percentage points, with the '
+        'interval from a bootstrap of the images. It does not cover the randomness of training. p: '
+        'Wilcoxon signed-rank test of the scores of single images.',
+        ['compared', 'difference', 'p', 'images'],
+    )
+    for first, second in combinations(groups, 2):
+        if first.classes == second.classes:
+            found = compare(second.areas, first.areas)
+            if found:
+                cells = [str(found), f'{found.p:.2g}', str(found.images)]
+                name = f'{second.group.name} against {first.group.name}'
+                table.rows.append(Row(name, [Cell(text) for text in cells]))
+    return table if table.rows else None
 
 
 def of_runs(group: GroupResult) -> Table:

@@ -1,8 +1,7 @@
 """Reproduce the tables of the papers: runs of a row, and results next to the paper's figures."""
 
-from .plan import Plan, check_data, plan_row
 from .results import collect, markdown, plot, to_csv
-from .tables import PaperRow, PaperTable, load_tables
+from .tables import PaperRow, PaperTable, Plan, check_data, load_tables, plan_row
 
 __all__ = [
     'PaperRow',

@@ -1,24 +1,23 @@
 """Read the work directories of training runs, run jobs, and record and compare their results."""
 
-from .groups import Group, find_groups, merge
 from .job import Job, read_config
-from .log import PER_CLASS, Launch, Log, seconds_per_iteration
-from .process import end_by_signals, environment, versions
-from .queue import Outcome, run_jobs
+from .log import PER_CLASS, seconds_per_iteration
+from .process import end_by_signals, environment
+from .queue import run_jobs
 from .record import Key, Record, config_hash, portable_options, read_record, read_records
-from .statistics import summarize
-from .work_dir import Run
+from .statistics import MEASURES, Comparison, compare, summarize
+from .work_dir import Group, Run, find_groups, merge
 
 __all__ = [
+    'MEASURES',
     'PER_CLASS',
+    'Comparison',
     'Group',
     'Job',
     'Key',
-    'Launch',
-    'Log',
-    'Outcome',
     'Record',
     'Run',
+    'compare',
     'config_hash',
     'end_by_signals',
     'environment',
@@ -31,5 +30,4 @@ __all__ = [
     'run_jobs',
     'seconds_per_iteration',
     'summarize',
-    'versions',
 ]

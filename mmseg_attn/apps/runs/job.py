@@ -144,7 +144,7 @@ class Job:
         with _locked(self.folder):
             state = self._read_state()
             if restart and changed_files(state.get('code', {})):
-                shutil.rmtree(self.train_dir)
+                shutil.rmtree(self.train_dir, ignore_errors=True)
                 state = {}
             common = dict(log=self.folder / 'log.txt', variables=variables, on_line=on_line)
             if not state.get('trained'):
@@ -161,18 +161,12 @@ class Job:
             options = ['load_from=None']  # that of the config would take precedence
         else:
             state.clear()
-        state.setdefault('seconds', 0.0)
         state.setdefault('code', used_files(content_of(self.config)))
         threads = (common['variables'] or {}).get('OMP_NUM_THREADS')
         state.update(machine=machine(threads and int(threads)), versions=versions())
         self._write_state(state)
-        begin = time.monotonic()
-        try:
-            yield from run_tool(tool, *flags, options=options, **common)
-            state['trained'] = True
-        finally:
-            state['seconds'] += time.monotonic() - begin
-            self._write_state(state)
+        yield from run_tool(tool, *flags, options=options, **common)
+        self._write_state(state | dict(trained=True))
 
     def _test(self, state: dict, tool: Path, common: dict) -> Iterator[None]:
         checkpoint = find_checkpoint(self.train_dir, best=self.measured == 'best')
@@ -220,7 +214,7 @@ class Job:
             parameters=counted and counted.parameters,
             flops=counted and counted.flops,
             seconds=dict(
-                training=round(state['seconds'], 1),
+                training=sum(launch.seconds for launch in launches),
                 test=round(seconds, 1),
                 iteration=seconds_per_iteration(launches),
             ),

@@ -73,6 +73,11 @@ class Launch:
         stamps = _TIMESTAMP.findall(self.text)
         return [datetime.strptime(stamp, '%Y/%m/%d %H:%M:%S') for stamp in stamps]
 
+    @property
+    def seconds(self) -> float:
+        """The time from the first to the last line of the log."""
+        return (self.times[-1] - self.times[0]).total_seconds() if self.times else 0.0
+
 
 def find_launches(work_dir: Path) -> list[Launch]:
     """Find the launches of the training in a work directory, oldest first, without tests."""

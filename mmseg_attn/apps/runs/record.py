@@ -27,8 +27,8 @@ _READ = (
 _MACHINE = ('data_root', 'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor')
 # Hooks that only watch, or that act only in special cases
 _WATCHING = (
-    *('timer', 'runtime_info', 'logger', 'visualization', 'per_class', 'dataset_check'),
-    *('divergence', 'schedule'),
+    *('timer', 'runtime_info', 'logger', 'visualization', 'per_class', 'per_image'),
+    *('dataset_check', 'divergence', 'schedule'),
 )
 
 
@@ -67,7 +67,7 @@ class Record:
         images: Areas of the classes in pixels by image.
         parameters: Number of parameters; ``None`` if unknown.
         flops: FLOPs of one image, a multiply-add is two; ``None`` if unknown.
-        seconds: Duration of ``training`` and ``test``, and of one ``iteration`` (the median).
+        seconds: Duration of ``training`` by its log, ``test``, and an ``iteration`` (the median).
         memory: Largest GPU memory of the training in MiB; ``None`` on a CPU.
         resumed: How many times the training was resumed.
         date: The day of the test.

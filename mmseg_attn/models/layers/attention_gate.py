@@ -9,7 +9,8 @@ Two gates go by this name:
 
 - ``AttentionGate``, the widely used PyTorch version: g is the upsampled decoder feature; W_g, W_x
   and psi are 1x1 convolutions with batch normalization, the hidden layer has half the channels, and
-  all four skips are gated. Deviation: no biases before the normalization, where they cancel.
+  all four skips are gated. Deviation: no biases before the normalization, where they cancel, unless
+  ``bias`` is set.
 - ``GridAttentionGate``, the authors' own: g is the coarser decoder feature before it is upsampled,
   W_x is a 2x2 convolution with stride 2 without bias, the hidden layer has all the channels, there
   is no normalization, alpha is upsampled bilinearly, and the finest skip is not gated. Deviation:
@@ -19,6 +20,8 @@ Two gates go by this name:
 The first version upsamples by nearest neighbors and a 3x3 convolution, the second by interpolation.
 Here both upsample like the U-Net (``TransposedUpsample``), so that only the gates differ.
 """
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,15 +40,18 @@ class AttentionGate(nn.Module):
     Args:
         channels: Channels C of skip and decoder feature.
         norm_cfg: Normalization after W_g, W_x and psi (one channel); ``None`` means none.
+        bias: Whether W_g, W_x and psi have a bias; ``None`` means only without normalization.
     """
 
-    def __init__(self, channels: int, *, norm_cfg: dict | None = None):
+    def __init__(self, channels: int, *, norm_cfg: dict | None = None, bias: bool | None = None):
         super().__init__()
         self.out_channels = 2 * channels
         hidden = max(channels // 2, 1)
-        self.w_g = ConvLayer(channels, hidden, 1, norm_cfg=norm_cfg, act_cfg=None)
-        self.w_x = ConvLayer(channels, hidden, 1, norm_cfg=norm_cfg, act_cfg=None)
-        self.psi = ConvLayer(hidden, 1, 1, norm_cfg=norm_cfg, act_cfg=None)
+        common: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=None)
+        common['bias'] = 'auto' if bias is None else bias
+        self.w_g = ConvLayer(channels, hidden, 1, **common)
+        self.w_x = ConvLayer(channels, hidden, 1, **common)
+        self.psi = ConvLayer(hidden, 1, 1, **common)
 
     def spatial_weights(self, skip: Tensor, up: Tensor) -> Tensor:
         """Return alpha, ``(N, 1, H, W)``; same arguments as ``forward``."""

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mmseg_attn.apps.report import render
-from mmseg_attn.apps.report.cases import cases
+from mmseg_attn.apps.report.images import cases
 from tests.apps.report.fakes import make_evaluation, make_result
 from tests.apps.report.html import Page
 from tests.apps.report.test_images import decoded

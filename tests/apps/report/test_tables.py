@@ -1,3 +1,4 @@
+import re
 import statistics
 
 import numpy as np
@@ -106,6 +107,25 @@ def test_classes_that_are_not_defined(group):
     assert texts(table)['a'] == [NONE, '60.00']
     (row,) = [row for row in table.rows if row.name == 'a']
     assert [cell.best for cell in row.cells] == [False, False]
+
+
+def test_groups_are_compared_in_pairs_on_the_same_images(result):
+    """Walls are the first 1 to 4 of 8 columns, 5 rows; the second model finds them exactly."""
+    one, other, alone = result('one', 1), result('other', 0), with_images(result, 'alone', 7)
+    table = tables.paired([one, other, alone])
+    assert [row.name for row in table.rows] == ['other against one']
+    text, p, images = (cell.text for cell in table.rows[0].cells)
+    assert re.match(r'\+32\.4 mIoU \(95 % interval \d', text)  # 100 and 67.61
+    # images without a difference do not count; of three with one, 2 of 8 orders of signs
+    assert (p, images) == ('0.25', '4')
+
+
+def test_groups_with_other_classes_or_without_predictions_are_no_pair(result, group):
+    one, other = result('one', 1), result('other', 0)
+    other.results[0].evaluation.classes = ['a', 'b']
+    assert tables.paired([one, other]) is None
+    assert tables.paired([one, group('x', (50.0, 80.0))]) is None
+    assert tables.paired([one]) is None
 
 
 def test_every_run_of_a_group(group):

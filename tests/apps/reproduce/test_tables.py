@@ -10,6 +10,7 @@ from mmseg.registry import DATASETS
 from mmseg_attn.apps.reproduce import PaperRow, load_tables, plan_row
 from mmseg_attn.apps.runs import read_config
 from mmseg_attn.apps.runs.record import content_of
+from tools import reproduce
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 TABLES = load_tables(CONFIGS / 'tables.yaml')
@@ -64,14 +65,14 @@ def test_every_table_is_known():
 
 @pytest.mark.parametrize('name', ['drosophila', *(n for n in READMES if n.startswith('covid19'))])
 def test_the_first_figure_is_the_mean_of_the_classes(name):
-    for row in TABLES[name].rows:
+    for row in filter(lambda row: row.paper, TABLES[name].rows):
         assert sum(row.paper[1:]) / (len(row.paper) - 1) == pytest.approx(row.paper[0], abs=0.01)
 
 
 def test_a_reduced_protocol_has_no_figures_of_a_paper():
     reduced = TABLES['drosophila-reduced']
-    both = [row.name for name in ('drosophila', 'knee-mri') for row in TABLES[name].rows]
-    assert {row.name for row in reduced.rows} == set(both)
+    papers = [row for name in ('drosophila', 'knee-mri') for row in TABLES[name].rows if row.paper]
+    assert {row.name for row in reduced.rows} == {row.name for row in papers}
     assert not any(row.paper for row in reduced.rows)
     assert not reduced.paper
     assert all('-b16_1xb4-600i_drosophila-128x128' in row.config for row in reduced.rows)
@@ -157,6 +158,27 @@ def test_proposals_and_baselines_are_rows():
         assert table.baselines
         assert {*table.proposals, *table.baselines} <= names
         assert not {*table.proposals} & {*table.baselines}
+
+
+def test_variants_by_options_have_what_they_are_named_after():
+    def necks(name: str) -> dict[str, dict]:
+        plans = [plan_row(row, TABLES[name], CONFIGS) for row in TABLES[name].rows]
+        return {plan.row.name: plan.configs[0].model.get('neck', {}) for plan in plans}
+
+    skips = {name: neck for name, neck in necks('floodnet').items() if 'deepest skip' in name}
+    assert len(skips) == 4
+    assert all((neck['level'], neck['channels']) == (-2, 512) for neck in skips.values())
+    without = [name for name, neck in skips.items() if not neck.get('residual', True)]
+    assert without == [name for name in skips if 'without residual' in name]
+    assert necks('cityscapes')['Hybrid-UNet, multi-scale skips'].multi_scale
+
+
+def test_options_of_a_row_that_is_not_selected_do_not_matter(tmp_path):
+    arguments = ['floodnet', '--rows', 'da-unet-without-residual', '--hours', '0']
+    options = ['model.neck.level=-2', 'model.neck.channels=512']
+    folders = ['--out', str(tmp_path), '--work-dir', str(tmp_path / 'work')]
+    reproduce.main([*arguments, *folders, '--cfg-options', *options])
+    assert (tmp_path / 'floodnet-model.neck.level=-2-model.neck.channels=512.md').is_file()
 
 
 def test_rows_of_the_attentions_differ_from_the_u_net_by_the_attention_alone():

@@ -53,12 +53,17 @@ def test_a_run_uses_what_its_config_names_and_what_that_uses():
     assert {
         'models/decode_heads/lfa_head.py',  # named by the config
         'models/decode_heads/unet_head.py',  # its base class
-        'models/layers/local_feature_aggregation.py',  # named in the code of the head
+        'models/layers/local_feature_aggregation.py',  # imported by the head
         'models/layers/concatenation.py',
         'ops/window_attention.py',  # imported through mmseg_attn.ops
         'models/losses/pixels.py',
     } <= files
     assert not {file for file in files if file.startswith('apps') or file.endswith('__init__.py')}
+
+
+def test_parts_that_the_code_names_are_used():
+    files = used_files(dict(runner_type='FastRunner'))
+    assert {'engine/fast_runner.py', 'engine/hooks/portable_optimizer_hook.py'} <= files.keys()
 
 
 def test_a_run_does_not_use_other_models():

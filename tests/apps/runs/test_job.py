@@ -20,6 +20,9 @@ folder.mkdir(exist_ok=True)
 if Path(__file__).with_name('stop').exists():
     sys.exit('no space left')
 (folder / 'best_mIoU_iter_8.pth').touch()
+(folder / 'now/vis_data').mkdir(parents=True, exist_ok=True)
+(folder / 'now/vis_data/scalars.json').write_text('{"loss": 1.0, "iter": 1, "memory": 2048}')
+(folder / 'now/x.log').write_text('2024/01/02 03:04:05 - a\\n2024/01/02 03:06:05 - b\\n')
 """
 TEST = """
 import json, sys
@@ -79,7 +82,8 @@ def test_a_job_trains_and_tests_and_returns_a_record(tools, job, tmp_path):
     assert (record.fold, record.checkpoint) == (2, 'best_mIoU_iter_8.pth')
     assert record.metrics == dict(name=1.0, mIoU=50.000002)
     assert record.images == {'test.txt': [[1, 2], [1, 3], [2, 2]]}
-    assert record.seconds['training'] > 0
+    assert record.seconds['training'] == 120  # from the first to the last line of the log
+    assert record.memory == 2048
     assert record.machine['threads'] == 1
     assert 'models/layers/csam.py' in record.code
     assert record.command == 'python x'

@@ -174,6 +174,7 @@ def test_an_interruption_ends_what_runs(monkeypatch):
     monkeypatch.setattr(queue.time, 'sleep', interrupt)
     events: list[str] = []
     jobs = [Job(title, 100, events) for title in 'abc']
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as error:
         run_jobs(jobs, Path(), on_record=events.append, say=lambda line: None, parallel=2)
+    assert error.traceback  # which still has the generators
     assert events == ['a starts', 'b starts', 'a is ended', 'b is ended']

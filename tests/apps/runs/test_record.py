@@ -42,6 +42,7 @@ def hash_of(**changes) -> str:
         dict(randomness__seed=3),
         dict(image_loader__type='LoadAnything'),
         dict(default_hooks__logger__interval=1),
+        dict(default_hooks__per_image=dict(type='PerImageCSVHook')),
         dict(load_from='/data/weights.pth'),
         dict(load_from='C:\\weights.pth'),
         dict(work_dir='x', resume=True),

@@ -66,5 +66,5 @@ def test_sums_give_the_scores_of_the_other_metric(tmp_path):
     images = json.loads(out.read_text())['images']
     total = torch.tensor(list(images.values())).sum(dim=0).numpy()
     found = scores(total, CLASSES)
-    assert expected.keys() == found.keys()
-    assert all(found[name] == pytest.approx(expected[name], abs=0.0051) for name in found)
+    assert {'mIoU', 'IoU.b', 'Dice.c', 'aAcc'} <= expected.keys() <= found.keys()
+    assert all(found[name] == pytest.approx(expected[name], abs=0.0051) for name in expected)

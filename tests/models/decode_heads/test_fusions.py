@@ -46,6 +46,7 @@ def pyramid(widths: list[int], size: tuple[int, int]) -> list[Tensor]:
         # U-Net's, and the gates': widely used ones, the authors' ones, the channel attention's MLP
         ('attention_unet/attention-unet_1xb8-1500e_drosophila-256x256', 31_037_698 + 350_568),
         ('attention_unet/attention-unet-grid_1xb8-1500e_drosophila-256x256', 33_103_877),
+        ('attention_unet/attention-unet-reference_1xb8-1500e_drosophila-256x256', 34_878_638),
         ('p_unet/p-unet_1xb8-300e_floodnet-512x512', 31_037_698 + 2 * 16 * 256),
     ],
 )

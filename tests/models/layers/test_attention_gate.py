@@ -63,9 +63,11 @@ def maps(*shapes: tuple[int, ...]) -> list[Tensor]:
     return [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes]
 
 
-@pytest.mark.parametrize('norm_cfg', [BN, None])
-def test_equation(norm_cfg):
-    gate = AttentionGate(6, norm_cfg=norm_cfg).double()
+@pytest.mark.parametrize(
+    ('norm_cfg', 'bias'), [(BN, None), (BN, False), (None, None), (None, True)]
+)
+def test_equation(norm_cfg, bias):
+    gate = AttentionGate(6, norm_cfg=norm_cfg, bias=bias).double()
     for parameter in gate.parameters():
         torch.nn.init.normal_(parameter)  # normalization starts as the identity
     skip, up = maps((2, 6, 5, 7), (2, 6, 5, 7))
@@ -116,6 +118,8 @@ def test_the_gates_have_the_parameters_of_the_widely_used_version_but_its_lost_b
     biases = sum(c // 2 + c // 2 + 1 for c in widths)
     gates = sum(parameters(AttentionGate(c, norm_cfg=BN)) for c in widths)
     assert gates == 34_878_573 - 34_527_041 - biases == 350_568
+    complete = sum(parameters(AttentionGate(c, norm_cfg=BN, bias=True)) for c in widths)
+    assert complete == 34_878_573 - 34_527_041
 
 
 def test_the_grid_gate_has_the_parameters_of_the_authors_version():

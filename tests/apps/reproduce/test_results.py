@@ -1,0 +1,146 @@
+"""The page of a table from records by hand."""
+
+import csv
+import io
+
+import pytest
+
+from mmseg_attn.apps.reproduce import PaperRow, PaperTable, Plan, collect, markdown, to_csv
+from mmseg_attn.apps.reproduce.results import comparisons
+from mmseg_attn.apps.reproduce.tables import Column
+from tests.apps.runs.records import make_record
+
+FOLDS = 3
+
+
+@pytest.fixture
+def table() -> PaperTable:
+    rows = [PaperRow(name=name, config='a/x_1xb4_cells-64x64') for name in ('U-Net', 'LFA', 'DA')]
+    return PaperTable(
+        name='cells-small',
+        title='Cells',
+        split='test',
+        checkpoint='best',
+        columns=(Column(name='mean', metric='mIoU', decimals=1),),
+        rows=tuple(rows),
+        folds=FOLDS,
+        baselines=('U-Net',),
+        proposals=('LFA', 'DA'),
+    )
+
+
+@pytest.fixture
+def results(table):
+    """Make the rows of the table from the IoU of single-class images, by row, fold and seed."""
+
+    def results(runs: dict[str, dict[tuple[int, int], list[int]]], **changes):
+        plans, records = [], []
+        for row in table.rows:
+            plan = Plan(row)
+            plan.hashes = [f'{row.name}{fold}' for fold in range(FOLDS)]
+            plans.append(plan)
+            for (fold, seed), values in runs.get(row.name, {}).items():
+                images = {f'{fold}-{i}.png': [[v], [v], [100]] for i, v in enumerate(values)}
+                content = dict(classes=['cell'], images=images, config_hash=f'{row.name}{fold}')
+                records.append(make_record(**content, fold=fold, seed=seed, **changes))
+        return collect(table, plans, {record.key: record for record in records})
+
+    return results
+
+
+def page(table, results) -> str:
+    return markdown(table, results, command='x', image='x.png', records='runs')
+
+
+def test_mean_and_deviation_over_folds_each_the_mean_of_its_seeds(table, results):
+    unet, lfa, da = results(
+        {
+            'U-Net': {(0, 0): [40], (0, 1): [50], (1, 0): [55]},
+            'LFA': {(2, 0): [40], (2, 3): [50]},
+        }
+    )
+    column = table.columns[0]
+    assert unet.measured(column) == pytest.approx((50, 50**0.5))  # 45 and 55
+    assert unet.runs == 'fold 0, seeds 0 to 1; fold 1, seed 0'
+    assert lfa.measured(column) == pytest.approx((45, 50**0.5))  # 40 and 50
+    assert lfa.runs == 'fold 2, seeds 0, 3'
+    assert da.measured(column) == (None, None)
+    assert [record.seed for record in unet.records] == [0, 1, 0]
+
+
+def test_records_of_another_split_or_config_do_not_count(table, results):
+    runs = {'U-Net': {(0, 0): [40]}}
+    assert not results(runs, split='val')[0].records
+    assert not results(runs, measured='last')[0].records
+    assert results(runs)[0].records
+
+
+def test_proposals_are_compared_with_baselines_on_common_folds(table, results):
+    rows = results(
+        {
+            'U-Net': {(0, 0): [40, 50], (1, 0): [60]},
+            'LFA': {(0, 0): [45, 55], (2, 0): [90]},
+            'DA': {(2, 0): [10]},
+        }
+    )
+    ((names, comparison),) = comparisons(table, rows).items()
+    assert names == ('LFA', 'U-Net')
+    assert comparison.difference == pytest.approx(5)
+    text = page(table, rows)
+    line = '| LFA | U-Net | +5.0 mIoU (95 % interval 5.0 to 5.0) | 0.5 | 2 |'
+    assert line in text
+    assert 'Of 1 comparisons of equal models' in text
+    assert 'so their means cannot be compared.**' in text
+
+
+def test_the_difference_is_that_of_the_means_in_the_table(table, results):
+    rows = results(
+        {
+            'U-Net': {(0, 0): [40, 52], (0, 1): [44, 50], (1, 0): [60, 71]},
+            'LFA': {(0, 0): [45, 58], (1, 0): [66, 70]},
+        }
+    )
+    unet, lfa, _ = (row.measured(table.columns[0])[0] for row in rows)
+    assert comparisons(table, rows)['LFA', 'U-Net'].difference == pytest.approx(lfa - unet)
+
+
+def test_without_runs_there_is_nothing_to_compare(table, results):
+    text = page(table, results({}))
+    assert '## Comparisons' not in text
+    assert 'Nothing has been run yet.' in text
+    assert '| U-Net |  |  |  |  |' in text
+
+
+def test_machines_and_versions_are_listed_with_their_rows(table, results):
+    one = results({'U-Net': {(0, 0): [40]}}, machine=dict(CPU='A', cores=2, threads=1))
+    other = results({'LFA': {(0, 0): [40]}}, machine=dict(CPU='B', cores=4, threads=4))
+    text = page(table, [one[0], other[1], one[2]])
+    assert '- machine (U-Net): CPU A, cores 2, threads 1' in text
+    assert '- machine (LFA): CPU B, cores 4, threads 4' in text
+    assert '- versions: Python 3.11.7, torch 2.13.0' in text
+    assert '- date: 2026-01-02\n' in text
+
+
+def test_every_run_is_listed_with_its_record(table, results):
+    rows = results({'U-Net': {(0, 0): [40], (1, 5): [50]}})
+    lines = [line for line in page(table, rows).splitlines() if '](runs/' in line]
+    assert [line.split(' | ')[:4] for line in lines] == [
+        ['| U-Net', '0', '0', '40.0'],
+        ['| U-Net', '1', '5', '50.0'],
+    ]
+    assert all(f'(runs/{record.name})' in lines[i] for i, record in enumerate(rows[0].records))
+    assert all(' | 10.0 min | ' in line for line in lines)
+
+
+def test_the_csv_has_the_values_without_rounding(table, results):
+    rows = results({'U-Net': {(0, 0): [1], (1, 0): [2]}})
+    line, *_ = csv.DictReader(io.StringIO(to_csv(table, rows)))
+    assert (line['mean, measured here'], line['mean, measured here, sd']) == ('1.5', '0.707107')
+    assert (line['runs'], line['parameters']) == ('2', '1000000')
+
+
+def test_changed_files_are_listed_but_not_all(table, results):
+    rows = results({'U-Net': {(0, 0): [1]}}, code={f'{name}.py': 'old' for name in 'abcde'})
+    assert ' | changed since: a.py, b.py, c.py and 2 more |' in page(table, rows)
+    rows = results({'U-Net': {(0, 0): [1]}}, code={'a.py': 'old'})
+    assert ' | changed since: a.py |' in page(table, rows)
