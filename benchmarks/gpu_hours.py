@@ -45,7 +45,7 @@ class Images(NamedTuple):
 
 # By type of the dataset in a config; see docs/datasets.md
 IMAGES = dict(
-    FloodNetDataset=Images(1445, 450, (512, 512)),
+    FloodNetDataset=Images(1445, 450, (512, 512)),  # with 448 test images, the paper's 2343
     KneeMRIDataset=Images(240, 30, (512, 512)),  # 300 images, split 8:1:1
     CheckedCityscapesDataset=Images(2975, 500, (1024, 2048)),
     Cityscapes20Dataset=Images(2975, 500, (250, 250)),

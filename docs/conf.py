@@ -66,7 +66,7 @@ pygments_style = 'default'  # comments have enough contrast
 myst_enable_extensions = ['dollarmath']
 myst_fence_as_directive = ['math']  # the fence that GitHub draws, too
 myst_heading_anchors = 3  # as on GitHub
-nb_execution_mode = 'off'  # the notebooks hold what they printed
+nb_execution_mode = 'off'  # the notebooks contain their output
 nb_render_markdown_format = 'myst'  # with tables
 
 html_math_renderer = 'mathml'

@@ -9,7 +9,7 @@ import pickle
 
 from torch.serialization import MAGIC_NUMBER
 
-from ..io.kinds import kind_of
+from ..io.kinds import LFS, LFS_REMEDY, kind_of
 from .stand_ins import AGAIN
 
 LENGTH = 4096  # number of first bytes that are looked at
@@ -42,11 +42,11 @@ def describe(start: bytes, size: int) -> tuple[str, str]:
             'new_file)',
         )
     text = _text(start)
-    if text.startswith('version https://git-lfs'):
-        return 'it is a Git LFS pointer', "run 'git lfs pull' in its repository"
     if text.lower().startswith(('<!doctype html', '<html')):
         return 'it is an HTML page', f'download the checkpoint again, or {CORRECT}'
     kind = kind_of(start)
+    if kind == LFS:
+        return f'it is a {LFS}', LFS_REMEDY
     if kind in COMPRESSED:
         return f'it is in the format {kind}', 'decompress it'
     if kind is not None:

@@ -1,11 +1,11 @@
-"""Replace the globals in MMEngine's checkpoints by inert records that contain data only.
+"""Replace the globals in MMEngine's checkpoints by inert stand-ins that contain data only.
 
 A pickle names the functions that rebuild its objects. Beyond tensors and containers, MMEngine's
 checkpoints name NumPy's (arrays and scalars of the message hub and of the meta data),
 ``HistoryBuffer``, and ``getattr`` for two kinds of methods. The real ones are not safe:
 ``numpy.dtype.__setstate__`` accepts any flags, an array takes a new buffer while a tensor still
 uses the old one, ``HistoryBuffer.__setstate__`` writes functions into its class, and ``getattr``
-reaches everything. So each name is replaced by a record below. It checks its data and keeps the
+reaches everything. So each name is replaced by a stand-in below. It checks its data and keeps the
 value that MMEngine or NumPy makes of them; :func:`resolve` inserts these values afterwards.
 """
 
@@ -37,7 +37,7 @@ class UnreadableError(pickle.UnpicklingError):
         self.remedy = remedy
 
 
-class Record:
+class StandIn:
     """Represent one object until the pickle is read; then ``value`` replaces it."""
 
     __hash__ = None  # neither key of a dict nor member of a set: resolve() does not look there
@@ -57,7 +57,7 @@ class Dtype:
         self.value = self.value.newbyteorder(state[1])
 
 
-class Array(Record):
+class Array(StandIn):
     """Represent ``numpy.ndarray``, copied from the bytes in its state."""
 
     def __setstate__(self, state: tuple) -> None:
@@ -65,7 +65,7 @@ class Array(Record):
         self.value = _array(shape, dtype, data, 'F' if fortran else 'C')
 
 
-class History(Record):
+class History(StandIn):
     """Represent ``HistoryBuffer``, rebuilt from its two arrays."""
 
     replaces = 'HistoryBuffer'
@@ -117,7 +117,7 @@ def method(owner: Any, name: str) -> Any:
 
 
 def resolve(value: Any) -> Any:
-    """Replace all records in a loaded checkpoint by their values.
+    """Replace all stand-ins in a loaded checkpoint by their values.
 
     Args:
         value: The content of the checkpoint; its containers are changed in place, except tuples,
@@ -127,7 +127,7 @@ def resolve(value: Any) -> Any:
 
 
 def _resolve(value: Any, seen: dict[int, tuple]) -> Any:
-    if isinstance(value, Record):
+    if isinstance(value, StandIn):
         return value.value
     if id(value) in seen:  # shared, or part of itself
         return seen[id(value)][1]

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import TooLargeError, UnsupportedError, damaged
 from .dicom_header import DicomHeader, element, number, read_header
 from .finite import check_finite
-from .kinds import kind_of
+from .kinds import foreign, kind_of
 from .libraries import library
 from .limits import check_size
 
@@ -128,8 +128,8 @@ def _dataset(path: Path, **options: Any) -> Any:
         with path.open('rb') as start:
             kind = kind_of(start.read(512))
         if kind not in (None, 'DICOM'):
-            raise UnsupportedError(
-                f'{path} is a {kind} file and not a DICOM file: correct the suffix of its name'
+            raise foreign(
+                path, kind, 'and not a DICOM file: correct the suffix of its name'
             ) from error
         raise damaged(path, error) from error
 

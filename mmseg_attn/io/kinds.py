@@ -1,5 +1,11 @@
 """Identify the format of a file by its first bytes."""
 
+from pathlib import Path
+
+from ..errors import UnsupportedError
+
+LFS = 'Git LFS pointer'
+LFS_REMEDY = "run 'git lfs pull' in its repository"
 STARTS = (
     (0, b'\x89PNG', 'PNG'),
     (0, b'\xff\xd8\xff', 'JPEG'),
@@ -38,6 +44,7 @@ STARTS = (
     (0, b'<html', 'HTML'),
     (0, b'<?xml', 'XML'),
     (0, b'<svg', 'SVG'),
+    (0, b'version https://git-lfs', LFS),
     (128, b'DICM', 'DICOM'),
     (208, b'MAP ', 'MRC'),
     (344, b'n+1\0', 'NIfTI'),
@@ -47,3 +54,16 @@ STARTS = (
 def kind_of(data: bytes) -> str | None:
     """Name the format of a file by its first bytes; ``None`` if they are unknown."""
     return next((kind for at, start, kind in STARTS if data.startswith(start, at)), None)
+
+
+def foreign(name: str | Path, kind: str, instead: str) -> UnsupportedError:
+    """Return the error for a file of another format than its name says.
+
+    Args:
+        name: The file.
+        kind: Its format.
+        instead: What was expected, and the remedy.
+    """
+    if kind == LFS:
+        return UnsupportedError(f'{name} is a {LFS}: {LFS_REMEDY}')
+    return UnsupportedError(f'{name} is a {kind} file {instead}')

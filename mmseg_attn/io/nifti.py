@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError, TooLargeError, UnsupportedError, damaged
 from .finite import check_finite
-from .kinds import kind_of
+from .kinds import foreign, kind_of
 from .libraries import library
 from .limits import MAX_IMAGE_VARIABLE, check_size, max_image_bytes
 
@@ -160,9 +160,7 @@ def _open(path: Path) -> tuple[Any, NiftiHeader]:
     data = _content(path)
     known = kind_of(bytes(data[:512]))
     if known not in (None, 'NIfTI'):
-        raise UnsupportedError(
-            f'{path} is a {known} file and not a NIfTI file: correct the suffix of its name'
-        )
+        raise foreign(path, known, 'and not a NIfTI file: correct the suffix of its name')
     order, length = next(
         ((order, n) for order in '<>' for n in LENGTHS if data[:4] == struct.pack(f'{order}i', n)),
         ('', LENGTHS[0]),

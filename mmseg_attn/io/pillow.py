@@ -15,7 +15,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from ..errors import DamagedError, DataError, TooLargeError, UnsupportedError, damaged
 from .decoded import DecodedImage
 from .depths import Depth, jpeg2000_depths, pnm_maximum
-from .kinds import kind_of
+from .kinds import foreign, kind_of
 from .limits import check_size, max_image_bytes
 
 BYTES = {'I;16': 2, 'I;16B': 2, 'I;16L': 2, 'I': 4, 'F': 4}  # bytes per pixel; otherwise 1 per band
@@ -90,7 +90,7 @@ def _open(data: bytes, name: str | Path, formats: Sequence[str] | None) -> Image
                 known = other.format
         if known is not None and known.replace(' ', '') not in (formats or (*FORMATS, 'HTML')):
             instead = f'and not a {expected}' if formats else 'which is not supported'
-            raise UnsupportedError(f'{name} is a {known} file {instead}: convert it') from error
+            raise foreign(name, known, f'{instead}: convert it') from error
         raise DamagedError(
             f'{name} is truncated or damaged, or not a readable {expected}: get it again'
         ) from error

@@ -101,6 +101,15 @@ def test_files_under_a_wrong_name_are_called_what_they_are(tmp_path, name, start
         read_slices(tmp_path / name)
 
 
+@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.tif', 'a.dcm', 'a.nii'])
+def test_a_pointer_of_git_lfs_is_named(tmp_path, name):
+    for library in ('pydicom', 'nibabel'):
+        pytest.importorskip(library)
+    (tmp_path / name).write_bytes(b'version https://git-lfs.github.com/spec/v1\noid sha256:4d\n')
+    with pytest.raises(UnsupportedError, match=rf"{name} is a Git LFS pointer: run 'git lfs pull'"):
+        read_slices(tmp_path / name)
+
+
 def claimed(image: bytes, width: int, height: int) -> bytes:
     """A PNG that claims a size, with a correct checksum."""
     header = b'IHDR' + struct.pack('>II', width, height) + image[24:29]

@@ -57,7 +57,7 @@ def read_config(file: Path, options: Sequence[str] = (), *, fold: int) -> Config
 class Job:
     """A config that is trained and tested in a folder.
 
-    The folder holds ``config.py``, the config; ``state.json``; ``log.txt``, the output of the
+    The folder contains ``config.py``, the config; ``state.json``; ``log.txt``, the output of the
     tools; and the work directories ``train`` and ``test`` or ``val``.
 
     Args:

@@ -1,4 +1,4 @@
-"""Record finished runs as small files that hold on any machine."""
+"""Record finished runs as small files that do not depend on the machine."""
 
 import hashlib
 import json

@@ -271,7 +271,7 @@ def find_groups(folders: Sequence[Path]) -> list[Group]:
     describe the training.
 
     Raises:
-        DataError: If a folder holds no run.
+        DataError: If a folder contains no run.
     """
     folders = list({folder.resolve(): folder for folder in folders}.values())
     names = short_names(folders)

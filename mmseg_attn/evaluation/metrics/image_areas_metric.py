@@ -17,7 +17,7 @@ from .per_class_iou_metric import PerClassIoUMetric
 class ImageAreasMetric(BaseMetric):
     """Write the areas of each class in each image to a JSON file, and return no metric.
 
-    The file holds ``classes`` and ``images``. Of each image it has three lists with an area in
+    The file contains ``classes`` and ``images``. Of each image it has three lists with an area in
     pixels per class: intersection of prediction and label, prediction, and label. Images are named
     by their path below the folder that all of them have in common. Summed over images, the areas
     give the values of ``PerClassIoUMetric`` exactly.

@@ -14,7 +14,7 @@ from ...errors import DataError
 from .labeled import check_class, check_labeled
 
 SPECIFICITY = 'mSpecificity'
-MOST = 256  # classes that a mask of 8 bits can hold
+MOST = 256  # classes that fit into a mask of 8 bits
 
 
 @METRICS.register_module()
@@ -52,7 +52,7 @@ class PerClassIoUMetric(IoUMetric):
         """Return the meta data of the dataset, which the loop sets before the first image.
 
         Raises:
-            DataError: If masks are written and there are more classes than 8 bits can hold.
+            DataError: If masks are written and the classes do not fit into 8 bits.
         """
         return self._dataset_meta
 
