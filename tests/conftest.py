@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 
 import mmseg_attn  # registers everything once
 from tests.data import cityscapes, covid19, drosophila, floodnet, knee_mri, voc
+from tests.processes import without_formatting
 
 
 @pytest.fixture
@@ -70,6 +71,10 @@ def real_data() -> Path:
 def _defaults() -> None:
     torch.manual_seed(0)
     init_default_scope('mmseg')
+
+
+def pytest_configure() -> None:
+    without_formatting()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
 
+from mmengine.config import config
+
 CHILD = '__child__'  # name of this module in the process
 PRELOADED = ['mmseg.apis', 'mmseg_attn', 'matplotlib.pyplot']
 HANG = 3600  # seconds after which a process is taken to hang; a slow machine is no reason
@@ -20,16 +22,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run_script(
-    script: str, *arguments: object, env: Mapping[str, str] | None = None, limit: float = HANG
+    script: str | Path,
+    *arguments: object,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    limit: float = HANG,
 ) -> CompletedProcess:
     """Run a script in a fork of a server that has imported the stack and done nothing else.
 
     What only a new interpreter shows, such as a missing import, is for ``subprocess``.
 
     Args:
-        script: its file, from the project's folder, in which it runs.
+        script: its file, from the project's folder.
         arguments: its command line.
         env: what is added to the environment.
+        cwd: the folder in which it runs.
         limit: seconds after which it is killed.
 
     Returns:
@@ -39,7 +46,8 @@ def run_script(
     context.set_forkserver_preload(PRELOADED)
     with TemporaryDirectory() as folder:
         outputs = [Path(folder, name) for name in ('out', 'err')]
-        job = (script, [str(each) for each in arguments], os.environ | dict(env or {}), outputs)
+        words, variables = [str(each) for each in arguments], os.environ | dict(env or {})
+        job = (str(ROOT / script), words, variables, cwd, outputs)
         # the server finds this file by its path: it knows no package called tests
         process = context.Process(target=runpy.run_path, args=(__file__, dict(job=job), CHILD))
         process.start()
@@ -49,6 +57,11 @@ def run_script(
             process.join()
         texts = [each.read_text(errors='replace') for each in outputs]
     return CompletedProcess([script, *arguments], process.exitcode, *texts)
+
+
+def without_formatting() -> None:
+    """Let MMEngine write configs as they are, since yapf takes up to half a second for each."""
+    config.FormatCode = lambda text, **_: (text, False)
 
 
 def environment(*folders: Path) -> dict[str, str]:
@@ -73,18 +86,20 @@ def run_ranks(script: str, *arguments: object, ranks: int = 2) -> list[Completed
         return list(pool.map(run, range(ranks)))
 
 
-def _run(script: str, arguments: list[str], env: dict[str, str], outputs: list[Path]) -> None:
+def _run(
+    script: str, arguments: list[str], env: dict[str, str], cwd: Path, outputs: list[Path]
+) -> None:
     for stream, file in zip((1, 2), outputs, strict=True):
         os.dup2(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_APPEND), stream)
     gc.freeze()  # as in conftest.py
     os.environ.clear()
     os.environ.update(env)
-    os.chdir(ROOT)
+    os.chdir(cwd)
     warnings.simplefilter('ignore')
-    path = str(ROOT / script)
-    sys.argv = [path, *arguments]
-    sys.path.insert(0, str(Path(path).parent))
-    runpy.run_path(path, run_name='__main__')
+    without_formatting()
+    sys.argv = [script, *arguments]
+    sys.path.insert(0, str(Path(script).parent))
+    runpy.run_path(script, run_name='__main__')
 
 
 if __name__ == CHILD:

@@ -1,6 +1,5 @@
 import json
-import subprocess
-import sys
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from mmseg.registry import MODELS
 from PIL import Image
 
 from mmseg_attn.errors import DataError
+from tests.processes import run_script
 from tools import class_weights
 
 # Pixels of the five classes in three masks; the last mask is no training image.
@@ -139,17 +139,20 @@ def test_a_pipeline_without_annotations_is_refused(data):
 
 
 def test_as_a_process(data):
-    command = [sys.executable, class_weights.__file__, str(config(data)), '--out', 'out']
-    options = dict(cwd=data, capture_output=True, text=True, check=False)
-    done = subprocess.run(command, **options)
+    path = config(data)
+
+    def process(*arguments) -> CompletedProcess:
+        return run_script(class_weights.__file__, *arguments, cwd=data)
+
+    done = process(path, '--out', 'out')
     assert done.returncode == 0, done.stderr
     assert (data / 'out' / 'inverse_frequency.json').is_file()
     (data / 'train.txt').write_text('')
-    failed = subprocess.run(command, **options)
+    failed = process(path, '--out', 'out')
     assert failed.returncode == 1
     assert 'train.txt is empty' in failed.stderr.splitlines()[-1]
     assert 'Traceback' not in failed.stderr
-    missing = subprocess.run([*command[:2], 'nothing.py'], **options)
+    missing = process('nothing.py')
     assert missing.returncode == 1
     assert missing.stderr.splitlines()[-1] == 'error: nothing.py is missing: name a config file'
 

@@ -1,6 +1,7 @@
 """Run tools as processes that end with this process, and describe the machine."""
 
 import ctypes
+import functools
 import os
 import platform
 import re
@@ -23,6 +24,7 @@ from ...version import __version__
 _ERROR = re.compile(r'(\w+\.)*\w*(Error|Exception|Interrupt)\b')  # last line of a traceback
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmseg')
 _PR_SET_PDEATHSIG = 1
+_distributions = functools.cache(packages_distributions)  # takes half a second
 _libc = ctypes.CDLL(None) if sys.platform == 'linux' else None
 
 
@@ -105,10 +107,9 @@ def run_tool(
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and the stack, by name."""
-    distributions = packages_distributions()
     found = dict(Python=platform.python_version(), mmseg_attn=__version__)
     for package in _PACKAGES:
-        name = distributions.get(package, [package])[0]  # the forks have names of their own
+        name = _distributions().get(package, [package])[0]  # the forks have names of their own
         found[name] = import_module(package).__version__
     return found
 

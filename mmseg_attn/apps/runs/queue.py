@@ -196,7 +196,7 @@ def _watch(
         if seconds is not None:
             progress.expect(number, seconds)
             if time.monotonic() >= last + _QUIET:
-                step = line.split(' - ')[-1].split('  ')[0].strip()
+                step = line.split(' - ')[-1].rpartition(']  ')[0] + ']'  # before the learning rate
                 say(f'{title}: {step}. {progress}')
                 last = time.monotonic()
 

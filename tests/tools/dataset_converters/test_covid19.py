@@ -1,7 +1,5 @@
 import gzip
 import json
-import subprocess
-import sys
 from itertools import chain
 
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mmseg_attn.errors import DataError
+from tests.processes import run_script
 from tools.dataset_converters import covid19
 
 nibabel = pytest.importorskip('nibabel', reason='needs nibabel: install mmseg_attn[medical]')
@@ -230,8 +229,7 @@ def test_wrong_settings_are_one_sentence_and_write_nothing(source, tmp_path, arg
 
 
 def run(*args, cwd):
-    command = [sys.executable, covid19.__file__, *map(str, args)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return run_script(covid19.__file__, *args, cwd=cwd)
 
 
 def test_as_a_process(source, tmp_path):

@@ -1,8 +1,6 @@
 import json
 import shutil
 import stat
-import subprocess
-import sys
 import tarfile
 import zipfile
 from itertools import chain
@@ -13,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mmseg_attn.errors import DataError
+from tests.processes import run_script
 from tools.dataset_converters import drosophila
 
 CLASS_OF = {0: 0, 32: 0, 64: 0, 96: 0, 128: 0, 191: 1, 223: 2, 159: 3, 255: 4}
@@ -297,8 +296,7 @@ def test_zip_bomb_needs_an_override(tmp_path):
 
 
 def run(*args, cwd):
-    command = [sys.executable, drosophila.__file__, *map(str, args)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return run_script(drosophila.__file__, *args, cwd=cwd)
 
 
 def test_as_a_process(stack, tmp_path):

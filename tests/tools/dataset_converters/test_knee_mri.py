@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from itertools import chain
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_attn.errors import DataError
+from tests.processes import run_script
 from tools.dataset_converters import knee_mri
 
 
@@ -400,8 +399,7 @@ def test_wrong_percentiles_are_refused(source, tmp_path, values):
 
 
 def run(*args, cwd):
-    command = [sys.executable, knee_mri.__file__, *map(str, args)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return run_script(knee_mri.__file__, *args, cwd=cwd)
 
 
 def test_as_a_process(source, tmp_path):

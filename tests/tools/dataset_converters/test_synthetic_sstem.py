@@ -1,10 +1,8 @@
-import subprocess
-import sys
-
 import pytest
 from PIL import Image
 
 from mmseg_attn.errors import DataError
+from tests.processes import run_script
 from tools.dataset_converters import drosophila, synthetic_sstem
 
 
@@ -59,7 +57,7 @@ def test_wrong_arguments_are_refused_at_once(tmp_path, args, capsys):
 
 
 def test_as_a_process(tmp_path):
-    command = [sys.executable, synthetic_sstem.__file__, 'out', '--slices', '1']
-    done = subprocess.run([*command, '--size', '128'], cwd=tmp_path, check=False)
+    arguments = ['out', '--slices', '1', '--size', '128']
+    done = run_script(synthetic_sstem.__file__, *arguments, cwd=tmp_path)
     assert done.returncode == 0
     assert len(tree(tmp_path / 'out')) == 3

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from itertools import chain
 
 import numpy as np
@@ -8,6 +6,7 @@ from PIL import Image
 
 from mmseg_attn.errors import DataError
 from tests.data import voc
+from tests.processes import run_script
 from tools.dataset_converters import voc_split
 
 LISTS = 'ImageSets/Segmentation'
@@ -124,13 +123,11 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(root, tmp_path, name):
 
 
 def test_as_a_process(root, tmp_path):
-    command = [sys.executable, voc_split.__file__, str(root), '--out', 'out']
-    options = dict(cwd=tmp_path, capture_output=True, text=True, check=False)
-    done = subprocess.run(command, **options)
+    done = run_script(voc_split.__file__, root, '--out', 'out', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert split(tmp_path / 'out') == split(root / POOLED)
     mask(root).unlink()
-    failed = subprocess.run(command, **options)
+    failed = run_script(voc_split.__file__, root, '--out', 'out', cwd=tmp_path)
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith(f'error: {mask(root)} is missing')
     assert 'Traceback' not in failed.stderr
