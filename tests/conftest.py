@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 
 import mmseg_attn  # registers everything once
 from tests.data import cityscapes, covid19, drosophila, floodnet, knee_mri, voc
-from tests.processes import without_formatting
+from tests.processes import save_time
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def _defaults() -> None:
 
 
 def pytest_configure() -> None:
-    without_formatting()
+    save_time()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
