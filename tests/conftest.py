@@ -73,6 +73,13 @@ def _defaults() -> None:
     init_default_scope('mmseg')
 
 
+@pytest.fixture(autouse=True, scope='module')
+def _short_collections() -> None:
+    """MMEngine collects garbage with every dataset: not among all that the tests before left."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_configure() -> None:
     save_time()
 
@@ -81,7 +88,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker('gpu') and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason='needs a CUDA device'))
-
-
-def pytest_collection_finish() -> None:
-    gc.freeze()  # MMEngine collects garbage with every dataset: not among all that is imported
