@@ -176,7 +176,7 @@ def main(argv: list[str] | None = None) -> None:
         record.write(args.records / record.name)
         save()
 
-    selected = [one for one in plans if one.row.name in rows]
+    selected = [planned for planned in plans if planned.row.name in rows]
     records, waiting = read_records(args.records), []
     for job in plan_jobs(args, table, selected):
         if is_recorded(job, records):
@@ -199,7 +199,9 @@ def main(argv: list[str] | None = None) -> None:
     say(f'{table.title}: see {page}, .csv and .png')
     if outcome.left:
         say(f'{outcome.left} runs are left: run the same command again to continue')
-    failed = [f'{one.row.name}: {one.error}' for one in selected if one.error] + outcome.failed
+    failed = [
+        f'{planned.row.name}: {planned.error}' for planned in selected if planned.error
+    ] + outcome.failed
     if failed:
         raise RunError('some runs failed:\n' + '\n'.join(failed))
 
@@ -247,11 +249,11 @@ def plan_jobs(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]
         if fold >= table.folds:
             raise UsageError(f'{table.name} has the folds 0 to {table.folds - 1}, but no {fold}')
     return [
-        one.job(table, fold, seed, args.work_dir, command(args, one, fold=fold, seed=seed))
+        planned.job(table, fold, seed, args.work_dir, command(args, planned, fold=fold, seed=seed))
         for seed in args.seeds
         for fold in folds
-        for one in plans
-        if not one.error
+        for planned in plans
+        if not planned.error
     ]
 
 
@@ -264,7 +266,7 @@ def cut(args: argparse.Namespace) -> dict[str, int]:
 def file_name(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]) -> str:
     """Name the result; one with other options or a shorter training never replaces the table."""
     parts = [table.name, *(f'{value}{key[4]}' for key, value in cut(args).items())]
-    plain = (plan_row(one.row, table, CONFIGS, cut=cut(args)) for one in plans)
+    plain = (plan_row(planned.row, table, CONFIGS, cut=cut(args)) for planned in plans)
     if args.cfg_options and any(a.hashes != b.hashes for a, b in zip(plans, plain, strict=True)):
         text = '-'.join(re.sub(r'[^\w.=-]', '', option) for option in options(args))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]

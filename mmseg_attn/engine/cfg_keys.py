@@ -122,8 +122,8 @@ def _keys(names: set[str], complete: bool = True) -> tuple[set[str], Others]:
 
 def _value(key: str, owner: Any, options: Mapping[str, Any]) -> Any:
     """Return the value of a dotted key: that of an option, or that in its dict."""
-    held = owner.get(key.rpartition('.')[2]) if isinstance(owner, Mapping | Config) else None
-    return options.get(key, held)
+    value = owner.get(key.rpartition('.')[2]) if isinstance(owner, Mapping | Config) else None
+    return options.get(key, value)
 
 
 def _function(where: str, runner_type: Any) -> Callable | None:

@@ -14,8 +14,8 @@ from .nifti import read_nifti
 from .tiff_tags import COMPRESSION, first_tags, is_tiff
 
 JPEG, NIFTI, DICOM = ('.jpg', '.jpeg'), ('.nii.gz', '.nii'), ('.dcm', '.dicom')
-PICTURES = ('.png', '.tif', '.tiff', *JPEG)
-SUFFIXES = (*PICTURES, *DICOM, *NIFTI)
+IMAGES = ('.png', '.tif', '.tiff', *JPEG)
+SUFFIXES = (*IMAGES, *DICOM, *NIFTI)
 JPEG_START, JPEG_IN_TIFF = b'\xff\xd8\xff', (6, 7, 33007)
 
 
@@ -37,7 +37,7 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
     name = path.name.lower()
     if is_nifti(path):
         return read_nifti(path).T  # slice k is volume[:, :, k].T
-    if name.endswith(PICTURES):
+    if name.endswith(IMAGES):
         data = path.read_bytes()
         if mask and _is_jpeg(data):
             raise UnsupportedError(
@@ -81,7 +81,7 @@ def is_dicom(path: Path) -> bool:
     name = path.name.lower()
     if name.endswith(DICOM):
         return True
-    if name.endswith((*PICTURES, *NIFTI)):
+    if name.endswith((*IMAGES, *NIFTI)):
         return False
     return starts_like_dicom(path)
 

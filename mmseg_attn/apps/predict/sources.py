@@ -19,7 +19,7 @@ from ...io import (
     open_nifti,
     read_images,
 )
-from ...io.slices import PICTURES, SUFFIXES
+from ...io.slices import IMAGES, SUFFIXES
 from ...io.spacing import tiff_area
 
 
@@ -71,7 +71,7 @@ def read_content(path: Path) -> FileContent:
             medical=True,
             notes=nifti.notes,
         )
-    elif not path.name.lower().endswith(PICTURES) and is_dicom(path):
+    elif not path.name.lower().endswith(IMAGES) and is_dicom(path):
         pixels, header = open_dicom(path)
         content = FileContent([pixels], pixel_area=header.pixel_area, medical=True)
     else:
@@ -83,7 +83,7 @@ def read_content(path: Path) -> FileContent:
 
 def _read_images(path: Path) -> FileContent:
     data = path.read_bytes()
-    known = path.name.lower().endswith(PICTURES)
+    known = path.name.lower().endswith(IMAGES)
     try:
         images = read_images(data, name=path, formats=('PNG', 'JPEG', 'TIFF') if known else None)
     except DataError as error:
@@ -93,8 +93,8 @@ def _read_images(path: Path) -> FileContent:
             f'{path} has an unknown type: convert it to one of {", ".join(SUFFIXES)}'
         ) from error
     slices = [image.visible(path) for image in images]
-    for each in slices:
-        check_finite(each, path)
+    for values in slices:
+        check_finite(values, path)
     return FileContent(
         slices,
         images,

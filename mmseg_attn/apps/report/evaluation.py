@@ -231,7 +231,10 @@ class GroupResult:
     @property
     def areas(self) -> list[dict[str, np.ndarray]]:
         """The areas (3, C) of each run with predictions by image."""
-        return [{image.path: image.areas for image in one.images} for one in self.evaluations]
+        return [
+            {image.path: image.areas for image in evaluation.images}
+            for evaluation in self.evaluations
+        ]
 
     @property
     def metrics(self) -> list[dict[str, float]]:

@@ -172,7 +172,7 @@ def _describe(describe: Callable[[Config], Any], cfg: Config) -> str:
 
 def _model(cfg: Config) -> str:
     parts = (cfg.model.get(part) for part in ('backbone', 'neck', 'decode_head', 'auxiliary_head'))
-    return ', '.join(dict.fromkeys(type_name(one) for part in parts for one in _as_list(part)))
+    return ', '.join(dict.fromkeys(type_name(item) for part in parts for item in _as_list(part)))
 
 
 def _losses(cfg: Config) -> str:

@@ -114,9 +114,9 @@ def paired(groups: Sequence[GroupResult]) -> Table | None:
     )
     for first, second in combinations(groups, 2):
         if first.classes == second.classes:
-            found = compare(second.areas, first.areas)
-            if found:
-                cells = [str(found), f'{found.p:.2g}', str(found.images)]
+            comparison = compare(second.areas, first.areas)
+            if comparison:
+                cells = [str(comparison), f'{comparison.p:.2g}', str(comparison.images)]
                 name = f'{second.group.name} against {first.group.name}'
                 table.rows.append(Row(name, [Cell(text) for text in cells]))
     return table if table.rows else None

@@ -87,14 +87,14 @@ def collect(
     """Find the records of each row."""
     results = []
     for plan in plans:
-        found = [
+        of_row = [
             record
             for fold, digest in enumerate(plan.hashes)
             for key, record in sorted(records.items(), key=lambda item: item[0].seed or 0)
             if key == Key(digest, key.seed, table.split, table.checkpoint)
         ]
-        changed = sorted({file for record in found for file in record.changed_code()})
-        results.append(RowResult(plan, found, changed))
+        changed = sorted({file for record in of_row for file in record.changed_code()})
+        results.append(RowResult(plan, of_row, changed))
     return results
 
 

@@ -51,8 +51,8 @@ class Launch:
         """``max_iters`` and ``val_interval`` of a training that is counted by iteration."""
         config = self.folder / 'vis_data' / 'config.py'
         text = config.read_text(encoding='utf-8', errors='replace') if config.is_file() else ''
-        found = {key: int(number) for key, number in _PLAN.findall(text or self.text)}
-        return dict(val_interval=_VAL_INTERVAL) | found if 'max_iters' in found else {}
+        plan = {key: int(number) for key, number in _PLAN.findall(text or self.text)}
+        return dict(val_interval=_VAL_INTERVAL) | plan if 'max_iters' in plan else {}
 
     @property
     def resumed_at(self) -> int | None:
@@ -191,7 +191,7 @@ def _with_iterations(launch: Launch) -> Iterator[dict]:
         if _is_loss(entry):
             least = max(least, entry['iter'])
         elif entry.get('step') == 0:
-            later = (each['iter'] for each in launch.entries[i:] if _is_loss(each))
+            later = (following['iter'] for following in launch.entries[i:] if _is_loss(following))
             step = min(-(-least // interval) * interval, end)
             if step >= next(later, math.inf):  # validated at other intervals, too
                 step = least

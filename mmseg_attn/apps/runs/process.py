@@ -107,11 +107,11 @@ def run_tool(
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and the stack, by name."""
-    found = dict(Python=platform.python_version(), mmseg_attn=__version__)
+    stack = dict(Python=platform.python_version(), mmseg_attn=__version__)
     for package in _PACKAGES:
         name = _distributions().get(package, [package])[0]  # the forks have names of their own
-        found[name] = import_module(package).__version__
-    return found
+        stack[name] = import_module(package).__version__
+    return stack
 
 
 def machine(threads: int | None = None) -> dict[str, Any]:
@@ -121,18 +121,18 @@ def machine(threads: int | None = None) -> dict[str, Any]:
         threads: Number of PyTorch's threads; ``None`` means that of this process.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    found = dict(CPU=_cpu_model(), cores=cores, threads=threads or torch.get_num_threads())
+    description = dict(CPU=_cpu_model(), cores=cores, threads=threads or torch.get_num_threads())
     if torch.cuda.is_available():
-        found['GPU'] = f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}'
-    return found
+        description['GPU'] = f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}'
+    return description
 
 
 def environment() -> dict[str, str]:
     """Describe ``versions``, ``CPU`` and, if there is one, ``GPU``, ready to print."""
-    found = machine()
-    cpu = f'{found.pop("CPU")}, {found.pop("cores")} cores, PyTorch on {found.pop("threads")}'
+    description = machine()
+    cpu, cores, threads = map(description.pop, ('CPU', 'cores', 'threads'))
     text = ', '.join(f'{name} {version}' for name, version in versions().items())
-    return dict(versions=text, CPU=cpu, **found)
+    return dict(versions=text, CPU=f'{cpu}, {cores} cores, PyTorch on {threads}', **description)
 
 
 def _last_error(lines: Iterable[str]) -> str:

@@ -132,7 +132,7 @@ def average_precision(negative: np.ndarray, positive: np.ndarray) -> float:
         negative: Number of negatives per bin, in rising order of the score.
         positive: Number of positives per bin.
     """
-    found = np.cumsum(positive[::-1])
-    predicted = found + np.cumsum(negative[::-1])
-    precision = found / np.maximum(predicted, 1)
+    true_positives = np.cumsum(positive[::-1])
+    predicted = true_positives + np.cumsum(negative[::-1])
+    precision = true_positives / np.maximum(predicted, 1)
     return float((precision * positive[::-1]).sum() / positive.sum())

@@ -76,15 +76,15 @@ class MembraneMetric(ImageMetric):
         check_class(meta['classes'], membrane=self.membrane)
         membrane = meta['classes'].index(self.membrane)
         true = self._segments((label != membrane) & (label != self.ignore_index))
-        found = self._segments(predicted != membrane)
+        cells = self._segments(predicted != membrane)
         counted = true > 0
         if not counted.any():
             return {}
         if self.thin:
-            found = self.expand(found, distance=sum(found.shape))
-        gaps = found == 0
-        found[gaps] = found.max() + 1 + np.arange(gaps.sum())
-        segments = true[counted], np.unique(found[counted], return_inverse=True)[1]
+            cells = self.expand(cells, distance=sum(cells.shape))
+        gaps = cells == 0
+        cells[gaps] = cells.max() + 1 + np.arange(gaps.sum())
+        segments = true[counted], np.unique(cells[counted], return_inverse=True)[1]
         with np.errstate(invalid='ignore', divide='ignore'):  # precision without a predicted pair
             error, _, _ = self.rand_error(*segments)
         split, merge = self.variation(*segments)
