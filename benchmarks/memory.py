@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import torch
+from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile
 
 from mmseg_attn.errors import DataError
@@ -71,12 +72,28 @@ def peak_memory(device: str = 'cpu') -> Iterator[Peak]:
     finally:
         with _silent_stderr():
             watch.stop()
+    allocated: dict[int, int] = {}  # bytes by address
     now = most = 0
-    for event in watch.profiler.kineto_results.events():
-        if event.name() == '[memory]':
-            now += event.nbytes()
-            most = max(most, now)
+    for fields in _allocations(watch.profiler.kineto_results.experimental_event_tree()):
+        if fields.alloc_size > 0:
+            allocated[fields.ptr] = fields.alloc_size
+            now += fields.alloc_size
+        else:  # it may have been allocated before the block
+            now -= allocated.pop(fields.ptr, 0)
+        most = max(most, now)
     peak.bytes = most
+
+
+def _allocations(roots: list) -> Iterator:
+    """Yield the fields of the allocations below the roots, in order of time."""
+    events, left = [], list(roots)
+    while left:
+        event = left.pop()
+        left += event.children
+        if event.typed[0] == _EventType.Allocation:
+            events.append(event)
+    for event in sorted(events, key=lambda event: event.start_time_ns):
+        yield event.extra_fields
 
 
 @contextlib.contextmanager

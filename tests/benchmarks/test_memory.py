@@ -21,6 +21,15 @@ def test_peak_memory_is_the_most_at_a_time(memory):
     assert peak.bytes == 1 << 20
 
 
+def test_what_was_allocated_before_does_not_count(memory):
+    with memory.peak_memory():
+        before = torch.ones(1 << 20)  # of this one the profiler knows the size
+    with memory.peak_memory() as peak:
+        del before
+        torch.empty(1 << 18, dtype=torch.uint8)
+    assert peak.bytes == 1 << 18
+
+
 def test_memory_inside_of_operators_counts(memory):
     x = torch.ones(1, 1, 512, 512)
     with memory.peak_memory() as peak:
