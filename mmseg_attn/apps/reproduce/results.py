@@ -19,9 +19,9 @@ _COMPARED = (
     'means above, over the folds that both have. The interval is from a bootstrap of the test '
     'images (10,000 resamples within the folds, mIoU from summed areas). It says how much the '
     'difference depends on the choice of the images; it does not cover the randomness of training, '
-    'which several seeds show. "No difference shown": the interval contains 0. Of {} comparisons '
-    'of equal models, about one in 20 would have an interval without 0. Wilcoxon p: signed-rank '
-    'test of the scores of single images, their mean IoU over the classes that are labeled in them.'
+    'which several seeds show. "No difference shown": the interval contains 0, as that of '
+    'about 19 in 20 comparisons of equal models. Wilcoxon p: signed-rank test of the scores of '
+    'single images, their mean IoU over the classes that are labeled in them.'
 )
 
 
@@ -120,7 +120,7 @@ def markdown(
         parts.append('Empty cells have not been run yet.')
     parts.append(f'![{table.title}]({image})')
     if compared := comparisons(table, results):
-        parts += ['## Comparisons', _COMPARED.format(len(compared)), _compared(compared)]
+        parts += ['## Comparisons', _COMPARED, _compared(compared)]
     parts += ['## Rows', _rows(table, results)]
     parts += ['## Runs', _runs(table, results, records)]
     parts += ['## Measurement', f'```shell\n{command}\n```', _conditions(table, results)]

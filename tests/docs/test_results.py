@@ -1,0 +1,30 @@
+"""The pages in docs/results have the figures of the records, and no others."""
+
+import csv
+import shutil
+
+import pytest
+
+from tests.docs.pages import RESULTS
+from tools import reproduce
+
+PAGES = sorted(RESULTS.glob('*.csv'))
+
+
+def rows(file) -> list[list[str]]:
+    """Without the last column: whether code was changed since depends on the day."""
+    with file.open(newline='') as lines:
+        return [row[:-1] for row in csv.reader(lines)]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_a_page_is_made_of_the_records(page, tmp_path):
+    shutil.copytree(RESULTS / 'runs', tmp_path / 'runs')
+    table, _, protocol = page.stem.rpartition('-')
+    if protocol not in ('small', 'reduced'):
+        table, protocol = page.stem, 'paper'
+    folders = ['--out', str(tmp_path), '--work-dir', str(tmp_path / 'work')]
+    reproduce.main([table, '--protocol', protocol, *folders, '--hours', '0'])
+    assert rows(tmp_path / page.name) == rows(page)
+    for suffix in ('.md', '.png'):
+        assert page.with_suffix(suffix).is_file()
