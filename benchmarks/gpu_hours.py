@@ -115,7 +115,7 @@ def estimate(table: PaperTable, plan: Plan, speeds: list[int]) -> dict:
 def papers_tables() -> dict[str, PaperTable]:
     """Return the tables with the protocols of the papers."""
     tables = load_tables(networks.CONFIGS / 'tables.yaml')
-    return {name: table for name, table in tables.items() if table.paper}
+    return {name: table for name, table in tables.items() if table.paper and not table.options}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
