@@ -21,7 +21,8 @@ _COMPARED = (
     'difference depends on the choice of the images; it does not cover the randomness of training, '
     'which several seeds show. "No difference shown": the interval contains 0, as that of '
     'about 19 in 20 comparisons of equal models. Wilcoxon p: signed-rank test of the scores of '
-    'single images, their mean IoU over the classes that are labeled in them.'
+    'single images, their mean IoU over the classes that are labeled in them. It can disagree with '
+    'the interval, since it counts images and not pixels.'
 )
 
 
