@@ -6,12 +6,13 @@ The values are strings, as ONNX requires; all but three are JSON.
 import json
 from collections.abc import Sequence
 
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile, Normalize
 from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
 from ...config_types import is_a, type_name
+from ...errors import ExportError
 from ...models.label_rule import LabelRule
 from ...version import __version__
 from .loader import Loader
@@ -45,7 +46,16 @@ def describe(
         input of the model), ``done_by_model`` (the steps that the model does), ``window`` (size and
         stride of the sliding windows of the config, or null), ``threshold`` (for the sigmoid of a
         single logit, or null) and ``mmseg_attn``, the version.
+
+    Raises:
+        ExportError: If the pipeline swaps the colors, which ``input`` would not tell.
     """
+    for step in steps:
+        if is_a(step, TRANSFORMS, Normalize) and step.get('to_rgb', True):
+            raise ExportError(
+                f'the test pipeline of {config} contains Normalize, which swaps red and blue: set '
+                'mean, std and bgr_to_rgb of data_preprocessor instead'
+            )
     rule, preprocessor = LabelRule.of(module.model), module.model.data_preprocessor
     test = module.model.test_cfg or {}
     channels, smallest = _channels(module), module.smallest

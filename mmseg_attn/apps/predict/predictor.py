@@ -18,14 +18,14 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from torch import nn
 
 from ...compat.checkpoint import load_file
-from ...config_types import class_of, is_a
+from ...config_types import class_of, is_a, type_name
 from ...datasets.building import build_dataset
 from ...datasets.nested_datasets import nested_datasets
 from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
 from ...io import counted
 from ...models.label_rule import LabelRule
-from ...models.segmentors import check_tta
+from ...models.segmentors import check_inference_mode, check_tta
 from .loader import ConfigLoader
 from .windows import WindowCount
 
@@ -93,6 +93,7 @@ class Predictor:
         self.dataset = class_of(dataset, DATASETS)
 
         self.model = init_model(cfg, device='cpu')
+        check_inference_mode(self.model)
         content = load_file(checkpoint, 'cpu')
         load_weights(self.model, content, name=str(checkpoint), logger='silent')
         self.rule = LabelRule.of(self.model)
@@ -237,6 +238,12 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
             f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile, so it '
             'cannot load files: add this transform'
         )
+    for name in map(type_name, steps):
+        if name.startswith('Random') and name != 'RandomFlip':  # which the model reverses
+            raise DataError(
+                f'the test pipeline of {cfg.filename} contains {name}, which changes images at '
+                'random, so that the labels do not lie on the image: remove it'
+            )
     return steps
 
 

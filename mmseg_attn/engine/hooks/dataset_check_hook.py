@@ -25,7 +25,7 @@ from ...datasets.nested_datasets import nested_datasets
 from ...datasets.rules import channel_conflicts, check_labels, check_size, save_as_classes
 from ...errors import DataError
 from ...io import explain
-from ...models.segmentors import check_tta
+from ...models.segmentors import check_inference_mode, check_tta
 
 
 @HOOKS.register_module()
@@ -77,6 +77,7 @@ class DatasetCheckHook(Hook):
         segmentor = _segmentor(model)
         if segmentor is None:
             return
+        check_inference_mode(segmentor)
         leaves = {
             split: [leaf for leaf in nested_datasets(outer) if isinstance(leaf, BaseDataset)]
             for split, outer in datasets.items()

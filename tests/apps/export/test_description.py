@@ -6,6 +6,7 @@ from mmseg.registry import MODELS
 
 from mmseg_attn import __version__
 from mmseg_attn.apps.export import PixelsToLogits, describe
+from mmseg_attn.errors import ExportError
 
 STEPS = [
     dict(type='LoadImageFromFile'),
@@ -15,7 +16,7 @@ STEPS = [
 ]
 
 
-def description(color_type='color', *, slide=None, head=None, **preprocessor) -> dict:
+def description(color_type='color', *, slide=None, head=None, steps=STEPS, **preprocessor) -> dict:
     """What an exported model says of itself, the JSON read."""
     cfg = ConfigDict(
         type='EncoderDecoder',
@@ -26,7 +27,7 @@ def description(color_type='color', *, slide=None, head=None, **preprocessor) ->
     )
     module = PixelsToLogits(MODELS.build(cfg), in_channels=3, color_type=color_type)
     texts = describe(
-        module, config='x', steps=STEPS, classes=['a', 'ü'], palette=[(0, 0, 0), (1, 2, 3)]
+        module, config='x', steps=steps, classes=['a', 'ü'], palette=[(0, 0, 0), (1, 2, 3)]
     )
     assert all(isinstance(text, str) for text in texts.values())
     words = ('input', 'output', 'config')
@@ -46,6 +47,15 @@ def test_classes_and_what_happens_to_an_image():
     assert found['window'] is found['threshold'] is None
     assert (found['config'], found['mmseg_attn']) == ('x', __version__)
     assert '(batch, 2, height, width); the label is the index of the largest' in found['output']
+
+
+@pytest.mark.parametrize('settings', [dict(), dict(to_rgb=True)])
+def test_a_step_that_swaps_colors_is_refused(settings):
+    step = dict(type='Normalize', mean=[1, 2, 3], std=[4, 5, 6])
+    with pytest.raises(ExportError, match='pipeline of x contains Normalize, which swaps red and'):
+        description(steps=[*STEPS, step | settings])
+    left = description(steps=[*STEPS, dict(step, to_rgb=False)])['preprocessing']['steps']
+    assert left[-1]['type'] == 'Normalize'
 
 
 def test_mean_and_deviation_are_in_the_order_of_the_input():

@@ -279,6 +279,15 @@ def other_loader(cfg):
     cfg.test_dataloader.dataset.pipeline[0] = dict(type='LoadImageFromNDArray')
 
 
+def random(cfg):
+    step = dict(type='RandomCrop', crop_size=(16, 16))
+    cfg.test_dataloader.dataset.pipeline.insert(1, step)
+
+
+def one_number(cfg):
+    cfg.model.test_cfg = dict(mode='slide', crop_size=40, stride=20)
+
+
 def nameless(cfg):
     cfg.test_dataloader.dataset.metainfo = dict(classes=('membrane', 'synapse'))
 
@@ -289,6 +298,8 @@ def nameless(cfg):
         (without('test_dataloader'), dict(), 'has no model or no test_dataloader'),
         (without('tta_pipeline'), dict(tta=True), 'has no tta_pipeline .* leave out --tta'),
         (other_loader, dict(), 'does not begin with LoadImageFromFile'),
+        (random, dict(), 'contains RandomCrop, which changes images at random'),
+        (one_number, dict(), 'crop_size=40 and stride=20: set height and width'),
         (nameless, dict(), r'names the classes of the model \(5\): add metainfo'),
     ],
 )
