@@ -31,12 +31,17 @@ PROTOCOLS = 'paper', 'reduced', 'small'
 LONGEST = 60  # characters of options in the name of a file
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Split the name of a table in ``tables.yaml`` into that of the command line and protocol."""
+    table, _, protocol = name.rpartition('-')
+    return (table, protocol) if protocol in PROTOCOLS else (name, PROTOCOLS[0])
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     text = (CONFIGS / 'tables.yaml').read_text(encoding='utf-8')
     protocols: dict[str, list[str]] = {}
     for name in re.findall(r'^[\w-]+(?=:)', text, re.MULTILINE):
-        table, _, protocol = name.rpartition('-')
-        table, protocol = (table, protocol) if protocol in PROTOCOLS else (name, PROTOCOLS[0])
+        table, protocol = split_name(name)
         protocols.setdefault(table, []).append(protocol)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -20,9 +20,7 @@ def rows(file) -> list[list[str]]:
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_a_page_is_made_of_the_records(page, tmp_path):
     shutil.copytree(RESULTS / 'runs', tmp_path / 'runs')
-    table, _, protocol = page.stem.rpartition('-')
-    if protocol not in ('small', 'reduced'):
-        table, protocol = page.stem, 'paper'
+    table, protocol = reproduce.split_name(page.stem)
     folders = ['--out', str(tmp_path), '--work-dir', str(tmp_path / 'work')]
     reproduce.main([table, '--protocol', protocol, *folders, '--hours', '0'])
     assert rows(tmp_path / page.name) == rows(page)

@@ -242,7 +242,7 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
         if name.startswith('Random') and name != 'RandomFlip':  # which the model reverses
             raise DataError(
                 f'the test pipeline of {cfg.filename} contains {name}, which changes images at '
-                'random, so that the labels do not lie on the image: remove it'
+                'random: remove it'
             )
     return steps
 

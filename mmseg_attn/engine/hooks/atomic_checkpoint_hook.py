@@ -28,8 +28,8 @@ class AtomicCheckpointHook(CheckpointHook):
     MMEngine's hook contain no state of the random numbers, which then start anew.
 
     - A file, including ``last_checkpoint``, is complete or does not exist. Older files are removed
-      only after the newer ones are complete, so the disk needs space for one more
-      file than ``max_keep_ckpts``.
+      only after the newer ones are complete, so the disk needs space for one more file than
+      ``max_keep_ckpts``.
     - ``--resume`` continues from the newest complete checkpoint and logs which ones it skipped.
     - A checkpoint contains the state of the random numbers and whether its validation is done. A
       resumed training runs a missing validation, then does exactly what the interrupted training

@@ -89,6 +89,7 @@ def test_proposals_are_compared_with_baselines_on_common_folds(table, results):
     text = page(table, rows)
     line = '| LFA | U-Net | +5.0 mIoU (95 % interval 5.0 to 5.0) | 0.5 | 2 |'
     assert line in text
+    assert 'about 19 in 20 comparisons of equal models' in text
     assert 'so their means cannot be compared.**' in text
 
 
