@@ -145,9 +145,31 @@ KINDS = {
         message='the pipeline loads no annotations',
         remedy="add dict(type='LoadAnnotations') to the pipeline",
     ),
+    'zero-label': Kind(
+        'error', message='{why}', remedy='set the same value, or only that of the dataset'
+    ),
+    'flipped-labels': Kind(
+        'error',
+        message='RandomFlip comes after the labels are loaded: MMSegmentation flips predictions '
+        'back, but not the labels, so that the scores would be wrong',
+        remedy='put RandomFlip before LoadAnnotations, or remove it',
+    ),
+    'flip': Kind('error', message='{why}', remedy="set 'horizontal' or 'vertical'"),
+    'random': Kind(
+        'warning',
+        message='the pipeline changes images at random ({why}), so that the scores of a model '
+        'differ from run to run',
+        remedy='remove these steps from the pipelines of validation and test',
+    ),
     'class-count': Kind(
         'error', message='{why}', remedy='make the classes of dataset and model the same'
     ),
+    'ignored-class': Kind(
+        'warning',
+        message='{why}',
+        remedy='no action needed if this is intended; otherwise set ignore_index to 255',
+    ),
+    'model': Kind('error', message='{why}', remedy='correct the model'),
     'channels': Kind(
         'error',
         message='{why}',
@@ -216,7 +238,8 @@ class Finding:
 
     Attributes:
         kind: A key of ``KINDS``.
-        split: Train, val or test; several splits are separated by commas.
+        split: Train, val or test; several splits are separated by commas; 'model' for a fault of
+            the model.
         files: The affected files.
         total: Number of files that were checked.
         why: The field ``why`` of the message.

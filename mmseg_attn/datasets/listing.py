@@ -1,19 +1,20 @@
 """List the images of a dataset and check the list, without opening an image."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from os.path import join
 from typing import Any, NamedTuple
 
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from mmengine.dataset import BaseDataset
 from mmseg.datasets import BaseSegDataset
 
 from .building import listing_fault
 from .findings import KINDS, File, Finding
+from .pipelines import augmented, check_pipeline, loads_labels
 from .rules import class_conflict
 
 SPLITS = ('train', 'val', 'test')
@@ -78,13 +79,12 @@ def list_dataset(split: str, dataset: BaseDataset) -> Source:
     """
     source = Source(split, dataset)
     for transform in dataset.pipeline.transforms:
-        for inner in _augmented(transform):
-            if _loads_labels(inner):
+        for inner in augmented(transform):
+            if loads_labels(inner):
                 source.label_loaders.append(inner)
             elif isinstance(inner, LoadImageFromFile) or type(inner).__name__.startswith('Load'):
                 source.image_loaders.append(inner)
-    if not source.label_loaders:
-        source.add('no-labels')
+    source.findings += check_pipeline(split, dataset)
     failure = fault = None
     try:
         if not dataset._fully_initialized:
@@ -102,22 +102,6 @@ def list_dataset(split: str, dataset: BaseDataset) -> Source:
     elif not failure:
         _find_missing(source)
     return source
-
-
-def _augmented(transform: Any) -> Iterator:
-    """Yield the transform, or those inside ``TestTimeAug``."""
-    routines = getattr(transform, 'subroutines', None)
-    if routines is None:
-        yield transform
-    for routine in routines or ():
-        yield from routine.transforms
-
-
-def _loads_labels(transform: Any) -> bool:
-    name = type(transform).__name__
-    return isinstance(transform, LoadAnnotations) or (
-        name.startswith('Load') and 'Annotation' in name
-    )
 
 
 def _list_with_base_class(dataset: BaseDataset) -> list[dict]:
@@ -200,6 +184,35 @@ def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:
         Finding('class-count', split, why=why, remedy=remedy)
         for why, remedy in filter(None, conflicts)
     ]
+
+
+def check_ignored(source: Source, settings: Mapping[str, int]) -> Iterator[Finding]:
+    """Warn of a class whose pixels are ignored because ``ignore_index`` is its number.
+
+    Args:
+        source: The dataset.
+        settings: Values of ``ignore_index`` by their names in the config.
+    """
+    for name, ignored in settings.items():
+        if 0 <= ignored < len(source.classes):
+            effect = 'are not learned' if source.split == 'train' else 'do not count in the scores'
+            why = f'{name} is {ignored}, so that pixels of {source.classes[ignored]!r} {effect}'
+            yield Finding('ignored-class', source.split, why=why)
+
+
+def mean_values(mean: Sequence[float] | None, in_channels: int | None) -> int | None:
+    """Return the number of channels that ``mean`` of the preprocessor is for.
+
+    Args:
+        mean: The values; a single one holds for all channels of a backbone that takes several.
+        in_channels: Channels that the backbone takes; ``None`` if they are not known.
+
+    Returns:
+        The number; ``None`` if ``mean`` is for any number of channels or there is none.
+    """
+    if mean is None or len(mean) == 0 or len(mean) == 1 < (in_channels or 0):
+        return None
+    return len(mean)
 
 
 def find_repeats(

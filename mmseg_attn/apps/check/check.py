@@ -1,20 +1,30 @@
 """Check all datasets of a config in one pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
+from mmseg.registry import DATASETS, MODELS
 
-from ...config_types import type_name
+from ...config_types import class_of, type_name
 from ...datasets.building import listing_fault
 from ...datasets.findings import KINDS, Finding
-from ...datasets.listing import SPLITS, Head, Source, check_classes, find_repeats, list_dataset
+from ...datasets.listing import (
+    SPLITS,
+    Head,
+    Source,
+    check_classes,
+    check_ignored,
+    find_repeats,
+    list_dataset,
+    mean_values,
+)
 from ...datasets.rules import IGNORE, channel_conflicts
 from ...errors import DataError
+from ...models.segmentors import setting_faults
 from ..cli import progress
 from .inspector import Inspection, Inspector
 from .result import CheckResult
@@ -45,11 +55,14 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
         for name, head in configs
     ]
     ignored = configs[0][1].get('ignore_index', IGNORE) if configs else IGNORE
-    findings: list[Finding] = []
+    findings = list(_check_model(cfg))
     inspections: dict[str, list[Inspection]] = {}
     for source in sources:
         findings += source.findings + check_classes(source, heads)
+        findings += check_ignored(source, _ignored(cfg, source.split))
         infos = _spread(source.infos, sample)
+        if any(finding.kind == 'zero-label' for finding in source.findings):
+            infos = []  # the loader fails for every mask
         inspected = list(_inspect(source, infos, ignored, workers)) if infos else []
         sound = [
             info
@@ -113,6 +126,34 @@ def _read(split: str, config: dict) -> Source:
     return list_dataset(split, dataset)
 
 
+def _check_model(cfg: Config) -> Iterator[Finding]:
+    model = cfg.get('model') or {}
+    std = _preprocessor(cfg).get('std') or ()
+    for why, remedy in setting_faults(class_of(model, MODELS), model.get('test_cfg'), std):
+        yield Finding('model', 'model', why=why, remedy=remedy)
+
+
+def _preprocessor(cfg: Config) -> dict:
+    model = cfg.get('model') or {}
+    return model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+
+
+def _ignored(cfg: Config, split: str) -> dict[str, int]:
+    """Return the ignored labels of the heads or, for validation and test, of the metrics."""
+    if split == 'train':
+        parts = [(f'model.{name}', head) for name, head in _head_configs(cfg)]
+    else:
+        metrics = cfg.get(f'{split}_evaluator') or {}
+        if isinstance(metrics, Mapping):
+            metrics = metrics.get('metrics', [metrics])
+        parts = [(f'{split}_evaluator', metric) for metric in metrics]
+    return {
+        f'{name}.ignore_index': part['ignore_index']
+        for name, part in parts
+        if 'ignore_index' in part
+    }
+
+
 def _head_configs(cfg: Config) -> Iterator[tuple[str, dict]]:
     """Yield the heads of the model with their names; the head that predicts comes first."""
     model = cfg.get('model') or {}
@@ -145,16 +186,10 @@ def _check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
     inputs = (results or {}).get('inputs')
     if inputs is None:
         return []
-    model = cfg.get('model') or {}
-    preprocessor = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
-    mean = preprocessor.get('mean')
-    in_channels = (model.get('backbone') or {}).get('in_channels')
-    conflicts = channel_conflicts(
-        'an image',
-        inputs,
-        mean=len(mean) if mean else None,
-        in_channels=in_channels if isinstance(in_channels, int) else None,
-    )
+    in_channels = ((cfg.get('model') or {}).get('backbone') or {}).get('in_channels')
+    in_channels = in_channels if isinstance(in_channels, int) else None
+    mean = mean_values(_preprocessor(cfg).get('mean'), in_channels)
+    conflicts = channel_conflicts('an image', inputs, mean=mean, in_channels=in_channels)
     return [Finding('channels', source.split, why=why, remedy=remedy) for why, remedy in conflicts]
 
 

@@ -35,7 +35,8 @@ def judge_split(
     if not masks:
         return findings
     total = len(masks)
-    labels = {mask.mask: set(mask.pixels) - {ignored} for mask in masks}
+    unlabeled = {ignored} - set(range(len(classes)))  # a class may be ignored in training
+    labels = {mask.mask: set(mask.pixels) - unlabeled for mask in masks}
     present = set().union(*labels.values())
     binary = [File(mask.mask) for mask in masks if mask.only_0_255]
     if binary and len(present) < 2 and len(classes) != 1:

@@ -13,7 +13,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
 from ...errors import ExportError
-from ...models.segmentors import check_inference_mode
+from ...models.segmentors import check_settings
 from ...ops import crop
 from .replacements import with_exportable_layers
 from .sizes import sample, smallest_side
@@ -59,7 +59,7 @@ class PixelsToLogits(nn.Module):
                     f'{type(part).__name__} cannot be exported, as its steps are unknown: use '
                     f'{kind.__name__} or a subclass'
                 )
-        check_inference_mode(model)
+        check_settings(model)
         self.model = model
         self.in_channels = in_channels
         self.color_type = color_type

@@ -25,7 +25,7 @@ from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
 from ...io import counted
 from ...models.label_rule import LabelRule
-from ...models.segmentors import check_inference_mode, check_tta
+from ...models.segmentors import check_settings, check_tta
 from .loader import ConfigLoader
 from .windows import WindowCount
 
@@ -93,7 +93,7 @@ class Predictor:
         self.dataset = class_of(dataset, DATASETS)
 
         self.model = init_model(cfg, device='cpu')
-        check_inference_mode(self.model)
+        check_settings(self.model)
         content = load_file(checkpoint, 'cpu')
         load_weights(self.model, content, name=str(checkpoint), logger='silent')
         self.rule = LabelRule.of(self.model)

@@ -4,7 +4,6 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,21 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 from ...datasets.findings import merge_findings
-from ...datasets.listing import Head, check_classes, find_repeats, list_dataset
+from ...datasets.listing import (
+    Head,
+    Source,
+    check_classes,
+    check_ignored,
+    find_repeats,
+    list_dataset,
+    mean_values,
+)
 from ...datasets.loading import check_width
 from ...datasets.nested_datasets import nested_datasets
 from ...datasets.rules import channel_conflicts, check_labels, check_size, save_as_classes
 from ...errors import DataError
 from ...io import explain
-from ...models.segmentors import check_inference_mode, check_tta
+from ...models.segmentors import check_settings, check_tta
 
 
 @HOOKS.register_module()
@@ -59,7 +66,7 @@ class DatasetCheckHook(Hook):
         if runner.val_loop is not None:
             _check_metrics(runner.model, runner.val_loop)
             loops['val'] = runner.val_loop
-        self._check(runner.model, {split: loop.dataloader.dataset for split, loop in loops.items()})
+        self._check(runner.model, loops)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test dataset.
@@ -71,22 +78,25 @@ class DatasetCheckHook(Hook):
         _check_metrics(runner.model, runner.test_loop)
         metrics = _metrics(runner.test_loop)
         labeled = not all(getattr(metric, 'format_only', False) for metric in metrics)
-        self._check(runner.model, dict(test=runner.test_loop.dataloader.dataset), labeled=labeled)
+        self._check(runner.model, dict(test=runner.test_loop), labeled=labeled)
 
-    def _check(self, model: nn.Module, datasets: dict[str, Any], *, labeled: bool = True) -> None:
+    def _check(self, model: nn.Module, loops: dict[str, Any], *, labeled: bool = True) -> None:
         segmentor = _segmentor(model)
         if segmentor is None:
             return
-        check_inference_mode(segmentor)
-        leaves = {
-            split: [leaf for leaf in nested_datasets(outer) if isinstance(leaf, BaseDataset)]
-            for split, outer in datasets.items()
-        }
-        for warning in _check_lists(leaves, segmentor, labeled=labeled):
+        check_settings(segmentor)
+        sources = [
+            list_dataset(split, leaf)
+            for split, loop in loops.items()
+            for leaf in nested_datasets(loop.dataloader.dataset)
+            if isinstance(leaf, BaseDataset)
+        ]
+        ignored = {split: _ignored(split, loop, segmentor) for split, loop in loops.items()}
+        for warning in _check_lists(sources, ignored, segmentor, labeled=labeled):
             print_log(warning, logger='current', level=logging.WARNING)
         with _unchanged_random_state():
-            for dataset in chain.from_iterable(leaves.values()):
-                self._check_images(dataset, segmentor)
+            for source in sources:
+                self._check_images(source.dataset, segmentor)
 
     def _check_images(self, dataset: BaseDataset, segmentor: nn.Module) -> None:
         classes = dataset.metainfo.get('classes')
@@ -117,22 +127,36 @@ class DatasetCheckHook(Hook):
 
 
 def _check_lists(
-    datasets: Mapping[str, Sequence[BaseDataset]], segmentor: nn.Module, *, labeled: bool
+    sources: Sequence[Source],
+    ignored: Mapping[str, Mapping[str, int]],
+    segmentor: nn.Module,
+    *,
+    labeled: bool,
 ) -> list[str]:
     """Refuse datasets whose list or classes have an error, and return the warnings."""
-    sources = [
-        list_dataset(split, dataset) for split, leaves in datasets.items() for dataset in leaves
-    ]
     heads = list(_heads(segmentor))
     findings = [
         finding
         for source in sources
-        for finding in (*source.findings, *check_classes(source, heads))
+        for finding in (
+            *source.findings,
+            *check_classes(source, heads),
+            *check_ignored(source, ignored[source.split]),
+        )
     ]
     for finding in findings:
-        if finding.error and (labeled or finding.kind != 'no-labels'):
+        if finding.error and (labeled or finding.kind not in ('no-labels', 'flipped-labels')):
             raise DataError(finding.sentence)
     return [finding.sentence for finding in merge_findings(findings + find_repeats(sources))]
+
+
+def _ignored(split: str, loop: Any, segmentor: nn.Module) -> dict[str, int]:
+    """Return the ignored labels of the head or, for validation and test, of the metrics."""
+    name, parts = f'{split}_evaluator', _metrics(loop)
+    if split == 'train':
+        name, parts = 'model.decode_head', [segmentor.decode_head]
+    values = [getattr(part, 'ignore_index', None) for part in parts]
+    return {f'{name}.ignore_index': value for value in values if value is not None}
 
 
 def _heads(segmentor: nn.Module) -> Iterator[Head]:
@@ -150,13 +174,9 @@ def _check_channels(inputs: Any, name: str, segmentor: nn.Module) -> None:
         mean = None
     layers = getattr(segmentor, 'backbone', nn.Identity()).modules()
     stem = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
-    conflicts = channel_conflicts(
-        name,
-        inputs,
-        mean=None if mean is None else mean.numel(),
-        in_channels=None if stem is None else stem.in_channels,
-    )
-    for conflict in conflicts:
+    in_channels = None if stem is None else stem.in_channels
+    count = mean_values(mean, in_channels)
+    for conflict in channel_conflicts(name, inputs, mean=count, in_channels=in_channels):
         raise DataError(': '.join(conflict))
 
 

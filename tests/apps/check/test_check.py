@@ -27,6 +27,8 @@ PACK = dict(type='PackSegInputs')
 STRICT = dict(type='LoadStrictAnnotations', num_classes=2)
 THREE = dict(metainfo=dict(classes=('ground', 'cell', 'rare')))
 EVERYWHERE = 'train, val, test'
+FLIP = dict(type='RandomFlip', prob=1.0)
+NO_FLIP = dict(type='RandomFlip', prob=0.0)
 
 
 @pytest.fixture
@@ -83,6 +85,10 @@ def config(folder: Path, *, model: dict | None = None, **options) -> Config:
         decode_head=dict(type='UNetHead', num_classes=2),
     )
     return Config(dict(loaders, model=network | (model or {})))
+
+
+def augmented(*transforms: list[dict]) -> dict:
+    return dict(type='TestTimeAug', transforms=list(transforms))
 
 
 def found(report: CheckResult) -> dict[tuple[str, str], int]:
@@ -398,10 +404,57 @@ FAULTS = {
         {},
     ),
     'no names of classes': (nothing, dict(metainfo={}), {('class-count', EVERYWHERE): 0}),
-    'mean of one channel': (
+    'mean of two channels': (
         nothing,
-        dict(model=dict(data_preprocessor=dict(mean=[0.0]))),
+        dict(model=dict(data_preprocessor=dict(mean=[0.0] * 2))),
         {('channels', EVERYWHERE): 0},
+    ),
+    'a mean for all channels': (nothing, dict(model=dict(data_preprocessor=dict(mean=[0.0]))), {}),
+    'a deviation of 0': (
+        nothing,
+        dict(model=dict(data_preprocessor=dict(mean=[0.0] * 3, std=[1.0, 0.0, 1.0]))),
+        {('model', 'model'): 0},
+    ),
+    'windows without a size': (
+        nothing,
+        dict(model=dict(type='EncoderDecoder', test_cfg=dict(mode='slide'))),
+        {('model', 'model'): 0},
+    ),
+    'two values of reduce_zero_label': (
+        nothing,
+        dict(val=dict(pipeline=[LOAD[0], dict(LOAD[1], reduce_zero_label=True), PACK])),
+        {('zero-label', 'val'): 0},
+    ),
+    'labels flipped': (
+        nothing,
+        dict(pipeline=[*LOAD, FLIP, PACK]),
+        {('flipped-labels', 'val, test'): 0},
+    ),
+    'labels flipped in test-time augmentation': (
+        nothing,
+        dict(test=dict(pipeline=[LOAD[0], augmented([LOAD[1]], [NO_FLIP, FLIP], [PACK])])),
+        {('flipped-labels', 'test'): 0},
+    ),
+    'labels loaded after the flips of test-time augmentation': (
+        nothing,
+        dict(test=dict(pipeline=[LOAD[0], augmented([NO_FLIP, FLIP], [LOAD[1]], [PACK])])),
+        {},
+    ),
+    'no flip happens': (nothing, dict(pipeline=[*LOAD, NO_FLIP, PACK]), {}),
+    'a flip that is not reversed': (
+        nothing,
+        dict(val=dict(pipeline=[LOAD[0], dict(FLIP, direction='diagonal'), LOAD[1], PACK])),
+        {('flip', 'val'): 0},
+    ),
+    'random scores': (
+        nothing,
+        dict(pipeline=[*LOAD, dict(type='PhotoMetricDistortion'), PACK]),
+        {('random', 'val, test'): 0},
+    ),
+    'a class that is ignored in training': (
+        nothing,
+        dict(model=dict(decode_head=dict(type='UNetHead', num_classes=2, ignore_index=0))),
+        {('ignored-class', 'train'): 0},
     ),
     'backbone for one channel': (
         nothing,
@@ -483,6 +536,18 @@ def test_faults(folder, name):
     report = check_config(config(folder, **options))
     assert found(report) == expected
     assert report.errors == sum(KINDS[kind].severity == 'error' for kind, _ in expected)
+
+
+def test_a_class_that_the_metric_ignores_is_named(folder):
+    cfg = config(folder)
+    cfg.val_evaluator = dict(type='IoUMetric', ignore_index=1)
+    cfg.test_evaluator = dict(type='Evaluator', metrics=[dict(type='IoUMetric', ignore_index=0)])
+    assert [str(finding) for finding in check_config(cfg).findings] == [
+        f"{split}: {split}_evaluator.ignore_index is {label}, so that pixels of '{name}' do not "
+        'count in the scores\n    -> no action needed if this is intended; otherwise set '
+        'ignore_index to 255'
+        for split, label, name in (('val', 1, 'cell'), ('test', 0, 'ground'))
+    ]
 
 
 def test_every_kind_of_finding_has_a_test():

@@ -44,7 +44,7 @@ def dataset(folder: Path, **options) -> dict:
         data_prefix=dict(img_path='images', seg_map_path='masks'),
         img_suffix='.png',
         metainfo=dict(classes=('ground', 'cell')),
-        pipeline=[*LOAD, FLIP, PACK],
+        pipeline=[LOAD[0], FLIP, LOAD[1], PACK],
     )
     return common | options
 
@@ -223,6 +223,41 @@ def test_what_may_be_right_is_a_warning(folder, monkeypatch):
     assert f'masks without an image, which are not used: 1 (train, val: {folder}/mas' in told[0]
     assert f'listed more than once: 1 (train, val: {folder}/images/1.png): list' in told[1]
     assert f'are not valid: 2 (train and val: {folder}/images/0.png (the same file)' in told[2]
+
+
+def test_labels_that_are_not_flipped_back_are_refused(folder):
+    data = dataset(folder, pipeline=[*LOAD, FLIP, PACK])
+    check(data, model())  # in training, image and labels are flipped together
+    with pytest.raises(DataError, match='flips predictions back, but not the labels, so that the'):
+        check(data, model(), test=True, metrics=[dict(type='IoUMetric')])
+    writes = dict(type='IoUMetric', format_only=True, output_dir=str(folder / 'out'))
+    check(data, model(), test=True, metrics=[writes])
+
+
+@pytest.mark.parametrize(
+    ('test', 'head', 'metric', 'expected'),
+    [
+        (False, 0, 255, "model.decode_head.ignore_index is 0, so that pixels of 'ground' are not"),
+        (True, 255, 1, "test_evaluator.ignore_index is 1, so that pixels of 'cell' do not count"),
+        (True, 255, 255, None),
+        (True, 0, 255, None),
+    ],
+)
+def test_an_ignored_class_is_named(folder, monkeypatch, test, head, metric, expected):
+    for number in range(10):
+        save_mask(folder, number, np.tile(np.array([0, 1], dtype=np.uint8), (16, 8)))
+    told = []
+    monkeypatch.setattr(dataset_check_hook, 'print_log', lambda text, **how: told.append(text))
+    metrics = [dict(type='IoUMetric', ignore_index=metric)] if test else None
+    check(dataset(folder), model(ignore_index=head), test=test, metrics=metrics)
+    assert len(told) == (expected is not None)
+    assert all(text.startswith(expected) for text in told)
+
+
+def test_one_mean_for_all_channels_is_valid(folder):
+    check(dataset(folder), model(mean=1))
+    with pytest.raises(DataError, match='mean of data_preprocessor has 2 values'):
+        check(dataset(folder), model(mean=2))
 
 
 def test_a_stray_label_is_named_with_its_file(folder):

@@ -1,4 +1,4 @@
-"""Settings of ``test_cfg`` that no mode of MMSegmentation understands."""
+"""Settings with which a segmentor cannot predict."""
 
 import pytest
 from mmengine.config import ConfigDict
@@ -6,15 +6,16 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 
 from mmseg_attn.errors import DataError
-from mmseg_attn.models.segmentors import check_inference_mode
+from mmseg_attn.models.segmentors import check_settings
 
 PAIRS = dict(mode='slide', crop_size=(40, 30), stride=(40, 10))
 
 
-def segmentor(kind: str | type = 'EncoderDecoder', **test_cfg):
+def segmentor(kind: str | type = 'EncoderDecoder', *, std: float = 1.0, **test_cfg):
     return MODELS.build(
         dict(
             type=kind,
+            data_preprocessor=dict(type='SegDataPreProcessor', mean=[0.0], std=[std]),
             backbone=dict(type='UNetEncoder', in_channels=1, channels=[2, 4]),
             decode_head=dict(type='UNetHead', in_channels=[2, 4], num_classes=2),
             test_cfg=test_cfg,
@@ -35,14 +36,14 @@ def segmentor(kind: str | type = 'EncoderDecoder', **test_cfg):
 @pytest.mark.parametrize('kind', ['EncoderDecoder', 'LargeImageEncoderDecoder'])
 def test_settings_without_a_meaning_are_refused(kind, test_cfg, message):
     with pytest.raises(DataError, match=message):
-        check_inference_mode(segmentor(kind, **test_cfg))
+        check_settings(segmentor(kind, **test_cfg))
 
 
 @pytest.mark.parametrize(
     'test_cfg', [{}, dict(mode='whole'), PAIRS, ConfigDict(PAIRS, crop_size=[40, 30])]
 )
 def test_what_is_valid_passes(test_cfg):
-    assert check_inference_mode(segmentor(**test_cfg)) is None
+    assert check_settings(segmentor(**test_cfg)) is None
 
 
 def test_a_segmentor_with_modes_of_its_own_is_left_alone():
@@ -50,4 +51,9 @@ def test_a_segmentor_with_modes_of_its_own_is_left_alone():
         def inference(self, inputs, batch_img_metas):
             return inputs
 
-    assert check_inference_mode(segmentor(Flipping, mode='slide_flip')) is None
+    assert check_settings(segmentor(Flipping, mode='slide_flip')) is None
+
+
+def test_a_division_by_zero_is_refused():
+    with pytest.raises(DataError, match=r'std of data_preprocessor is \[0.0\], and images are div'):
+        check_settings(segmentor(std=0.0))

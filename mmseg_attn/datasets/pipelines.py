@@ -1,0 +1,121 @@
+"""Find steps of a pipeline with which the scores of a model would be wrong."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmcv.transforms import LoadAnnotations, RandomFlip
+from mmengine.dataset import BaseDataset
+
+from .findings import Finding
+
+REVERSED = ('horizontal', 'vertical')  # the flips that MMSegmentation reverses in predictions
+
+
+def augmented(transform: Any) -> Iterator:
+    """Yield the transform, or those inside ``TestTimeAug``."""
+    routines = getattr(transform, 'subroutines', None)
+    if routines is None:
+        yield transform
+    for routine in routines or ():
+        yield from routine.transforms
+
+
+def loads_labels(transform: Any) -> bool:
+    """Return whether a transform loads the labels of an image."""
+    name = type(transform).__name__
+    return isinstance(transform, LoadAnnotations) or (
+        name.startswith('Load') and 'Annotation' in name
+    )
+
+
+def is_random(name: str) -> bool:
+    """Return whether a transform of this name changes images at random.
+
+    ``RandomFlip`` does not count, because MMSegmentation reverses it.
+    """
+    return ('Random' in name or name == 'PhotoMetricDistortion') and name != 'RandomFlip'
+
+
+def flip_fault(transforms: Sequence) -> tuple[str, str] | None:
+    """Find a flip that MMSegmentation cannot reverse in a prediction.
+
+    Args:
+        transforms: The transforms of a test pipeline.
+
+    Returns:
+        The fault and the remedy; ``None`` if there is no such flip.
+    """
+    for flip in _flips(transforms):
+        others = sorted(set(_directions(flip)) - set(REVERSED))
+        if others:
+            return (
+                f'RandomFlip has the direction {others[0]!r}, which MMSegmentation does not '
+                'reverse in predictions',
+                "set 'horizontal' or 'vertical', or remove it",
+            )
+    return None
+
+
+def check_pipeline(split: str, dataset: BaseDataset) -> Iterator[Finding]:
+    """Check the steps of a pipeline, without opening an image.
+
+    Args:
+        split: Train, val or test.
+        dataset: The dataset.
+    """
+    transforms = dataset.pipeline.transforms
+    steps = [step for transform in transforms for step in augmented(transform)]
+    loaders = [step for step in steps if loads_labels(step)]
+    if not loaders:
+        yield Finding('no-labels', split)
+    of_dataset = getattr(dataset, 'reduce_zero_label', None)
+    for loader in loaders:
+        own = getattr(loader, 'reduce_zero_label', None)
+        if None not in (own, of_dataset) and bool(own) != bool(of_dataset):
+            why = (
+                f'{type(loader).__name__} has reduce_zero_label={own}, but '
+                f'{type(dataset).__name__} has {of_dataset}'
+            )
+            yield Finding('zero-label', split, why=why)
+            break
+    if split == 'train':
+        return
+    if fault := flip_fault(transforms):
+        yield Finding('flip', split, why=fault[0], remedy=fault[1])
+    for routine in _routines(transforms):
+        loaded = False
+        for step in routine:
+            if loaded and next(_flips([step]), None):
+                yield Finding('flipped-labels', split)
+                return
+            loaded |= loads_labels(step)
+    names = sorted({type(step).__name__ for step in steps if is_random(type(step).__name__)})
+    if names:
+        yield Finding('random', split, why=', '.join(names))
+
+
+def _routines(transforms: Sequence) -> list[list]:
+    """Return the transforms in their order, for each version of test-time augmentation."""
+    routines: list[list] = [[]]
+    for transform in transforms:
+        inner = getattr(transform, 'subroutines', None)
+        parts = [[transform]] if inner is None else [part.transforms for part in inner]
+        routines = [[*routine, *part] for routine in routines for part in parts]
+    return routines
+
+
+def _flips(transforms: Sequence) -> Iterator[RandomFlip]:
+    """Yield the flips that can happen."""
+    for transform in transforms:
+        for step in augmented(transform):
+            if isinstance(step, RandomFlip) and _probability(step) > 0:
+                yield step
+
+
+def _probability(flip: RandomFlip) -> float:
+    prob = flip.prob
+    return sum(prob) if isinstance(prob, list | tuple) else prob or 0
+
+
+def _directions(flip: RandomFlip) -> list[str]:
+    return [flip.direction] if isinstance(flip.direction, str) else list(flip.direction)
