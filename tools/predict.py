@@ -118,6 +118,11 @@ def check(args: argparse.Namespace) -> None:
     if missing:
         more = f' and {len(missing) - 1} more are' if missing[1:] else ' is'
         raise DataError(f'{missing[0]}{more} missing: name existing files or folders')
+    inside = [path for path in args.inputs if path.resolve().is_relative_to(args.out.resolve())]
+    if inside:
+        raise DataError(
+            f'{inside[0]} is in the output folder {args.out}: choose another output folder'
+        )
     for name in ('intensity', 'percentiles'):
         low, high = getattr(args, name) or (0, 1)
         outside = name == 'percentiles' and not 0 <= low <= high <= 100

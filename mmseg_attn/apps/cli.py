@@ -11,6 +11,7 @@ from mmengine.device import get_device
 
 from ..compat.warning_filters import leave_out_warnings_of_the_host
 from ..engine.cfg_options import merge_options
+from ..engine.host_errors import file_sentence, sentence
 from ..engine.safe_loading import enable_safe_loading
 from ..errors import MMSegAttnError, UsageError
 
@@ -21,17 +22,25 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
     """Run a tool and report user errors as one line on stderr, with exit code 1.
 
     Args:
-        main: The tool. Errors of this package and ``OSError`` are user errors. All others are
-            defects and keep their traceback.
+        main: The tool. Errors of this package, ``OSError`` and the errors of the host that a
+            user's config can cause are user errors. All others are defects and keep their
+            traceback.
     """
     enable_safe_loading()
     leave_out_warnings_of_the_host()
     try:
         main()
-    except (MMSegAttnError, OSError) as error:
+    except MMSegAttnError as error:
         sys.exit(f'error: {error}')
+    except OSError as error:
+        sys.exit(f'error: {file_sentence(error)}')
     except KeyboardInterrupt:
         sys.exit('error: interrupted')
+    except Exception as error:
+        message = sentence(error)
+        if not message:
+            raise
+        sys.exit(f'error: {message}')
     sys.exit(0)
 
 

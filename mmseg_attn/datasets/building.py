@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine import fileio
 from mmengine.dataset import BaseDataset
+from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..errors import DataError
@@ -58,6 +59,8 @@ def listing_fault(error: Exception) -> tuple[str, str] | None:
                 f'{path} is missing{local}',
                 f'correct {key}{base} of {kind} in the config, or put the data there',
             )
+    if fault := suffix_fault(dataset):
+        return fault
     if EMPTY in str(error):
         if dataset.ann_file:
             return f'{dataset.ann_file} names no image', f'correct ann_file of {kind} in the config'
@@ -67,6 +70,18 @@ def listing_fault(error: Exception) -> tuple[str, str] | None:
             f'correct data_prefix.img_path or img_suffix of {kind} in the config',
         )
     return None
+
+
+def suffix_fault(dataset: BaseDataset) -> tuple[str, str] | None:
+    """Find several suffixes, with which MMSegmentation names the masks wrongly, and the remedy."""
+    suffix = getattr(dataset, 'img_suffix', '')
+    own = getattr(type(dataset), 'load_data_list', None) is not BaseSegDataset.load_data_list
+    if own or isinstance(suffix, str):
+        return None
+    return (
+        f'img_suffix of {type(dataset).__name__} is {suffix}, but MMSegmentation takes one suffix',
+        'use a dataset for each suffix, and combine them with ConcatDataset',
+    )
 
 
 def _failed_datasets(error: BaseException | None) -> Iterator[BaseDataset]:

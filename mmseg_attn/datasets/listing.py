@@ -12,7 +12,7 @@ from mmengine import fileio
 from mmengine.dataset import BaseDataset
 from mmseg.datasets import BaseSegDataset
 
-from .building import listing_fault
+from .building import listing_fault, suffix_fault
 from .findings import KINDS, File, Finding
 from .pipelines import augmented, check_pipeline, loads_labels
 from .rules import class_conflict
@@ -85,6 +85,9 @@ def list_dataset(split: str, dataset: BaseDataset) -> Source:
             elif isinstance(inner, LoadImageFromFile) or type(inner).__name__.startswith('Load'):
                 source.image_loaders.append(inner)
     source.findings += check_pipeline(split, dataset)
+    if fault := suffix_fault(dataset):
+        source.add('refused', why=fault[0], remedy=fault[1])
+        return source
     failure = fault = None
     try:
         if not dataset._fully_initialized:
@@ -147,6 +150,8 @@ def _unmatched_masks(dataset: BaseDataset, backend: dict | None) -> list[File]:
         return []
     images, masks = (dataset.data_prefix.get(key) for key in ('img_path', 'seg_map_path'))
     suffixes = dataset.img_suffix, dataset.seg_map_suffix
+    if not all(isinstance(suffix, str) for suffix in suffixes):  # of a dataset with its own list
+        return []
     if not images or not masks or (images, suffixes[0]) == (masks, suffixes[1]):
         return []
     if not all(fileio.exists(folder, backend_args=backend) for folder in (images, masks)):

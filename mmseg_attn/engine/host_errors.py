@@ -3,6 +3,7 @@
 The table contains only errors that a user's config can cause; all others keep their traceback.
 """
 
+import errno
 import re
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from mmengine.config import Config
 
 from .cfg_keys import parameters_of
 from .cfg_options import closest
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # type of the error, a part of its text, and the sentence to print
 TABLE: tuple[tuple[type[Exception], str, str], ...] = (
@@ -69,15 +72,21 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
         '--show and --show-dir need a hook that draws: add '
         "visualization=dict(type='SegPictureHook') to default_hooks",
     ),
+    (
+        ImportError,
+        'albumentations is not installed',
+        'Albu in a pipeline of the config needs the package albumentations: install it, or use '
+        'transforms of MMSegmentation',
+    ),
 )
 
 
-def sentence(error: Exception, cfg: Config | None, options: Sequence[str]) -> str:
+def sentence(error: Exception, cfg: Config | None = None, options: Sequence[str] = ()) -> str:
     """Return one sentence that says what is wrong and what the user can change.
 
     Args:
-        error: The error of a tool of MMSegmentation.
-        cfg: The config; ``None`` if it could not be read.
+        error: The error.
+        cfg: The config; ``None`` if it is not known.
         options: The values of ``--cfg-options``.
 
     Returns:
@@ -88,6 +97,28 @@ def sentence(error: Exception, cfg: Config | None, options: Sequence[str]) -> st
         if isinstance(error, kind) and part in text:
             return message
     return _unknown_argument(error, text, cfg, options) or _unknown_type(error, text)
+
+
+def file_sentence(error: OSError) -> str:
+    """Return one sentence about a file or folder that cannot be used.
+
+    Args:
+        error: The error of the operating system; one that does not name a file keeps its message.
+    """
+    name = error.filename
+    if name is None:
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return f'{name} is missing: correct the path'
+    if isinstance(error, PermissionError):
+        return f'{name} cannot be used with your permissions: change them, or choose another path'
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f'{name} is a file, but a folder is needed: choose another path'
+    if isinstance(error, IsADirectoryError):
+        return f'{name} is a folder, but a file is needed: choose another path'
+    if error.errno in FULL:
+        return f'{name} cannot be written, as the disk is full: free disk space'
+    return str(error)
 
 
 def _unknown_argument(

@@ -1,6 +1,5 @@
 """Run MMSegmentation's own tools and report user errors as one line."""
 
-import errno
 import re
 import runpy
 import sys
@@ -19,12 +18,12 @@ from ..datasets.building import explain_listing
 from ..errors import MMSegAttnError
 from .arguments import Request, read_request
 from .hooks import ResumedScheduleHook
-from .host_errors import sentence
+from .host_errors import FULL, file_sentence, sentence
 from .safe_loading import enable_safe_loading
 from .training_record import training_record_kept
 
 FILES = (FileNotFoundError, PermissionError)
-FULL = (errno.ENOSPC, errno.EDQUOT)
+KINDS = (FileExistsError, NotADirectoryError, IsADirectoryError)  # a file instead of a folder
 # Messages of these packages about a file name it.
 TELLING = Path(mmengine.__file__).resolve().parent, Path(__file__).resolve().parents[1]
 INTERRUPTED = 130  # exit code of shells after SIGINT
@@ -86,6 +85,8 @@ def _message(error: Exception, request: Request) -> str:
         return str(fault)
     if isinstance(error, FILES):
         return _last_line(error) if _names_a_file(error) else ''
+    if isinstance(error, KINDS) and error.filename is not None:
+        return file_sentence(error)
     if isinstance(error, OSError):
         full = error.errno in FULL
         return f'{error}: free disk space and continue with --resume' if full else ''

@@ -17,6 +17,7 @@ MACROS = dict(
     ImagePositionPatient='PlanePositionSequence',
     ImageOrientationPatient='PlaneOrientationSequence',
 )
+CONTRADICTIONS = ('MONOCHROME1', 'IDENTITY'), ('MONOCHROME2', 'INVERSE')  # PS3.3, C.8.11.3.1.2
 GROUPS = ('PerFrameFunctionalGroupsSequence', 'SharedFunctionalGroupsSequence')
 
 
@@ -34,6 +35,7 @@ class DicomHeader:
         affine: Matrix (4, 4) from (column, row, 0, 1) to millimeters in the body; ``None`` if
             unknown.
         series: UID of the series; empty if there is none.
+        notes: Contradictions, as text that follows the name of the file and a colon.
     """
 
     slope: float
@@ -44,6 +46,7 @@ class DicomHeader:
     spacing: tuple[float, float] | None
     affine: np.ndarray | None
     series: str
+    notes: list[str]
 
     @property
     def pixel_area(self) -> float | None:
@@ -76,15 +79,22 @@ def read_header(file: Any, path: Path) -> DicomHeader:
         affine[:3, 0] = np.array(directions[:3]) * spacing[1]
         affine[:3, 1] = np.array(directions[3:]) * spacing[0]
         affine[:3, 3] = position
+    photometric, shape = (
+        element(file, key, path) for key in ('PhotometricInterpretation', 'PresentationLUTShape')
+    )
+    notes = []
+    if (photometric, shape) in CONTRADICTIONS:
+        notes.append(f'PresentationLUTShape {shape} contradicts {photometric}, which was used')
     return DicomHeader(
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
-        inverted=element(file, 'PhotometricInterpretation', path) == 'MONOCHROME1',
+        inverted=photometric == 'MONOCHROME1',
         bits=bits,
         signed=bool(number(file, 'PixelRepresentation', path)),
         spacing=spacing,
         affine=affine,
         series=str(element(file, 'SeriesInstanceUID', path) or ''),
+        notes=notes,
     )
 
 

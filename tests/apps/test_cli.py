@@ -15,7 +15,10 @@ from mmseg_attn.errors import CheckpointError, DataError, UsageError
         (DataError('x.png is bad'), 'error: x.png is bad'),
         (DataError('y.png is bad'), 'error: y.png is bad'),
         (CheckpointError('z.pth is bad'), 'error: z.pth is bad'),
-        (OSError(errno.ENOSPC, 'No space left on device', 'x'), 'error: [Errno 28] No space left'),
+        (OSError(errno.ENOSPC, 'No space left on device', 'x'), 'error: x cannot be written, as'),
+        (OSError('no file'), 'error: no file'),
+        (ImportError('albumentations is not installed, we suggest'), 'error: Albu in a pipeline'),
+        (KeyError('Foo is not in the mmseg::model registry.'), "error: type='Foo' is not regis"),
         (KeyboardInterrupt(), 'error: interrupted'),
     ],
 )

@@ -111,6 +111,13 @@ def test_the_missing_path_and_its_setting_are_named(fault):
     assert str(caught.value) == f'{why}: {remedy}'
 
 
+def test_one_suffix_is_taken(root):
+    config = dict(BASE, data_root=str(root), img_suffix=('.png', '.jpg'))
+    (finding,) = check_config(Config(dict(train_dataloader=dict(dataset=config)))).findings
+    assert "img_suffix of BaseSegDataset is ('.png', '.jpg'), but" in finding.message
+    assert finding.remedy.startswith('use a dataset for each suffix')
+
+
 def test_the_check_has_the_same_remedy(fault):
     config, why, remedy = fault
     findings = check_config(Config(dict(train_dataloader=dict(dataset=config)))).findings

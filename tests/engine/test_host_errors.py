@@ -1,5 +1,8 @@
 """Errors of the host that a user has caused, as the host raises them."""
 
+import errno
+import os
+
 import mmseg
 import pytest
 import torch
@@ -8,7 +11,7 @@ from mmengine.optim import AmpOptimWrapper, build_optim_wrapper
 from mmseg.registry import MODELS, PARAM_SCHEDULERS
 from mmseg.structures import SegDataSample
 
-from mmseg_attn.engine.host_errors import sentence
+from mmseg_attn.engine.host_errors import file_sentence, sentence
 
 HEAD = dict(type='UNetHead', in_channels=[2, 4], num_classes=2)
 MODEL = dict(
@@ -113,3 +116,19 @@ def test_a_part_without_a_type(key):
 def test_all_else_is_a_defect(error):
     assert sentence(error, Config(dict(outer=1)), ['outer=1']) == ''
     assert sentence(error, None, []) == ''
+
+
+@pytest.mark.parametrize(
+    ('number', 'expected'),
+    [
+        (errno.ENOENT, 'x is missing: correct the path'),
+        (errno.EACCES, 'x cannot be used with your permissions: change them'),
+        (errno.EROFS, "[Errno 30] Read-only file system: 'x'"),
+        (errno.EEXIST, 'x is a file, but a folder is needed'),
+        (errno.ENOTDIR, 'x is a file, but a folder is needed'),
+        (errno.EISDIR, 'x is a folder, but a file is needed'),
+        (errno.EDQUOT, 'x cannot be written, as the disk is full'),
+    ],
+)
+def test_errors_of_files(number, expected):
+    assert file_sentence(OSError(number, os.strerror(number), 'x')).startswith(expected)

@@ -52,6 +52,10 @@ def raised(monkeypatch):
             "[Errno 28] No space left on device: 'log.txt': free disk space and continue with "
             '--resume',
         ),
+        (
+            FileExistsError(errno.EEXIST, 'File exists', 'out'),
+            'out is a file, but a folder is needed: choose another path',
+        ),
     ],
 )
 def test_the_users_faults_are_one_sentence(raised, error, sentence):

@@ -38,6 +38,29 @@ def test_dicom_is_rescaled_and_turned_as_its_tags_say(tmp_path, pixels):
     np.testing.assert_array_equal(read_dicom(path), 255 - small)
 
 
+@pytest.mark.parametrize(
+    ('photometric', 'shape', 'notes'),
+    [
+        ('MONOCHROME1', 'INVERSE', []),
+        ('MONOCHROME2', 'IDENTITY', []),
+        (
+            'MONOCHROME2',
+            'INVERSE',
+            ['PresentationLUTShape INVERSE contradicts MONOCHROME2, which was used'],
+        ),
+        (
+            'MONOCHROME1',
+            'IDENTITY',
+            ['PresentationLUTShape IDENTITY contradicts MONOCHROME1, which was used'],
+        ),
+    ],
+)
+def test_two_polarities_are_a_contradiction(tmp_path, pixels, photometric, shape, notes):
+    tags = dict(PhotometricInterpretation=photometric, PresentationLUTShape=shape)
+    dicom.write(tmp_path / 'a.dcm', pixels, **tags)
+    assert open_dicom(tmp_path / 'a.dcm')[1].notes == notes
+
+
 def test_every_truncation_of_dicom_is_refused(tmp_path, pixels):
     path = tmp_path / 'a.dcm'
     dicom.write(path, pixels)

@@ -65,6 +65,8 @@ def test_what_is_skipped_is_counted(place, tmp_path, capsys):
         (['{config}', 'x.pth', 'a.png', 'no.png'], r'no\.png is missing: name existing files'),
         (['{config}', 'x.pth', 'b.png', 'c.png'], r'b\.png and 1 more are missing: name'),
         (['{config}', 'x.pth', 'empty'], 'the inputs contain no images'),
+        (['{config}', 'x.pth', 'empty', '--out', 'empty'], 'empty is in the output folder empty'),
+        (['{config}', 'x.pth', 'a.png', '--out', '.'], r'a\.png is in the output folder \.: cho'),
         (['{config}', 'x.pth', 'a.png', '--intensity', '9', '3'], '--intensity is 9 3: choose LOW'),
         (['{config}', 'x.pth', 'a.png', '--intensity', '0', 'nan'], '--intensity is 0 nan'),
         (['{config}', 'x.pth', 'a.png', '--intensity', '0', 'inf'], '--intensity is 0 inf'),
@@ -75,7 +77,7 @@ def test_what_is_skipped_is_counted(place, tmp_path, capsys):
 def test_mistakes_are_told_before_the_model_is_loaded(place, words, message, tmp_path, monkeypatch):
     monkeypatch.delattr(predict, 'Predictor')
     with pytest.raises(MMSegAttnError, match=message):
-        predict.main([word.format(config=place) for word in words] + ['--out', 'out'])
+        predict.main(['--out', 'out', *(word.format(config=place) for word in words)])
     assert not (tmp_path / 'out').exists()
 
 

@@ -1,5 +1,6 @@
 """Find the files to predict, and give the results of each file a unique name."""
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -11,6 +12,12 @@ from ...io.slices import SUFFIXES
 
 # of the result files and folders of an item
 ENDINGS = ('', '.png', '.tif', '.nii', '.nii.gz', '_slices')
+
+# Other images, which only some loaders read: in a folder, they are not skipped without a reason.
+OTHERS = (
+    *('.avif', '.bmp', '.exr', '.gif', '.heic', '.j2k', '.jp2', '.jxl', '.mha', '.nrrd', '.pgm'),
+    *('.ppm', '.webp'),
+)
 
 
 class Item(NamedTuple):
@@ -30,8 +37,8 @@ def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], li
 
     Results have the name of the file. For a file in a folder, the name includes the relative path,
     after the name of the folder if there are several inputs. If a name is taken, the type of the
-    file is appended, then a number. Hidden files and the indexes of DICOM folders are skipped, and
-    each file is listed once.
+    file is appended, then a number. Hidden files and the indexes of DICOM folders are skipped. Each
+    file is listed once, also if links lead to it; a link to a missing file is listed.
 
     Args:
         inputs: Files and folders. Files are listed whatever their type, even if they are missing.
@@ -62,12 +69,26 @@ def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], li
 
 
 def _images(folder: Path, exclude: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob('*')):
-        hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
+    for path in sorted(_files(folder, exclude, set())):
         index = path.name.upper() == DICOMDIR
-        if hidden or index or not path.is_file() or path.resolve().is_relative_to(exclude):
+        image = path.name.lower().endswith((*SUFFIXES, *OTHERS))
+        if not index and (image or (path.is_file() and is_dicom(path))):
+            yield path
+
+
+def _files(folder: Path, exclude: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield all files that are not hidden; follow links, and enter each folder once."""
+    own = folder.resolve()
+    if own in seen or own.is_relative_to(exclude):
+        return
+    seen.add(own)
+    for entry in os.scandir(folder):
+        path = folder / entry.name
+        if entry.name.startswith('.'):
             continue
-        if path.name.lower().endswith(SUFFIXES) or is_dicom(path):
+        if entry.is_dir():
+            yield from _files(path, exclude, seen)
+        elif entry.is_file() or entry.is_symlink():
             yield path
 
 

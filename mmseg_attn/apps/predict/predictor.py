@@ -21,6 +21,8 @@ from ...compat.checkpoint import load_file
 from ...config_types import class_of, is_a, type_name
 from ...datasets.building import build_dataset
 from ...datasets.nested_datasets import nested_datasets
+from ...datasets.pipelines import flip_fault, is_random
+from ...engine.hooks.divergence_hook import check_finite_weights
 from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
 from ...io import counted
@@ -88,6 +90,8 @@ class Predictor:
         self.loader = ConfigLoader(TRANSFORMS.build(steps[0]))
         self.color_type = self.loader.color_type
         self.pipeline = Compose([_from_memory(steps[0]), *steps[1:]])
+        if fault := flip_fault(self.pipeline.transforms):
+            raise DataError(': '.join(fault))
         self.window = window
         self.shrunk = self.far = 0
         self.dataset = class_of(dataset, DATASETS)
@@ -96,6 +100,7 @@ class Predictor:
         check_settings(self.model)
         content = load_file(checkpoint, 'cpu')
         load_weights(self.model, content, name=str(checkpoint), logger='silent')
+        check_finite_weights(self.model, str(checkpoint))
         self.rule = LabelRule.of(self.model)
         self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
         self.label_type = _label_type(len(self.classes))
@@ -238,12 +243,11 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
             f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile, so it '
             'cannot load files: add this transform'
         )
-    for name in map(type_name, steps):
-        if name.startswith('Random') and name != 'RandomFlip':  # which the model reverses
-            raise DataError(
-                f'the test pipeline of {cfg.filename} contains {name}, which changes images at '
-                'random: remove it'
-            )
+    for name in filter(is_random, map(type_name, steps)):
+        raise DataError(
+            f'the test pipeline of {cfg.filename} contains {name}, which changes images at random: '
+            'remove it'
+        )
     return steps
 
 

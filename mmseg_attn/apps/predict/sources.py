@@ -73,7 +73,9 @@ def read_content(path: Path) -> FileContent:
         )
     elif not path.name.lower().endswith(IMAGES) and is_dicom(path):
         pixels, header = open_dicom(path)
-        content = FileContent([pixels], pixel_area=header.pixel_area, medical=True)
+        content = FileContent(
+            [pixels], pixel_area=header.pixel_area, medical=True, notes=header.notes
+        )
     else:
         content = _read_images(path)
     if not content.slices or not all(pixels.size for pixels in content.slices):

@@ -33,6 +33,7 @@ from ...datasets.rules import channel_conflicts, check_labels, check_size, save_
 from ...errors import DataError
 from ...io import explain
 from ...models.segmentors import check_settings, check_tta
+from .divergence_hook import check_finite_weights
 
 
 @HOOKS.register_module()
@@ -73,7 +74,9 @@ class DatasetCheckHook(Hook):
 
         Raises:
             DataError: If it does not fit the model, or the model averages wrongly.
+            CheckpointError: If the model has weights that are not finite.
         """
+        check_finite_weights(runner.model)
         check_tta(runner.model)
         _check_metrics(runner.model, runner.test_loop)
         metrics = _metrics(runner.test_loop)

@@ -14,7 +14,7 @@ from mmengine.runner.base_loop import BaseLoop
 from mmseg.registry import HOOKS
 from torch import nn
 
-from ...errors import DivergenceError
+from ...errors import CheckpointError, DivergenceError
 
 
 @HOOKS.register_module()
@@ -112,6 +112,24 @@ def check_weights(runner: Runner, *, iteration: int) -> None:
             f'{name} is not finite after iteration {iteration} although the losses were: a '
             'gradient was not finite, and training has diverged. Lower the learning rate or clip '
             f'the gradient (optim_wrapper.clip_grad). {_last_checkpoint(runner)}'
+        )
+
+
+def check_finite_weights(model: nn.Module, name: str = 'the checkpoint') -> None:
+    """Check the weights of a model that predicts.
+
+    Args:
+        model: The model.
+        name: The checkpoint, for messages.
+
+    Raises:
+        CheckpointError: If a weight is not finite.
+    """
+    weight = first_not_finite(model)
+    if weight is not None:
+        raise CheckpointError(
+            f'{name} contains values that are not finite ({weight}), so its training has diverged: '
+            'name an earlier checkpoint'
         )
 
 

@@ -59,6 +59,22 @@ def test_a_folder_without_images_is_told(files):
     assert empty == [folder / 'b']
 
 
+def test_other_images_of_a_folder_are_not_skipped_in_silence(files):
+    folder = files('a.png', 'b.bmp', 'c.WEBP', 'd.csv')
+    (folder / 'd.csv').write_text('no image')
+    items, _ = find_items([folder], exclude=folder / 'out')
+    assert [item.path.name for item in items] == ['a.png', 'b.bmp', 'c.WEBP']
+
+
+def test_links_are_followed_once(files):
+    folder = files('own/a.png', 'other/b.png')
+    (folder / 'own/other').symlink_to(folder / 'other')
+    (folder / 'other/back').symlink_to(folder / 'own')
+    (folder / 'own/gone.png').symlink_to(folder / 'missing.png')
+    items, _ = find_items([folder / 'own'], exclude=folder / 'out')
+    assert names(items) == ['a', 'gone', 'other/b']
+
+
 def test_a_file_counts_once(files):
     folder = files('a.png', 'b.png')
     items, _ = find_items([folder / 'a.png', folder, folder / 'a.png'], exclude=folder / 'out')

@@ -284,6 +284,15 @@ def random(cfg):
     cfg.test_dataloader.dataset.pipeline.insert(1, step)
 
 
+def diagonal(cfg):
+    step = dict(type='RandomFlip', prob=[0.5, 0.5], direction=['horizontal', 'diagonal'])
+    cfg.test_dataloader.dataset.pipeline.insert(1, step)
+
+
+def no_deviation(cfg):
+    cfg.model.data_preprocessor.std = [0.0]
+
+
 def one_number(cfg):
     cfg.model.test_cfg = dict(mode='slide', crop_size=40, stride=20)
 
@@ -299,6 +308,16 @@ def nameless(cfg):
         (without('tta_pipeline'), dict(tta=True), 'has no tta_pipeline .* leave out --tta'),
         (other_loader, dict(), 'does not begin with LoadImageFromFile'),
         (random, dict(), 'contains RandomCrop, which changes images at random'),
+        (
+            diagonal,
+            dict(),
+            "RandomFlip has the direction 'diagonal', which MMSegmentation does not",
+        ),
+        (
+            no_deviation,
+            dict(),
+            r'std of data_preprocessor is \[0\.0\], and images are divided by it',
+        ),
         (one_number, dict(), 'crop_size=40 and stride=20: set height and width'),
         (nameless, dict(), r'names the classes of the model \(5\): add metainfo'),
     ],
@@ -316,3 +335,14 @@ def test_weights_of_another_model_are_refused(config, checkpoint, capfd):
     with pytest.raises(CheckpointError, match=r'weights\.pth does not fit the model'):
         Predictor(config(model=other), checkpoint)
     assert 'size mismatch' not in ''.join(capfd.readouterr())
+
+
+def test_weights_that_are_not_finite_are_refused(config, checkpoint):
+    content = torch.load(checkpoint)
+    name, weight = next(iter(content['state_dict'].items()))
+    weight.view(-1)[0] = float('nan')
+    torch.save(content, checkpoint)
+    with pytest.raises(
+        CheckpointError, match=rf'weights\.pth contains values .* \({name}\), so its'
+    ):
+        Predictor(config(), checkpoint)

@@ -13,7 +13,13 @@ from PIL import Image
 from torch import nn
 
 from mmseg_attn.engine.hooks import dataset_check_hook
-from mmseg_attn.errors import DamagedError, DataError, TooLargeError, UnsupportedError
+from mmseg_attn.errors import (
+    CheckpointError,
+    DamagedError,
+    DataError,
+    TooLargeError,
+    UnsupportedError,
+)
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 FLIP = dict(type='RandomFlip', prob=0.5)
@@ -409,6 +415,14 @@ def test_test_sets(folder, tta):
     check(data, wrapped(model()), test=True)
     with pytest.raises(ValueError, match='the backbone takes 1'):
         check(data, wrapped(model(channels=1, mean=3)), test=True)
+
+
+def test_weights_that_are_not_finite_are_not_tested(folder):
+    network = MODELS.build(model())
+    check(dataset(folder), network, test=True)
+    next(network.backbone.parameters()).data[0] = float('inf')
+    with pytest.raises(CheckpointError, match='the checkpoint contains values that are not finite'):
+        check(dataset(folder), network, test=True)
 
 
 def test_models_without_a_decode_head_are_left_alone(folder):
