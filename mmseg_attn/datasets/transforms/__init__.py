@@ -1,5 +1,6 @@
 """Provide the transforms of the pipelines."""
 
+from .class_balanced_crop import ClassBalancedCrop
 from .equalize_histogram import EqualizeHistogram
 from .gaussian_smooth import GaussianSmooth
 from .load_strict_annotations import LoadStrictAnnotations
@@ -7,6 +8,7 @@ from .random_brightness import RandomBrightness
 from .random_right_angle import RandomRightAngle
 
 __all__ = [
+    'ClassBalancedCrop',
     'EqualizeHistogram',
     'GaussianSmooth',
     'LoadStrictAnnotations',
