@@ -171,7 +171,7 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
         for y, result in enumerate(results):
             values, (mean, std) = result.values(column), result.measured(column)
             if (reported := result.row.reported(i)) is not None:
-                panel.plot(reported, y, 'o', mfc='none', mec='0.35', ms=8)
+                panel.plot([reported] * 2, [y - 0.4, y + 0.4], color='0.35', lw=1.5)
             if len(values) > 1:
                 panel.plot(values, [y] * len(values), '.', color='C0', ms=4, alpha=0.6)
             if mean is not None:
@@ -187,7 +187,7 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
     if any(len(result.records) > 1 for result in results):
         handles += panels[0].plot([], [], '.', color='C0', ms=4, alpha=0.6, label='single runs')
     if any(table.in_paper):
-        handles += panels[0].plot([], [], 'o', mfc='none', mec='0.35', ms=8, label=_PAPER)
+        handles += panels[0].plot([], [], '|', color='0.35', ms=12, mew=1.5, label=_PAPER)
     figure.legend(handles=handles, loc='outside lower center', ncols=3, frameon=False)
     figure.suptitle(table.title)
     return figure
