@@ -189,7 +189,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             waiting.append(job)
     if args.hours is None or args.hours > 0:
-        check_data(waiting)
+        check_data(waiting, trial=bool(cut(args)))
     page = save()  # fails at once if the folder is not writable
     outcome = run_jobs(
         waiting,
