@@ -84,6 +84,7 @@ autosummary_generate = True
 
 MODELS = ['da_unet', 'csam_resunet', 'hybrid_unet', 'msanet', 'lfa_unet']
 BASELINES = sorted({p.parent.name for p in ROOT.glob('configs/*/README.md')} - {*MODELS})
+TABLES = sorted({p.stem for p in DOCS.glob('results/*.md')} - {'index'})
 CONTENTS = {
     'README': {
         'Use': ['datasets', 'training', 'metrics', 'memory', 'tools', 'report', 'export', 'mim'],
@@ -99,7 +100,8 @@ CONTENTS = {
         'Evidence': ['reproduce', 'performance', 'reliability'],
         'Project': [f'../{name}' for name in PROJECT],
     },
-    'docs/reproduce': {'Results': [f'results/{p.stem}' for p in DOCS.glob('results/*.md')]},
+    'docs/reproduce': {'Results': ['results/index']},
+    'docs/results/index': {'Tables': [f'results/{name}' for name in TABLES]},
     'docs/models/baselines': {'Configs': [f'../configs/{name}/README' for name in BASELINES]},
 }
 for name in MODELS:

@@ -6,7 +6,7 @@ The tool trains every run (row, fold, seed) with tools/train.py and tests it wit
 records each finished run as a JSON file in docs/results/runs, with its scores per class and per
 image, and writes the table from all records as Markdown, CSV and a plot. So a table can be filled
 in several sessions, and on several machines if you copy the JSON files. Rows that have not been run
-have empty cells. If a run fails, the others still run.
+have empty cells. If a run fails, the others still run. index.md lists all tables.
 
 A run whose record has the same config is not repeated. If only the code of this package was changed
 since, the record is kept and the row is marked, because a run takes hours: set --rerun-changed-code
@@ -141,6 +141,7 @@ from mmseg_attn.apps.reproduce import (
     Plan,
     check_data,
     collect,
+    index,
     load_tables,
     markdown,
     plan_row,
@@ -189,7 +190,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             waiting.append(job)
     if args.hours is None or args.hours > 0:
-        check_data(waiting)
+        check_data(waiting, trial=bool(cut(args)))
     page = save()  # fails at once if the folder is not writable
     outcome = run_jobs(
         waiting,
@@ -312,7 +313,26 @@ def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], na
     write_file(page, text)
     write_file(page.with_name(f'{name}.csv'), to_csv(table, results))
     write_file(page.with_name(f'{name}.png'), png.getvalue())
+    if name == table.name:  # not a trial
+        write_file(args.out / 'index.md', list_tables(args.out, args.records))
     return page
+
+
+def list_tables(folder: Path, records: Path) -> str:
+    """Return the page that lists all tables, with the command that fills each of them."""
+    tables, recorded = load_tables(CONFIGS / 'tables.yaml'), read_records(records)
+    configs = {record.config for record in recorded.values()}
+    results, commands = {}, {}
+    for name, table in tables.items():
+        rows = [row for row in table.rows if row.config in configs]
+        plans = [plan_row(row, table, CONFIGS) for row in rows]
+        results[name] = collect(table, plans, recorded)
+        on_command_line, protocol = split_name(name)
+        words = ['python', 'tools/reproduce.py', on_command_line]
+        words += ['--protocol', protocol] if protocol != PROTOCOLS[0] else []
+        words += ['--folds', str(table.folds)] if table.folds > 1 else []
+        commands[name] = shlex.join(words)
+    return index(tables, results, commands, folder)
 
 
 if __name__ == '__main__':

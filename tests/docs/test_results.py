@@ -26,3 +26,8 @@ def test_a_page_is_made_of_the_records(page, tmp_path):
     assert rows(tmp_path / page.name) == rows(page)
     for suffix in ('.md', '.png'):
         assert page.with_suffix(suffix).is_file()
+
+
+def test_the_list_of_tables_is_made_of_the_records():
+    listed = (RESULTS / 'index.md').read_text()
+    assert listed == reproduce.list_tables(RESULTS, RESULTS / 'runs'), 'write a table again'

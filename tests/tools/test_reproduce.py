@@ -199,6 +199,27 @@ def test_all_rows_are_run_and_written_beside_the_papers_figures(run, project, ca
     assert {line['runs'] for line in lines.values()} == {'1'}
 
 
+def test_all_tables_are_listed_with_what_has_been_run(run, project):
+    run('cells', '--rows', 'u-net')
+    page = project / 'out/index.md'
+    rows = {name: (row['run'], row['command']) for name, row in table(page).items()}
+    assert rows == {
+        '[cells](cells.md)': (
+            '1 of 3 rows, 1 of 3 folds, runs: 1',
+            '`python tools/reproduce.py cells --folds 3`',
+        ),
+        'cells-small': ('no', '`python tools/reproduce.py cells --protocol small`'),
+        'same-small': (  # its row is the same training
+            '1 of 1 rows, 1 of 3 folds, runs: 1',
+            '`python tools/reproduce.py same --protocol small --folds 3`',
+        ),
+        'validation': ('no', '`python tools/reproduce.py validation`'),
+    }
+    page.unlink()
+    run('cells', '--rows', 'u-net', '--max-iters', '5')
+    assert not page.exists()  # a trial fills no table
+
+
 def test_every_figure_is_from_a_record_that_the_page_links(run, project):
     run('cells', '--rows', 'u-net')
     (record,) = records(project)
@@ -446,7 +467,7 @@ def test_settings_of_the_machine_do_not_make_another_table(run, project):
     run('cells', '--rows', 'U-Net')
     workers = 'train_dataloader.num_workers=0'
     assert run('cells', '--rows', 'U-Net', '--cfg-options', workers) == []
-    assert [file.name for file in project.glob('out/*.md')] == ['cells.md']
+    assert [file.name for file in project.glob('out/cells*.md')] == ['cells.md']
 
 
 @pytest.mark.parametrize(

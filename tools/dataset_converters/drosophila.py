@@ -7,6 +7,7 @@ To keep the crops of a slice in one fold, use --split-unit slice.
 """
 
 import argparse
+import json
 import math
 import re
 from pathlib import Path
@@ -66,6 +67,7 @@ from mmseg_attn.apps.convert import class_table, make_folds, split_table, write_
 from mmseg_attn.datasets import DrosophilaDataset
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import counted, fingerprint, read_gray8, staged_output, unpack, write_png
+from mmseg_attn.io.output import MANIFEST
 
 CLASSES = DrosophilaDataset.METAINFO['classes']
 MEMBRANES = (0, 32, 64, 96, 128)  # at 0, 45, 90 and 135 degrees; junctions
@@ -93,6 +95,16 @@ def find_stack(root: Path) -> Path:
                 'instead of one: name the folder of the stack'
             )
     return stacks[0]
+
+
+def synthetic_stack(stack: Path) -> dict[str, dict]:
+    """Return the entry of the manifest for a drawn stack, its settings; empty for another one."""
+    try:
+        manifest = json.loads((stack / MANIFEST).read_text(encoding='utf-8'))
+        drawn = manifest['converter'] == 'synthetic_sstem'
+        return dict(synthetic_stack=dict(manifest['settings'])) if drawn else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
@@ -166,7 +178,8 @@ def main(argv: list[str] | None = None) -> None:
         if not root.is_dir():
             unpack(root, stage.scratch, max_bytes=args.max_unpacked_size * 2**30)
             root = stage.scratch
-        slices = pair_slices(find_stack(root))
+        stack = find_stack(root)
+        slices = pair_slices(stack)
         shapes = [load_slice(*paths, crop)[0].shape for paths in progress(slices, 'checking slice')]
         groups: dict[str, list[str]] = {}
         for i, (height, width) in enumerate(shapes):
@@ -194,6 +207,7 @@ def main(argv: list[str] | None = None) -> None:
             settings=dict(
                 crop_size=crop, split_unit=args.split_unit, folds=args.folds, seed=args.seed
             ),
+            **synthetic_stack(stack),
             source=fingerprint(path for paths in slices for path in paths),
             slices=len(slices),
             crops=crops,

@@ -1,5 +1,6 @@
 """Reproduce the tables of the papers: runs of a row, and results next to the paper's figures."""
 
+from .index import index
 from .results import collect, markdown, plot, to_csv
 from .tables import PaperRow, PaperTable, Plan, check_data, load_tables, plan_row
 
@@ -9,6 +10,7 @@ __all__ = [
     'Plan',
     'check_data',
     'collect',
+    'index',
     'load_tables',
     'markdown',
     'plan_row',

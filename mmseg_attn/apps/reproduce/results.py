@@ -171,7 +171,7 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
         for y, result in enumerate(results):
             values, (mean, std) = result.values(column), result.measured(column)
             if (reported := result.row.reported(i)) is not None:
-                panel.plot(reported, y, 'o', mfc='none', mec='0.35', ms=8)
+                panel.plot([reported] * 2, [y - 0.4, y + 0.4], color='0.35', lw=1.5)
             if len(values) > 1:
                 panel.plot(values, [y] * len(values), '.', color='C0', ms=4, alpha=0.6)
             if mean is not None:
@@ -187,7 +187,7 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
     if any(len(result.records) > 1 for result in results):
         handles += panels[0].plot([], [], '.', color='C0', ms=4, alpha=0.6, label='single runs')
     if any(table.in_paper):
-        handles += panels[0].plot([], [], 'o', mfc='none', mec='0.35', ms=8, label=_PAPER)
+        handles += panels[0].plot([], [], '|', color='0.35', ms=12, mew=1.5, label=_PAPER)
     figure.legend(handles=handles, loc='outside lower center', ncols=3, frameon=False)
     figure.suptitle(table.title)
     return figure
@@ -239,7 +239,7 @@ def _figures(table: PaperTable, results: Sequence[RowResult]) -> str:
         cells.append(f'{first.flops / 1e9:.2f}' if first and first.flops else '')
         cells.append('' if result.seconds is None else f'{result.seconds:.3g}')
         lines.append(cells)
-    return _table(lines)
+    return md_table(lines)
 
 
 def _measured(result: RowResult, column: Column) -> str:
@@ -254,7 +254,7 @@ def _compared(comparisons: Mapping[tuple[str, str], Comparison]) -> str:
     for names, comparison in comparisons.items():
         cells = [str(comparison), f'{comparison.p:.2g}', str(comparison.images)]
         lines.append([*names, *cells])
-    return _table(lines)
+    return md_table(lines)
 
 
 def _rows(table: PaperTable, results: Sequence[RowResult]) -> str:
@@ -275,7 +275,7 @@ def _rows(table: PaperTable, results: Sequence[RowResult]) -> str:
         config = f'`{plan.row.config}`{options}'
         cells = [plan.row.name, config, result.runs or 'not run', '; '.join(filter(None, remarks))]
         lines.append(cells)
-    return _table(lines)
+    return md_table(lines)
 
 
 def _changed(files: Sequence[str]) -> str:
@@ -296,7 +296,7 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
             link = f'[{record.name}]({folder}/{record.name})'
             cells = [result.row.name, str(record.fold), str(record.seed), figure]
             lines.append([*cells, record.checkpoint, minutes, link])
-    return _table(lines) if len(lines) > 1 else 'Nothing has been run yet.'
+    return md_table(lines) if len(lines) > 1 else 'Nothing has been run yet.'
 
 
 def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
@@ -339,6 +339,7 @@ def _numbers(name: str, numbers: Iterable[int | None]) -> str:
     return f'{name}s {", ".join(map(str, numbers))}'
 
 
-def _table(lines: Sequence[Sequence[str]]) -> str:
+def md_table(lines: Sequence[Sequence[str]]) -> str:
+    """Format cells as a table in Markdown, the header first."""
     header, *body = [[cell.replace('|', '\\|').replace('\n', ' ') for cell in x] for x in lines]
     return '\n'.join(f'| {" | ".join(x)} |' for x in [header, ['---'] * len(header), *body])

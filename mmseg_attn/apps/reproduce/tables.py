@@ -1,5 +1,6 @@
 """Read the tables of the papers from ``configs/tables.yaml``, and plan the runs of their rows."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,15 @@ from mmseg.registry import DATASETS
 from ...engine.cfg_keys import TOP
 from ...engine.cfg_options import merge_options, parse_options
 from ...errors import DataError, UsageError
+from ...io.output import MANIFEST
 from ..runs import Job, config_hash, read_config
 
 _LENGTHS = dict(max_epochs='epochs', max_iters='iterations')
+# What the manifest of a converter has if a config says nothing else in `conversion`
+_CONVERSIONS: dict[str, dict[str, Any]] = dict(
+    covid19=dict(folds=4, seed=0),
+    drosophila=dict(split_unit='crop', folds=5, seed=0, synthetic_stack=None),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,8 +236,12 @@ def plan_row(
     return plan
 
 
-def check_data(jobs: Iterable[Job]) -> None:
-    """Check that the files of every dataset of the jobs exist.
+def check_data(jobs: Iterable[Job], *, trial: bool = False) -> None:
+    """Check that the files of every dataset of the jobs exist, and that it is the right dataset.
+
+    Args:
+        jobs: The jobs.
+        trial: Whether any dataset will do, unless a config says in ``conversion`` what it needs.
 
     Raises:
         UsageError: If files are missing or do not match; the message names the remedy.
@@ -247,6 +258,34 @@ def check_data(jobs: Iterable[Job]) -> None:
                         DATASETS.build(dict(dataset, lazy_init=True)).load_data_list()
                 except (OSError, ValueError) as error:
                     raise UsageError(str(error)) from error
+                _check_conversion(job, Path(dataset.get('data_root') or ''), trial)
+
+
+def _check_conversion(job: Job, folder: Path, trial: bool) -> None:
+    """Check that a dataset was converted as a job needs it, which its hash does not tell.
+
+    Raises:
+        UsageError: If the manifest of the dataset has another value.
+    """
+    needed = job.config.get('conversion') or {}
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
+        entries = manifest | manifest.get('settings', {})
+    except (OSError, ValueError, TypeError, AttributeError):  # no converter wrote it
+        entries = {}
+    if not trial:
+        needed = _CONVERSIONS.get(entries.get('converter'), {}) | needed
+    for key, value in needed.items():
+        if entries.get(key) != value:
+            raise UsageError(
+                f'the data in {folder} has {_entry(key, entries.get(key))} (see {MANIFEST}), but '
+                f'{job.title}, needs {_entry(key, value)}: convert it accordingly, or name another '
+                'converted folder'
+            )
+
+
+def _entry(key: str, value: Any) -> str:
+    return f'no {key}' if value is None else f'{key} {json.dumps(value)}'
 
 
 def _lookup(config: Config | dict | list, key: str) -> object:

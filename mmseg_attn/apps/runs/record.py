@@ -21,7 +21,7 @@ _READ = (
     *('model', 'data_preprocessor', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr'),
     *(f'{split}_{part}' for split in ('train', 'val', 'test') for part in ('cfg', 'dataloader')),
     *('val_evaluator', 'default_hooks', 'custom_hooks', 'randomness', 'load_from'),
-    *('runner_type', 'compile', 'sync_bn'),
+    *('runner_type', 'compile', 'sync_bn', 'conversion'),
 )
 # Settings of the machine
 _MACHINE = ('data_root', 'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor')

@@ -2,10 +2,11 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
-from mmseg_attn.apps.reproduce import PaperRow, PaperTable, Plan, collect, markdown, to_csv
+from mmseg_attn.apps.reproduce import PaperRow, PaperTable, Plan, collect, markdown, plot, to_csv
 from mmseg_attn.apps.reproduce.results import comparisons
 from mmseg_attn.apps.reproduce.tables import Column
 from tests.apps.runs.records import make_record
@@ -137,6 +138,18 @@ def test_the_csv_has_the_values_without_rounding(table, results):
     line, *_ = csv.DictReader(io.StringIO(to_csv(table, rows)))
     assert (line['mean, measured here'], line['mean, measured here, sd']) == ('1.5', '0.707107')
     assert (line['runs'], line['parameters']) == ('2', '1000000')
+
+
+def test_the_plot_has_dots_for_folds_their_mean_and_the_papers_figure_as_a_line(table, results):
+    rows = results({'U-Net': {(0, 0): [40], (1, 0): [52]}, 'LFA': {(0, 0): [60]}})
+    rows[0].plan.row = replace(table.rows[0], paper=(45.0,))
+    table = replace(table, rows=(rows[0].row, *table.rows[1:]))
+    (panel,) = plot(table, rows).axes
+    drawn = [(*map(list, line.get_data()), line.get_linestyle()) for line in panel.lines]
+    assert ([45, 45], [-0.4, 0.4], '-') in drawn
+    assert ([40, 52], [0, 0], 'None') in drawn
+    assert ([46], [0], 'None') in drawn
+    assert ([60], [1], 'None') in drawn
 
 
 def test_changed_files_are_listed_but_not_all(table, results):

@@ -1,5 +1,6 @@
 """The tables of the package, against the READMEs, the configs and themselves."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
-from mmseg_attn.apps.reproduce import PaperRow, load_tables, plan_row
+from mmseg_attn.apps.reproduce import PaperRow, check_data, load_tables, plan_row
 from mmseg_attn.apps.runs import read_config
 from mmseg_attn.apps.runs.record import content_of
+from mmseg_attn.errors import UsageError
 from tools import reproduce
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
@@ -28,6 +30,15 @@ READMES = {
     'covid19-range': ('lfa_unet', 2, slice(None), 5),
     'covid19-residual': ('lfa_unet', 3, slice(None), 3),
 }
+
+
+# with the small protocol for Drosophila, on its folds by crop first
+SMALL = (
+    'drosophila-small',
+    'attention-small',
+    'attention-synthetic-small',
+    'drosophila-slices-small',
+)
 
 
 def readme_tables(folder: str) -> list[list[list[str]]]:
@@ -59,7 +70,7 @@ def test_learning_rates_are_those_of_the_readme():
 
 
 def test_every_table_is_known():
-    ours = {'drosophila-reduced', 'drosophila-small', 'attention-small'}
+    ours = {'drosophila-reduced', *SMALL, 'covid19-small'}
     assert set(TABLES) == {*READMES, 'cityscapes-lr', *ours}
 
 
@@ -149,6 +160,34 @@ def test_tables_on_the_same_folds_share_their_trainings():
     assert len(shared) == 4  # none, DA, LFA with m = 7, attention gate
 
 
+def test_tables_on_other_data_share_no_trainings():
+    hashes = {
+        name: {plan_row(row, TABLES[name], CONFIGS).hashes[0] for row in TABLES[name].rows}
+        for name in SMALL
+    }
+    by_crop = hashes.pop(SMALL[0]) | hashes.pop(SMALL[1])
+    (synthetic, slices) = hashes.values()
+    assert len(by_crop | synthetic | slices) == len(by_crop) + len(synthetic) + len(slices)
+
+
+def test_the_small_rows_are_those_of_the_paper_and_its_figures():
+    for name in ('drosophila', 'covid19'):
+        papers = [row.paper for row in TABLES[name].rows if row.paper]
+        assert [row.paper for row in TABLES[f'{name}-small'].rows if row.paper] == papers
+        assert TABLES[f'{name}-small'].paper == TABLES[name].paper
+        (local_range,) = (row for row in TABLES[f'{name}-small'].rows if row.paper == papers[-1])
+        (config, *_) = plan_row(local_range, TABLES[f'{name}-small'], CONFIGS).configs
+        assert config.model.decode_head.window_size == 7
+
+
+def test_splits_by_slice_and_by_crop_have_the_same_rows():
+    by_slice, by_crop = (TABLES[f'drosophila-{name}'] for name in ('slices-small', 'small'))
+    rows = {row.name: (row.config, row.options) for row in by_crop.rows}
+    for row in by_slice.rows:
+        assert rows[row.name] == (row.config, row.options)
+        assert not row.paper
+
+
 def test_proposals_and_baselines_are_rows():
     compared = [table for table in TABLES.values() if table.proposals or table.baselines]
     assert compared
@@ -181,8 +220,9 @@ def test_options_of_a_row_that_is_not_selected_do_not_matter(tmp_path):
     assert (tmp_path / 'floodnet-model.neck.level=-2-model.neck.channels=512.md').is_file()
 
 
-def test_rows_of_the_attentions_differ_from_the_u_net_by_the_attention_alone():
-    table = TABLES['attention-small']
+@pytest.mark.parametrize('name', ['attention-small', 'attention-synthetic-small'])
+def test_rows_of_the_attentions_differ_from_the_u_net_by_the_attention_alone(name):
+    table = TABLES[name]
     unet, *others = (content_of(plan_row(row, table, CONFIGS).configs[0]) for row in table.rows)
     assert len(others) == 6
     model = unet.pop('model')
@@ -202,15 +242,80 @@ def test_rows_of_the_attentions_differ_from_the_u_net_by_the_attention_alone():
         assert changed | dict(decode_head=0) == model | dict(decode_head=0)
 
 
-def test_the_small_protocol_is_the_same_in_both_tables():
-    small, attention = TABLES['drosophila-small'], TABLES['attention-small']
-    assert small.options == attention.options
-    assert small.options == {
-        'train_cfg.max_iters': 4000,
-        'train_cfg.val_interval': 500,
-        'param_scheduler.0.begin': 2000,
-        'param_scheduler.0.end': 4000,
-    }
+def test_the_small_protocol_is_the_same_in_all_tables():
+    for name, length in (*((name, 4000) for name in SMALL), ('covid19-small', 2000)):
+        options = {k: v for k, v in TABLES[name].options.items() if k != 'conversion'}
+        assert options == {
+            'train_cfg.max_iters': length,
+            'train_cfg.val_interval': length // 8,
+            'param_scheduler.0.begin': length // 2,
+            'param_scheduler.0.end': length,
+        }
+
+
+@pytest.fixture
+def check(pseudo_data, monkeypatch, tmp_path):
+    """Check the data of the first row of a table against changed entries of the manifest."""
+
+    def check(name: str, trial: bool = False, **changes) -> None:
+        root = 'COVID19_ROOT' if name.startswith('covid19') else 'DROSOPHILA_ROOT'
+        for part in ('images', 'annotations', 'splits'):
+            (tmp_path / part).symlink_to(Path(pseudo_data[root], part))
+        manifest = json.loads(Path(pseudo_data[root], 'conversion.json').read_text())
+        for key, value in changes.items():
+            (manifest['settings'] if key in manifest['settings'] else manifest)[key] = value
+        (tmp_path / 'conversion.json').write_text(json.dumps(manifest))
+        monkeypatch.setenv(root, str(tmp_path))
+        plan = plan_row(TABLES[name].rows[0], TABLES[name], CONFIGS)
+        check_data([plan.job(TABLES[name], 0, 0, tmp_path, '')], trial=trial)
+
+    return check
+
+
+DRAWN = dict(slices=20, size=1024, seed=0)
+
+
+@pytest.mark.parametrize(
+    ('name', 'changes', 'message'),
+    [
+        ('drosophila', {}, ''),
+        ('drosophila-small', dict(split_unit='slice'), 'has split_unit "slice" (see conv'),
+        ('drosophila-small', dict(folds=4), 'has folds 4 (see conversion.json), but U-Net, fold 0'),
+        (
+            'attention-small',
+            dict(synthetic_stack=DRAWN),
+            'needs no synthetic_stack: convert it',
+        ),
+        ('attention-synthetic-small', dict(synthetic_stack=DRAWN), ''),
+        ('attention-synthetic-small', dict(synthetic_stack=dict(DRAWN, slices=5)), '"slices": 5'),
+        (
+            'attention-synthetic-small',
+            {},
+            'has no synthetic_stack (see conversion',
+        ),
+        ('drosophila-slices-small', dict(split_unit='slice'), ''),
+        ('drosophila-slices-small', {}, 'seed 0, needs split_unit "slice": convert it accordingly'),
+        ('covid19', {}, ''),
+        ('covid19', dict(seed=1), 'has seed 1 (see'),
+        ('covid19-small', dict(without_content=['022', '048']), ''),
+        ('covid19-small', {}, 'has without_content [] (see'),
+    ],
+)
+def test_data_that_was_converted_otherwise_is_refused(check, name, changes, message):
+    if message:
+        with pytest.raises(UsageError, match=re.escape(message)):
+            check(name, **changes)
+    else:
+        check(name, **changes)
+
+
+def test_a_trial_takes_any_data_unless_the_table_names_it(check):
+    check('drosophila-small', trial=True, split_unit='slice', synthetic_stack=DRAWN)
+
+
+def test_a_trial_does_not_take_other_data_than_the_table_names(check):
+    with pytest.raises(UsageError, match='needs split_unit "slice"'):
+        check('drosophila-slices-small', trial=True)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_machine_seed_and_helpers_do_not_change_the_hash(changes):
         dict(randomness__deterministic=True),
         dict(runner_type='FastRunner'),
         dict(val_evaluator=dict(type='MAEMetric')),
+        dict(conversion=dict(split_unit='slice')),
     ],
 )
 def test_all_else_changes_it(changes):

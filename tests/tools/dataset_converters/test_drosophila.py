@@ -95,6 +95,13 @@ def test_crops_masks_and_splits(stack, tmp_path, capsys):
     assert f'membrane          {counts[0]}    {100 * counts[0] / 288:.2f}' in printed
 
 
+@pytest.mark.parametrize('text', ['{"converter": "mine", "settings": {}}', '[', '[]', '{}'])
+def test_a_stack_with_a_foreign_manifest_is_not_synthetic(stack, tmp_path, text):
+    (stack / 'conversion.json').write_text(text)
+    manifest = json.loads(convert(stack, tmp_path / 'out')['conversion.json'])
+    assert 'synthetic_stack' not in manifest
+
+
 def test_whole_slices_per_fold(stack, tmp_path):
     files = convert(stack, tmp_path / 'out', '--split-unit', 'slice')
     for i in range(3):

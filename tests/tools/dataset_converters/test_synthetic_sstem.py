@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from PIL import Image
 
@@ -39,6 +41,8 @@ def test_the_converter_takes_it(tmp_path, capsys):
     )
     assert '3 slices, 12 crops of 64x64' in capsys.readouterr().out
     assert len(list((out / 'images').iterdir())) == 12
+    manifest = json.loads((out / 'conversion.json').read_text())
+    assert manifest['synthetic_stack'] == dict(slices=3, size=128, seed=0)
 
 
 def test_output_folder_with_something_else_is_untouched(tmp_path):
