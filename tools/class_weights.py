@@ -40,7 +40,7 @@ if __name__ == '__main__':
 from mmengine.registry import init_default_scope
 
 import mmseg_attn  # noqa: F401  registers the datasets
-from mmseg_attn.apps.check.class_weights import class_weights, count_pixels
+from mmseg_attn.apps.check.class_weights import class_weights, count_pixels, ignored_label
 from mmseg_attn.apps.cli import load_config, progress, run_cli
 from mmseg_attn.datasets.building import build_dataset
 from mmseg_attn.errors import DataError
@@ -53,9 +53,12 @@ def main(argv: list[str] | None = None) -> None:
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     try:
         dataset = build_dataset(cfg.train_dataloader.dataset)
-        pixels = count_pixels(dataset, watch=lambda images: progress(images, 'counting image'))
+        ignored = ignored_label(cfg)
+        pixels = count_pixels(
+            dataset, ignored=ignored, watch=lambda images: progress(images, 'counting image')
+        )
         classes = dataset.metainfo['classes']
-        weights = class_weights(pixels, classes=classes)
+        weights = class_weights(pixels, classes=classes, ignored=ignored)
     except (ValueError, AssertionError) as error:  # what datasets and loaders raise
         raise DataError(str(error)) from error
     out = args.out or Path('work_dirs/class_weights') / args.config.stem

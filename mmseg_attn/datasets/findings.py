@@ -155,6 +155,12 @@ KINDS = {
         remedy='put RandomFlip before LoadAnnotations, or remove it',
     ),
     'flip': Kind('error', message='{why}', remedy="set 'horizontal' or 'vertical'"),
+    'frame': Kind('error', message='{why}', remedy='remove the step'),
+    'label-size': Kind(
+        'error',
+        message='{why}',
+        remedy='load the labels after Resize in the pipelines of validation and test',
+    ),
     'random': Kind(
         'warning',
         message='the pipeline changes images at random ({why}), so that the scores of a model '
@@ -168,6 +174,14 @@ KINDS = {
         'warning',
         message='{why}',
         remedy='no action needed if this is intended; otherwise set ignore_index to 255',
+    ),
+    'ignored-labels': Kind(
+        'error', message='{why}', remedy='set the same ignore_index for all heads and metrics'
+    ),
+    'same-name': Kind(
+        'error',
+        message='classes with the same name: {why}',
+        remedy='give every class in metainfo of the dataset its own name',
     ),
     'model': Kind('error', message='{why}', remedy='correct the model'),
     'channels': Kind(

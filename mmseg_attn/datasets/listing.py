@@ -180,6 +180,9 @@ def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:
             why += ', as its metainfo has CLASSES, the key before MMSegmentation 1.0'
             remedy = 'write classes and palette in lowercase'
         return [Finding('class-count', split, why=why, remedy=remedy)]
+    repeated = [each for each, times in Counter(source.classes).items() if times > 1]
+    if repeated:
+        return [Finding('same-name', split, why=', '.join(repeated))]
     conflicts = (
         class_conflict(name, count, head.name, head.channels)
         for head in heads
@@ -191,18 +194,29 @@ def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:
     ]
 
 
-def check_ignored(source: Source, settings: Mapping[str, int]) -> Iterator[Finding]:
-    """Warn of a class whose pixels are ignored because ``ignore_index`` is its number.
+def check_ignored(
+    source: Source, head: int, settings: Iterable[tuple[str, int]]
+) -> Iterator[Finding]:
+    """Compare the ignored label of the head that predicts with those of other heads and metrics.
 
     Args:
         source: The dataset.
-        settings: Values of ``ignore_index`` by their names in the config.
+        head: ``ignore_index`` of the head that predicts.
+        settings: Other values of ``ignore_index``, after their names in the config.
     """
-    for name, ignored in settings.items():
-        if 0 <= ignored < len(source.classes):
+    classes = source.classes
+    own = [('model.decode_head.ignore_index', head)] if source.split == 'train' else []
+    for name, ignored in dict.fromkeys((*own, *settings)):
+        if 0 <= ignored < len(classes):
             effect = 'are not learned' if source.split == 'train' else 'do not count in the scores'
-            why = f'{name} is {ignored}, so that pixels of {source.classes[ignored]!r} {effect}'
+            why = f'{name} is {ignored}, so that pixels of {classes[ignored]!r} {effect}'
             yield Finding('ignored-class', source.split, why=why)
+        elif ignored != head and not 0 <= head < len(classes):
+            why = (
+                f'model.decode_head.ignore_index is {head}, but {name} is {ignored}, so that '
+                f'pixels with the label {head} would count as errors'
+            )
+            yield Finding('ignored-labels', source.split, why=why, remedy=f'set {name} to {head}')
 
 
 def mean_values(mean: Sequence[float] | None, in_channels: int | None) -> int | None:

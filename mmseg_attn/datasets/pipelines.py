@@ -1,12 +1,12 @@
 """Find steps of a pipeline with which the scores of a model would be wrong."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mmcv.transforms import LoadAnnotations, RandomFlip
 from mmengine.dataset import BaseDataset
 
-from .findings import Finding
+from .findings import KINDS, Finding
 
 REVERSED = ('horizontal', 'vertical')  # the flips that MMSegmentation reverses in predictions
 
@@ -56,6 +56,53 @@ def flip_fault(transforms: Sequence) -> tuple[str, str] | None:
     return None
 
 
+def frame_fault(names: Iterable[str]) -> tuple[str, str] | None:
+    """Find a step that pads or crops, which MMSegmentation does not reverse in a prediction.
+
+    It resizes a prediction to the size of the loaded image, and so stretches it.
+
+    Args:
+        names: Names of the transforms of a test pipeline.
+
+    Returns:
+        The fault and the remedy; ``None`` if there is no such step.
+    """
+    for name in names:
+        if name == 'Pad':
+            remedy = 'pad with test_cfg=dict(size_divisor=32) of data_preprocessor, and remove it'
+        elif name.endswith('Crop'):
+            remedy = 'crop the files themselves, and remove it'
+        else:
+            continue
+        return f'{name} changes the frame of the image, so that predictions are stretched', remedy
+    return None
+
+
+def size_fault(results: Any, name: str | None) -> tuple[str, str] | None:
+    """Compare the size of labels with that of the prediction to come.
+
+    Args:
+        results: What a pipeline of validation or test returns.
+        name: The image.
+
+    Returns:
+        The fault and the remedy; ``None`` if the sizes are equal or not known.
+    """
+    sample = (results or {}).get('data_samples')
+    sample = sample[0] if isinstance(sample, list) else sample
+    original = getattr(sample, 'ori_shape', None)
+    if original is None or 'gt_sem_seg' not in sample:
+        return None
+    size = tuple(sample.gt_sem_seg.data.shape[-2:])
+    if size == tuple(original[:2]):
+        return None
+    return (
+        f'the labels of {name or "an image"} have the shape {size} after the pipeline, but its '
+        f'prediction will have the shape {tuple(original[:2])}',
+        KINDS['label-size'].remedy,
+    )
+
+
 def check_pipeline(split: str, dataset: BaseDataset) -> Iterator[Finding]:
     """Check the steps of a pipeline, without opening an image.
 
@@ -82,6 +129,8 @@ def check_pipeline(split: str, dataset: BaseDataset) -> Iterator[Finding]:
         return
     if fault := flip_fault(transforms):
         yield Finding('flip', split, why=fault[0], remedy=fault[1])
+    if fault := frame_fault(type(step).__name__ for step in steps):
+        yield Finding('frame', split, why=fault[0], remedy=fault[1])
     for routine in _routines(transforms):
         loaded = False
         for step in routine:

@@ -73,6 +73,19 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
         "visualization=dict(type='SegPictureHook') to default_hooks",
     ),
     (
+        IndexError,
+        'index 255 is out of bounds for dimension 0 with size',
+        'CrossEntropyLoss with class_weight fails for ignored pixels: use '
+        "dict(type='SoftmaxFocalLoss', gamma=0.0, class_weight=...), which is the same loss and "
+        'leaves them out',
+    ),
+    (
+        ValueError,
+        'meta information of the',
+        'the datasets of a ConcatDataset differ in classes or palette: give all of them the same '
+        'metainfo',
+    ),
+    (
         ImportError,
         'albumentations is not installed',
         'Albu in a pipeline of the config needs the package albumentations: install it, or use '
@@ -96,7 +109,11 @@ def sentence(error: Exception, cfg: Config | None = None, options: Sequence[str]
     for kind, part, message in TABLE:
         if isinstance(error, kind) and part in text:
             return message
-    return _unknown_argument(error, text, cfg, options) or _unknown_type(error, text)
+    return (
+        _unknown_argument(error, text, cfg, options)
+        or _unknown_type(error, text)
+        or _unknown_label(error, text)
+    )
 
 
 def file_sentence(error: OSError) -> str:
@@ -176,4 +193,15 @@ def _unknown_type(error: Exception, text: str) -> str:
     return (
         f"type='{name}' is not registered as a {kind}: correct the name, or import the module "
         'that registers it with custom_imports in the config'
+    )
+
+
+def _unknown_label(error: Exception, text: str) -> str:
+    """Explain that a loss met a label that is neither a class nor ignored."""
+    match = re.search(r'Target (-?\d+) is out of bounds', text)
+    if not (isinstance(error, IndexError) and match):
+        return ''
+    return (
+        f'the label {match[1]} is neither a class nor ignored in a loss: set ignore_index of every '
+        'head and metric, and seg_pad_val of data_preprocessor, to the ignored label of the masks'
     )

@@ -1,65 +1,109 @@
 """Compute confusion matrices."""
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..datasets.nested_datasets import nested_datasets
+from ..datasets.rules import IGNORE
 from ..errors import DataError
 from ..io import decode_image
+from ..io.output import MANIFEST
 
 
-def confusion(truth: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+def ignored_by(evaluator: Any) -> int:
+    """Return the label that the metrics in the config of an evaluator ignore; 255 by default."""
+    metrics = evaluator or []
+    if isinstance(metrics, Mapping):
+        metrics = metrics.get('metrics', [metrics])
+    values = [metric['ignore_index'] for metric in metrics if 'ignore_index' in metric]
+    return values[0] if values else IGNORE
+
+
+def confusion(
+    truth: np.ndarray, labels: np.ndarray, classes: int, *, ignored: int = IGNORE
+) -> np.ndarray:
     """Count the pixels of every pair of true and predicted class.
 
     Args:
         truth: Ground truth of any shape; labels that are not a class do not count.
         labels: Predicted labels, 0 to ``classes - 1``, of the same shape.
         classes: Number of classes C.
+        ignored: Label of the ignored pixels, which may be a class.
 
     Returns:
         Confusion matrix ``(C, C)``, int64, with a row per true class.
     """
-    valid = truth < classes
+    valid = (truth < classes) & (truth != ignored)
     pairs = truth[valid].astype(np.int64) * classes + labels[valid]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def confusion_of_masks(
-    dataset: Any, folder: Path, *, watch: Callable[[Iterable[int]], Iterator[int]] = iter
+    dataset: Any,
+    folder: Path,
+    *,
+    ignored: int = IGNORE,
+    watch: Callable[[Iterable[int]], Iterator[int]] = iter,
 ) -> np.ndarray:
     """Compare masks from ``tools/test.py --out`` or ``tools/predict.py`` with the ground truth.
 
     Args:
         dataset: A dataset whose pipeline loads the ground truth.
-        folder: The folder of the masks, a PNG of the same name for every image.
+        folder: The folder of the masks, a PNG for every image.
+        ignored: Label of the ignored pixels.
         watch: Function that iterates over the indices and may show the progress.
 
     Returns:
         Confusion matrix ``(C, C)``, int64, with a row per true class.
 
     Raises:
-        DataError: If a mask is missing, has another size, or contains labels that are not a class.
+        DataError: If a mask is missing, has another size, or contains labels that are not a class,
+            or if two images have the same mask.
     """
     classes = len(dataset.metainfo['classes'])
+    names = _names_of_predict(folder)
+    *_, leaf = nested_datasets(dataset)
+    # IoUMetric adds it when it writes, and predict.py does not
+    offset = bool(leaf.reduce_zero_label) and names is None
     total = np.zeros((classes, classes), dtype=np.int64)
+    images: dict[Path, str] = {}
     for i in watch(range(len(dataset))):
         sample = dataset[i]['data_samples']
+        path = str(Path(sample.img_path).resolve())
         truth = sample.gt_sem_seg.data.squeeze().numpy()
-        mask = folder / f'{Path(sample.img_path).stem}.png'
+        mask = folder / f'{(names or {}).get(path, Path(path).stem)}.png'
+        if images.setdefault(mask, path) != path:
+            raise DataError(
+                f'{images[mask]} and {path} have the same name, so {mask} may belong to either: '
+                'write the masks with tools/predict.py'
+            )
         if not mask.is_file():
             raise DataError(
                 f'{mask}, the prediction for {sample.img_path}, is missing: write it with '
                 'python tools/test.py CONFIG CHECKPOINT --out DIR'
             )
-        labels = decode_image(mask.read_bytes(), name=mask)[0].astype(np.int64)
-        labels -= bool(dataset.reduce_zero_label)  # IoUMetric adds it when it writes
+        labels = decode_image(mask.read_bytes(), name=mask)[0].astype(np.int64) - offset
         if labels.shape != truth.shape or not 0 <= labels.min() <= labels.max() < classes:
             raise DataError(
                 f'{mask} has the shape {labels.shape} and labels from {labels.min()} to '
                 f'{labels.max()}, but the ground truth has the shape {truth.shape} and labels '
                 f'from 0 to {classes - 1}: use predictions that were made with this config'
             )
-        total += confusion(truth, labels, classes)
+        total += confusion(truth, labels, classes, ignored=ignored)
     return total
+
+
+def _names_of_predict(folder: Path) -> dict[str, str] | None:
+    """Return the names of results by image if ``tools/predict.py`` wrote the folder."""
+    try:
+        manifest = json.loads((folder.resolve().parent / MANIFEST).read_text(encoding='utf-8'))
+        if manifest['converter'] != 'predict':
+            return None
+        inputs = manifest['inputs'].items()
+        return {str(Path(path).resolve()): result['name'] for path, result in inputs}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

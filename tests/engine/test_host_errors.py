@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper, build_optim_wrapper
-from mmseg.registry import MODELS, PARAM_SCHEDULERS
+from mmseg.registry import DATASETS, MODELS, PARAM_SCHEDULERS
 from mmseg.structures import SegDataSample
 
 from mmseg_attn.engine.host_errors import file_sentence, sentence
@@ -116,6 +116,34 @@ def test_a_part_without_a_type(key):
 def test_all_else_is_a_defect(error):
     assert sentence(error, Config(dict(outer=1)), ['outer=1']) == ''
     assert sentence(error, None, []) == ''
+
+
+def labels(*values: int) -> torch.Tensor:
+    return torch.tensor(values).reshape(1, 1, -1)
+
+
+def test_labels_that_a_loss_does_not_know():
+    loss = MODELS.build(dict(type='mmseg.CrossEntropyLoss'))
+    found = told(loss, torch.zeros(1, 2, 1, 2), labels(0, 100))
+    assert found.startswith('the label 100 is neither a class nor ignored in a loss: set ignore_')
+
+
+def test_class_weights_of_ignored_pixels():
+    loss = MODELS.build(dict(type='mmseg.CrossEntropyLoss', class_weight=[1.0, 2.0]))
+    found = told(loss, torch.zeros(1, 2, 1, 2), labels(0, 255), ignore_index=255)
+    assert found.startswith('CrossEntropyLoss with class_weight fails for ignored pixels: use dict')
+    ours = MODELS.build(dict(type='SoftmaxFocalLoss', gamma=0.0, class_weight=[1.0, 2.0]))
+    assert ours(torch.zeros(1, 2, 1, 2), labels(0, 255), ignore_index=255).isfinite()
+
+
+def test_datasets_of_several_classes(tmp_path):
+    parts = [
+        dict(type='BaseSegDataset', metainfo=dict(classes=classes), lazy_init=True, pipeline=[])
+        for classes in (('a', 'b'), ('a', 'c'))
+    ]
+    config = dict(type='ConcatDataset', datasets=parts, lazy_init=True)
+    found = told(DATASETS.build, config)
+    assert found.startswith('the datasets of a ConcatDataset differ in classes or palette')
 
 
 @pytest.mark.parametrize(

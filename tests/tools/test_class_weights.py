@@ -83,6 +83,48 @@ def test_both_kinds_by_hand(data, dataset):
         np.testing.assert_allclose(found[kind], values, rtol=1e-4)
 
 
+def test_repeated_datasets_count_as_often_as_they_are_repeated(data):
+    single = run(data)
+    parts = "[dict(type='RepeatDataset', times=3, dataset=dataset), dataset]"
+    repeated = run(data, dataset=f"dict(type='ConcatDataset', datasets={parts})")
+    assert repeated == single  # every image four times
+    (data / 'second.txt').write_text('1\n')
+    second = "dict(dataset, ann_file='second.txt')"
+    parts = f"[dataset, dict(type='RepeatDataset', times=2, dataset={second})]"
+    weights = run(data, dataset=f"dict(type='ConcatDataset', datasets={parts})")
+    total = np.array(COUNTS[0]) + 3 * np.array(COUNTS[1])
+    np.testing.assert_allclose(weights['inverse_frequency'], total.mean() / total, rtol=1e-4)
+
+
+def test_an_ignored_class_has_no_part_in_the_weights(data):
+    for i in range(2):
+        mask = np.array(Image.open(data / f'annotations/{i}.png'))
+        Image.fromarray(np.where(mask == 255, 2, mask)).save(data / f'annotations/{i}.png')
+    path = config(data)
+    path.write_text(path.read_text() + 'model = dict(decode_head=[dict(ignore_index=2)])\n')
+    class_weights.main([str(path), '--out', str(data / 'out')])
+    weights = json.loads((data / 'out/inverse_frequency.json').read_text())
+    total = np.delete(np.add(*COUNTS[:2]), 2)
+    expected = np.insert(total.mean() / total, 2, 1)
+    np.testing.assert_allclose(weights, expected, rtol=1e-4)
+
+
+def test_the_ignored_label_is_that_of_the_head(data):
+    mask = np.array(Image.open(data / 'annotations/0.png'))
+    Image.fromarray(np.where(mask == 255, 100, mask).astype(np.uint8)).save(
+        data / 'annotations/0.png'
+    )
+    with pytest.raises(
+        DataError, match=r'0\.png contains the label 100, .* ignored pixels are 255'
+    ):
+        run(data)
+    path = config(data)
+    path.write_text(path.read_text() + 'model = dict(decode_head=dict(ignore_index=100))\n')
+    (data / 'train.txt').write_text('0\n')
+    with pytest.raises(DataError, match='no training image contains'):  # two classes are absent
+        class_weights.main([str(path), '--out', str(data / 'out')])
+
+
 def test_the_printed_lines_serve_in_a_config(data, capsys):
     found = run(data)
     printed = capsys.readouterr().out

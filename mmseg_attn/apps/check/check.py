@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import DATASETS, METRICS, MODELS
 
 from ...config_types import class_of, type_name
 from ...datasets.building import listing_fault
@@ -22,7 +22,9 @@ from ...datasets.listing import (
     list_dataset,
     mean_values,
 )
+from ...datasets.pipelines import size_fault
 from ...datasets.rules import IGNORE, channel_conflicts
+from ...engine.cfg_keys import parameters_of
 from ...errors import DataError
 from ...models.segmentors import setting_faults
 from ..cli import progress
@@ -59,7 +61,8 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
     inspections: dict[str, list[Inspection]] = {}
     for source in sources:
         findings += source.findings + check_classes(source, heads)
-        findings += check_ignored(source, _ignored(cfg, source.split))
+        if configs:
+            findings += check_ignored(source, ignored, _ignored(cfg, source.split))
         infos = _spread(source.infos, sample)
         if any(finding.kind == 'zero-label' for finding in source.findings):
             infos = []  # the loader fails for every mask
@@ -138,20 +141,22 @@ def _preprocessor(cfg: Config) -> dict:
     return model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
 
 
-def _ignored(cfg: Config, split: str) -> dict[str, int]:
-    """Return the ignored labels of the heads or, for validation and test, of the metrics."""
+def _ignored(cfg: Config, split: str) -> list[tuple[str, int]]:
+    """Return the ignored labels of auxiliary heads or, for validation and test, of metrics."""
     if split == 'train':
-        parts = [(f'model.{name}', head) for name, head in _head_configs(cfg)]
+        heads = [head for name, head in _head_configs(cfg) if name == 'auxiliary_head']
+        parts = [('model.auxiliary_head', head) for head in heads]
     else:
         metrics = cfg.get(f'{split}_evaluator') or {}
         if isinstance(metrics, Mapping):
             metrics = metrics.get('metrics', [metrics])
-        parts = [(f'{split}_evaluator', metric) for metric in metrics]
-    return {
-        f'{name}.ignore_index': part['ignore_index']
-        for name, part in parts
-        if 'ignore_index' in part
-    }
+        parts = [(f'{split}_evaluator', metric) for metric in metrics if _ignores(metric)]
+    return [(f'{name}.ignore_index', part.get('ignore_index', IGNORE)) for name, part in parts]
+
+
+def _ignores(metric: dict) -> bool:
+    """Return whether a metric has an ``ignore_index``."""
+    return 'ignore_index' in parameters_of(class_of(metric, METRICS))[0]
 
 
 def _head_configs(cfg: Config) -> Iterator[tuple[str, dict]]:
@@ -183,6 +188,9 @@ def _check_pipeline(cfg: Config, source: Source, info: dict) -> list[Finding]:
     except Exception as error:  # transforms may raise anything
         why = f'{type(error).__name__}: {error} ({info["img_path"]})'
         return [Finding('pipeline', source.split, why=why)]
+    fault = None if source.split == 'train' else size_fault(results, info['img_path'])
+    if fault:
+        return [Finding('label-size', source.split, why=fault[0])]
     inputs = (results or {}).get('inputs')
     if inputs is None:
         return []

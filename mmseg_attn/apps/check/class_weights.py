@@ -4,7 +4,7 @@ Median frequency (Eigen & Fergus, arXiv 1411.4734): the frequency of a class is 
 pixels of all images that contain it. The weight of a class is the median of all frequencies divided
 by the frequency of the class. Inverse frequency: the weight of a class is the mean number of pixels
 per class divided by its number of pixels; the mean weight over all pixels is 1. Ignored pixels are
-not counted.
+not counted, and a repeated dataset counts as often as it is repeated.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,22 +12,33 @@ from typing import Any
 
 import numpy as np
 from mmcv.transforms import LoadAnnotations
+from mmengine.config import Config
 from mmseg.datasets import BaseSegDataset
 
 from ...datasets.loading import check_width
-from ...datasets.nested_datasets import nested_datasets
-from ...datasets.rules import IGNORE
+from ...datasets.rules import IGNORE, is_stray
 from ...errors import DataError
 from ...io import explain
 
 
+def ignored_label(cfg: Config) -> int:
+    """Return the ignored label of the head that predicts; 255 without a model."""
+    head = (cfg.get('model') or {}).get('decode_head') or {}
+    head = head[-1] if isinstance(head, list) else head
+    return head.get('ignore_index', IGNORE)
+
+
 def count_pixels(
-    dataset: Any, *, watch: Callable[[Sequence[int]], Iterable[int]] = iter
+    dataset: Any,
+    *,
+    ignored: int = IGNORE,
+    watch: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> np.ndarray:
     """Count the labels of a dataset as its own pipeline loads them, before any augmentation.
 
     Args:
         dataset: The dataset. Wrapped datasets are counted one after the other.
+        ignored: Label of the ignored pixels; the pixels of a class are counted all the same.
         watch: A wrapper for the iterator over the image indices, for example to show progress.
 
     Returns:
@@ -37,11 +48,23 @@ def count_pixels(
         DataError: If a pipeline loads no annotations, a mask cannot be loaded, or a label is not
             a class.
     """
-    leaves = [leaf for leaf in nested_datasets(dataset) if isinstance(leaf, BaseSegDataset)]
-    return np.array([row for leaf in leaves for row in _rows(leaf, watch(range(len(leaf))))])
+    rows = []
+    for leaf, times in _leaves(dataset):
+        rows += list(_rows(leaf, watch(range(len(leaf))), ignored)) * times
+    return np.array(rows)
 
 
-def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarray]:
+def _leaves(dataset: Any, times: int = 1) -> Iterator[tuple[BaseSegDataset, int]]:
+    """Yield the datasets inside wrappers, and how often each is repeated."""
+    if isinstance(dataset, BaseSegDataset):
+        yield dataset, times
+        return
+    times *= getattr(dataset, 'times', 1)
+    for inner in getattr(dataset, 'datasets', None) or [dataset.dataset]:
+        yield from _leaves(inner, times)
+
+
+def _rows(dataset: BaseSegDataset, indices: Iterable[int], ignored: int) -> Iterator[np.ndarray]:
     transforms = dataset.pipeline.transforms
     loaders = [transform for transform in transforms if isinstance(transform, LoadAnnotations)]
     if not loaders:
@@ -57,11 +80,12 @@ def _rows(dataset: BaseSegDataset, indices: Iterable[int]) -> Iterator[np.ndarra
     for i in indices:
         results = _load(loaders, dataset.get_data_info(i))
         row = np.bincount(results['gt_seg_map'].ravel(), minlength=IGNORE + 1)
-        if row[classes:IGNORE].any():
-            label = classes + int(row[classes:IGNORE].argmax())
+        stray = np.flatnonzero(is_stray(np.arange(row.size), classes, ignored=ignored) & (row > 0))
+        if stray.size:
             raise DataError(
-                f'{results["seg_map_path"]} contains the label {label}, but the dataset has only '
-                f'{classes} classes: correct the mask'
+                f'{results["seg_map_path"]} contains the label {stray[0]}, but the dataset has '
+                f'only {classes} classes and ignored pixels are {ignored}: correct the mask, or '
+                'ignore_index of the decode head'
             )
         yield row[:classes]
 
@@ -81,12 +105,16 @@ def _load(loaders: Sequence[LoadAnnotations], results: dict) -> dict:
     return results
 
 
-def class_weights(pixels: np.ndarray, *, classes: Sequence[str]) -> dict[str, list[float]]:
+def class_weights(
+    pixels: np.ndarray, *, classes: Sequence[str], ignored: int = IGNORE
+) -> dict[str, list[float]]:
     """Compute the weights of the classes.
 
     Args:
         pixels: Number of pixels of each class in each image, (images, classes).
         classes: The names of the classes.
+        ignored: Label of the ignored pixels. If it is a class, its weight, which no loss uses, is
+            1, and the other weights are computed without it.
 
     Returns:
         The weights by each formula, with five significant digits.
@@ -94,6 +122,10 @@ def class_weights(pixels: np.ndarray, *, classes: Sequence[str]) -> dict[str, li
     Raises:
         DataError: If a class does not occur.
     """
+    if 0 <= ignored < len(classes):
+        others = [name for label, name in enumerate(classes) if label != ignored]
+        weights = class_weights(np.delete(pixels, ignored, axis=1), classes=others)
+        return {kind: np.insert(values, ignored, 1).tolist() for kind, values in weights.items()}
     total = pixels.sum(axis=0)
     absent = [name for name, count in zip(classes, total, strict=True) if count == 0]
     if absent:

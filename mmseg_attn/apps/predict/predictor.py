@@ -21,7 +21,7 @@ from ...compat.checkpoint import load_file
 from ...config_types import class_of, is_a, type_name
 from ...datasets.building import build_dataset
 from ...datasets.nested_datasets import nested_datasets
-from ...datasets.pipelines import flip_fault, is_random
+from ...datasets.pipelines import flip_fault, frame_fault, is_random
 from ...engine.hooks.divergence_hook import check_finite_weights
 from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
@@ -89,9 +89,14 @@ class Predictor:
         steps = _pipeline(cfg, dataset, tta=tta)
         self.loader = ConfigLoader(TRANSFORMS.build(steps[0]))
         self.color_type = self.loader.color_type
-        self.pipeline = Compose([_from_memory(steps[0]), *steps[1:]])
-        if fault := flip_fault(self.pipeline.transforms):
-            raise DataError(': '.join(fault))
+        self.first = TRANSFORMS.build(_from_memory(steps[0]))
+        self.pipeline = Compose(steps[1:])
+        for fault in (
+            flip_fault(self.pipeline.transforms),
+            frame_fault(type(step).__name__ for step in self.pipeline.transforms),
+        ):
+            if fault:
+                raise DataError(': '.join(fault))
         self.window = window
         self.shrunk = self.far = 0
         self.dataset = class_of(dataset, DATASETS)
@@ -129,7 +134,7 @@ class Predictor:
         batch: list[dict] = []
         for key, image in images:
             try:
-                item = self.pipeline(dict(img=np.ascontiguousarray(image)))
+                item = self._prepare(key, image)
                 self._check(item, image)
             except REFUSALS as error:
                 yield key, error
@@ -141,6 +146,21 @@ class Predictor:
             batch.append(item)
         if batch:
             yield from zip(keys, self._predict(keys, batch), strict=True)
+
+    def _prepare(self, key: Any, image: np.ndarray) -> dict:
+        """Apply the pipeline, in which steps of the user may read the path of the image."""
+        results: Any = self.first(dict(img=np.ascontiguousarray(image)))
+        results['img_path'] = str(key)
+        for step in self.pipeline.transforms:
+            try:
+                results = step(results)
+            except (KeyError, AttributeError, TypeError) as error:
+                reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+                raise UnsupportedError(
+                    f'cannot be prepared, as {type(step).__name__} fails without labels '
+                    f'({reason}): correct this step of the test pipeline'
+                ) from error
+        return results
 
     def _check(self, item: dict, image: np.ndarray) -> None:
         """Compare the channels with those of the model, and the sizes with the window."""
@@ -226,6 +246,14 @@ def _dataset(cfg: Config) -> ConfigDict:
         raise DataError(
             f'{cfg.filename} was written by a test with --tta, which replaces model and pipeline: '
             'name the config of the training, such as WORK_DIR/*/vis_data/config.py'
+        )
+    leaves = [
+        inner for inner in nested_datasets(cfg.test_dataloader.dataset) if 'pipeline' in inner
+    ]
+    if any(leaf.pipeline != leaves[0].pipeline for leaf in leaves):
+        raise DataError(
+            f'the test datasets of {cfg.filename} have different pipelines, and one is needed: set '
+            'test_dataloader.dataset to the dataset whose images yours are like'
         )
     *_, inner = nested_datasets(cfg.test_dataloader.dataset)
     return inner

@@ -17,7 +17,8 @@ from ...config_types import type_name
 from ...datasets.building import explain_listing
 from ...datasets.nested_datasets import nested_datasets
 from ...errors import DataError
-from ...evaluation.confusion import confusion
+from ...evaluation.confusion import confusion, ignored_by
+from ...evaluation.metrics.maps import label_maps
 from ..predict import Predictor
 from ..runs import PER_CLASS, Group, Run
 from ..runs.statistics import measures, scores
@@ -118,13 +119,14 @@ def evaluate(
         raise DataError(
             f'{run.config} has no {split}_dataloader: add it, or choose another --split'
         )
+    ignored = ignored_by(cfg.get(f'{split}_evaluator'))
     loader_cfg.sampler = dict(type='DefaultSampler', shuffle=False)  # in the order of the dataset
     try:
         predictor = Predictor(cfg, run.checkpoint, device=device)
         loader = Runner.build_dataloader(loader_cfg, seed=0)
         with torch.no_grad():
             images = [
-                _prediction(sample, index, len(predictor.classes))
+                _prediction(sample, index, len(predictor.classes), ignored)
                 for index, sample in enumerate(
                     sample for batch in watch(loader) for sample in predictor.model.test_step(batch)
                 )
@@ -175,13 +177,11 @@ def pack(labels: np.ndarray) -> bytes:
     return zlib.compress(labels.astype(kind).tobytes(), level=1)
 
 
-def _prediction(sample: Any, index: int, classes: int) -> Prediction:
+def _prediction(sample: Any, index: int, classes: int, ignored: int) -> Prediction:
     if 'gt_sem_seg' not in sample:
         raise DataError(f'{sample.img_path} has no labels: add LoadAnnotations to its pipeline')
-    truth, labels = (
-        data.data.squeeze(0).cpu().numpy() for data in (sample.gt_sem_seg, sample.pred_sem_seg)
-    )
-    counts = confusion(truth, labels.astype(np.int64), classes)
+    labels, truth = label_maps(sample.to_dict())
+    counts = confusion(truth, labels, classes, ignored=ignored)
     return Prediction(sample.img_path, index, counts, pack(labels), labels.shape)
 
 

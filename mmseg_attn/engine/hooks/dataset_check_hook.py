@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,14 @@ from ...datasets.listing import (
 )
 from ...datasets.loading import check_width
 from ...datasets.nested_datasets import nested_datasets
-from ...datasets.rules import channel_conflicts, check_labels, check_size, save_as_classes
+from ...datasets.pipelines import size_fault
+from ...datasets.rules import (
+    IGNORE,
+    channel_conflicts,
+    check_labels,
+    check_size,
+    save_as_classes,
+)
 from ...errors import DataError
 from ...io import explain
 from ...models.segmentors import check_settings, check_tta
@@ -81,6 +89,8 @@ class DatasetCheckHook(Hook):
         _check_metrics(runner.model, runner.test_loop)
         metrics = _metrics(runner.test_loop)
         labeled = not all(getattr(metric, 'format_only', False) for metric in metrics)
+        if any(getattr(metric, 'output_dir', None) for metric in metrics):
+            _check_mask_names(runner.test_loop.dataloader.dataset)
         self._check(runner.model, dict(test=runner.test_loop), labeled=labeled)
 
     def _check(self, model: nn.Module, loops: dict[str, Any], *, labeled: bool = True) -> None:
@@ -99,11 +109,14 @@ class DatasetCheckHook(Hook):
             print_log(warning, logger='current', level=logging.WARNING)
         with _unchanged_random_state():
             for source in sources:
-                self._check_images(source.dataset, segmentor)
+                scored = labeled and source.split != 'train'
+                self._check_images(source.dataset, segmentor, scored=scored)
 
-    def _check_images(self, dataset: BaseDataset, segmentor: nn.Module) -> None:
+    def _check_images(
+        self, dataset: BaseDataset, segmentor: nn.Module, *, scored: bool = False
+    ) -> None:
         classes = dataset.metainfo.get('classes')
-        ignored = getattr(segmentor.decode_head, 'ignore_index', 255)
+        ignored = _ignored_by(segmentor)
         seen: set[int] = set()
         indices = np.linspace(0, len(dataset) - 1, min(self.samples, len(dataset)))
         for index in indices.astype(int).tolist():
@@ -118,6 +131,8 @@ class DatasetCheckHook(Hook):
                     check_width(transform, mask_name)
                     seen |= check_labels(mask, mask_name, len(classes), ignored)
                     check_size(mask, mask_name, results.get('ori_shape'))
+            if scored and (fault := size_fault(results, name)):
+                raise DataError(': '.join(fault))
             if results is not None and 'inputs' in results:
                 _check_channels(results['inputs'], name or 'an image', segmentor)
         if 255 in seen and seen <= {0, 255} and len(classes) != 1:
@@ -129,22 +144,37 @@ class DatasetCheckHook(Hook):
             )
 
 
+def _check_mask_names(dataset: Any) -> None:
+    """Refuse images of one name, since ``test.py --out`` writes masks by their names alone."""
+    paths: dict[str, str] = {}
+    for leaf in nested_datasets(dataset):
+        for index in range(len(leaf) if isinstance(leaf, BaseDataset) else 0):
+            path = leaf.get_data_info(index)['img_path']
+            other = paths.setdefault(Path(path).stem, path)
+            if other != path:
+                raise DataError(
+                    f'{other} and {path} have the same name, so test.py --out would overwrite the '
+                    'mask of one with that of the other: use tools/predict.py, or rename the files'
+                )
+
+
 def _check_lists(
     sources: Sequence[Source],
-    ignored: Mapping[str, Mapping[str, int]],
+    ignored: Mapping[str, Sequence[tuple[str, int]]],
     segmentor: nn.Module,
     *,
     labeled: bool,
 ) -> list[str]:
     """Refuse datasets whose list or classes have an error, and return the warnings."""
     heads = list(_heads(segmentor))
+    own = _ignored_by(segmentor)
     findings = [
         finding
         for source in sources
         for finding in (
             *source.findings,
             *check_classes(source, heads),
-            *check_ignored(source, ignored[source.split]),
+            *check_ignored(source, own, ignored[source.split]),
         )
     ]
     for finding in findings:
@@ -153,21 +183,34 @@ def _check_lists(
     return [finding.sentence for finding in merge_findings(findings + find_repeats(sources))]
 
 
-def _ignored(split: str, loop: Any, segmentor: nn.Module) -> dict[str, int]:
-    """Return the ignored labels of the head or, for validation and test, of the metrics."""
-    name, parts = f'{split}_evaluator', _metrics(loop)
+def _ignored(split: str, loop: Any, segmentor: nn.Module) -> list[tuple[str, int]]:
+    """Return the ignored labels of auxiliary heads or, for validation and test, of metrics."""
+    name, parts = f'{split}_evaluator', list(_metrics(loop))
     if split == 'train':
-        name, parts = 'model.decode_head', [segmentor.decode_head]
+        name = 'model.auxiliary_head'
+        parts = [head for key, head in _named_heads(segmentor) if key == 'auxiliary_head']
     values = [getattr(part, 'ignore_index', None) for part in parts]
-    return {f'{name}.ignore_index': value for value in values if value is not None}
+    return [(f'{name}.ignore_index', value) for value in values if value is not None]
 
 
-def _heads(segmentor: nn.Module) -> Iterator[Head]:
+def _named_heads(segmentor: nn.Module) -> Iterator[tuple[str, Any]]:
     for name in ('decode_head', 'auxiliary_head'):
         heads = getattr(segmentor, name, None)
         for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-            channels = getattr(head, 'out_channels', None) or getattr(head, 'num_classes', None)
-            yield Head(name, type(head).__name__, channels)
+            yield name, head
+
+
+def _heads(segmentor: nn.Module) -> Iterator[Head]:
+    for name, head in _named_heads(segmentor):
+        channels = getattr(head, 'out_channels', None) or getattr(head, 'num_classes', None)
+        yield Head(name, type(head).__name__, channels)
+
+
+def _ignored_by(segmentor: nn.Module) -> int:
+    """Return the ignored label of the head that predicts, which is the last one of a cascade."""
+    head: Any = segmentor.decode_head
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    return getattr(head, 'ignore_index', IGNORE)
 
 
 def _check_channels(inputs: Any, name: str, segmentor: nn.Module) -> None:

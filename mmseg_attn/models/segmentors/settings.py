@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mmseg.models import EncoderDecoder
+from mmseg.models import CascadeEncoderDecoder, EncoderDecoder
 from torch import nn
 
 from ...errors import DataError
@@ -15,10 +15,16 @@ def check_settings(model: nn.Module) -> None:
     """Check ``test_cfg`` of a segmentor, and ``std`` of its preprocessor.
 
     Raises:
-        DataError: As :func:`setting_faults` describes.
+        DataError: As :func:`setting_faults` describes, or if the last head of a cascade has one
+            output channel.
     """
     std = getattr(getattr(model, 'data_preprocessor', None), 'std', None)
     values = () if std is None else std.flatten().tolist()
+    if isinstance(model, CascadeEncoderDecoder) and model.decode_head[-1].out_channels == 1:
+        raise DataError(
+            'the last decode head of CascadeEncoderDecoder has one output channel, which '
+            'MMSegmentation does not support there: set num_classes=2 without out_channels'
+        )
     for fault in setting_faults(type(model), getattr(model, 'test_cfg', None), values):
         raise DataError(': '.join(fault))
 

@@ -446,6 +446,36 @@ FAULTS = {
         dict(val=dict(pipeline=[LOAD[0], dict(FLIP, direction='diagonal'), LOAD[1], PACK])),
         {('flip', 'val'): 0},
     ),
+    'a padded test image': (
+        nothing,
+        dict(test=dict(pipeline=[LOAD[0], dict(type='Pad', size=(32, 32)), LOAD[1], PACK])),
+        {('frame', 'test'): 0},
+    ),
+    'a cropped test image': (
+        nothing,
+        dict(val=dict(pipeline=[*LOAD, dict(type='CenterCrop', crop_size=(8, 8)), PACK])),
+        {('frame', 'val'): 0, ('label-size', 'val'): 0},
+    ),
+    'labels that are resized with the image': (
+        nothing,
+        dict(pipeline=[*LOAD, dict(type='Resize', scale=(8, 8)), PACK]),
+        {('label-size', 'val'): 0, ('label-size', 'test'): 0},
+    ),
+    'labels that are loaded after the resize': (
+        nothing,
+        dict(pipeline=[LOAD[0], dict(type='Resize', scale=(8, 8)), LOAD[1], PACK]),
+        {},
+    ),
+    'classes of one name': (
+        nothing,
+        dict(metainfo=dict(classes=('cell', 'cell'))),
+        {('same-name', EVERYWHERE): 0},
+    ),
+    'an auxiliary head that ignores another label': (
+        nothing,
+        dict(model=dict(auxiliary_head=dict(type='FCNHead', num_classes=2, ignore_index=100))),
+        {('ignored-labels', 'train'): 0},
+    ),
     'random scores': (
         nothing,
         dict(pipeline=[*LOAD, dict(type='PhotoMetricDistortion'), PACK]),
@@ -548,6 +578,18 @@ def test_a_class_that_the_metric_ignores_is_named(folder):
         'ignore_index to 255'
         for split, label, name in (('val', 1, 'cell'), ('test', 0, 'ground'))
     ]
+
+
+def test_metrics_ignore_what_the_head_ignores(folder):
+    cfg = config(folder, model=dict(decode_head=dict(num_classes=2, ignore_index=100)))
+    cfg.val_evaluator = [dict(type='IoUMetric'), dict(type='IoUMetric', ignore_index=100)]
+    cfg.test_evaluator = dict(type='PerClassIoUMetric')
+    findings = check_config(cfg).findings
+    assert [(each.kind, each.split, each.remedy) for each in findings] == [
+        ('ignored-labels', split, f'set {split}_evaluator.ignore_index to 100')
+        for split in ('val', 'test')
+    ]
+    assert findings[0].message.endswith('pixels with the label 100 would count as errors')
 
 
 def test_every_kind_of_finding_has_a_test():

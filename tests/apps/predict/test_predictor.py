@@ -1,8 +1,10 @@
+import copy
 import weakref
 
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmseg.apis import init_model
 
@@ -289,6 +291,17 @@ def diagonal(cfg):
     cfg.test_dataloader.dataset.pipeline.insert(1, step)
 
 
+def padded(cfg):
+    cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='Pad', size=(64, 64)))
+
+
+def two_pipelines(cfg):
+    other = copy.deepcopy(cfg.test_dataloader.dataset)
+    other.pipeline.insert(1, dict(type='Resize', scale=(20, 16)))
+    parts = [cfg.test_dataloader.dataset, other]
+    cfg.test_dataloader.dataset = dict(type='ConcatDataset', datasets=parts)
+
+
 def no_deviation(cfg):
     cfg.model.data_preprocessor.std = [0.0]
 
@@ -346,3 +359,27 @@ def test_weights_that_are_not_finite_are_refused(config, checkpoint):
         CheckpointError, match=rf'weights\.pth contains values .* \({name}\), so its'
     ):
         Predictor(config(), checkpoint)
+
+
+def test_steps_of_the_user_have_the_path_and_no_labels(config, checkpoint, gray):
+    seen = []
+
+    class ReadPath(BaseTransform):
+        def transform(self, results: dict) -> dict:
+            seen.append(results['img_path'])
+            return results
+
+    class ReadLabels(BaseTransform):
+        def transform(self, results: dict) -> dict:
+            return dict(results, sum=results['gt_seg_map'].sum())
+
+    cfg = config()
+    cfg.test_dataloader.dataset.pipeline.insert(1, dict(type=ReadPath))
+    only(Predictor(cfg, checkpoint)([('x', gray)]))
+    assert seen == ['x']
+    cfg = config()
+    cfg.test_dataloader.dataset.pipeline.insert(1, dict(type=ReadLabels))
+    ((_, error),) = Predictor(cfg, checkpoint)([('x', gray)])
+    assert str(error).startswith(
+        'cannot be prepared, as ReadLabels fails without labels (KeyError:'
+    )

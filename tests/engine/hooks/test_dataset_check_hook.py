@@ -260,6 +260,42 @@ def test_an_ignored_class_is_named(folder, monkeypatch, test, head, metric, expe
     assert all(text.startswith(expected) for text in told)
 
 
+def test_heads_and_metrics_ignore_the_same_label(folder):
+    with pytest.raises(DataError, match=r'is 100, but test_evaluator\.ignore_index is 255, so th'):
+        check(dataset(folder), model(ignore_index=100), test=True, metrics=[dict(type='IoUMetric')])
+    auxiliary = dict(type='FCNHead', in_channels=8, channels=4, num_classes=2, ignore_index=100)
+    with pytest.raises(DataError, match=r'set model\.auxiliary_head\.ignore_index to 255'):
+        check(dataset(folder), dict(model(), auxiliary_head=auxiliary))
+
+
+@pytest.mark.parametrize(
+    ('pipeline', 'message'),
+    [
+        ([LOAD[0], dict(type='Pad', size=(32, 32)), LOAD[1], PACK], 'Pad changes the frame of the'),
+        ([*LOAD, dict(type='CenterCrop', crop_size=(8, 8)), PACK], 'CenterCrop changes the frame'),
+        (
+            [*LOAD, dict(type='Resize', scale=(8, 8)), PACK],
+            r'\(8, 8\) after the pipeline, but its prediction will have the shape \(16, 16\): load',
+        ),
+    ],
+)
+def test_steps_that_a_prediction_cannot_undo_are_refused(folder, pipeline, message):
+    data, metrics = dataset(folder, pipeline=pipeline), [dict(type='IoUMetric')]
+    check(data, model())  # valid in training
+    with pytest.raises(DataError, match=message):
+        check(data, model(), test=True, metrics=metrics)
+
+
+def test_masks_of_one_name_are_not_overwritten(folder):
+    for name in ('images', 'masks'):
+        (folder / name / 'more').mkdir()
+        (folder / name / 'more/3.png').write_bytes((folder / name / '3.png').read_bytes())
+    check(dataset(folder), model(), test=True, metrics=[dict(type='IoUMetric')])
+    writes = dict(type='IoUMetric', output_dir=str(folder / 'out'))
+    with pytest.raises(DataError, match=r'images/3\.png and .*/more/3\.png have the same name, so'):
+        check(dataset(folder), model(), test=True, metrics=[writes])
+
+
 def test_one_mean_for_all_channels_is_valid(folder):
     check(dataset(folder), model(mean=1))
     with pytest.raises(DataError, match='mean of data_preprocessor has 2 values'):

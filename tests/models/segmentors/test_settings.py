@@ -57,3 +57,31 @@ def test_a_segmentor_with_modes_of_its_own_is_left_alone():
 def test_a_division_by_zero_is_refused():
     with pytest.raises(DataError, match=r'std of data_preprocessor is \[0.0\], and images are div'):
         check_settings(segmentor(std=0.0))
+
+
+@pytest.mark.parametrize(('channels', 'valid'), [(1, False), (2, True)])
+def test_a_cascade_has_a_channel_per_class(channels, valid):
+    heads = [
+        dict(type='FCNHead', in_channels=4, channels=4, num_classes=2),
+        dict(
+            type='DepthwiseSeparableFCNHead',
+            in_channels=4,
+            channels=4,
+            num_classes=2,
+            out_channels=channels,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=channels == 1),
+        ),
+    ]
+    cascade = MODELS.build(
+        dict(
+            type='CascadeEncoderDecoder',
+            num_stages=2,
+            backbone=dict(type='UNetEncoder', in_channels=1, channels=[2, 4]),
+            decode_head=heads,
+        )
+    )
+    if valid:
+        check_settings(cascade)
+    else:
+        with pytest.raises(DataError, match='which MMSegmentation does not support there: set num'):
+            check_settings(cascade)
