@@ -102,13 +102,14 @@ def main() -> None:
     raw = args.work_dir / 'raw' / args.name
     prepare(args.name, raw, args.work_dir / 'preprocessed' / args.name)
     trainer = get_trainer_from_args(args.name, '2d', 0, device=torch.device('cpu'))
-    begin = time.monotonic()
+    begin, cpu = time.monotonic(), time.process_time()
     iterations = train(trainer, 60 * args.minutes)
-    seconds = time.monotonic() - begin
+    seconds, cpu = time.monotonic() - begin, time.process_time() - cpu
     predict(trainer, raw / 'imagesTs', args.work_dir / 'predictions')
     report = dict(
         iterations=iterations,
         seconds=seconds,
+        cpu_seconds=cpu,  # of this process, without the workers that augment
         parameters=sum(p.numel() for p in trainer.network.parameters()),
         versions={name: version(name) for name in ('nnunetv2', 'torch')},
         plans=trainer.plans_manager.plans['configurations']['2d'],

@@ -12,7 +12,7 @@ train_dataloader = dict(
             # A slice has no preferred direction: eight views of each of the 192 crops.
             dict(type='RandomFlip', prob=0.5),
             dict(type='RandomRightAngle'),
-            # The slices differ in brightness.
+            # Against learning single gray levels; the slices themselves have the same brightness.
             dict(type='RandomBrightness', delta=24),
             dict(type='PackSegInputs'),
         ]
