@@ -43,7 +43,7 @@ exec(config.read_text(), cfg)
 split, seed = Path(cfg['test_dataloader']['dataset']['ann_file']), cfg['randomness']['seed']
 fold = int(split.parent.name[4:])
 with open(os.environ['CALLS'], 'a') as file:
-    print('test', name, split.parent.name, split.stem, checkpoint.name, file=file)
+    print('test', name, split.parent.name, split.stem, checkpoint.name, *sys.argv[5:], file=file)
 if os.environ.get('STOP') == f'test {name}':
     sys.exit('no space left')
 (folder / '20240102_030405').mkdir(parents=True)
@@ -86,6 +86,15 @@ same-small:
   columns: *columns
   rows:
     none: {config: a/plain_1xb4-600i_cells-64x64}
+recipe-small:
+  title: A recipe for cells
+  split: test
+  checkpoint: best
+  options: {train_cfg.max_iters: 50}
+  columns: *columns
+  rows:
+    U-Net: {config: a/plain_1xb4-600i_cells-64x64}
+    Tuned: {config: a/plain_1xb4-600i_cells-64x64, own_protocol: true, tta: true}
 validation:
   title: Cells, validation
   split: val
@@ -153,6 +162,7 @@ def records(project: Path) -> list[Record]:
     return sorted(read_records(project / 'out/runs').values(), key=lambda r: (r.fold, r.name))
 
 
+PLAIN = 'a/plain_1xb4-600i_cells-64x64'
 ALL = [
     'train plain fold0 seed0',
     'test plain fold0 test best_mIoU_iter_400.pth',
@@ -267,6 +277,18 @@ def test_options_of_a_table_are_in_the_configs_of_all_rows(run, project):
     assert 'All figures were measured here.' in page
     assert 'cut' not in page
     assert not (project / 'out/cells.md').exists()
+
+
+def test_a_row_can_have_its_own_protocol_and_test_time_augmentation(run, project):
+    tested = [call for call in run('recipe') if call.startswith('test')]
+    assert tested == [ALL[1], f'{ALL[1]} --tta']
+    assert [(r.config, r.tta) for r in records(project)].count((PLAIN, True)) == 1
+    texts = [file.read_text() for file in project.glob('work/*/config.py')]
+    assert sorted('max_iters=50' in text for text in texts) == [False, True]
+    page = (project / 'out/recipe-small.md').read_text()
+    assert '- changes to the configs of all rows except Tuned: `train_cfg.max_iters=50`' in page
+    assert page.count('tested with test-time augmentation') == 1
+    assert run('recipe') == []
 
 
 def test_finished_runs_are_skipped_also_on_another_machine(run, project, capsys):

@@ -266,6 +266,7 @@ def _rows(table: PaperTable, results: Sequence[RowResult]) -> str:
         resumed = sum(record.resumed for record in result.records)
         remarks = [
             plan.row.note,
+            'tested with test-time augmentation' * plan.row.tta,
             f'starts from {plan.weights}' if plan.configs and plan.weights else '',
             plan.cut if result.records else '',
             plan.error,
@@ -302,8 +303,10 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
 def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
     records = [record for result in results for record in result.records]
     common = ' '.join(f'{key}={value}' for key, value in table.options.items())
+    others = ', '.join(result.row.name for result in results if result.row.own_protocol)
+    rows = 'all rows' + f' except {others}' * bool(others)
     lines = [
-        *([f'- changes to the configs of all rows: `{common}`'] if common else []),
+        *([f'- changes to the configs of {rows}: `{common}`'] if common else []),
         f'- measured on the {table.split} split, with the {table.checkpoint} checkpoint'
         + (' (by mIoU on the validation split)' if table.checkpoint == 'best' else ''),
         '- the scores are from the areas that each record has for each image; each record also has '

@@ -58,6 +58,8 @@ class PaperRow:
         options: Its changes to the config, by dotted key.
         paper: The figures of the paper, in the order of the columns; may be shorter.
         note: A remark.
+        own_protocol: Whether the options of the table do not apply to the row.
+        tta: Whether the test uses the test-time augmentation of the config.
     """
 
     name: str
@@ -65,6 +67,8 @@ class PaperRow:
     options: dict[str, Any] = field(default_factory=dict)
     paper: tuple[float, ...] = ()
     note: str = ''
+    own_protocol: bool = False
+    tta: bool = False
 
     @property
     def slug(self) -> str:
@@ -91,7 +95,7 @@ class PaperTable:
         paper: The source of the paper's figures; empty if there are none.
         folds: Number of folds of its dataset.
         notes: Sentences under the heading.
-        options: Changes to the configs of all rows, by dotted key.
+        options: Changes to the configs of all rows without ``own_protocol``, by dotted key.
         baselines: Names of the rows that the proposals are compared with.
         proposals: Names of the rows that are compared with the baselines.
     """
@@ -108,6 +112,10 @@ class PaperTable:
     options: dict[str, Any] = field(default_factory=dict)
     baselines: tuple[str, ...] = ()
     proposals: tuple[str, ...] = ()
+
+    def changes(self, row: PaperRow) -> dict[str, Any]:
+        """Return all changes to the config of a row, by dotted key."""
+        return row.options if row.own_protocol else self.options | row.options
 
     @property
     def in_paper(self) -> list[bool]:
@@ -138,7 +146,7 @@ class Plan:
     @cached_property
     def hashes(self) -> list[str]:
         """The hash of the config of each fold."""
-        return [config_hash(config) for config in self.configs]
+        return [config_hash(config, tta=self.row.tta) for config in self.configs]
 
     @property
     def weights(self) -> str:
@@ -162,6 +170,7 @@ class Plan:
             folder=work_dir,
             split=table.split,
             measured=table.checkpoint,
+            tta=self.row.tta,
             command=command,
         )
         job.folder = work_dir / job.name
@@ -206,7 +215,7 @@ def plan_row(
     Raises:
         UsageError: If ``options`` or ``cut`` do not fit the config.
     """
-    file, changes = configs / f'{row.config}.py', table.options | row.options
+    file, changes = configs / f'{row.config}.py', table.changes(row)
     plan = Plan(row, options=changes)
     if not file.is_file():
         plan.error = f'{file} is missing: correct config in tables.yaml'

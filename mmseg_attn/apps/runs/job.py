@@ -69,6 +69,7 @@ class Job:
         folder: The folder.
         split: The split of the test, 'val' or 'test'.
         measured: The checkpoint to test: 'best', or the last if there is none, or 'last'.
+        tta: Whether the test uses the test-time augmentation of the config.
         command: The command that repeats the run.
     """
 
@@ -80,13 +81,14 @@ class Job:
     folder: Path
     split: str = 'test'
     measured: str = 'best'
+    tta: bool = False
     command: str = ''
 
     @cached_property
     def key(self) -> Key:
         """What tells the run from all others."""
         seed = (self.config.get('randomness') or {}).get('seed')
-        return Key(config_hash(self.config), seed, self.split, self.measured)
+        return Key(config_hash(self.config, tta=self.tta), seed, self.split, self.measured)
 
     @property
     def name(self) -> str:
@@ -161,7 +163,7 @@ class Job:
             options = ['load_from=None']  # that of the config would take precedence
         else:
             state.clear()
-        state.setdefault('code', used_files(content_of(self.config)))
+        state.setdefault('code', used_files(content_of(self.config, tta=self.tta)))
         threads = (common['variables'] or {}).get('OMP_NUM_THREADS')
         state.update(machine=machine(threads and int(threads)), versions=versions())
         self._write_state(state)
@@ -175,6 +177,7 @@ class Job:
         file = self.folder / f'config_{self.split}.py'
         write_file(file, self._config_of_test(areas).pretty_text)
         flags = [str(file), str(self.train_dir / checkpoint), '--work-dir', str(test_dir)]
+        flags += ['--tta'] * self.tta
         begin = time.monotonic()
         yield from run_tool(tool, *flags, **common)
         seconds = time.monotonic() - begin
@@ -209,6 +212,7 @@ class Job:
             **self.key._asdict(),
             fold=self.fold,
             checkpoint=checkpoint,
+            tta=self.tta,
             metrics={name: round(value, 6) for name, value in metrics.items()},
             **json.loads(areas.read_text(encoding='utf-8')),
             parameters=counted and counted.parameters,

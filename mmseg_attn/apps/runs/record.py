@@ -61,6 +61,7 @@ class Record:
         split: The split that was measured, 'val' or 'test'.
         measured: The checkpoint that was measured, 'best' or 'last'.
         checkpoint: Its file name.
+        tta: Whether the test used the test-time augmentation of the config.
         metrics: What the test logged.
         classes: Names of the classes.
         areas: Names of the three lists of each image.
@@ -85,6 +86,7 @@ class Record:
     split: str
     measured: str
     checkpoint: str
+    tta: bool = False
     metrics: dict[str, float]
     classes: list[str]
     areas: tuple[str, ...] = ('intersection', 'predicted', 'labeled')
@@ -157,20 +159,25 @@ def read_record(file: Path) -> Record:
         ) from error
 
 
-def config_hash(config: Config) -> str:
+def config_hash(config: Config, *, tta: bool = False) -> str:
     """Return a hash of all in a config that a training depends on, and of the datasets.
 
     It does not depend on the seed, on the folder of the data, on settings of the machine such as
     the number of workers, on hooks that only watch, on the metrics of the test, or on helper
     variables of the config.
+
+    Args:
+        config: The config.
+        tta: Whether the test uses its test-time augmentation.
     """
-    text = json.dumps(content_of(config), sort_keys=True)
+    text = json.dumps(content_of(config, tta=tta), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def content_of(config: Config) -> dict:
+def content_of(config: Config, *, tta: bool = False) -> dict:
     """Return what :func:`config_hash` hashes."""
-    read = {key: value for key, value in config.to_dict().items() if key in _READ}
+    names = _READ + ('tta_model', 'tta_pipeline') * tta
+    read = {key: value for key, value in config.to_dict().items() if key in names}
     content = {key: value for key, value in read.items() if value is not None}
     hooks = (content.get('default_hooks') or {}).items()
     content['default_hooks'] = {name: hook for name, hook in hooks if name not in _WATCHING}

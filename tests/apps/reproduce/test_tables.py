@@ -119,7 +119,7 @@ def test_every_row_can_be_run(table, row, tmp_path):
     assert job.key.config_hash == plan.hashes[-1]
     assert job.key.seed == job.config.randomness.seed == 7
     assert job.complexity.flops > job.complexity.parameters > 0
-    for key, value in (table.options | row.options).items():
+    for key, value in table.changes(row).items():
         node = job.config
         for part in key.split('.'):
             node = node[int(part) if part.isdigit() else part]

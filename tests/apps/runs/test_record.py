@@ -127,3 +127,10 @@ def test_options_lose_what_belongs_to_a_machine():
         'load_from': 'x.pth',
         'model.neck': dict(type='CSAMSkip', in_channels=[1, 2]),
     }
+
+
+def test_the_test_time_augmentation_is_a_part_of_the_hash_if_it_is_used():
+    config = Config(dict(model=dict(type='A'), tta_model=dict(type='B'), tta_pipeline=[]))
+    other = Config(config.to_dict() | dict(tta_model=dict(type='C')))
+    assert config_hash(config) == config_hash(other)
+    assert len({config_hash(c, tta=t) for c in (config, other) for t in (False, True)}) == 3
