@@ -88,7 +88,7 @@ def size_fault(results: Any, name: str | None) -> tuple[str, str] | None:
     Returns:
         The fault and the remedy; ``None`` if the sizes are equal or not known.
     """
-    sample = (results or {}).get('data_samples')
+    sample: Any = (results or {}).get('data_samples')
     sample = sample[0] if isinstance(sample, list) else sample
     original = getattr(sample, 'ori_shape', None)
     if original is None or 'gt_sem_seg' not in sample:

@@ -47,13 +47,14 @@ def setting_faults(kind: Any, test_cfg: Any, std: Sequence[float]) -> Iterator[t
         )
     if getattr(kind, 'inference', None) is not EncoderDecoder.inference:
         return
-    settings = test_cfg or {}
+    settings: Any = test_cfg or {}
     mode = settings.get('mode', 'whole')
     if mode not in MODES:
         yield f"model.test_cfg has mode='{mode}'", "set 'whole' or 'slide'"
     if mode != 'slide':
         return
-    size, stride = settings.get('crop_size'), settings.get('stride')
+    size: Any = settings.get('crop_size')
+    stride: Any = settings.get('stride')
     if not (_is_pair(size) and _is_pair(stride)):
         yield (
             f"model.test_cfg has mode='slide' with crop_size={size} and stride={stride}",
