@@ -49,11 +49,13 @@ class DatasetCheckHook(Hook):
     """Check the datasets and a few of their images before training or testing starts.
 
     Every image and mask that is listed must exist, and the dataset must name its classes, as many
-    as the heads have. ``test_cfg`` of the model must be valid. Of a few images, the number of
-    channels must be that of the preprocessor's mean and of the backbone's first convolution, and
-    the masks must have the size of their image and contain only classes and the ignored label. What
-    else ``tools/check_dataset.py`` finds without opening files, such as an image that is listed
-    twice or in two splits, is a warning in the log.
+    as the heads have. Heads and metrics must ignore the same label. ``test_cfg`` of the model must
+    be valid, and MMSegmentation must be able to undo the steps of the pipelines of validation and
+    test in predictions. Of a few images, the number of channels must be that of the preprocessor's
+    mean and of the backbone's first convolution, and the masks must have the size of their image
+    and contain only classes and the ignored label. What else ``tools/check_dataset.py`` finds
+    without opening files, such as an image that is listed twice or in two splits, is a warning in
+    the log.
 
     Every rank checks the same images, so all of them stop. Nothing is written, and the random state
     is restored. ``tools/check_dataset.py`` opens all images and finds more.
