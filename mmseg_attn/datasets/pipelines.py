@@ -131,26 +131,28 @@ def check_pipeline(split: str, dataset: BaseDataset) -> Iterator[Finding]:
         yield Finding('flip', split, why=fault[0], remedy=fault[1])
     if fault := frame_fault(type(step).__name__ for step in steps):
         yield Finding('frame', split, why=fault[0], remedy=fault[1])
-    for routine in _routines(transforms):
-        loaded = False
-        for step in routine:
-            if loaded and next(_flips([step]), None):
-                yield Finding('flipped-labels', split)
-                return
-            loaded |= loads_labels(step)
+    loaded = False
+    for step in _scored(transforms):
+        if loaded and next(_flips([step]), None):
+            yield Finding('flipped-labels', split)
+            break
+        loaded |= loads_labels(step)
     names = sorted({type(step).__name__ for step in steps if is_random(type(step).__name__)})
     if names:
         yield Finding('random', split, why=', '.join(names))
 
 
-def _routines(transforms: Sequence) -> list[list]:
-    """Return the transforms in their order, for each version of test-time augmentation."""
-    routines: list[list] = [[]]
+def _scored(transforms: Sequence) -> Iterator:
+    """Yield the transforms of the labels that are scored.
+
+    Test-time augmentation compares the labels of its first version with the prediction.
+    """
     for transform in transforms:
-        inner = getattr(transform, 'subroutines', None)
-        parts = [[transform]] if inner is None else [part.transforms for part in inner]
-        routines = [[*routine, *part] for routine in routines for part in parts]
-    return routines
+        routines = getattr(transform, 'subroutines', None)
+        if routines is None:
+            yield transform
+        elif routines:
+            yield from routines[0].transforms
 
 
 def _flips(transforms: Sequence) -> Iterator[RandomFlip]:

@@ -432,8 +432,13 @@ FAULTS = {
     ),
     'labels flipped in test-time augmentation': (
         nothing,
-        dict(test=dict(pipeline=[LOAD[0], augmented([LOAD[1]], [NO_FLIP, FLIP], [PACK])])),
+        dict(test=dict(pipeline=[LOAD[0], augmented([LOAD[1]], [FLIP, NO_FLIP], [PACK])])),
         {('flipped-labels', 'test'): 0},
+    ),
+    'labels flipped in a later version, which is not scored': (
+        nothing,
+        dict(test=dict(pipeline=[LOAD[0], augmented([LOAD[1]], [NO_FLIP, FLIP], [PACK])])),
+        {},
     ),
     'labels loaded after the flips of test-time augmentation': (
         nothing,
