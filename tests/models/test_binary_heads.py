@@ -60,6 +60,7 @@ def trained(tmp_path):
                 **changes,
             )
         )
+        torch.manual_seed(0)  # a network whose logits differ
         model = MODELS.build(cfg.model).eval()
         classify = model.decode_head.conv_seg
         with torch.no_grad():  # so that both classes occur

@@ -219,6 +219,7 @@ def test_all_tables_are_listed_with_what_has_been_run(run, project):
             '`python tools/reproduce.py cells --folds 3`',
         ),
         'cells-small': ('no', '`python tools/reproduce.py cells --protocol small`'),
+        'recipe-small': ('no', '`python tools/reproduce.py recipe --protocol small`'),
         'same-small': (  # its row is the same training
             '1 of 1 rows, 1 of 3 folds, runs: 1',
             '`python tools/reproduce.py same --protocol small --folds 3`',

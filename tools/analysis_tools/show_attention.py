@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     predictor = Predictor(cfg, args.checkpoint, device=usable_device(args.device))
     image = read(args, predictor)
     points = check_points(args.point, image)
-    data = pseudo_collate([predictor.pipeline(dict(img=np.ascontiguousarray(image)))])
+    data = pseudo_collate([predictor.prepare(args.image, image)])
     data = predictor.model.data_preprocessor(data, training=False)
     recording = record(
         predictor.model,

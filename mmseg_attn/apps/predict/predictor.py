@@ -134,7 +134,7 @@ class Predictor:
         batch: list[dict] = []
         for key, image in images:
             try:
-                item = self._prepare(key, image)
+                item = self.prepare(key, image)
                 self._check(item, image)
             except REFUSALS as error:
                 yield key, error
@@ -147,7 +147,7 @@ class Predictor:
         if batch:
             yield from zip(keys, self._predict(keys, batch), strict=True)
 
-    def _prepare(self, key: Any, image: np.ndarray) -> dict:
+    def prepare(self, key: Any, image: np.ndarray) -> dict:
         """Apply the pipeline, in which steps of the user may read the path of the image."""
         results: Any = self.first(dict(img=np.ascontiguousarray(image)))
         results['img_path'] = str(key)

@@ -19,7 +19,7 @@ def check_settings(model: nn.Module) -> None:
             output channel.
     """
     std = getattr(getattr(model, 'data_preprocessor', None), 'std', None)
-    values = () if std is None else std.flatten().tolist()
+    values = () if std is None or std.is_meta else std.flatten().tolist()
     if isinstance(model, CascadeEncoderDecoder) and model.decode_head[-1].out_channels == 1:
         raise DataError(
             'the last decode head of CascadeEncoderDecoder has one output channel, which '
