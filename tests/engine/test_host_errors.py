@@ -128,6 +128,7 @@ def test_labels_that_a_loss_does_not_know():
     assert found.startswith('the label 100 is neither a class nor ignored in a loss: set ignore_')
 
 
+@pytest.mark.skipif(mmseg.__version__ == '1.1.0', reason='version 1.1.0 leaves them out')
 def test_class_weights_of_ignored_pixels():
     loss = MODELS.build(dict(type='mmseg.CrossEntropyLoss', class_weight=[1.0, 2.0]))
     found = told(loss, torch.zeros(1, 2, 1, 2), labels(0, 255), ignore_index=255)
