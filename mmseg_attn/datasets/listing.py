@@ -211,7 +211,7 @@ def check_ignored(
             effect = 'are not learned' if source.split == 'train' else 'do not count in the scores'
             why = f'{name} is {ignored}, so that pixels of {classes[ignored]!r} {effect}'
             yield Finding('ignored-class', source.split, why=why)
-        elif ignored != head and not 0 <= head < len(classes):
+        elif ignored != head and head >= len(classes):  # no mask has a negative label
             why = (
                 f'model.decode_head.ignore_index is {head}, but {name} is {ignored}, so that '
                 f'pixels with the label {head} would count as errors'

@@ -5,8 +5,10 @@ from typing import Any
 
 from mmcv.transforms import LoadAnnotations, RandomFlip
 from mmengine.dataset import BaseDataset
+from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 
 from .findings import KINDS, Finding
+from .transforms import LoadStrictAnnotations
 
 REVERSED = ('horizontal', 'vertical')  # the flips that MMSegmentation reverses in predictions
 
@@ -25,6 +27,17 @@ def loads_labels(transform: Any) -> bool:
     name = type(transform).__name__
     return isinstance(transform, LoadAnnotations) or (
         name.startswith('Load') and 'Annotation' in name
+    )
+
+
+def keeps_values(loader: Any) -> bool:
+    """Return whether the labels are the values of the file, and not computed by a user's loader."""
+    kind = type(loader)
+    return isinstance(loader, LoadStrictAnnotations) or any(
+        isinstance(loader, base)
+        and kind._load_seg_map is base._load_seg_map
+        and kind.transform is base.transform
+        for base in (HostAnnotations, LoadAnnotations)
     )
 
 
@@ -74,7 +87,7 @@ def frame_fault(names: Iterable[str]) -> tuple[str, str] | None:
             remedy = 'crop the files themselves, and remove it'
         else:
             continue
-        return f'{name} changes the frame of the image, so that predictions are stretched', remedy
+        return f'{name} can change the frame of images, and predictions are then stretched', remedy
     return None
 
 

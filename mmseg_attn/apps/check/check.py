@@ -52,10 +52,7 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
     if not sources:
         raise DataError('the config has no dataset: add a train_dataloader')
     configs = list(_head_configs(cfg))
-    heads = [
-        Head(name, type_name(head), head.get('out_channels') or head.get('num_classes'))
-        for name, head in configs
-    ]
+    heads = [Head(name, type_name(head), _output_channels(head)) for name, head in configs]
     ignored = configs[0][1].get('ignore_index', IGNORE) if configs else IGNORE
     findings = list(_check_model(cfg))
     inspections: dict[str, list[Inspection]] = {}
@@ -129,6 +126,12 @@ def _read(split: str, config: dict) -> Source:
     return list_dataset(split, dataset)
 
 
+def _output_channels(head: dict) -> int | None:
+    """Return the channels of the logits; ``out_channels`` of some heads is that of embeddings."""
+    channels, classes = head.get('out_channels'), head.get('num_classes')
+    return channels if channels == 1 or classes is None else classes
+
+
 def _check_model(cfg: Config) -> Iterator[Finding]:
     model = cfg.get('model') or {}
     std = _preprocessor(cfg).get('std') or ()
@@ -151,7 +154,8 @@ def _ignored(cfg: Config, split: str) -> list[tuple[str, int]]:
         if isinstance(metrics, Mapping):
             metrics = metrics.get('metrics', [metrics])
         parts = [(f'{split}_evaluator', metric) for metric in metrics if _ignores(metric)]
-    return [(f'{name}.ignore_index', part.get('ignore_index', IGNORE)) for name, part in parts]
+    values = [(f'{name}.ignore_index', part.get('ignore_index', IGNORE)) for name, part in parts]
+    return [(name, value) for name, value in values if isinstance(value, int)]
 
 
 def _ignores(metric: dict) -> bool:

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmseg.datasets import BaseSegDataset
 
 from ...datasets.loading import check_width
+from ...datasets.pipelines import keeps_values
 from ...datasets.rules import IGNORE, is_stray
 from ...errors import DataError
 from ...io import explain
@@ -101,7 +102,8 @@ def _load(loaders: Sequence[LoadAnnotations], results: dict) -> dict:
             if path is None or (isinstance(error, OSError) and error.errno is not None):
                 raise
             raise explain(error, path) from error
-        check_width(load, path)
+        if keeps_values(load):
+            check_width(load, path)
     return results
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine import fileio
 from PIL import UnidentifiedImageError
 
+from ...datasets.pipelines import keeps_values
 from ...datasets.rules import is_0_255, is_color, is_stray
 from ...datasets.transforms import LoadStrictAnnotations
 from ...errors import DataError, TooLargeError, UnsupportedError
@@ -184,7 +185,10 @@ class Inspector:
         except Exception as error:
             self._add_failure(error, path, inspection)
             return
-        raw, mode = (labels, '') if stored is None else (stored.pixels, stored.mode)
+        if stored is None or not all(map(keeps_values, self.label_loaders)):
+            raw, mode = labels, ''
+        else:
+            raw, mode = stored.pixels, stored.mode
         palette = self.strict is None or self.strict.palette
         if is_color(labels) or is_color(raw, mode, palette=palette):
             ignored = self.strict is not None and self.strict.color == 'ignore'

@@ -30,7 +30,7 @@ from ...datasets.listing import (
 )
 from ...datasets.loading import check_width
 from ...datasets.nested_datasets import nested_datasets
-from ...datasets.pipelines import size_fault
+from ...datasets.pipelines import keeps_values, size_fault
 from ...datasets.rules import (
     IGNORE,
     channel_conflicts,
@@ -130,7 +130,8 @@ class DatasetCheckHook(Hook):
                     break
                 if mask is None and classes and 'gt_seg_map' in results:
                     mask = results['gt_seg_map']
-                    check_width(transform, mask_name)
+                    if keeps_values(transform):
+                        check_width(transform, mask_name)
                     seen |= check_labels(mask, mask_name, len(classes), ignored)
                     check_size(mask, mask_name, results.get('ori_shape'))
             if scored and (fault := size_fault(results, name)):
@@ -192,7 +193,7 @@ def _ignored(split: str, loop: Any, segmentor: nn.Module) -> list[tuple[str, int
         name = 'model.auxiliary_head'
         parts = [head for key, head in _named_heads(segmentor) if key == 'auxiliary_head']
     values = [getattr(part, 'ignore_index', None) for part in parts]
-    return [(f'{name}.ignore_index', value) for value in values if value is not None]
+    return [(f'{name}.ignore_index', value) for value in values if isinstance(value, int)]
 
 
 def _named_heads(segmentor: nn.Module) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mmcv.transforms import BaseTransform
 from mmengine.config import Config
+from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
@@ -393,6 +394,11 @@ FAULTS = {
         dict(model=dict(auxiliary_head=[dict(type='STDCHead', num_classes=3)])),
         {},
     ),
+    'a head whose output channels are those of embeddings': (
+        nothing,
+        dict(model=dict(decode_head=dict(type='FCNHead', num_classes=2, out_channels=256))),
+        {},
+    ),
     'a head with one channel': (
         nothing,
         dict(
@@ -583,6 +589,26 @@ def test_a_class_that_the_metric_ignores_is_named(folder):
         'ignore_index to 255'
         for split, label, name in (('val', 1, 'cell'), ('test', 0, 'ground'))
     ]
+
+
+class LoadColors(HostAnnotations):
+    """A user's loader of color masks: red is class 1."""
+
+    def _load_seg_map(self, results: dict) -> None:
+        with Image.open(results['seg_map_path']) as colors:
+            results['gt_seg_map'] = (np.array(colors)[..., 0] > 0).astype(np.uint8)
+        results['seg_fields'].append('gt_seg_map')
+
+
+def test_masks_are_judged_as_a_users_loader_loads_them(folder):
+    clean = check_config(config(folder)).splits
+    for path in (folder / 'masks').iterdir():
+        colors = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
+        colors[..., 0] = 255 * np.array(Image.open(path))
+        Image.fromarray(colors).save(path)
+    report = check_config(config(folder, pipeline=[LOAD[0], dict(type=LoadColors), PACK]))
+    assert report.findings == []
+    assert report.splits == clean
 
 
 def test_metrics_ignore_what_the_head_ignores(folder):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
+from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS
 from PIL import Image
 from torch import nn
@@ -268,11 +269,40 @@ def test_heads_and_metrics_ignore_the_same_label(folder):
         check(dataset(folder), dict(model(), auxiliary_head=auxiliary))
 
 
+def test_ignored_labels_that_no_mask_has_are_no_conflict(folder):
+    metrics = [dict(type='IoUMetric')]
+    for number in range(10):
+        save_mask(folder, number, np.tile(np.array([0, 1], dtype=np.uint8), (16, 8)))
+    check(dataset(folder), model(ignore_index=-100), test=True, metrics=metrics)
+
+
+class LoadInstances(HostAnnotations):
+    """A user's loader of instances: the thousands are the class."""
+
+    def _load_seg_map(self, results: dict) -> None:
+        with Image.open(results['seg_map_path']) as mask:
+            results['gt_seg_map'] = (np.array(mask) // 1000).astype(np.uint8)
+        results['seg_fields'].append('gt_seg_map')
+
+
+def test_labels_that_a_loader_computes_are_not_those_of_the_file(folder):
+    for number in range(10):
+        save_mask(folder, number, np.tile(np.array([7, 1007], dtype=np.uint16), (16, 8)))
+    with pytest.raises(
+        DataError, match='contains the label 1007, but LoadAnnotations keeps only 8'
+    ):
+        check(dataset(folder), model())
+    check(dataset(folder, pipeline=[LOAD[0], dict(type=LoadInstances), PACK]), model())
+
+
 @pytest.mark.parametrize(
     ('pipeline', 'message'),
     [
-        ([LOAD[0], dict(type='Pad', size=(32, 32)), LOAD[1], PACK], 'Pad changes the frame of the'),
-        ([*LOAD, dict(type='CenterCrop', crop_size=(8, 8)), PACK], 'CenterCrop changes the frame'),
+        ([LOAD[0], dict(type='Pad', size=(32, 32)), LOAD[1], PACK], 'Pad can change the frame of'),
+        (
+            [*LOAD, dict(type='CenterCrop', crop_size=(8, 8)), PACK],
+            'CenterCrop can change the frame',
+        ),
         (
             [*LOAD, dict(type='Resize', scale=(8, 8)), PACK],
             r'\(8, 8\) after the pipeline, but its prediction will have the shape \(16, 16\): load',
