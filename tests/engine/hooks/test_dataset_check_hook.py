@@ -328,8 +328,8 @@ def test_masks_of_one_name_are_not_overwritten(folder):
 
 def test_one_mean_for_all_channels_is_valid(folder):
     check(dataset(folder), model(mean=1))
-    with pytest.raises(DataError, match='mean of data_preprocessor has 2 values'):
-        check(dataset(folder), model(mean=2))
+    with pytest.raises(DataError, match='but the backbone takes 4'):
+        check(dataset(folder), model(channels=4, mean=1))
 
 
 def test_a_stray_label_is_named_with_its_file(folder):
