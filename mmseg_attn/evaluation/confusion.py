@@ -1,7 +1,7 @@
 """Compute confusion matrices."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,16 @@ from ..io import decode_image
 from ..io.output import MANIFEST
 
 
+def metric_configs(evaluator: Any) -> Sequence[Mapping]:
+    """Return the metrics in the config of an evaluator: a metric, a list, or an ``Evaluator``."""
+    if isinstance(evaluator, Mapping) and evaluator:
+        return evaluator.get('metrics', [evaluator])
+    return evaluator or []
+
+
 def ignored_by(evaluator: Any) -> int:
     """Return the label that the metrics in the config of an evaluator ignore; 255 by default."""
-    metrics = evaluator or []
-    if isinstance(metrics, Mapping):
-        metrics = metrics.get('metrics', [metrics])
+    metrics = metric_configs(evaluator)
     values = [metric['ignore_index'] for metric in metrics if 'ignore_index' in metric]
     return values[0] if values else IGNORE
 

@@ -1,6 +1,6 @@
 """Check all datasets of a config in one pass."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -26,8 +26,10 @@ from ...datasets.pipelines import size_fault
 from ...datasets.rules import IGNORE, channel_conflicts
 from ...engine.cfg_keys import parameters_of
 from ...errors import DataError
+from ...evaluation.confusion import metric_configs
 from ...models.segmentors import setting_faults
 from ..cli import progress
+from .class_weights import ignored_label
 from .inspector import Inspection, Inspector
 from .result import CheckResult
 from .splits import judge_split, summarize
@@ -53,7 +55,7 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
         raise DataError('the config has no dataset: add a train_dataloader')
     configs = list(_head_configs(cfg))
     heads = [Head(name, type_name(head), _output_channels(head)) for name, head in configs]
-    ignored = configs[0][1].get('ignore_index', IGNORE) if configs else IGNORE
+    ignored = ignored_label(cfg)
     findings = list(_check_model(cfg))
     inspections: dict[str, list[Inspection]] = {}
     for source in sources:
@@ -150,9 +152,7 @@ def _ignored(cfg: Config, split: str) -> list[tuple[str, int]]:
         heads = [head for name, head in _head_configs(cfg) if name == 'auxiliary_head']
         parts = [('model.auxiliary_head', head) for head in heads]
     else:
-        metrics = cfg.get(f'{split}_evaluator') or {}
-        if isinstance(metrics, Mapping):
-            metrics = metrics.get('metrics', [metrics])
+        metrics = metric_configs(cfg.get(f'{split}_evaluator'))
         parts = [(f'{split}_evaluator', metric) for metric in metrics if _ignores(metric)]
     values = [(f'{name}.ignore_index', part.get('ignore_index', IGNORE)) for name, part in parts]
     return [(name, value) for name, value in values if isinstance(value, int)]

@@ -25,7 +25,7 @@ from ...io import explain
 def ignored_label(cfg: Config) -> int:
     """Return the ignored label of the head that predicts; 255 without a model."""
     head = (cfg.get('model') or {}).get('decode_head') or {}
-    head = head[-1] if isinstance(head, list) else head
+    head = head[-1] if isinstance(head, Sequence) else head
     return head.get('ignore_index', IGNORE)
 
 

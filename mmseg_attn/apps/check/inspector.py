@@ -92,6 +92,7 @@ class Inspector:
             loader.to_float32 = False  # it would hide a reduction from 16 to 8 bits
         self.unoriented_loaders = [_without_orientation(loader) for loader in self.image_loaders]
         self.label_loaders = [copy.copy(loader) for loader in label_loaders]
+        self.keeps_values = all(map(keeps_values, self.label_loaders))
         self.strict = None
         for original, loader in zip(label_loaders, self.label_loaders, strict=True):
             if isinstance(loader, LoadStrictAnnotations):
@@ -185,7 +186,7 @@ class Inspector:
         except Exception as error:
             self._add_failure(error, path, inspection)
             return
-        if stored is None or not all(map(keeps_values, self.label_loaders)):
+        if stored is None or not self.keeps_values:
             raw, mode = labels, ''
         else:
             raw, mode = stored.pixels, stored.mode
