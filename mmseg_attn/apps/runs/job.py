@@ -19,6 +19,7 @@ from mmengine.config import Config
 from ...engine.cfg_options import merge_options
 from ...errors import RunError
 from ...evaluation import Complexity, complexity
+from ...evaluation.confusion import metric_configs
 from ...io import write_file
 from .code import changed_files, used_files
 from .log import find_launches, join, seconds_per_iteration
@@ -188,9 +189,7 @@ class Job:
         config = copy.deepcopy(self.config)
         config.test_dataloader = config[f'{self.split}_dataloader']
         evaluator = config[f'{self.split}_evaluator']
-        metrics = (
-            evaluator.get('metrics', [evaluator]) if isinstance(evaluator, dict) else evaluator
-        )
+        metrics = metric_configs(evaluator)
         ignored = [metric.ignore_index for metric in metrics if 'ignore_index' in metric]
         per_image = dict(type='ImageAreasMetric', out_file=str(areas.absolute()))
         per_image |= dict(ignore_index=ignored[0]) if ignored else {}
