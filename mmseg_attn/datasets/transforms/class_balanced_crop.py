@@ -56,9 +56,12 @@ class ClassBalancedCrop(RandomCrop):
         self.prob = prob
         self.classes = classes
 
-    @cache_randomness
     def crop_bbox(self, results: dict) -> tuple[int, int, int, int]:
         """Draw the crop: first and last row, first and last column, the last ones excluded."""
+        return self._draw_bbox(results)
+
+    @cache_randomness  # without a docstring: Sphinx cannot show what it decorates
+    def _draw_bbox(self, results: dict) -> tuple[int, int, int, int]:
         if np.random.random() >= self.prob:
             return super().crop_bbox(results)
         labels = results['gt_seg_map']
