@@ -1,5 +1,6 @@
-# DINOv2 ViT-S/14 (Oquab et al., 2023), frozen. Its four maps have one stride; the neck makes maps at
-# strides 3.5, 7, 14 and 28 of them, as the simple pyramid of Li et al. (2022). A leaf takes both:
+# DINOv2 ViT-S/14 (Oquab et al., 2023), frozen. Its four maps have one stride; the neck makes maps
+# at strides 3.5, 7, 14 and 28 of them, as the simple pyramid of Li et al. (2022) does. A leaf takes
+# both:
 # model = dict(
 #     backbone=_base_.encoder,
 #     neck=_base_.pyramid,

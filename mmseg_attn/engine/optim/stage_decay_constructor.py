@@ -1,5 +1,7 @@
 """Train the early stages of a pretrained encoder with smaller learning rates."""
 
+from typing import Any
+
 from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -35,7 +37,7 @@ class StageDecayConstructor(DefaultOptimWrapperConstructor):
             raise UsageError(
                 f'stage_decay in paramwise_cfg is {decay!r}: set a number above 0 and at most 1'
             )
-        network = model.module if is_model_wrapper(model) else model
+        network: Any = model.module if is_model_wrapper(model) else model
         factors: dict[int, float] = {}  # by the identity of the parameter
         for module in network.modules():
             if hasattr(module, 'parameter_stages'):

@@ -7,7 +7,6 @@ stride 1 or 2, the stem, whose maps come first. It is beside the pretrained enco
 image as in its pretraining.
 """
 
-import importlib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -21,9 +20,9 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmseg_attn.compat.libraries import optional_library
 from mmseg_attn.errors import CheckpointError, UsageError
-from mmseg_attn.models.layers import ConvLayer
-from mmseg_attn.models.layers.padding import pad_end
+from mmseg_attn.models.layers import ConvLayer, pad_end
 from mmseg_attn.ops import crop
 
 from .unet_encoder import UNetEncoder
@@ -92,6 +91,7 @@ class TimmEncoder(BaseModule):
             self.model_args['out_indices'] = tuple(out_indices)
         if drop_path_rate is not None:
             self.model_args['drop_path_rate'] = drop_path_rate
+        self.model: Any  # the nn.Module of timm, whose attributes type checkers do not know
         try:
             self.model = self._build()
         except (RuntimeError, TypeError) as error:
@@ -231,7 +231,4 @@ class TimmEncoder(BaseModule):
 
 
 def _timm() -> ModuleType:
-    try:
-        return importlib.import_module('timm')
-    except Exception as error:
-        raise UsageError(f'TimmEncoder needs timm: {error}') from error
+    return optional_library('timm', package='timm', part='TimmEncoder')
