@@ -135,6 +135,46 @@ def test_lfa_options_reach_every_level():
         assert {name: getattr(fusion, name) for name in options} == options
 
 
+def test_deep_supervision_adds_the_losses_of_coarser_levels_with_halving_weights():
+    torch.manual_seed(0)
+    model = unet(deep_supervision=2)
+    maps = [torch.randn(2, c, 16 // 2**i, 16 // 2**i) for i, c in enumerate(WIDTHS)]
+    decoded: list[Tensor] = []  # coarsest first
+    for block in model.decode_head.blocks:
+        block.register_forward_hook(lambda module, args, output: decoded.append(output))
+    ground_truth = samples(2, (32, 32))
+    losses = model.decode_head.loss(maps, ground_truth, ConfigDict())
+    labels = torch.stack([sample.gt_sem_seg.data for sample in ground_truth])
+    classifiers = [model.decode_head.conv_seg, *model.decode_head.level_classifiers]
+    expected = {}
+    for level, (classify, x) in enumerate(zip(classifiers, reversed(decoded), strict=True)):
+        logits = nn.functional.interpolate(classify(x), size=(32, 32), mode='bilinear')
+        p = logits.softmax(1).gather(1, labels)
+        name = 'loss_focal' + (f'_level{level}' if level else '')
+        expected[name] = (-((1 - p) ** 2) * p.log()).mean() * [1, 1 / 2, 1 / 4][level]
+    assert set(losses) == {'acc_seg', *expected}
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name], value)
+
+
+@pytest.mark.parametrize('head', ['UNetHead', 'LFAHead'])
+def test_deep_supervision_leaves_the_prediction_alone_and_every_parameter_learns(head):
+    model, plain = unet(head, deep_supervision=2), unet(head)
+    extra = plain.load_state_dict(model.state_dict(), strict=False).unexpected_keys
+    assert all(key.startswith('decode_head.level_classifiers') for key in extra)
+    assert len(extra) == 4
+    images = torch.randn(1, 3, 32, 32)
+    assert torch.equal(model.eval()(images), plain.eval()(images))
+    backward(model.train(), torch.randn(2, 3, 32, 32))
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize('levels', [-1, 3])
+def test_deep_supervision_of_levels_that_do_not_exist_is_refused(levels):
+    with pytest.raises(ValueError, match='has 2 coarser levels: set a number from 0 to 2'):
+        unet(deep_supervision=levels)
+
+
 def test_one_map_is_refused():
     with pytest.raises(ValueError, match='at least two maps'):
         unet(widths=[8])
