@@ -10,7 +10,9 @@ unchanged result of an earlier run on the same files. A file that cannot be read
 skipped; the exit code is then 1.
 
 With several checkpoints, it predicts with the mean of their probabilities. --save writes maps of
-probabilities and uncertainty, and their means to uncertainty.csv.
+probabilities and uncertainty, and their means to uncertainty.csv. --objects measures the objects of
+a class: objects.csv, objects_per_file.csv and numbered regions in objects/. The masks stay as they
+are.
 
 Models are trained on 8-bit images. Files with more than 8 bits are converted as in training if the
 dataset of the config defines the conversion (CT: -1500 to 500 Hounsfield units become 0 to 255).
@@ -99,6 +101,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='MAP',
         help='also write maps: probabilities, entropy and, of an ensemble, disagreement',
     )
+    parser.add_argument(
+        '--objects',
+        nargs='+',
+        default=[],
+        metavar='CLASS',
+        help='measure the connected regions of these classes; needs scikit-image',
+    )
+    parser.add_argument(
+        '--min-size',
+        type=int,
+        default=1,
+        metavar='PIXELS',
+        help='leave out smaller objects; default: %(default)s',
+    )
+    parser.add_argument('--fill-holes', action='store_true', help='fill the holes of objects')
+    parser.add_argument(
+        '--keep-largest', action='store_true', help='keep only the largest object of each slice'
+    )
     gray = parser.add_mutually_exclusive_group()
     gray.add_argument(
         '--intensity',
@@ -115,8 +135,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='the same values as percentiles of each file or DICOM series',
     )
     args = parser.parse_args(argv)
-    if args.batch_size < 1:
-        parser.error(f'argument --batch-size: {args.batch_size} is below 1')
+    for name in ('batch_size', 'min_size'):
+        if getattr(args, name) < 1:
+            option = name.replace('_', '-')
+            parser.error(f'argument --{option}: {getattr(args, name)} is below 1')
+    if not args.objects and (args.min_size > 1 or args.fill_holes or args.keep_largest):
+        parser.error('--min-size, --fill-holes and --keep-largest need --objects')
     return args
 
 
@@ -129,6 +153,8 @@ from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
 from mmseg_attn.apps.predict import (
     Intensities,
     MapResults,
+    ObjectResults,
+    ObjectRules,
     Predictions,
     Predictor,
     Results,
@@ -234,11 +260,18 @@ def main(argv: list[str] | None = None) -> None:
         maps = None
         if args.save:
             maps = MapResults(stage.folder, classes=predictor.classes, names=args.save)
+        objects = None
+        if args.objects:
+            rules = ObjectRules(args.min_size, args.fill_holes, args.keep_largest)
+            objects = ObjectResults(
+                stage.folder, classes=predictor.classes, names=args.objects, rules=rules
+            )
         predictions = predict_files(
             predictor,
             items,
             results,
             maps=maps,
+            objects=objects,
             intensities=make_intensities(args, predictor, files),
             batch_size=args.batch_size,
         )
@@ -257,7 +290,17 @@ def main(argv: list[str] | None = None) -> None:
 
 def manifest(args: argparse.Namespace, predictions: Predictions) -> dict:
     """Return the entries of the manifest in the output folder."""
-    settings = ('window', 'tta', 'amp', 'intensity', 'percentiles', 'cfg_options', 'save')
+    settings = (
+        'window',
+        'tta',
+        'amp',
+        'intensity',
+        'percentiles',
+        'cfg_options',
+        'save',
+        'objects',
+    )
+    settings += ('min_size', 'fill_holes', 'keep_largest')
     return dict(
         config=str(args.config),
         checkpoint=str(args.checkpoint),

@@ -171,3 +171,22 @@ def test_a_model_alone_is_an_ensemble_of_one(place, tmp_path):
     (tmp_path / 'z.pth').write_bytes((tmp_path / 'y.pth').read_bytes())
     assert run(place, 'y.pth', 'a.png', '--checkpoints', 'z.pth') == 0
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'out/masks/a.png')), alone)
+
+
+def test_objects_are_measured(place, tmp_path):
+    pytest.importorskip('skimage')
+    words = [place, 'x.pth', 'a.png', '--objects', 'synapse', 'membrane', '--min-size', '2']
+    assert run(*words) == 0
+    rows = (tmp_path / 'out/objects.csv').read_text().splitlines()
+    assert len(rows) == 2  # the whole image is one synapse
+    assert rows[1].startswith(f'a.png,0,synapse,1,{48 * 64},')
+    assert (tmp_path / 'out/objects/0_membrane/a.png').is_file()
+    settings = json.loads((tmp_path / 'out/conversion.json').read_text())['settings']
+    assert (settings['objects'], settings['min_size']) == (['synapse', 'membrane'], 2)
+
+
+@pytest.mark.parametrize('words', [['--min-size', '3'], ['--fill-holes'], ['--keep-largest']])
+def test_rules_of_objects_need_objects(place, words, capsys):
+    with pytest.raises(SystemExit):
+        predict.main([place, 'x.pth', 'a.png', '--out', 'out', *words])
+    assert 'need --objects' in capsys.readouterr().err

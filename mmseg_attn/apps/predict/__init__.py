@@ -7,8 +7,8 @@ The tool calls, in this order:
 - ``predict_files`` (run.py) goes through the files. For each file, it calls ``load_file``
   (loaded.py), which reads it as in training or with the readers of ``mmseg_attn.io`` (sources.py),
   and ``Intensities`` (intensities.py), which converts more than 8 bits.
-- ``Results`` (results.py) writes masks, overlays and ``pixels.csv``, and ``MapResults`` (maps.py)
-  probabilities and uncertainty.
+- ``Results`` (results.py) writes masks, overlays and ``pixels.csv``, ``MapResults`` (maps.py)
+  probabilities and uncertainty, and ``ObjectResults`` (objects.py) tables of objects.
 - ``summarize`` and ``collect_warnings`` (summary.py) return the text that the tool prints.
 """
 
@@ -17,6 +17,7 @@ from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import ConfigLoader
 from .maps import MAPS, MapResults
+from .objects import ObjectResults, ObjectRules
 from .predictor import Prediction, Predictor
 from .results import Results
 from .run import Predictions, predict_files
@@ -32,6 +33,8 @@ __all__ = [
     'Item',
     'Loaded',
     'MapResults',
+    'ObjectResults',
+    'ObjectRules',
     'Prediction',
     'Predictions',
     'Predictor',

@@ -72,7 +72,7 @@ class MapResults:
                 if kind == 'probabilities':
                     label = self.classes[number]
                     what = f'probability of class {number} ({label})'
-                    folder /= f'{number}_{re.sub(r"[^A-Za-z0-9_-]+", "-", label)}'
+                    folder /= folder_of(number, label)
                 largest = self._largest(kind)
                 unit = '' if kind == 'probabilities' else ' nats'
                 text = f'{what}: 0 to 255 stand for 0 to {largest:.6g}{unit}'
@@ -85,3 +85,8 @@ class MapResults:
     def _append(self, rows: Sequence[Sequence[object]]) -> None:
         with (self.folder / TABLE).open('a', newline='', encoding='utf-8') as file:
             csv.writer(file).writerows(rows)
+
+
+def folder_of(number: int, label: str) -> str:
+    """Return the name of the folder of a class, without characters that file systems refuse."""
+    return f'{number}_{re.sub(r"[^A-Za-z0-9_-]+", "-", label)}'

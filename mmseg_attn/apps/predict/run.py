@@ -13,6 +13,7 @@ from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import channels
 from .maps import MapResults, SliceMaps
+from .objects import ObjectResults
 from .predictor import Predictor
 from .progress import ProgressLine
 from .results import Results
@@ -61,6 +62,7 @@ def predict_files(
     intensities: Intensities,
     batch_size: int = 1,
     maps: MapResults | None = None,
+    objects: ObjectResults | None = None,
 ) -> Predictions:
     """Predict files and write their results.
 
@@ -71,6 +73,7 @@ def predict_files(
         intensities: The conversion of values of more than 8 bits.
         batch_size: The largest number of slices in a batch, also of several files.
         maps: Writes probabilities and uncertainty.
+        objects: Writes the objects of some classes.
 
     Raises:
         OSError: If the results cannot be written.
@@ -132,6 +135,8 @@ def predict_files(
             )
             if maps:
                 maps.write(path, current.item.name, current.loaded.content, current.maps)
+            if objects:
+                objects.write(path, current.item.name, current.loaded.content, current.labels)
             _count(predictions, current)
         processed = len(predictions.done) + len(predictions.failed)
         line.show(processed, path.name, len(current.labels) % total, total)
