@@ -62,6 +62,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'after the test pipeline; default: as in the config',
     )
     parser.add_argument(
+        '--blend',
+        choices=('gaussian', 'uniform'),
+        default='gaussian',
+        help='weights of the windows of --window where they overlap: gaussian, largest in the '
+        'middle of a window, or uniform, as in MMSegmentation; default: %(default)s',
+    )
+    parser.add_argument(
         '--batch-size', type=int, default=1, help='slices per batch; default: %(default)s'
     )
     parser.add_argument('--device', help='default: the GPU, if there is one')
@@ -251,6 +258,7 @@ def main(argv: list[str] | None = None) -> None:
             args.checkpoint,
             device=device,
             window=args.window,
+            blend=args.blend,
             tta=args.tta,
             amp=args.amp,
             members=find_members(args),

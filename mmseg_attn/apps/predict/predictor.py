@@ -27,7 +27,13 @@ from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
 from ...io import counted
 from ...models.label_rule import LabelRule, stored_probabilities
-from ...models.segmentors import EnsembleSegmentor, check_settings, check_tta, entropy_of
+from ...models.segmentors import (
+    EnsembleSegmentor,
+    LargeImageEncoderDecoder,
+    check_settings,
+    check_tta,
+    entropy_of,
+)
 from .loader import ConfigLoader
 from .windows import WindowCount
 
@@ -60,6 +66,8 @@ class Predictor:
         device: The device of the model.
         window: Height and width of sliding windows, which overlap by a quarter; ``None`` uses
             the mode of the config.
+        blend: How these windows are averaged, ``'gaussian'`` or ``'uniform'``, if the model is an
+            ``EncoderDecoder``.
         tta: Whether to use the test-time augmentation of the config.
         amp: Whether to use mixed precision.
         members: Configs and checkpoints of further models of an ensemble; the pipeline is that of
@@ -91,6 +99,7 @@ class Predictor:
         *,
         device: str = 'cpu',
         window: tuple[int, int] | None = None,
+        blend: str = 'gaussian',
         tta: bool = False,
         amp: bool = False,
         members: Sequence[tuple[Config, Path]] = (),
@@ -103,8 +112,10 @@ class Predictor:
         if window:
             stride = [max(1, side - side // OVERLAP) for side in window]
             cfg.model.test_cfg = ConfigDict(mode='slide', crop_size=window, stride=stride)
-            if class_of(cfg.model, MODELS) is EncoderDecoder:  # the same in less memory
+            if class_of(cfg.model, MODELS) is EncoderDecoder:
                 cfg.model.type = 'LargeImageEncoderDecoder'
+            if is_a(cfg.model, MODELS, LargeImageEncoderDecoder):
+                cfg.model.test_cfg.blend = blend
         dataset = _dataset(cfg)
         steps = _pipeline(cfg, dataset, tta=tta)
         self.loader = ConfigLoader(TRANSFORMS.build(steps[0]))

@@ -7,6 +7,7 @@ from mmseg.models import CascadeEncoderDecoder, EncoderDecoder
 from torch import nn
 
 from ...errors import DataError
+from .large_image_encoder_decoder import BLENDS, LargeImageEncoderDecoder
 
 MODES = 'whole', 'slide'
 
@@ -53,6 +54,14 @@ def setting_faults(kind: Any, test_cfg: Any, std: Sequence[float]) -> Iterator[t
         yield f"model.test_cfg has mode='{mode}'", "set 'whole' or 'slide'"
     if mode != 'slide':
         return
+    blend = settings.get('blend', 'uniform')
+    if blend not in BLENDS or (
+        blend != 'uniform' and not issubclass(kind, LargeImageEncoderDecoder)
+    ):
+        yield (
+            f"model.test_cfg has mode='slide' with blend={blend!r}",
+            "set 'uniform', or 'gaussian' with model.type='LargeImageEncoderDecoder'",
+        )
     size: Any = settings.get('crop_size')
     stride: Any = settings.get('stride')
     if not (_is_pair(size) and _is_pair(stride)):

@@ -1,3 +1,5 @@
+from math import exp
+
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -104,3 +106,49 @@ def test_pixels_between_the_windows_are_refused():
     model.test_cfg.stride = (17, 13)
     with pytest.raises(ValueError, match='crop_size 16 and stride 17'):
         model.predict(torch.randn(1, 3, 50, 61), samples((50, 61)))
+
+
+@pytest.mark.parametrize('size', [(16, 20), (27, 33), (50, 61), (9, 61), (5, 6)])
+@torch.no_grad()
+def test_gaussian_windows_are_the_weighted_mean_written_out(size):
+    model = build('LargeImageEncoderDecoder', keep_logits=True, blend='gaussian')
+    image = torch.randn(2, 3, *size)
+    height, width = min(size[0], 16), min(size[1], 20)
+
+    def weight(position: int, side: int) -> float:
+        return exp(-(((position - (side - 1) / 2) / (side / 8)) ** 2) / 2)
+
+    window_weights = torch.tensor(
+        [[weight(row, height) * weight(column, width) for column in range(width)]
+         for row in range(height)]
+    )  # fmt: skip
+    total, count = torch.zeros(2, 10, *size), torch.zeros(size)
+    tops = sorted({min(top, size[0] - height) for top in range(0, size[0], 11)})
+    lefts = sorted({min(left, size[1] - width) for left in range(0, size[1], 13)})
+    for top in tops:
+        for left in lefts:
+            here = (..., slice(top, top + height), slice(left, left + width))
+            total[here] += model(image[here]) * window_weights
+            count[here] += window_weights
+    predicted = model.predict(image, samples(size, 2))
+    for sample, expected in zip(predicted, total / count, strict=True):
+        torch.testing.assert_close(sample.seg_logits.data, expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_borders_of_windows_cannot_be_seen_with_gaussian_blending(monkeypatch):
+    """A network that errs at the border of what it sees: by 1 in the outermost two pixels."""
+
+    def encode_decode(inputs, metas):
+        logits = torch.zeros(len(inputs), 10, *inputs.shape[2:])
+        logits[..., 2:-2, 2:-2] = 1
+        return logits
+
+    errors = {}
+    for blend in ('uniform', 'gaussian'):
+        model = build('LargeImageEncoderDecoder', keep_logits=True, blend=blend)
+        monkeypatch.setattr(model, 'encode_decode', encode_decode)
+        (sample,) = model.predict(torch.zeros(1, 3, 49, 59), samples((49, 59)))
+        errors[blend] = (1 - sample.seg_logits.data[:, 3:-3, 3:-3]).abs().max()
+    assert errors['uniform'] >= 0.5
+    assert errors['gaussian'] < 0.1

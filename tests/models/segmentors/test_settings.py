@@ -40,6 +40,24 @@ def test_settings_without_a_meaning_are_refused(kind, test_cfg, message):
 
 
 @pytest.mark.parametrize(
+    ('kind', 'blend', 'valid'),
+    [
+        ('EncoderDecoder', 'uniform', True),
+        ('EncoderDecoder', 'gaussian', False),
+        ('LargeImageEncoderDecoder', 'gaussian', True),
+        ('LargeImageEncoderDecoder', 'Gaussian', False),
+    ],
+)
+def test_blending_that_the_segmentor_does_not_know_is_refused(kind, blend, valid):
+    model = segmentor(kind, **PAIRS, blend=blend)
+    if valid:
+        check_settings(model)
+        return
+    with pytest.raises(DataError, match=f"blend='{blend}': set 'uniform', or 'gaussian' with"):
+        check_settings(model)
+
+
+@pytest.mark.parametrize(
     'test_cfg', [{}, dict(mode='whole'), PAIRS, ConfigDict(PAIRS, crop_size=[40, 30])]
 )
 def test_what_is_valid_passes(test_cfg):
