@@ -136,7 +136,8 @@ class Predictor:
         if members:
             self.model = _ensemble([(cfg, checkpoint), *members])
         else:
-            self.model = init_model(cfg, device='cpu')
+            ensemble = is_a(cfg.model, MODELS, EnsembleSegmentor)  # has no backbone for init_model
+            self.model = MODELS.build(cfg.model) if ensemble else init_model(cfg, device='cpu')
             load_weights(self.model, content, name=str(checkpoint), logger='silent')
         check_settings(self.model)
         check_finite_weights(self.model, str(checkpoint))
