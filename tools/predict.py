@@ -44,6 +44,15 @@ def window(text: str) -> tuple[int, int]:
     return sides[0], sides[-1]
 
 
+def threshold(text: str) -> tuple[str, float]:
+    """Parse class and probability from 'synapse=0.3'."""
+    name, _, value = text.rpartition('=')
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text} is not CLASS=PROBABILITY') from None
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -107,6 +116,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar='MAP',
         help='also write maps: probabilities, entropy and, of an ensemble, disagreement',
+    )
+    parser.add_argument(
+        '--threshold',
+        type=threshold,
+        nargs='+',
+        default=[],
+        metavar='CLASS=P',
+        help='predict CLASS where its probability exceeds P, and elsewhere the most probable of '
+        'the other classes',
     )
     parser.add_argument(
         '--objects',
@@ -263,6 +281,7 @@ def main(argv: list[str] | None = None) -> None:
             amp=args.amp,
             members=find_members(args),
             maps=args.save,
+            thresholds=dict(args.threshold),
         )
         results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
         maps = None
@@ -298,22 +317,21 @@ def main(argv: list[str] | None = None) -> None:
 
 def manifest(args: argparse.Namespace, predictions: Predictions) -> dict:
     """Return the entries of the manifest in the output folder."""
-    settings = (
-        'window',
-        'tta',
-        'amp',
-        'intensity',
-        'percentiles',
-        'cfg_options',
-        'save',
-        'objects',
+    inputs = (
+        'config',
+        'checkpoint',
+        'inputs',
+        'out',
+        'device',
+        'batch_size',
+        'checkpoints',
+        'member',
     )
-    settings += ('min_size', 'fill_holes', 'keep_largest')
     return dict(
         config=str(args.config),
         checkpoint=str(args.checkpoint),
         ensemble=[str(path) for path in (*args.checkpoints, *(path for _, path in args.member))],
-        settings={name: getattr(args, name) for name in settings},
+        settings={name: value for name, value in vars(args).items() if name not in inputs},
         skipped={str(path): reason for path, reason in predictions.failed.items()},
         inputs={
             str(path): dict(name=name, window=mapping and mapping.window)

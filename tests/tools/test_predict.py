@@ -190,3 +190,30 @@ def test_rules_of_objects_need_objects(place, words, capsys):
     with pytest.raises(SystemExit):
         predict.main([place, 'x.pth', 'a.png', '--out', 'out', *words])
     assert 'need --objects' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('tta', [[], ['--tta']])
+@pytest.mark.parametrize(('limit', 'expected'), [('0.19', 2), ('0.21', 0)])
+def test_a_class_has_a_threshold(place, folds, tmp_path, tta, limit, expected):
+    # synapse has 0.2 everywhere, as all others have: below its threshold, the first class remains
+    assert run(place, folds[1], 'a.png', '--threshold', f'synapse={limit}', *tta) == 0
+    assert set(np.asarray(Image.open(tmp_path / 'out/masks/a.png')).ravel()) == {expected}
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['synapsis=0.3'], "no class 'synapsis': set thresholds for some of membrane"),
+        (['synapse=1.3'], 'the threshold of synapse is 1.3: set a probability'),
+        (['synapse=nan'], 'the threshold of synapse is nan: set a probability'),
+    ],
+)
+def test_thresholds_without_a_meaning(place, words, message):
+    with pytest.raises(MMSegAttnError, match=message):
+        predict.main([place, 'x.pth', 'a.png', '--out', 'out', '--threshold', *words])
+
+
+def test_a_threshold_is_a_number(place, capsys):
+    with pytest.raises(SystemExit):
+        predict.main([place, 'x.pth', 'a.png', '--out', 'out', '--threshold', 'synapse'])
+    assert 'synapse is not CLASS=PROBABILITY' in capsys.readouterr().err

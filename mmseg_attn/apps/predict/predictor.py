@@ -1,6 +1,6 @@
 """Predict label maps of images of any size with a trained model."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from mmseg.apis import init_model
 from mmseg.models import EncoderDecoder, SegTTAModel
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
-from torch import nn
+from torch import Tensor, nn
 
 from ...compat.checkpoint import load_file
 from ...config_types import class_of, is_a, type_name
@@ -74,6 +74,9 @@ class Predictor:
             ``cfg``.
         maps: Names of the maps of :class:`Prediction`; all but ``disagreement`` are computed if
             there is one.
+        thresholds: Probabilities by class: a pixel has one of these classes where its probability
+            exceeds the threshold (by the largest factor, if there are several), and otherwise the
+            most probable of the other classes.
 
     Attributes:
         classes: Names, in the order of the labels.
@@ -104,6 +107,7 @@ class Predictor:
         amp: bool = False,
         members: Sequence[tuple[Config, Path]] = (),
         maps: Collection[str] = (),
+        thresholds: Mapping[str, float] | None = None,
     ) -> None:
         self.maps = tuple(maps)
         self.device = torch.device(device)
@@ -141,17 +145,19 @@ class Predictor:
             load_weights(self.model, content, name=str(checkpoint), logger='silent')
         check_settings(self.model)
         check_finite_weights(self.model, str(checkpoint))
-        if self.maps:
-            self._keep_maps(tta=tta)
         self.rule = LabelRule.of(self.model)
         self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
+        self.thresholds = _by_number(thresholds or {}, self.classes)
+        if self.maps or self.thresholds:
+            self._keep_maps(tta=tta)
         self.label_type = _label_type(len(self.classes))
         self.channels = _channels(self.model)
         self.windows = WindowCount(self.model)
         self.preprocessor = self.model.data_preprocessor
         if tta:
             kind = dict(cfg.tta_model, module=self.model)
-            if self.maps and class_of(kind, MODELS) is SegTTAModel:  # which merges labels alone
+            merged = self.maps or self.thresholds
+            if merged and class_of(kind, MODELS) is SegTTAModel:  # which merges labels alone
                 kind['type'] = 'ProbabilityTTAModel'
             self.model = MODELS.build(kind)
             check_tta(self.model)
@@ -259,8 +265,10 @@ class Predictor:
         return [failure]
 
     def _labels(self, sample: Any) -> np.ndarray:
-        labels = sample.pred_sem_seg.data.cpu().numpy().astype(self.label_type)
-        return labels.reshape(labels.shape[-2:])
+        labels = sample.pred_sem_seg.data
+        if self.thresholds:
+            labels = decide(stored_probabilities(sample.seg_logits.data), self.thresholds)
+        return labels.cpu().numpy().astype(self.label_type).reshape(labels.shape[-2:])
 
     def _keep_maps(self, *, tta: bool) -> None:
         """Make the model return what the maps are computed from."""
@@ -284,6 +292,46 @@ class Predictor:
         if 'disagreement' in self.maps:
             maps['disagreement'] = (entropy - sample.member_entropy.data).clamp(min=0)
         return {name: x.float().cpu().numpy() for name, x in maps.items()}
+
+
+def decide(probabilities: Tensor, thresholds: Mapping[int, float]) -> Tensor:
+    """Label each pixel by thresholds on the probabilities of some classes.
+
+    Args:
+        probabilities: ``(C, H, W)``.
+        thresholds: Thresholds above 0 by class, of some classes but not of all.
+
+    Returns:
+        Labels ``(H, W)``.
+    """
+    chosen = list(thresholds)
+    limits = probabilities.new_tensor(list(thresholds.values()))[:, None, None]
+    factor, best = (probabilities[chosen] / limits).max(dim=0)
+    others = probabilities.clone()
+    others[chosen] = -1
+    return torch.where(factor > 1, torch.tensor(chosen, device=best.device)[best], others.argmax(0))
+
+
+def _by_number(thresholds: Mapping[str, float], classes: Sequence[str]) -> dict[int, float]:
+    """Return thresholds by the number of the class.
+
+    Raises:
+        DataError: If a class is unknown, a threshold is not between 0 and 1, or no class is left.
+    """
+    for name, threshold in thresholds.items():
+        if name not in classes:
+            raise DataError(
+                f'the model has no class {name!r}: set thresholds for some of {", ".join(classes)}'
+            )
+        if not 0 < threshold < 1:
+            raise DataError(
+                f'the threshold of {name} is {threshold:g}: set a probability between 0 and 1'
+            )
+    if thresholds and len(thresholds) == len(classes):
+        raise DataError(
+            'all classes have a threshold, so pixels below all of them have no class: leave one out'
+        )
+    return {list(classes).index(name): threshold for name, threshold in thresholds.items()}
 
 
 def _ensemble(members: Sequence[tuple[Config, Path]]) -> EnsembleSegmentor:

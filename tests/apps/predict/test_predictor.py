@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmseg.apis import init_model
 
 from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.apps.predict.predictor import decide
 from mmseg_attn.errors import CheckpointError, DataError
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -383,3 +384,17 @@ def test_steps_of_the_user_have_the_path_and_no_labels(config, checkpoint, gray)
     assert str(error).startswith(
         'cannot be prepared, as ReadLabels fails without labels (KeyError:'
     )
+
+
+def test_thresholds_move_the_decision():
+    p = torch.tensor(  # pixels by columns, classes by rows
+        [
+            [0.30, 0.60, 0.20, 0.25, 0.45],
+            [0.45, 0.35, 0.55, 0.40, 0.10],
+            [0.25, 0.05, 0.25, 0.35, 0.45],
+        ]
+    )[:, None]
+    # class 2 from 0.2 on, and class 1 only from 0.5 on: 0.55 / 0.5 is less than 0.25 / 0.2
+    assert decide(p, {2: 0.2, 1: 0.5}).tolist() == [[2, 0, 2, 2, 2]]
+    assert decide(p, {1: 0.5}).tolist() == [[0, 0, 1, 2, 0]]
+    assert decide(p, {0: 0.28}).tolist() == [[0, 0, 1, 1, 0]]
