@@ -1,0 +1,330 @@
+"""From a folder of images and masks to a config that trains, and what is refused."""
+
+import csv
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+import yaml
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from PIL import Image
+
+from mmseg_attn.apps.new_dataset import measure
+from mmseg_attn.errors import MMSegAttnError
+from tests.data.folders import draw, make, save
+from tests.processes import run_script
+from tools import check_dataset, cross_validate, new_dataset, predict, report
+
+COMMANDS = dict(check_dataset=check_dataset, cross_validate=cross_validate, predict=predict)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the tool in an empty folder; return what it prints, and the project."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('sys.stdin', None)
+
+    def run(folder, *arguments):
+        new_dataset.main([str(folder), '--out', 'project', *map(str, arguments)])
+        return capsys.readouterr().out, tmp_path / 'project'
+
+    return run
+
+
+def masks(project):
+    return {path.stem: np.array(Image.open(path)) for path in (project / 'data/masks').iterdir()}
+
+
+def test_a_config_that_trains(run, tmp_path):
+    """Two iterations and a validation of the whole runner, and the check of the dataset."""
+    text, project = run(make(tmp_path / 'disks'))
+    assert '0 errors, 0 warnings: the data can be used.' in text
+    lines = (project / 'config.py').read_text().splitlines()
+    assert 40 <= len(lines) <= 80
+    assert max(map(len, lines)) <= 100 + len(str(tmp_path))
+    assert not (project / 'data').exists()  # nothing had to be converted
+    cfg = Config.fromfile(project / 'config.py')
+    assert cfg.train_dataloader.dataset.data_prefix.seg_map_path == str(tmp_path / 'disks/masks')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    cfg.train_cfg.update(max_iters=2, val_interval=2)
+    cfg.work_dir = str(tmp_path / 'work')
+    init_default_scope('mmseg')
+    Runner.from_cfg(cfg).train()
+    (file,) = (tmp_path / 'work').rglob('per_class.csv')
+    assert {row['class'] for row in csv.DictReader(file.open())} >= {'background', 'foreground'}
+    assert list((tmp_path / 'work').glob('best_mIoU_iter_2.pth'))
+
+
+def test_the_commands_can_be_pasted(run, tmp_path):
+    text, project = run(make(tmp_path / 'disks', 6))
+    readme = (project / 'README.md').read_text()
+    found = re.findall(r'^  (python .*)$', text, re.M)
+    assert len(found) == 6
+    for line in found:
+        assert line in readme
+        tool, *arguments = shlex.split(line)[1:]
+        name = re.search(r'(\w+)\.py$', tool)[1]
+        if name in COMMANDS:
+            COMMANDS[name].parse_args(arguments)
+        elif name == 'report':
+            report.parse_args(arguments)
+        else:
+            assert name in ('train', 'test')
+            assert arguments[0] == 'project/config.py'
+
+
+def test_what_is_written_about_the_data(run, tmp_path):
+    folder = make(tmp_path / 'disks', 10)
+    _, project = run(folder)
+    content = yaml.safe_load((project / 'dataset.yaml').read_text())
+    disks = [draw(i)[1] for i in range(10)]
+    assert content['images'] == content['cases'] == 10
+    assert content['size'] == dict(smallest='64x64', median='64x64', largest='64x64')
+    assert content['classes']['foreground']['pixels'] == sum(disk.sum() for disk in disks)
+    assert content['split'] == dict(train=6, val=2, test=2)
+    train = (project / 'splits/fold0/train.txt').read_text().split()
+    images = np.array([draw(int(name))[0] for name in train], dtype=float)
+    cfg = Config.fromfile(project / 'config.py')
+    preprocessor = cfg.model.data_preprocessor
+    assert preprocessor.mean == pytest.approx([images.mean()], rel=1e-4)
+    assert preprocessor.std == pytest.approx([images.std()], rel=1e-4)
+    assert Image.open(project / 'preview.png').size[0] > 500
+
+
+def test_the_second_run_changes_nothing_and_edits_are_kept(run, tmp_path):
+    folder = make(tmp_path / 'disks', 6)
+    run(folder)
+    text, project = run(folder)
+    assert 'project (already up to date)' in text
+    (project / 'config.py').open('a').write('# mine\n')
+    with pytest.raises(MMSegAttnError, match=r'config\.py was added or changed'):
+        run(folder)
+    assert (project / 'config.py').read_text().endswith('# mine\n')
+
+
+def test_masks_of_0_and_255(run, tmp_path):
+    folder = make(tmp_path / 'disks', 6, value=255)
+    with pytest.raises(MMSegAttnError, match=r'255 to 1 foreground.*--yes') as error:
+        run(folder)
+    assert '\n' not in str(error.value)
+    assert not (tmp_path / 'project').exists()
+    _, project = run(folder, '--yes')
+    for name, mask in masks(project).items():
+        np.testing.assert_array_equal(mask, draw(int(name))[1])
+        original = np.array(Image.open(folder / f'masks/{name}.png'))
+        np.testing.assert_array_equal(original, 255 * mask)
+
+
+def test_the_prompt(run, tmp_path, monkeypatch):
+    folder = make(tmp_path / 'disks', 6, value=255)
+    monkeypatch.setattr('sys.stdin', type('Terminal', (), dict(isatty=lambda self: True))())
+    monkeypatch.setattr('builtins.input', lambda question: 'n')
+    with pytest.raises(MMSegAttnError, match='were not converted'):
+        run(folder)
+    monkeypatch.setattr('builtins.input', lambda question: 'y')
+    _, project = run(folder)
+    assert len(masks(project)) == 6
+
+
+def test_names_with_spaces_and_umlauts_in_subfolders(run, tmp_path):
+    folder = tmp_path / "Ärztin's Daten"
+    for seed in range(9):
+        image, disk = draw(seed)
+        name = f'{("Müller 1", "Groß 2", "c3")[seed % 3]}/schnitt {seed // 3}.png'
+        save(folder / 'images' / name, image)
+        save(folder / 'masks' / name, disk.astype(np.uint8))
+    text, project = run(folder)
+    assert '3 cases, by subfolders' in text
+    folds = [(project / f'splits/fold0/{n}.txt').read_text() for n in ('train', 'val', 'test')]
+    owners = [{line.split('/')[0] for line in fold.splitlines()} for fold in folds]
+    assert sorted(map(len, owners)) == [1, 1, 1]
+    assert set.union(*owners) == {'Müller 1', 'Groß 2', 'c3'}
+
+
+def lose_a_mask(folder):
+    (folder / 'masks/03.png').unlink()
+
+
+def lose_two_images(folder):
+    (folder / 'images/03.png').unlink()
+    (folder / 'images/04.png').unlink()
+
+
+def crop_a_mask(folder):
+    path = folder / 'masks/03.png'
+    Image.open(path).crop((0, 0, 64, 60)).save(path)
+
+
+def truncate_an_image(folder):
+    path = folder / 'images/03.png'
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def color_three_masks(folder):
+    for i in range(3):
+        path = folder / f'masks/{i:02d}.png'
+        save(
+            path, np.stack([np.array(Image.open(path)) * 200] + 2 * [np.zeros((64, 64), 'u1')], -1)
+        )
+
+
+def gray_levels(folder):
+    for path in (folder / 'masks').iterdir():
+        mask = np.array(Image.open(path)) * np.uint8(255)
+        mask[:8] = 128
+        save(path, mask)
+
+
+def soften(folder):
+    for i, path in enumerate(sorted((folder / 'masks').iterdir())):
+        mask = np.array(Image.open(path)) * np.uint8(200)
+        mask[0] = np.arange(64) + i
+        save(path, mask)
+
+
+def mix_0_1_and_0_255(folder):
+    path = folder / 'masks/03.png'
+    save(path, np.array(Image.open(path)) * np.uint8(255))
+
+
+def add_a_transparent_image(folder):
+    path = folder / 'images/03.png'
+    pixels = np.stack([np.array(Image.open(path))] * 4, -1)
+    save(path, pixels)
+
+
+def add_a_16_bit_image(folder):
+    path = folder / 'images/03.png'
+    save(path, np.array(Image.open(path)).astype(np.uint16) * 200)
+
+
+def keep_two(folder):
+    for path in folder.rglob('*.png'):
+        if path.stem not in ('00', '01'):
+            path.unlink()
+
+
+def add_a_class_in_one_image(folder):
+    path = folder / 'masks/03.png'
+    mask = np.array(Image.open(path))
+    mask[:4] = 2
+    save(path, mask)
+
+
+def empty_all_masks(folder):
+    for path in (folder / 'masks').iterdir():
+        save(path, np.zeros((64, 64), np.uint8))
+
+
+def number_without_a_meaning(folder):
+    path = folder / 'masks/03.png'
+    Image.fromarray(np.array(Image.open(path)) * np.float32(0.5)).save(folder / 'masks/03.tif')
+    path.unlink()
+
+
+def write_jpeg_masks(folder):
+    for path in (folder / 'masks').iterdir():
+        Image.open(path).save(path.with_suffix('.jpg'))
+        path.unlink()
+
+
+def write_a_huge_image(folder):
+    path = folder / 'images/03.png'
+    path.unlink()
+    Image.new('1', (20000, 20000)).save(path.with_suffix('.tif'), compression='group4')
+
+
+def name_twice(folder):
+    Image.open(folder / 'images/03.png').save(folder / 'images/03.jpg')
+
+
+def rename_folders(folder):
+    (folder / 'images').rename(folder / 'photos')
+    (folder / 'masks').rename(folder / 'drawings')
+
+
+def empty(folder):
+    for path in folder.rglob('*.png'):
+        path.unlink()
+
+
+BAD = [
+    (lose_a_mask, r'images/03\.png has no mask: add it, or remove this file'),
+    (lose_two_images, r'masks/03\.png \(and 1 more file\) have no image: '),
+    (crop_a_mask, r'masks/03\.png is 64x60, but its image .*images/03\.png is 64x64: use'),
+    (truncate_an_image, r'images/03\.png is truncated or damaged'),
+    (color_three_masks, r'3 masks are in color, such as .*masks/00\.png, but the other 9 are gray'),
+    (gray_levels, r'0 to 0 background, 128 to 1 class_1, 255 to 2 class_2\): add --yes'),
+    (soften, r'the masks contain 7\d gray values \(.*soft edges'),
+    (mix_0_1_and_0_255, r'masks/00\.png contains 0 and 1, but .*masks/03\.png contains 0 and 255'),
+    (add_a_transparent_image, r'images/03\.png is partly transparent \(RGBA\): remove'),
+    (add_a_16_bit_image, r'images/03\.png has values of uint16, but .*images/00\.png of uint8'),
+    (keep_two, r'2 images cannot be split into 3 folds: provide at least 3 images'),
+    (add_a_class_in_one_image, r'the class 2 class_2 is in only one image, .*masks/03\.png, so'),
+    (empty_all_masks, r'the masks contain only one class \(value 0\): label'),
+    (number_without_a_meaning, r'masks/03\.tif contains 0\.5, which is not a class number'),
+    (write_jpeg_masks, r'masks/00\.jpg is compressed as JPEG, which changes labels'),
+    (write_a_huge_image, r'images/03\.tif has 20000x20000 pixels, more than 8192x8192, .*tiles'),
+    (name_twice, r'images/03\.jpg and .*images/03\.png have the same name: remove one'),
+    (rename_folders, r'has no folder of masks and no files that end in _mask: put'),
+    (empty, r'contains no images with masks: put them into'),
+]
+
+
+@pytest.mark.parametrize(('spoil', 'sentence'), BAD, ids=[spoil.__name__ for spoil, _ in BAD])
+def test_bad_folders(spoil, sentence, run, tmp_path):
+    folder = make(tmp_path / 'disks', 12)
+    spoil(folder)
+    with pytest.raises(MMSegAttnError, match=sentence) as error:
+        run(folder)
+    assert '\n' not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ['disks']
+
+
+WRONG = [
+    (['--model', 'resnet'], r'--model is resnet: choose one of unet, lfa-unet, '),
+    (['--classes', 'a', 'b', 'a'], r'--classes is a b a: give every class its own name'),
+    (['--classes', 'a', 'b', 'c'], r'no mask contains the class 2 c: remove it from --classes'),
+    (['--map', '0=0'], r'--map does not name the value 1, which .*masks/\d\d\.png contains'),
+    (['--map', '0=0', '1=two'], r'--map 1=two is not a value and a class: write for example'),
+    (['--map', '0=0', '1=2'], r'--map uses the classes 0, 2: number them from 0 without gaps'),
+    (['--case-pattern', '('], r'--case-pattern \( is not a regular expression'),
+    (['--case-pattern', 'p'], r'--case-pattern p does not match the name 00'),
+    (['--folds', '2'], r'6 images cannot be split into 2 folds'),
+    (['--out', '.'], r'--out \. contains the images'),
+    (['--images', 'nowhere', '--masks', 'nowhere'], r'nowhere is not a folder'),
+]
+
+
+@pytest.mark.parametrize(('arguments', 'sentence'), WRONG, ids=[' '.join(a) for a, _ in WRONG])
+def test_wrong_arguments(arguments, sentence, run, tmp_path):
+    folder = make(tmp_path / 'disks', 6)
+    with pytest.raises(MMSegAttnError, match=sentence) as error:
+        run(folder, *arguments)
+    assert '\n' not in str(error.value)
+    assert not (tmp_path / 'project').exists()
+
+
+def test_the_process_ends_with_one_sentence(tmp_path):
+    done = run_script('tools/new_dataset.py', tmp_path / 'nothing', cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f'error: {tmp_path}/nothing is not a folder: name the folder of the images and masks\n'
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_budget_in_minutes(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, 'STEPS', 1)
+    _, project = run(make(tmp_path / 'disks', 6), '--minutes', '0.5')
+    text = (project / 'config.py').read_text()
+    step = float(re.search(r'0\.5 minutes on this machine: (\S+) s per', text)[1])
+    cfg = Config.fromfile(project / 'config.py')
+    assert cfg.train_cfg.max_iters * step < 30
+    assert cfg.train_cfg.max_iters >= 1
+    assert json.loads((project / 'conversion.json').read_text())['converter'] == 'new_dataset'
