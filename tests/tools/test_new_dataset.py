@@ -7,13 +7,19 @@ import shlex
 
 import numpy as np
 import pytest
+import tifffile
+import torch
 import yaml
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmengine.structures import PixelData
+from mmseg.registry import DATASETS
+from mmseg.registry import MODELS as REGISTRY
+from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmseg_attn.apps.new_dataset import measure
+from mmseg_attn.apps.new_dataset import MODELS, measure
 from mmseg_attn.errors import MMSegAttnError
 from tests.data.folders import draw, make, save
 from tests.processes import run_script
@@ -144,6 +150,210 @@ def test_names_with_spaces_and_umlauts_in_subfolders(run, tmp_path):
     owners = [{line.split('/')[0] for line in fold.splitlines()} for fold in folds]
     assert sorted(map(len, owners)) == [1, 1, 1]
     assert set.union(*owners) == {'Müller 1', 'Groß 2', 'c3'}
+
+
+def use_16_bits(folder):
+    for path in (folder / 'images').iterdir():
+        save(path, np.array(Image.open(path)).astype(np.uint16) * 200)
+
+
+def use_floats(folder):
+    for path in (folder / 'images').iterdir():
+        save(path.with_suffix('.tif'), np.array(Image.open(path)) / np.float32(255))
+        path.unlink()
+
+
+def use_bands(folder):
+    for path in (folder / 'images').iterdir():
+        pixels = np.stack([np.array(Image.open(path)) + np.uint8(i) for i in range(5)], -1)
+        tifffile.imwrite(
+            path.with_suffix('.tif'), pixels, photometric='minisblack', planarconfig='contig'
+        )
+        path.unlink()
+
+
+def use_colors(folder):
+    for path in (folder / 'images').iterdir():
+        gray = np.array(Image.open(path))
+        save(path.with_suffix('.jpg'), np.stack([gray, 255 - gray, gray // 2], -1))
+        path.unlink()
+
+
+def use_opaque_colors(folder):
+    for path in (folder / 'images').iterdir():
+        gray = np.array(Image.open(path))
+        save(path, np.stack([gray, 255 - gray, gray, np.full_like(gray, 255)], -1))
+
+
+def mix_gray_and_color(folder):
+    path = folder / 'images/00.png'
+    save(path, np.stack([np.array(Image.open(path))] * 3, -1))
+
+
+def mix_types(folder):
+    path = folder / 'images/00.png'
+    save(path.with_suffix('.tif'), np.array(Image.open(path)))
+    path.unlink()
+
+
+def use_palettes(folder):
+    for path in (folder / 'masks').iterdir():
+        mask = Image.open(path)
+        mask.putpalette([10, 20, 30, 200, 100, 50])
+        mask.save(path)
+
+
+def use_colored_masks(folder):
+    colors = np.array([[0, 0, 0], [200, 100, 50]], np.uint8)
+    for path in (folder / 'masks').iterdir():
+        save(path, colors[np.array(Image.open(path))])
+
+
+def quantize_colored_masks(folder):
+    """Save colors with the palette that each file happens to get."""
+    for i, path in enumerate(sorted((folder / 'masks').iterdir())):
+        mask = np.array(Image.open(path))
+        image = Image.fromarray(1 - mask if i % 2 else mask).convert('P')
+        colors = [0, 0, 0], [200, 100, 50]
+        image.putpalette([*colors[i % 2], *colors[1 - i % 2]])
+        image.save(path)
+
+
+def make_stacks(folder):
+    for kind in ('images', 'masks'):
+        files = sorted((folder / kind).iterdir())
+        for i in range(4):
+            pages = np.stack([np.array(Image.open(path)) for path in files[3 * i : 3 * i + 3]])
+            tifffile.imwrite(folder / kind / f'stack{i}.tif', pages, photometric='minisblack')
+        for path in files:
+            path.unlink()
+
+
+def make_nifti(folder):
+    nibabel = pytest.importorskip('nibabel')
+    for kind in ('images', 'masks'):
+        files = sorted((folder / kind).iterdir())
+        for i in range(4):
+            pages = [np.array(Image.open(path)) for path in files[3 * i : 3 * i + 3]]
+            volume = np.stack(pages).T.astype(np.int16)
+            volume = volume * 20 - 2000 if kind == 'images' else volume
+            image = nibabel.Nifti1Image(volume, np.diag([0.5, 0.5, 2, 1]))
+            image.to_filename(folder / kind / f'patient{i}.nii.gz')
+        for path in files:
+            path.unlink()
+
+
+def make_dicom(folder):
+    dicom = pytest.importorskip('tests.data.dicom')
+    series = dicom.generate_uid()
+    for i, path in enumerate(sorted((folder / 'images').iterdir())):
+        series = series if i % 3 else dicom.generate_uid()
+        pixels = np.array(Image.open(path)).astype(np.uint16) * 10
+        dicom.write(path.with_suffix('.dcm'), pixels, SeriesInstanceUID=series)
+        path.unlink()
+
+
+def use_one_folder(folder):
+    for path in sorted(folder.glob('masks/*')):
+        path.rename(folder / f'{path.stem}_mask.png')
+        (folder / 'images' / path.name).rename(folder / path.name)
+    for kind in ('images', 'masks'):
+        (folder / kind).rmdir()
+
+
+def use_split_folders(folder):
+    for kind in ('images', 'masks'):
+        for i, path in enumerate(sorted((folder / kind).iterdir())):
+            target = folder / ('train', 'train', 'valid', 'test')[i % 4] / kind / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+        (folder / kind).rmdir()
+
+
+def use_split_files(folder):
+    for fold in range(2):
+        (folder / f'splits/fold{fold}').mkdir(parents=True)
+        for i, split in enumerate(('train', 'val', 'test')):
+            names = [f'{number:02d}\n' for number in range(12) if (number + fold) % 3 == i]
+            (folder / f'splits/fold{fold}/{split}.txt').write_text(''.join(names))
+
+
+def keep(folder):
+    """Leave everything as it is."""
+
+
+GRAY, COLOR = dict(color_type='grayscale'), dict(color_type='color')
+DEEP = dict(color_type='unchanged', to_float32=True)
+BANDS = dict(imdecode_backend='tifffile', color_type='unchanged')
+# What is done with the folder; the loader; folders that are written; a text of the output.
+GOOD = [
+    (keep, GRAY, [], 'em: gray values'),
+    (use_16_bits, DEEP, [], 'em: one channel of 16 bits, not mostly dark'),
+    (use_floats, DEEP, [], '1 channel of float32'),
+    (use_bands, BANDS, [], 'rgb: 5 channels of different values'),
+    (use_colors, COLOR, [], 'rgb: 3 channels of different values'),
+    (use_opaque_colors, COLOR, [], 'rgb: 3 channels'),
+    (mix_gray_and_color, COLOR, [], '11 gray and 1 color images: all are loaded in color'),
+    (mix_types, GRAY, ['images', 'masks'], 'files of the types .png, .tif are converted'),
+    (use_palettes, GRAY, [], '0 errors, 0 warnings'),
+    (use_colored_masks, GRAY, ['masks'], '#c86432 -> 1 foreground'),
+    (quantize_colored_masks, GRAY, ['masks'], '#c86432 -> 1 foreground'),
+    (make_stacks, GRAY, ['images', 'masks'], '4 cases, by the files of volumes'),
+    (make_nifti, GRAY, ['images', 'masks'], 'ct: values from -1'),
+    (make_dicom, GRAY, ['images', 'masks'], '4 cases, by the files of volumes and DICOM series'),
+    (use_one_folder, GRAY, [], '5 folds of 12 images'),
+    (use_split_folders, GRAY, ['masks'], 'train 6, val 3, test 3'),
+    (use_split_files, GRAY, [], 'train 4, val 4, test 4'),
+]
+
+
+@pytest.mark.parametrize(
+    ('change', 'loader', 'written', 'text'), GOOD, ids=[change.__name__ for change, *_ in GOOD]
+)
+def test_good_folders(change, loader, written, text, run, tmp_path):
+    """The pipeline of the config returns the pixels and labels that were drawn."""
+    folder = make(tmp_path / 'disks', 12)
+    change(folder)
+    before = {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+    out, project = run(folder, '--yes')
+    assert text in out
+    assert '0 errors' in out
+    data = project / 'data'
+    assert sorted(path.name for path in data.glob('*')) == written
+    assert {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()} == before
+    cfg = Config.fromfile(project / 'config.py')
+    first = cfg.test_dataloader.dataset.pipeline[0]
+    assert {key: value for key, value in first.items() if key != 'type'} == loader
+    init_default_scope('mmseg')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    drawn = {draw(i)[1].tobytes() for i in range(12)}
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        for transform in dataset.pipeline.transforms[:2]:
+            info = transform(info)
+        assert info['gt_seg_map'].astype(bool).tobytes() in drawn
+        inside, outside = (info['img'][info['gt_seg_map'] == label].mean() for label in (1, 0))
+        assert change is use_colors or change is use_opaque_colors or inside > outside
+    channels = 1 if info['img'].ndim == 2 else info['img'].shape[2]
+    assert cfg.model.backbone.in_channels == channels == len(cfg.model.data_preprocessor.mean)
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_every_model_takes_a_step(name, run, tmp_path):
+    _, project = run(make(tmp_path / 'disks', 3), '--model', name)
+    cfg = Config.fromfile(project / 'config.py')
+    init_default_scope('mmseg')
+    model = REGISTRY.build(cfg.model)
+    data = dict(inputs=[torch.rand(1, 32, 32) * 255] * 2, data_samples=[])
+    for _ in range(2):
+        sample = SegDataSample()
+        sample.set_data(dict(gt_sem_seg=PixelData(data=torch.randint(0, 2, (1, 32, 32)))))
+        data['data_samples'].append(sample)
+    losses = model.loss(**model.data_preprocessor(data, training=True))
+    loss, _ = model.parse_losses(losses)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(each.grad is not None for each in model.parameters())
 
 
 def lose_a_mask(folder):

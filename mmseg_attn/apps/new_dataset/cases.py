@@ -226,7 +226,8 @@ def _keep(
         groups: dict[str, list[str]] = {}
         for name in split['train']:
             groups.setdefault(cases[name], []).append(name)
-        folds = make_folds(groups, folds=max(FEWEST, min(FOLDS, len(groups))), seed=seed)
+        count = max(FEWEST, min(FOLDS, len(groups)))
+        folds = make_folds(groups, folds=count, seed=seed, unit='training case')
         split['val'] = folds['fold0']['val']
         split['train'] = sorted({*split['train']} - {*split['val']})
         note += ', and a part of the training cases is for validation'

@@ -42,7 +42,7 @@ RULES = {
 
 MODALITIES = ('em', 'ct', 'mri', 'rgb', 'fluorescence')
 HOUNSFIELD_AIR = -500  # CT images contain air, which is -1000 Hounsfield units
-DARK, BLACK = 0.25, 0.2  # fraction of the range; fraction of pixels at the lowest value
+DARK, BLACK = 0.25, 0.2  # fraction of the range of values; fraction of pixels that are 0
 SMALLEST_CROP, STEP = 16, 16
 CROPS = {'cpu': 128, 'small': 256, 'large': 512}
 SMALL_GPU = 12 * 2**30  # bytes; below it, a GPU is small
@@ -177,7 +177,7 @@ def guess_modality(slices: Sequence[Slice]) -> tuple[str, str]:
     if samples.shape[1] == 2:
         return 'fluorescence', 'two channels'
     relative = (samples - low) / max(high - low, 1)
-    median, black = float(np.median(relative)), float((relative == 0).mean())
+    median, black = float(np.median(relative)), float((samples == 0).mean())
     if not gray:
         if samples.shape[1] == 3 and median < DARK / 2 and slices[0].bits > 8:
             return 'fluorescence', f'three channels of {slices[0].bits} bits, mostly dark'

@@ -10,8 +10,6 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
-import mmseg_attn
-
 from ...errors import DataError, UsageError
 from ...io import Stage, staged_output
 from ..check import CheckResult, check_config
@@ -37,7 +35,7 @@ from .preview import draw_preview
 from .reading import Slice, measure
 
 CONVERTER = 'new_dataset'
-BASE = Path(mmseg_attn.__file__).parent / '.mim/configs/_base_/default_runtime.py'
+BASE = Path(__file__).resolve().parents[2] / '.mim/configs/_base_/default_runtime.py'
 RUNTIME = """
 # The generated config counts iterations instead of epochs.
 log_processor['by_epoch'] = False
