@@ -87,7 +87,17 @@ BASELINES = sorted({p.parent.name for p in ROOT.glob('configs/*/README.md')} - {
 TABLES = sorted({p.stem for p in DOCS.glob('results/*.md')} - {'index'})
 CONTENTS = {
     'README': {
-        'Use': ['datasets', 'training', 'metrics', 'memory', 'tools', 'report', 'export', 'mim'],
+        'Use': [
+            'new_dataset',
+            'datasets',
+            'training',
+            'metrics',
+            'memory',
+            'tools',
+            'report',
+            'export',
+            'mim',
+        ],
         'Models': ['models', *(f'models/{name}' for name in MODELS), 'models/baselines'],
         'Build on it': [
             'host',

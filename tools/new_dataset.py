@@ -82,6 +82,7 @@ import sys
 from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.apps.new_dataset import (
     MODELS,
+    RULES,
     Labels,
     Options,
     Project,
@@ -154,12 +155,18 @@ def commands(out: Path, project: Project) -> list[tuple[str, str]]:
 def readme(out: Path, source: Path, project: Project) -> str:
     """Return the text of README.md in the project."""
     blocks = '\n'.join(f'# {what}\n{command}' for what, command in commands(out, project))
+    reasons = '\n'.join(
+        f'| {name} | {rule.reason} | {rule.source} |' for name, rule in RULES.items()
+    )
     return (
         f'# {out.name}\n\n'
-        f'This project for the images in `{source}` was written by `tools/new_dataset.py`. '
-        '`config.py` is\nthe training config, `runtime.py` its hooks, `dataset.yaml` describes '
-        'the files, `splits/` lists the\nimages of each fold, and `preview.png` shows some of '
-        f'them.\n\n```bash\n{blocks}\n```\n'
+        f'`tools/new_dataset.py` wrote this project for the images in `{source}`. `config.py` is '
+        'the training\nconfig, `runtime.py` contains its hooks, `dataset.yaml` describes the '
+        'files, `splits/` lists the images\nof each fold, and `preview.png` shows some of them.'
+        f'\n\n```bash\n{blocks}\n```\n\n'
+        '## Why the config is as it is\n\n'
+        f'| choice | reason | source |\n|---|---|---|\n{reasons}\n\n'
+        'The rules are explained in docs/new_dataset.md of mmseg_attn.\n'
     )
 
 

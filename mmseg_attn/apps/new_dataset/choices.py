@@ -21,23 +21,25 @@ class Rule(NamedTuple):
     source: str
 
 
-NNUNET = 'Isensee et al., Nature Methods 2021, doi:10.1038/s41592-020-01008-z'
-OURS = "this project's small configs, docs/results/drosophila-small.md"
+NNUNET = 'nnU-Net (Isensee et al., 2021, doi:10.1038/s41592-020-01008-z)'
+OURS = "this project's small configs (docs/results/drosophila-small.md)"
 RULES = {
     'modality': Rule('it decides which augmentations keep images realistic', 'a guess by values'),
     'normalization': Rule('networks train best on values around 0', 'MMSegmentation'),
-    'window': Rule('values of more than 8 bits are clipped to their usual range', NNUNET),
-    'crop': Rule('as much context as the machine can train on', NNUNET),
-    'stages': Rule('the coarsest feature map keeps at least 8x8 pixels', NNUNET),
-    'width': Rule('32 channels, and 16 on a CPU, which is four times faster', f'{NNUNET}; {OURS}'),
-    'batch': Rule('2 to 16 images in half of the free memory', NNUNET),
-    'loss': Rule('cross entropy is stable, and the Dice loss counts rare classes fully', NNUNET),
-    'sampling': Rule('a third of the crops has a rare class in its middle', NNUNET),
-    'augmentation': Rule('only changes that new images can have, too', 'by modality'),
-    'optimizer': Rule('Adam with 0.003, a warm-up and a cosine', OURS),
-    'schedule': Rule('250 passes over the images, in limits', "the papers' 250 to 1500 epochs"),
-    'validation': Rule('ten validations; stop after five without a better score', 'a convention'),
-    'test': Rule('windows of the size of the crops, half overlapping, on large images', NNUNET),
+    'window': Rule('without a few extreme values, 8 bits are enough', NNUNET),
+    'crop': Rule('more context helps, as far as the memory allows', NNUNET),
+    'stages': Rule('the coarsest feature map keeps 8x8 pixels', 'as in ' + OURS),
+    'width': Rule(
+        'a width of 16 is fast enough for a CPU', f'{NNUNET} for a GPU; {OURS} for a CPU'
+    ),
+    'batch': Rule('batch normalization needs at least two images', 'an estimate of the memory'),
+    'loss': Rule('cross entropy is stable; the Dice loss counts every class alike', NNUNET),
+    'sampling': Rule('random crops often lack rare classes', NNUNET),
+    'augmentation': Rule('images should change only as new images can differ', 'the modality'),
+    'optimizer': Rule('a rate of 0.003 trains small U-Nets in few iterations', OURS),
+    'schedule': Rule('small datasets need fewer iterations', "the papers' 250 to 1500 epochs"),
+    'validation': Rule('the best checkpoint is kept, and time is not wasted', 'a convention'),
+    'test': Rule('large images need too much memory as a whole', NNUNET),
 }
 
 MODALITIES = ('em', 'ct', 'mri', 'rgb', 'fluorescence')

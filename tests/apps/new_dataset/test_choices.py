@@ -1,5 +1,7 @@
 """The rules by which a config is chosen, in plain arithmetic."""
 
+import re
+
 import pytest
 
 from mmseg_attn.apps.new_dataset import choices
@@ -73,6 +75,33 @@ def test_batches():
     assert choices.batch_size((128, 128), 16, Machine('cpu', 1, 2)) == 2
     assert choices.batch_size((128, 128), 16, Machine('cuda', 2 * 16 * need, 2)) == 16
     assert choices.batch_size((128, 128), 16, Machine('cuda', 2 * 16 * need - 1, 2)) == 8
+
+
+def test_the_page_explains_every_rule(root):
+    page = (root / 'docs/new_dataset.md').read_text()
+    rows = [line.split(' | ') for line in page.splitlines() if line.count(' | ') == 3]
+    explained = {name.strip('| '): (reason, source.strip(' |')) for name, _, reason, source in rows}
+    del explained['choice']
+    assert explained == choices.RULES
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('at most 128 on a CPU, 256 on a GPU', (choices.CROPS['cpu'], choices.CROPS['small'])),
+        ('less than 12 GiB, otherwise 512', (choices.SMALL_GPU / GIB, choices.CROPS['large'])),
+        ('less than 5 %', (100 * choices.RARE,)),
+        ('250 passes', (choices.PASSES,)),
+        ('600 to 4,000', choices.ITERATIONS['cpu']),
+        ('4,000 to 40,000', choices.ITERATIONS['gpu']),
+        ('up to 1024 pixels', (choices.WHOLE,)),
+        ('-500 or less', (choices.HOUNSFIELD_AIR,)),
+        ('until 8 pixels', (choices.COARSEST,)),
+    ],
+)
+def test_the_page_has_the_numbers(text, value, root):
+    assert text in ' '.join((root / 'docs/new_dataset.md').read_text().split())
+    assert [float(n) for n in re.findall(r'-?\d+', text.replace(',', ''))] == [*value]
 
 
 def test_rare_classes():
