@@ -11,9 +11,12 @@ import tifffile
 import torch
 import yaml
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
+from mmseg.models import SegDataPreProcessor
 from mmseg.registry import DATASETS
 from mmseg.registry import MODELS as REGISTRY
 from mmseg.structures import SegDataSample
@@ -190,6 +193,12 @@ def mix_gray_and_color(folder):
     save(path, np.stack([np.array(Image.open(path))] * 3, -1))
 
 
+def vary_sizes(folder):
+    for kind in ('images', 'masks'):
+        for path in sorted((folder / kind).iterdir())[1::2]:
+            Image.open(path).resize((90, 50), Image.NEAREST).save(path)
+
+
 def mix_types(folder):
     path = folder / 'images/00.png'
     save(path.with_suffix('.tif'), np.array(Image.open(path)))
@@ -282,6 +291,7 @@ def keep(folder):
     """Leave everything as it is."""
 
 
+FORK = issubclass(SegDataPreProcessor, ImgDataPreprocessor)  # mean of 1 or 3 channels only
 GRAY, COLOR = dict(color_type='grayscale'), dict(color_type='color')
 DEEP = dict(color_type='unchanged', to_float32=True)
 BANDS = dict(imdecode_backend='tifffile', color_type='unchanged')
@@ -294,6 +304,7 @@ GOOD = [
     (use_colors, COLOR, [], 'rgb: 3 channels of different values'),
     (use_opaque_colors, COLOR, [], 'rgb: 3 channels'),
     (mix_gray_and_color, COLOR, [], '11 gray and 1 color images: all are loaded in color'),
+    (vary_sizes, GRAY, [], '64x50 to 90x64'),
     (mix_types, GRAY, ['images', 'masks'], 'files of the types .png, .tif are converted'),
     (use_palettes, GRAY, [], '0 errors, 0 warnings'),
     (use_colored_masks, GRAY, ['masks'], '#c86432 -> 1 foreground'),
@@ -315,6 +326,10 @@ def test_good_folders(change, loader, written, text, run, tmp_path):
     folder = make(tmp_path / 'disks', 12)
     change(folder)
     before = {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+    if change is use_bands and FORK:
+        with pytest.raises(MMSegAttnError, match='the images have 5 channels, which Seg'):
+            run(folder)
+        return
     out, project = run(folder, '--yes')
     assert text in out
     assert '0 errors' in out
@@ -331,10 +346,15 @@ def test_good_folders(change, loader, written, text, run, tmp_path):
         info = dataset.get_data_info(i)
         for transform in dataset.pipeline.transforms[:2]:
             info = transform(info)
-        assert info['gt_seg_map'].astype(bool).tobytes() in drawn
+        resized = info['gt_seg_map'].shape != (64, 64)
+        assert resized or info['gt_seg_map'].astype(bool).tobytes() in drawn
         inside, outside = (info['img'][info['gt_seg_map'] == label].mean() for label in (1, 0))
         assert change is use_colors or change is use_opaque_colors or inside > outside
-    channels = 1 if info['img'].ndim == 2 else info['img'].shape[2]
+    batch = pseudo_collate([dataset[i] for i in range(3)])
+    preprocessor = REGISTRY.build(cfg.model.data_preprocessor)
+    inputs = preprocessor(batch, training=True)['inputs']
+    assert abs(inputs.mean()) < 1.5
+    channels = inputs.shape[1]
     assert cfg.model.backbone.in_channels == channels == len(cfg.model.data_preprocessor.mean)
 
 

@@ -279,7 +279,5 @@ def resizings(choices: Choices, slices: Sequence[Slice]) -> list[str]:
     height, width = slices[0].size
     if choices.modality != 'rgb' or not choices.same_size:
         return []
-    return [
-        f"dict(type='RandomResize', scale=({width}, {height}), ratio_range=(0.75, 1.25), "
-        'keep_ratio=True),  # distances differ'
-    ]
+    scale = f'scale=({width}, {height}), ratio_range=(0.75, 1.25)'
+    return ['# Distances differ:', f"dict(type='RandomResize', {scale}, keep_ratio=True),"]

@@ -123,7 +123,11 @@ def config_text(
     elif choices.rare:
         crop = [
             *_comment(f'A third of the crops is centered on a rare class: {rare}.', WIDTH - 4),
-            f"dict(type='ClassBalancedCrop', crop_size={choices.crop}, classes={choices.rare}),",
+            *_list(
+                f"dict(type='ClassBalancedCrop', crop_size={choices.crop}, classes=",
+                choices.rare,
+                '),',
+            ),
         ]
     else:
         crop = [f"dict(type='RandomCrop', crop_size={choices.crop}, cat_max_ratio=0.75),"]
@@ -267,13 +271,13 @@ def _list(start: str, items: Sequence[object], end: str = '') -> list[str]:
     """Write a list after a text, on several lines if it is long."""
     texts = [repr(item) for item in items]
     line = f'{start}[{", ".join(texts)}]{end}'
-    if len(line) <= WIDTH:
+    if len(line) <= WIDTH - 4:
         return [line]
     indent = ' ' * (len(line) - len(line.lstrip()))
     inner = ' '.join(text.replace(' ', '\0') + ',' for text in texts)  # keep items in one piece
     wrapped = textwrap.wrap(
         inner,
-        WIDTH - len(indent) - 4,
+        WIDTH - len(indent) - 8,  # the list may be nested
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 
-from ...errors import DataError, UsageError
-from ...io import Stage, staged_output
+from ...errors import DataError, UnsupportedError, UsageError
+from ...io import Stage, counted, staged_output
 from ..check import CheckResult, check_config
 from ..cli import progress
 from ..convert import write_splits
@@ -218,7 +220,9 @@ def _write(
         return file
 
     file = write_config(choices, '250 passes over the training images, in limits.')
-    check = check_config(Config.fromfile(file), workers=1)
+    cfg = Config.fromfile(file)
+    _check_channels(cfg)
+    check = check_config(cfg, workers=1)
     _refuse_errors(check, folder, out)
     if options.minutes:
         speed = measure_speed(file, machine)
@@ -246,6 +250,19 @@ def _conversion(reason: str, chosen: dict) -> tuple[str, list[str]]:
         return note, ['--intensity', f'{low:g}', f'{high:g}']
     note = f'{reason}: the percentiles 0.5 to 99.5 of each file or series become 0 to 255'
     return note, ['--percentiles', '0.5', '99.5']
+
+
+def _check_channels(cfg: Config) -> None:
+    """Check that the preprocessor of this stack supports the number of channels."""
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    try:
+        MODELS.build(cfg.model.data_preprocessor)
+    except AssertionError as error:  # the onedl forks take mean and std of 1 or 3 channels
+        raise UnsupportedError(
+            f'the images have {counted(len(cfg.model.data_preprocessor.mean), "channel")}, which '
+            'SegDataPreProcessor of this environment does not support: use MMSegmentation 1.1 to '
+            '1.2 instead of its fork, or save images with 1 or 3 channels'
+        ) from error
 
 
 def _refuse_errors(check: CheckResult, folder: Path, out: Path) -> None:
