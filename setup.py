@@ -15,6 +15,7 @@ EXTRAS = (
     'medical',
     'monai',
     'scikit-image',
+    'timm',
     'onnx',
     'tensorboard',
     'benchmark',

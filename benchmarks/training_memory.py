@@ -35,6 +35,7 @@ from benchmarks.tracing import AsOnGPU, LiveMemory
 from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.engine.hooks.activation_checkpoint_hook import checkpoint_stages, find_stages
 from mmseg_attn.errors import DataError
+from mmseg_attn.evaluation.complexity import on_meta
 from mmseg_attn.evaluation.input_shape import input_shape
 
 GIB = 2**30
@@ -178,8 +179,8 @@ def as_on_gpu(forward: Callable, *args: Any, **kwargs: Any) -> Any:
 
 def build(cfg: Config, device: str) -> nn.Module:
     """Build a model for training, with PyTorch's initialization."""
-    with torch.device(device):
-        return MODELS.build(cfg.model).to(device).train()
+    model = on_meta(cfg.model) if device == 'meta' else MODELS.build(cfg.model)
+    return model.to(device).train()
 
 
 def batch(job: Job, number: int, device: str) -> dict:
@@ -236,16 +237,24 @@ def write_tables(page: Path, text: str) -> None:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     options = parser(__doc__)
-    options.add_argument('configs', nargs='*', type=Path, help='default: all of configs/')
+    options.add_argument(
+        'configs',
+        nargs='*',
+        type=Path,
+        help='default: all of configs/ but those whose encoder needs timm',
+    )
     options.add_argument(
         '--cards', type=at_least(1), nargs='+', default=CARDS, metavar='GB', help='default: all'
     )
     options.add_argument('--page', type=Path, help='write the tables into this page, too')
     options.set_defaults(device='cpu')
     args = options.parse_args(argv)
-    args.configs = args.configs or sorted(
-        file for file in networks.CONFIGS.glob('*/*.py') if file.parent.name != '_base_'
-    )
+    args.configs = args.configs or [
+        file
+        for file in sorted(networks.CONFIGS.glob('*/*.py'))
+        if file.parent.name != '_base_'
+        and Config.fromfile(file).model.backbone.type != 'TimmEncoder'
+    ]
     return args
 
 

@@ -90,6 +90,7 @@ CONTENTS = {
         'Use': [
             'new_dataset',
             'datasets',
+            'encoders',
             'training',
             'metrics',
             'memory',

@@ -71,6 +71,7 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         'medical',
         'monai',
         'scikit-image',
+        'timm',
         'onnx',
         'tests',
         'tensorboard',

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
+from torch import nn
 
 from ..errors import UsageError
 
@@ -37,11 +38,19 @@ def complexity(model: dict, shape: tuple[int, int, int]) -> Complexity:
             'or newer'
         ) from None
 
-    with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
-        segmentor = MODELS.build(model).eval()
-        image = torch.empty(1, *shape)
+    segmentor = on_meta(model)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        segmentor(image)
+        segmentor.eval()(torch.empty(1, *shape, device='meta'))
     parameters = sum(p.numel() for p in segmentor.parameters())
     return Complexity(parameters, counter.get_total_flops())
+
+
+def on_meta(model: dict) -> nn.Module:
+    """Build a segmentor on the meta device, where tensors have shapes but no values."""
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        try:
+            with torch.device('meta'):
+                return MODELS.build(model)
+        except (NotImplementedError, RuntimeError):  # it needs values while it is built
+            return MODELS.build(model).to('meta')

@@ -10,9 +10,8 @@ from mmengine.config import Config
 from mmengine.utils import digit_version
 
 from mmseg_attn.errors import DataError
-from tests.docs.pages import ROOT
+from tests.config_files import CONFIGS, ROOT, needs_timm
 
-CONFIGS = sorted(p for p in ROOT.glob('configs/*/*.py') if p.parent.name != '_base_')
 ALGORITHMS = {path.parent.name: path for path in reversed(CONFIGS)}  # the first of each
 SMALL = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
 
@@ -126,6 +125,8 @@ def test_the_page_shows_every_config_and_today_s_figures(memory):
     lines = (ROOT / 'docs/memory.md').read_text().splitlines()
     rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines if '|' in line]
     for path in CONFIGS:
+        if needs_timm(path):  # not installed where the page is made
+            continue
         assert len([row for row in rows if row[0] == path.stem]) == 2, 'run training_memory.py'
     shown = next(row for row in rows if row[0] == Path(SMALL).stem)
     job = memory.Job.of(ROOT / SMALL)

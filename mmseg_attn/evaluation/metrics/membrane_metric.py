@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from mmseg.registry import METRICS
 
+from ...compat.libraries import optional_library
 from .image_metric import ImageMetric
 from .labeled import check_class
-from .libraries import metric_library
 
 
 @METRICS.register_module()
@@ -49,7 +49,7 @@ class MembraneMetric(ImageMetric):
         self.membrane = membrane
         self.thin = thin
         measure, segmentation, metrics = (
-            metric_library(name, package='scikit-image', metric=type(self).__name__)
+            optional_library(name, package='scikit-image', part=type(self).__name__)
             for name in ('skimage.measure', 'skimage.segmentation', 'skimage.metrics')
         )
         self.components, self.expand = measure.label, segmentation.expand_labels

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from mmseg.registry import METRICS
 
+from ...compat.libraries import optional_library
 from .image_metric import ImageMetric
 from .labeled import check_class
-from .libraries import metric_library
 
 PERCENTILE = 95
 ROUNDING = 1e-6  # relative; a distance of 3 * 4.6 is not always 13.8
@@ -72,7 +72,7 @@ class SurfaceMetric(ImageMetric):
             raise ValueError(f'tolerance must be a number from 0 on, got {tolerance}')
         self.tolerance = tolerance
         self.background = background
-        monai = metric_library('monai.metrics', package='monai', metric=type(self).__name__)
+        monai = optional_library('monai.metrics', package='monai', part=type(self).__name__)
         self.mask_edges, self.surface_distance = monai.get_mask_edges, monai.get_surface_distance
 
     def measure(

@@ -1,10 +1,12 @@
 """Segmentors, which apply a network to whole images."""
 
+from .ensemble_segmentor import EnsembleSegmentor
 from .large_image_encoder_decoder import LargeImageEncoderDecoder
 from .probability_tta_model import ProbabilityTTAModel, check_tta
 from .settings import check_settings, setting_faults
 
 __all__ = [
+    'EnsembleSegmentor',
     'LargeImageEncoderDecoder',
     'ProbabilityTTAModel',
     'check_settings',

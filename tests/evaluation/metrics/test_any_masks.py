@@ -10,7 +10,7 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_attn.io import counted
-from tests.evaluation.metrics.libraries import needs_monai, needs_scikit_image
+from tests.libraries import needs_monai, needs_scikit_image
 from tests.strategies import examples, generator, seeds, sides
 
 IGNORED = 255

@@ -8,8 +8,8 @@ from itertools import combinations
 import pytest
 
 from mmseg_attn.errors import UsageError
-from tests.evaluation.metrics.libraries import needs_scikit_image
 from tests.evaluation.metrics.samples import build, evaluate, sample
+from tests.libraries import needs_scikit_image
 
 M = 1
 TWO_CELLS = [[0, 0, 0, M, 0, 0, 0]] * 3

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmseg.registry import METRICS
 
-from tests.evaluation.metrics.libraries import needs_monai, needs_scikit_image
+from tests.libraries import needs_monai, needs_scikit_image
 
 
 @pytest.mark.parametrize(

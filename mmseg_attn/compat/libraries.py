@@ -1,21 +1,21 @@
-"""Import libraries that only some metrics need."""
+"""Import optional libraries of parts that only some configs use."""
 
 import importlib
 from types import ModuleType
 
 import torch
 
-from ...errors import UsageError
-from ...io.libraries import numpy_kept
+from ..errors import UsageError
+from ..io.libraries import numpy_kept
 
 
-def metric_library(module: str, *, package: str, metric: str) -> ModuleType:
+def optional_library(module: str, *, package: str, part: str) -> ModuleType:
     """Import a module of a library that is not installed with this package.
 
     Args:
         module: The module.
-        package: The name of its library for pip.
-        metric: The class that needs it.
+        package: The name of its library for pip, and of the extra of this package.
+        part: The class that needs it.
 
     Raises:
         UsageError: If the library is missing or does not work with the installed PyTorch and NumPy.
@@ -27,6 +27,6 @@ def metric_library(module: str, *, package: str, metric: str) -> ModuleType:
         torch_version = torch.__version__.partition('+')[0]  # 2.13.0+cpu
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())[:200]
         raise UsageError(
-            f'{metric} needs {package}, which cannot be imported ({reason}): run pip install '
-            f'{package} "torch=={torch_version}" {numpy_kept()}'
+            f'{part} needs {package} (the extra mmseg_attn[{package}]), which cannot be imported '
+            f'({reason}): run pip install {package} "torch=={torch_version}" {numpy_kept()}'
         ) from error

@@ -1,4 +1,4 @@
-"""Marks of tests that need a library that only some metrics need."""
+"""Marks of tests that need a library that only some parts need."""
 
 import importlib.util
 

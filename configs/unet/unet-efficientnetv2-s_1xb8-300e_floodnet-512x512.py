@@ -1,0 +1,3 @@
+# The decoder of the U-Net on a pretrained EfficientNetV2-S.
+_base_ = ['./unet_1xb8-300e_floodnet-512x512.py', '../_base_/encoders/efficientnetv2_s.py']
+model = dict(backbone=_base_.encoder, decode_head=dict(in_channels=_base_.encoder_channels))

@@ -1,0 +1,232 @@
+"""Predict with the mean of the probabilities of several models, such as those of cross-validation.
+
+Source: Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep
+Ensembles" (arXiv 1612.01474): with the probabilities p_m of M models,
+
+    p = (p_1 + ... + p_M) / M
+
+The mean is taken in each window, before windows overlap and before images are resized. Its
+logarithm takes the place of the logits (the logit of p for a head with one channel), so that an
+ensemble of one model predicts what the model predicts, and everything that reads logits works with
+ensembles.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
+from mmseg.models import EncoderDecoder
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from ...compat.checkpoint import load_file
+from ...errors import CheckpointError, UsageError
+from ..label_rule import class_logits
+from .large_image_encoder_decoder import LargeImageEncoderDecoder
+
+EPS = torch.finfo(torch.float32).tiny
+
+
+@MODELS.register_module()
+class EnsembleSegmentor(LargeImageEncoderDecoder):
+    """Average the probabilities of models with the same classes and the same preprocessing.
+
+    It predicts, tests and is exported like its first model, whose ``test_cfg`` counts. It is not
+    trained. Tools that need a checkpoint take one of ``checkpoints``, which changes nothing.
+
+    Args:
+        models: Config of the models, or one config per checkpoint.
+        checkpoints: The checkpoint file of each model.
+        data_preprocessor: Not used: configs that have it at the top level pass it; the models have
+            their own.
+
+    Raises:
+        UsageError: If there is no checkpoint, the numbers of models and checkpoints differ, or the
+            models differ in the number of channels or in their preprocessing.
+        CheckpointError: If a checkpoint cannot be read or does not fit its model.
+    """
+
+    members: Any  # a ModuleList of segmentors
+
+    def __init__(
+        self,
+        models: dict | Sequence[dict],
+        checkpoints: Sequence[str],
+        *,
+        data_preprocessor: dict | None = None,
+    ):
+        configs = [models] * len(checkpoints) if isinstance(models, dict) else list(models)
+        if not checkpoints or len(configs) != len(checkpoints):
+            raise UsageError(
+                f'EnsembleSegmentor has {len(configs)} models and {len(checkpoints)} checkpoints: '
+                'list one checkpoint for each model'
+            )
+        members = nn.ModuleList(map(MODELS.build, configs))
+        first: Any = members[0]
+        BaseSegmentor.__init__(self, data_preprocessor=first.data_preprocessor)
+        self.members = members
+        self.checkpoints = [str(path) for path in checkpoints]
+        self.test_cfg = first.test_cfg
+        for member, path in zip(members, self.checkpoints, strict=True):
+            self._check(member, path)
+            _load(member, path)
+        self.keep_entropy = False
+        self._register_load_state_dict_pre_hook(self._take_a_checkpoint)
+
+    def keep_member_entropy(self) -> None:
+        """Add ``member_entropy`` to the samples, (1, H, W): the mean entropy of the models in nats.
+
+        The entropy of the mean, minus this, is the mutual information of label and model, the
+        disagreement of the models. The logits of whole images are then kept.
+        """
+        self.keep_entropy = True
+        self.test_cfg = ConfigDict(self.test_cfg or dict(mode='whole'), keep_logits=True)
+
+    def _check(self, member: Any, path: str) -> None:
+        """Check that a model can be averaged with the first one."""
+        first: Any = self.members[0]
+        if type(member).inference is not EncoderDecoder.inference:
+            raise UsageError(
+                f'the model of {path} is a {type(member).__name__}, which predicts in its own way: '
+                'use an ensemble of EncoderDecoder or LargeImageEncoderDecoder'
+            )
+        if member.out_channels != first.out_channels:
+            raise UsageError(
+                f'the model of {path} has {member.out_channels} output channels, but that of '
+                f'{self.checkpoints[0]} has {first.out_channels}: use models with the same classes'
+            )
+        if _preprocessing(member) != _preprocessing(first):
+            raise UsageError(
+                f'the model of {path} has another data_preprocessor than that of '
+                f'{self.checkpoints[0]}: use models that were trained with the same mean, std and '
+                'channel order'
+            )
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The backbone of the first model."""
+        return self.members[0].backbone
+
+    @property
+    def decode_head(self) -> nn.Module:
+        """The decode head of the first model."""
+        return self.members[0].decode_head
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'out_channels':  # of the maps that windows are summed in
+            return self.members[0].out_channels + self.keep_entropy
+        if name in ('align_corners', 'num_classes', 'auxiliary_head', 'neck'):
+            return getattr(self.members[0], name)
+        return super().__getattr__(name)
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Compute the logits of the mean of the probabilities.
+
+        Args:
+            inputs: Preprocessed images ``(N, C, H, W)``.
+            batch_img_metas: Meta data of each image.
+
+        Returns:
+            Logits ``(N, out_channels, H, W)``, float32 or more precise.
+        """
+        return self._average(
+            member.encode_decode(inputs, batch_img_metas) for member in self.members
+        )
+
+    def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
+        """Compute the logits of the mean at the size of the heads' output."""
+        return self._average(member._forward(inputs, data_samples) for member in self.members)
+
+    def postprocess_result(
+        self, seg_logits: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Add predictions to the samples, as MMSegmentation does; the entropy goes along."""
+        if not self.keep_entropy:
+            return super().postprocess_result(seg_logits, data_samples)
+        logits, entropy = seg_logits[:, :-1], seg_logits[:, -1:]
+        copies = data_samples and [SegDataSample(metainfo=x.metainfo) for x in data_samples]
+        samples = super().postprocess_result(logits, data_samples)
+        twice = super().postprocess_result(entropy.repeat(1, 2, 1, 1), copies)  # one is a logit
+        for sample, resized in zip(samples, twice, strict=True):
+            sample.set_data(dict(member_entropy=PixelData(data=resized.seg_logits.data[:1])))
+        return samples
+
+    def _average(self, members: Iterable[Tensor]) -> Tensor:
+        """Return the logits of the mean, and the mean entropy as one more channel if it is kept."""
+        probabilities, entropy = None, None
+        for logits in members:  # one after the other, so that memory does not grow with them
+            p = class_logits(logits.to(torch.promote_types(logits.dtype, torch.float32))).softmax(1)
+            probabilities = p if probabilities is None else probabilities + p
+            if self.keep_entropy:
+                own = entropy_of(p)
+                entropy = own if entropy is None else entropy + own
+        assert probabilities is not None  # there is a member
+        logits = (probabilities / len(self.members)).clamp(EPS).log()
+        if self.members[0].out_channels == 1:
+            logits = logits[:, 1:] - logits[:, :1]
+        return logits if entropy is None else torch.cat([logits, entropy / len(self.members)], 1)
+
+    def _take_a_checkpoint(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        """Accept the checkpoint of a member in place of the ensemble's own."""
+        own = {f'{prefix}{key}': value for key, value in self.state_dict().items()}
+        if state_dict.keys() & own.keys():
+            return
+        for member in self.members:
+            weights = {f'{prefix}{key}': value for key, value in member.state_dict().items()}
+            if all(
+                key in state_dict and torch.equal(value, state_dict[key].to(value.device))
+                for key, value in weights.items()
+            ):
+                state_dict.clear()
+                state_dict.update(own)
+                return
+        raise CheckpointError(
+            'the checkpoint is none of those of the ensemble: name one of them, such as '
+            f'{self.checkpoints[0]}'
+        )
+
+    def loss(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse training.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            'EnsembleSegmentor cannot be trained: train its models, each with its own config'
+        )
+
+
+def entropy_of(probabilities: Tensor) -> Tensor:
+    """Compute the entropy in nats: ``(N, C, H, W)`` to ``(N, 1, H, W)``."""
+    return torch.special.entr(probabilities).sum(dim=1, keepdim=True)
+
+
+def _load(member: nn.Module, path: str) -> None:
+    """Load a checkpoint that has all weights of a model, except those of auxiliary heads."""
+    content = load_file(path, 'cpu')
+    weights = content.get('state_dict', content) if isinstance(content, dict) else {}
+    weights = {key.removeprefix('module.'): value for key, value in weights.items()}
+    try:
+        missing, _ = member.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f'{path} does not fit its model: {error}; name another one'
+        ) from error
+    needed = [key for key in missing if not key.startswith('auxiliary_head')]
+    if needed:
+        raise CheckpointError(
+            f'{path} does not fit its model: it lacks {len(needed)} of its weights, such as '
+            f'{needed[0]}; name a checkpoint of this model'
+        )
+
+
+def _preprocessing(member: Any) -> tuple:
+    """Return what the preprocessor of a model does to the values of an image."""
+    preprocessor = member.data_preprocessor
+    values = [getattr(preprocessor, name, None) for name in ('mean', 'std')]
+    listed = [None if value is None else value.flatten().tolist() for value in values]
+    return (*listed, getattr(preprocessor, 'channel_conversion', None))
