@@ -28,12 +28,13 @@ RULES = {
     'normalization': Rule('networks train best on values around 0', 'MMSegmentation'),
     'window': Rule('without a few extreme values, 8 bits are enough', NNUNET),
     'crop': Rule('more context helps, as far as the memory allows', NNUNET),
+    'resize': Rule('in a scan of the body, the position of a pixel matters', OURS),
     'stages': Rule('the coarsest feature map keeps 8x8 pixels', 'as in ' + OURS),
     'width': Rule(
         'a width of 16 is fast enough for a CPU', f'{NNUNET} for a GPU; {OURS} for a CPU'
     ),
     'batch': Rule('batch normalization needs at least two images', 'an estimate of the memory'),
-    'loss': Rule('cross entropy is stable; the Dice loss counts every class alike', NNUNET),
+    'loss': Rule('hard pixels and rare classes are learned in few iterations', OURS),
     'sampling': Rule('random crops often lack rare classes', NNUNET),
     'augmentation': Rule('images should change only as new images can differ', 'the modality'),
     'optimizer': Rule('a rate of 0.003 trains small U-Nets in few iterations', OURS),
@@ -46,6 +47,7 @@ MODALITIES = ('em', 'ct', 'mri', 'rgb', 'fluorescence')
 HOUNSFIELD_AIR = -500  # CT images contain air, which is -1000 Hounsfield units
 DARK, BLACK = 0.25, 0.2  # fraction of the range of values; fraction of pixels that are 0
 SMALLEST_CROP, STEP = 16, 16
+SCANS, CROPS_PER_SIDE = ('ct', 'mri'), 2  # a crop shows at least a quarter of a scan
 CROPS = {'cpu': 128, 'small': 256, 'large': 512}
 SMALL_GPU = 12 * 2**30  # bytes; below it, a GPU is small
 COARSEST, MOST_STAGES, MOST_CHANNELS = 8, 5, 512
@@ -55,7 +57,7 @@ FLOATS_PER_PIXEL = 60  # of the activations of a U-Net, times its width; measure
 RARE = 0.05  # fraction of the labeled pixels
 PASSES, ROUND = 250, 100
 ITERATIONS = {'cpu': (600, 4000), 'gpu': (4000, 40000)}
-VALIDATIONS, PATIENCE = 10, 5
+VALIDATIONS, PATIENCE = 10, 7
 WHOLE = 1024  # longest side of an image that is predicted as a whole
 WARM_UP = 0.05  # fraction of the iterations
 MODELS = (
@@ -87,6 +89,7 @@ class Choices:
         why_modality: Reason of the modality.
         model: One of ``MODELS``.
         crop: Height and width of the crops.
+        resize: Width and height into which all images are fitted; ``None`` keeps their sizes.
         channels: Channels of every stage.
         batch: Images in a batch.
         workers: Processes that load images.
@@ -103,6 +106,7 @@ class Choices:
     why_modality: str
     model: str
     crop: tuple[int, int]
+    resize: tuple[int, int] | None
     channels: list[int]
     batch: int
     workers: int
@@ -140,14 +144,17 @@ def choose(
         modality: One of ``MODALITIES``; ``None`` guesses it.
     """
     guess = guess_modality(slices)
+    kind = modality or guess[0]
     crop = crop_size([one.size for one in slices], machine)
+    resize = reduced_size([one.size for one in slices], crop, kind)
     channels = stage_channels(crop, machine)
     batch = batch_size(crop, channels[0], machine)
     return Choices(
-        modality=modality or guess[0],
+        modality=kind,
         why_modality='set by --modality' if modality else guess[1],
         model=model,
         crop=crop,
+        resize=resize,
         channels=channels,
         batch=batch,
         workers=max(min(machine.cores, 4), 1),
@@ -157,7 +164,7 @@ def choose(
         ),
         iterations=iterations(train, crop, batch, machine),
         validations=VALIDATIONS,
-        slide=max(max(one.size) for one in slices) > WHOLE,
+        slide=resize is None and max(max(one.size) for one in slices) > WHOLE,
         same_size=len({one.size for one in slices}) == 1,
         machine=machine,
     )
@@ -205,6 +212,14 @@ def crop_size(sizes: Sequence[tuple[int, int]], machine: Machine) -> tuple[int, 
         max(min(int(side) // STEP * STEP, CROPS[kind]), SMALLEST_CROP) for side in medians
     )
     return height, width
+
+
+def reduced_size(
+    sizes: Sequence[tuple[int, int]], crop: tuple[int, int], modality: str
+) -> tuple[int, int] | None:
+    """Choose width and height into which scans are fitted if one of them is large."""
+    side = CROPS_PER_SIDE * max(crop)
+    return (side, side) if modality in SCANS and max(map(max, sizes)) > side else None
 
 
 def stage_channels(crop: tuple[int, int], machine: Machine) -> list[int]:

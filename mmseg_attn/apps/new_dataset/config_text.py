@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .choices import WARM_UP, Choices, augmentations, resizings
+from .choices import PATIENCE, WARM_UP, Choices, augmentations, resizings
 from .masks import Labels
 from .reading import Slice
 
@@ -131,6 +131,13 @@ def config_text(
         ]
     else:
         crop = [f"dict(type='RandomCrop', crop_size={choices.crop}, cat_max_ratio=0.75),"]
+    resize, reduce = [], ''
+    if choices.resize:
+        reduce = ' resize,'
+        resize = [
+            '# Crops of reduced scans show more of the body; predictions get the size of the file.',
+            f"resize = dict(type='Resize', scale={choices.resize}, keep_ratio=True)",
+        ]
     strict = f'num_classes={classes}' + ', palette=True' * data.palette
     warm_up = max(int(WARM_UP * choices.iterations), 1)
     background = labels.classes[0] if labels.classes[0] == 'background' and classes > 2 else None
@@ -168,19 +175,20 @@ def config_text(
         ')',
         f"load_image = dict(type='LoadImageFromFile'{loader})",
         f"load_labels = dict(type='LoadStrictAnnotations', {strict})",
+        *resize,
         "pack = dict(type='PackSegInputs')",
         'train_pipeline = [',
-        '    load_image, load_labels,',
+        f'    load_image, load_labels,{reduce}',
         *(f'    {line}' for line in resizings(choices, slices)),
         *(f'    {line}' for line in crop),
         f'    # Changes for {choices.modality} images ({choices.why_modality}):',
         *(f'    {line}' for line in augmentations(choices, slices)),
         '    pack,',
         ']',
-        'test_pipeline = [load_image, load_labels, pack]',
+        f'test_pipeline = [load_image,{reduce} load_labels, pack]',
         "flips = [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)]  # of --tta",
         'views = [flips, [load_labels], [pack]]',
-        "tta_pipeline = [load_image, dict(type='TestTimeAug', transforms=views)]",
+        f"tta_pipeline = [load_image,{reduce} dict(type='TestTimeAug', transforms=views)]",
         f'loader = dict(num_workers={choices.workers}, persistent_workers=True)',
         'train_dataloader = dict(',
         f'    loader, batch_size={choices.batch},  # for {machine}',
@@ -200,8 +208,6 @@ def config_text(
         f'{machine}.',
         f'channels = {choices.channels}',
         f'norm = {parts.norm}',
-        '# Cross entropy is stable; the Dice loss counts every class alike.',
-        "cross_entropy = dict(type='CrossEntropyLoss', avg_non_ignore=True)",
         'model = dict(',
         f"    type='{segmentor}',",
         '    data_preprocessor=dict(  # with mean and standard deviation of the training images',
@@ -216,7 +222,8 @@ def config_text(
         '    decode_head=dict(',
         f'        {parts.head},',
         f'        in_channels=channels, num_classes={classes}, norm_cfg=norm,',
-        "        loss_decode=[cross_entropy, dict(type='SoftDiceLoss')],",
+        '        # The focal loss learns from hard pixels; the IoU loss counts every class alike.',
+        "        loss_decode=[dict(type='SoftmaxFocalLoss'), dict(type='SoftIoULoss')],",
         '    ),',
         f'    test_cfg={mode},' + '  # half overlapping windows' * choices.slide,
         ')',
@@ -226,14 +233,14 @@ def config_text(
         "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=0.003))",
         'param_scheduler = [',
         "    dict(type='LinearLR', start_factor=0.1, end=warm_up, by_epoch=False),",
-        "    dict(type='CosineAnnealingLR', begin=warm_up, end=iterations, by_epoch=False),",
+        "    dict(type='PolyLR', begin=iterations // 2, end=iterations, by_epoch=False),  # to 0",
         ']',
         "train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=interval)",
-        '# Keep the best checkpoint; stop after five validations without 0.1 points more.',
+        f'# Keep the best checkpoint; stop after {PATIENCE} validations without 0.1 points more.',
         'default_hooks = dict('
         "checkpoint=dict(by_epoch=False, interval=interval, save_best='mIoU'))",
         'custom_hooks = ['
-        "dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater', patience=5)]",
+        f"dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater', patience={PATIENCE})]",
     ]
     return '\n'.join(lines) + '\n'
 

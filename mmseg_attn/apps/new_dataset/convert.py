@@ -60,7 +60,7 @@ def mask_source(dataset: Dataset, converted: bool) -> tuple[Path, str] | None:
     return mask_suffix(dataset.files.pairs, dataset.files.root)
 
 
-def windows(slices: Sequence[Slice], cases: dict[str, str], modality: str) -> dict[str, Window]:
+def windows(slices: Sequence[Slice], modality: str) -> dict[str, Window]:
     """Choose the values that become 0 and 255 in images of more than 8 bits, by their names.
 
     CT values have a unit, so that all images share the percentiles of the labeled foreground. The

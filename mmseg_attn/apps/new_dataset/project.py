@@ -181,12 +181,14 @@ def _write(
     choices = choose(
         slices, train, fractions, machine, model=options.model, modality=options.modality
     )
+    dataset.notes['modality'] = f'{choices.modality}: {choices.why_modality}'
+    fingerprint = describe(dataset)  # of the files, before they are converted
     reason = why_convert(slices)
     loader, predict = image_loader(slices[0]), []
     images, image_suffix = dataset.files.root.resolve(), suffix(slices[0].pair.image)
     if reason:
         images, image_suffix = Path('data/images'), '.png'
-        chosen = windows(slices, dataset.cases, choices.modality)
+        chosen = windows(slices, choices.modality)
         dataset.notes['images'], predict = _conversion(reason, chosen)
         write_images(slices, folder / images, chosen)
         loader = image_loader(slices[0])
@@ -208,8 +210,6 @@ def _write(
         loader=loader,
         folds=len(dataset.folds),
     )
-    dataset.notes['modality'] = f'{choices.modality}: {choices.why_modality}'
-    fingerprint = describe(dataset)
 
     def write_config(choices: Choices, why: str) -> Path:
         text = config_text(

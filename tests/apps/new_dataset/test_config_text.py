@@ -20,9 +20,9 @@ from tests.apps.new_dataset.measured import measured
 def read(tmp_path):
     """Write the config of some measures, and read it."""
 
-    def read(one, fractions, machine='cpu', labels=None, **changes):
+    def read(one, fractions, machine='cpu', labels=None, modality='rgb', **changes):
         labels = labels or find_labels([one])
-        chosen = choose([one], [one], fractions, Machine(machine, 2**34, 2), modality='rgb')
+        chosen = choose([one], [one], fractions, Machine(machine, 2**34, 2), modality=modality)
         data = Data(
             'data', 'name', Path('/x y/images'), '.png', Path('data/masks'), '.png', False, {}, 5
         )
@@ -54,6 +54,19 @@ def test_large_images_are_predicted_in_windows(read):
     assert cfg.model.test_cfg == dict(mode='slide', crop_size=(512, 512), stride=(256, 256))
     cfg, _ = read(measured(size=(1000, 1024)), {0: 0.9, 1: 0.1})
     assert cfg.model.test_cfg == dict(mode='whole')
+
+
+@pytest.mark.parametrize(
+    ('size', 'modality', 'expected'),
+    [((300, 257), 'mri', (256, 256)), ((256, 256), 'ct', None), ((300, 257), 'em', None)],
+)
+def test_large_scans_are_reduced(size, modality, expected, read):
+    cfg, _ = read(measured(size=size), {0: 0.9, 1: 0.1}, modality=modality)
+    for pipeline in (cfg.train_pipeline, cfg.test_pipeline, cfg.tta_pipeline):
+        resizing = [t.scale for t in pipeline if t['type'] == 'Resize']
+        assert resizing == [expected] * bool(expected)
+    names = [t['type'] for t in cfg.test_pipeline]
+    assert names.index('LoadStrictAnnotations') == len(names) - 2  # labels keep their size
 
 
 def test_many_classes_with_quotes_in_their_names(read):
