@@ -54,8 +54,9 @@ COARSEST, MOST_STAGES, MOST_CHANNELS = 8, 5, 512
 BATCHES = (16, 8, 4, 2)
 CPU_BATCH = 4
 FLOATS_PER_PIXEL = 60  # of the activations of a U-Net, times its width; measured, an upper bound
-RARE = 0.05  # fraction of the labeled pixels
+RARE = 0.1  # fraction of the labeled pixels
 PASSES, ROUND = 250, 100
+FEW_PASSES = 10  # in fewer passes, images hardly repeat, and changes only slow the training
 ITERATIONS = {'cpu': (600, 4000), 'gpu': (4000, 40000)}
 VALIDATIONS, PATIENCE = 10, 7
 WHOLE = 1024  # longest side of an image that is predicted as a whole
@@ -98,6 +99,7 @@ class Choices:
         iterations: Length of the training.
         validations: Number of validations.
         slide: Whether images are predicted in windows.
+        crops: Number of crops that cover all training images.
         same_size: Whether all images have the same size.
         machine: Where the training runs.
     """
@@ -115,8 +117,14 @@ class Choices:
     iterations: int
     validations: int
     slide: bool
+    crops: float
     same_size: bool
     machine: Machine
+
+    @property
+    def passes(self) -> float:
+        """How often the training sees every pixel."""
+        return self.iterations * self.batch / self.crops
 
     @property
     def interval(self) -> int:
@@ -149,6 +157,7 @@ def choose(
     resize = reduced_size([one.size for one in slices], crop, kind)
     channels = stage_channels(crop, machine)
     batch = batch_size(crop, channels[0], machine)
+    crops = number_of_crops([one.size for one in train], crop, resize)
     return Choices(
         modality=kind,
         why_modality='set by --modality' if modality else guess[1],
@@ -162,9 +171,10 @@ def choose(
         cropping=any(
             side > limit for one in slices for side, limit in zip(one.size, crop, strict=True)
         ),
-        iterations=iterations(train, crop, batch, machine),
+        iterations=iterations(crops, batch, machine),
         validations=VALIDATIONS,
         slide=resize is None and max(max(one.size) for one in slices) > WHOLE,
+        crops=crops,
         same_size=len({one.size for one in slices}) == 1,
         machine=machine,
     )
@@ -241,9 +251,19 @@ def rare_classes(fractions: Mapping[int, float]) -> list[int]:
     return sorted(label for label, fraction in fractions.items() if 0 < fraction < RARE)
 
 
-def iterations(train: Sequence[Slice], crop: tuple[int, int], batch: int, machine: Machine) -> int:
-    """Choose the length of the training from the pixels of the training images."""
-    crops = sum(max(math.prod(one.size) / math.prod(crop), 1) for one in train)
+def number_of_crops(
+    sizes: Sequence[tuple[int, int]], crop: tuple[int, int], resize: tuple[int, int] | None
+) -> float:
+    """Return the number of crops that cover all images, at least one per image."""
+    scales = [min(resize) / max(size) if resize else 1 for size in sizes]
+    return sum(
+        max(math.prod(size) * scale**2 / math.prod(crop), 1)
+        for size, scale in zip(sizes, scales, strict=True)
+    )
+
+
+def iterations(crops: float, batch: int, machine: Machine) -> int:
+    """Choose the length of the training from the crops that cover the training images."""
     low, high = ITERATIONS['cpu' if machine.device == 'cpu' else 'gpu']
     return int(min(max(PASSES * crops / batch // ROUND * ROUND, low), high))
 
@@ -269,6 +289,8 @@ def iterations_in(
 
 def augmentations(choices: Choices, slices: Sequence[Slice]) -> list[str]:
     """Choose the random transforms by the modality, as lines of a config."""
+    if choices.passes < FEW_PASSES:
+        return [f'# none in {choices.passes:.2g} passes over the images, which hardly repeat']
     one = slices[0]
     eight = one.dtype == 'uint8' or one.medical
     flip = "dict(type='RandomFlip', prob=0.5),"
@@ -292,7 +314,7 @@ def augmentations(choices: Choices, slices: Sequence[Slice]) -> list[str]:
 def resizings(choices: Choices, slices: Sequence[Slice]) -> list[str]:
     """Choose the random sizes of images before they are cropped, as lines of a config."""
     height, width = slices[0].size
-    if choices.modality != 'rgb' or not choices.same_size:
+    if choices.modality != 'rgb' or not choices.same_size or choices.passes < FEW_PASSES:
         return []
     scale = f'scale=({width}, {height}), ratio_range=(0.75, 1.25)'
     return ['# Distances differ:', f"dict(type='RandomResize', {scale}, keep_ratio=True),"]

@@ -126,7 +126,7 @@ def config_text(
             *_list(
                 f"dict(type='ClassBalancedCrop', crop_size={choices.crop}, classes=",
                 choices.rare,
-                '),',
+                ', cat_max_ratio=0.75),',
             ),
         ]
     else:

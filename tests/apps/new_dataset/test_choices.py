@@ -1,6 +1,7 @@
 """The rules by which a config is chosen, in plain arithmetic."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -90,7 +91,9 @@ def test_the_page_explains_every_rule(root):
     [
         ('at most 128 on a CPU, 256 on a GPU', (choices.CROPS['cpu'], choices.CROPS['small'])),
         ('less than 12 GiB, otherwise 512', (choices.SMALL_GPU / GIB, choices.CROPS['large'])),
-        ('less than 5 %', (100 * choices.RARE,)),
+        ('less than 10 %', (100 * choices.RARE,)),
+        ('fewer than 10 times', (choices.FEW_PASSES,)),
+        ('of more than twice the crop', ()),
         ('250 passes', (choices.PASSES,)),
         ('600 to 4,000', choices.ITERATIONS['cpu']),
         ('4,000 to 40,000', choices.ITERATIONS['gpu']),
@@ -105,16 +108,31 @@ def test_the_page_has_the_numbers(text, value, root):
 
 
 def test_rare_classes():
-    assert choices.rare_classes({0: 0.9, 1: 0.06, 2: 0.049, 3: 0.0}) == [2]
+    assert choices.rare_classes({0: 0.9, 1: 0.1, 2: 0.099, 3: 0.0}) == [2]
 
 
 def test_iterations():
     """250 passes over 12 images of 1024x1024, 64 crops each, in batches of 4: 48000."""
-    train = [measured(size=(1024, 1024))] * 12
-    assert choices.iterations(train, (128, 128), 4, CPU) == 4000
-    assert choices.iterations(train * 4, (512, 512), 4, LARGE) == 250 * 48 * 4 / 4
-    assert choices.iterations([measured()] * 16, (64, 64), 4, CPU) == 1000
-    assert choices.iterations([measured()] * 3, (64, 64), 4, CPU) == 600
+    sizes = [(1024, 1024)] * 12
+    assert choices.number_of_crops(sizes, (128, 128), None) == 12 * 64
+    assert choices.number_of_crops(sizes, (128, 128), (256, 256)) == 12 * 4
+    assert choices.number_of_crops([(64, 64)], (128, 128), None) == 1
+    assert choices.iterations(12 * 64, 4, CPU) == 4000
+    assert choices.iterations(48 * 4, 4, LARGE) == 250 * 48 * 4 / 4
+    assert choices.iterations(16, 4, CPU) == 1000
+    assert choices.iterations(3, 4, CPU) == 600
+
+
+def test_few_passes_change_no_image():
+    """119 iterations of 4 crops see 12 images of 4 crops 9.9 times."""
+    ones = [measured(str(i), size=(256, 256)) for i in range(12)]
+    chosen = choices.choose(ones, ones, {0: 0.5, 1: 0.5}, CPU, modality='rgb')
+    few, many = (replace(chosen, iterations=number) for number in (119, 120))
+    assert (few.passes, many.passes) == pytest.approx((119 * 4 / 48, 10))
+    assert choices.augmentations(few, ones)[0].startswith('# none in 9.9 passes')
+    assert choices.resizings(few, ones) == []
+    assert 'RandomFlip' in choices.augmentations(many, ones)[0]
+    assert 'RandomResize' in ' '.join(choices.resizings(many, ones))
 
 
 @pytest.mark.parametrize(

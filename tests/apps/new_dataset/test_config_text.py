@@ -38,11 +38,11 @@ def read(tmp_path):
 
 def test_rare_classes(read):
     labels = dict.fromkeys(range(3), 1)
-    cfg, text = read(measured(size=(512, 512), labels=labels), {0: 0.9, 1: 0.06, 2: 0.04})
+    cfg, text = read(measured(size=(512, 512), labels=labels), {0: 0.8, 1: 0.16, 2: 0.04})
     (crop,) = [t for t in cfg.train_pipeline if t['type'] == 'ClassBalancedCrop']
     assert (crop.crop_size, crop.classes) == ((128, 128), [2])
     assert 'centered on a rare class: class_2 (4 %).' in text
-    cfg, _ = read(measured(size=(512, 512)), {0: 0.9, 1: 0.1})
+    cfg, _ = read(measured(size=(512, 512)), {0: 0.8, 1: 0.2})
     assert [t['type'] for t in cfg.train_pipeline if 'Crop' in t['type']] == ['RandomCrop']
     cfg, _ = read(measured(size=(64, 64)), {0: 0.99, 1: 0.01})
     assert not [t for t in cfg.train_pipeline if 'Crop' in t['type']]
