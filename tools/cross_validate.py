@@ -17,6 +17,7 @@ import csv
 import functools
 import io
 import json
+import shlex
 from pathlib import Path
 
 
@@ -78,6 +79,12 @@ def main(argv: list[str] | None = None) -> None:
         raise RunError('\n'.join([*outcome.failed, 'Run the same command again to resume']))
     say(f'{args.folds} folds of {args.config}, also in {work_dir}/cross_validation.*')
     write(work_dir, summarize([records[job.fold].metrics for job in jobs]))
+    checkpoints = [job.train_dir / records[job.fold].checkpoint for job in jobs]
+    if len(jobs) > 1 and all(path.is_file() for path in checkpoints):
+        first, *others = map(str, checkpoints)
+        command = ['python', 'tools/predict.py', str(args.config), first, 'IMAGES']
+        command += ['--out', 'predicted', '--checkpoints', *others]
+        say(f'To predict with the mean of all folds: {shlex.join(command)}')
 
 
 def plan(args: argparse.Namespace, work_dir: Path) -> list[Job]:

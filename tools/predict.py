@@ -9,6 +9,11 @@ size) to DIR. It writes DIR after the last file. It replaces an existing DIR onl
 unchanged result of an earlier run on the same files. A file that cannot be read is reported and
 skipped; the exit code is then 1.
 
+With several checkpoints, it predicts with the mean of their probabilities. --save writes maps of
+probabilities and uncertainty, and their means to uncertainty.csv. --objects measures the objects of
+a class: objects.csv, objects_per_file.csv and numbered regions in objects/. The masks stay as they
+are.
+
 Models are trained on 8-bit images. Files with more than 8 bits are converted as in training if the
 dataset of the config defines the conversion (CT: -1500 to 500 Hounsfield units become 0 to 255).
 Otherwise, set the range with --intensity or --percentiles.
@@ -26,6 +31,7 @@ if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
     os.environ['GOMP_SPINCOUNT'] = '1000'  # before PyTorch: docs/performance.md, "A busy machine"
 
 SMALLEST_WINDOW = 32
+MAPS = 'probabilities', 'entropy', 'disagreement'
 
 
 def window(text: str) -> tuple[int, int]:
@@ -70,6 +76,49 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='change settings of the config',
     )
+    parser.add_argument(
+        '--checkpoints',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='more checkpoints of the config, such as those of other folds, for an ensemble',
+    )
+    parser.add_argument(
+        '--member',
+        type=Path,
+        nargs=2,
+        action='append',
+        default=[],
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='model of another config for the ensemble, with the same classes; repeatable',
+    )
+    parser.add_argument(
+        '--save',
+        nargs='+',
+        choices=MAPS,
+        default=[],
+        metavar='MAP',
+        help='also write maps: probabilities, entropy and, of an ensemble, disagreement',
+    )
+    parser.add_argument(
+        '--objects',
+        nargs='+',
+        default=[],
+        metavar='CLASS',
+        help='measure the connected regions of these classes; needs scikit-image',
+    )
+    parser.add_argument(
+        '--min-size',
+        type=int,
+        default=1,
+        metavar='PIXELS',
+        help='leave out smaller objects; default: %(default)s',
+    )
+    parser.add_argument('--fill-holes', action='store_true', help='fill the holes of objects')
+    parser.add_argument(
+        '--keep-largest', action='store_true', help='keep only the largest object of each slice'
+    )
     gray = parser.add_mutually_exclusive_group()
     gray.add_argument(
         '--intensity',
@@ -86,17 +135,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='the same values as percentiles of each file or DICOM series',
     )
     args = parser.parse_args(argv)
-    if args.batch_size < 1:
-        parser.error(f'argument --batch-size: {args.batch_size} is below 1')
+    for name in ('batch_size', 'min_size'):
+        if getattr(args, name) < 1:
+            option = name.replace('_', '-')
+            parser.error(f'argument --{option}: {getattr(args, name)} is below 1')
+    if not args.objects and (args.min_size > 1 or args.fill_holes or args.keep_largest):
+        parser.error('--min-size, --fill-holes and --keep-largest need --objects')
     return args
 
 
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
+from mmengine.config import Config
+
 from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
 from mmseg_attn.apps.predict import (
     Intensities,
+    MapResults,
+    ObjectResults,
+    ObjectRules,
     Predictions,
     Predictor,
     Results,
@@ -113,7 +171,8 @@ from mmseg_attn.io.output import MANIFEST
 
 def check(args: argparse.Namespace) -> None:
     """Check the arguments before the model is loaded."""
-    check_file(args.checkpoint, 'a checkpoint')
+    for checkpoint in (args.checkpoint, *args.checkpoints, *(path for _, path in args.member)):
+        check_file(checkpoint, 'a checkpoint')
     missing = [path for path in args.inputs if not path.exists()]
     if missing:
         more = f' and {len(missing) - 1} more are' if missing[1:] else ' is'
@@ -129,6 +188,17 @@ def check(args: argparse.Namespace) -> None:
         if outside or not low < high or not math.isfinite(high - low):
             limits = ', both from 0 to 100' if name == 'percentiles' else ''
             raise DataError(f'--{name} is {low:g} {high:g}: choose LOW below HIGH{limits}')
+
+
+def find_members(args: argparse.Namespace) -> list[tuple[Config, Path]]:
+    """Return the configs and checkpoints of the ensemble but the first, each checkpoint once."""
+    members, seen = [], {args.checkpoint.resolve()}
+    pairs = [(args.config, path) for path in args.checkpoints] + args.member
+    for config, path in pairs:
+        if path.resolve() not in seen:
+            seen.add(path.resolve())
+            members.append((load_config(config, args.cfg_options), path))
+    return members
 
 
 def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list) -> Intensities:
@@ -183,12 +253,25 @@ def main(argv: list[str] | None = None) -> None:
             window=args.window,
             tta=args.tta,
             amp=args.amp,
+            members=find_members(args),
+            maps=args.save,
         )
         results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
+        maps = None
+        if args.save:
+            maps = MapResults(stage.folder, classes=predictor.classes, names=args.save)
+        objects = None
+        if args.objects:
+            rules = ObjectRules(args.min_size, args.fill_holes, args.keep_largest)
+            objects = ObjectResults(
+                stage.folder, classes=predictor.classes, names=args.objects, rules=rules
+            )
         predictions = predict_files(
             predictor,
             items,
             results,
+            maps=maps,
+            objects=objects,
             intensities=make_intensities(args, predictor, files),
             batch_size=args.batch_size,
         )
@@ -207,10 +290,21 @@ def main(argv: list[str] | None = None) -> None:
 
 def manifest(args: argparse.Namespace, predictions: Predictions) -> dict:
     """Return the entries of the manifest in the output folder."""
-    settings = ('window', 'tta', 'amp', 'intensity', 'percentiles', 'cfg_options')
+    settings = (
+        'window',
+        'tta',
+        'amp',
+        'intensity',
+        'percentiles',
+        'cfg_options',
+        'save',
+        'objects',
+    )
+    settings += ('min_size', 'fill_holes', 'keep_largest')
     return dict(
         config=str(args.config),
         checkpoint=str(args.checkpoint),
+        ensemble=[str(path) for path in (*args.checkpoints, *(path for _, path in args.member))],
         settings={name: getattr(args, name) for name in settings},
         skipped={str(path): reason for path, reason in predictions.failed.items()},
         inputs={

@@ -10,6 +10,7 @@ from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 from .findings import KINDS, Finding
 from .transforms import LoadStrictAnnotations
 
+RANDOM = ('ExternalTransform', 'PhotoMetricDistortion')  # without the word in their names
 REVERSED = ('horizontal', 'vertical')  # the flips that MMSegmentation reverses in predictions
 
 
@@ -46,7 +47,7 @@ def is_random(name: str) -> bool:
 
     ``RandomFlip`` does not count, because MMSegmentation reverses it.
     """
-    return ('Random' in name or name == 'PhotoMetricDistortion') and name != 'RandomFlip'
+    return ('Random' in name or name in RANDOM) and name != 'RandomFlip'
 
 
 def flip_fault(transforms: Sequence) -> tuple[str, str] | None:

@@ -18,4 +18,7 @@ def input_shape(cfg: Config) -> tuple[int, int, int] | None:
 
 def channels(cfg: Config) -> int:
     """Return the number of input channels."""
-    return cfg.model.backbone.get('in_channels', 3)
+    model = cfg.model
+    if 'models' in model:  # an ensemble
+        model = model.models[0] if isinstance(model.models, list) else model.models
+    return model.backbone.get('in_channels', 3)

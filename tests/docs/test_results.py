@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from mmseg_attn.apps.runs import statistics
 from tests.docs.pages import RESULTS
 from tools import reproduce
 
@@ -18,7 +19,9 @@ def rows(file) -> list[list[str]]:
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
-def test_a_page_is_made_of_the_records(page, tmp_path):
+def test_a_page_is_made_of_the_records(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(statistics, '_RESAMPLES', statistics._CHUNK)  # intervals are not compared
+    monkeypatch.setattr(reproduce, 'list_tables', lambda *args: '')  # see below
     shutil.copytree(RESULTS / 'runs', tmp_path / 'runs')
     table, protocol = reproduce.split_name(page.stem)
     folders = ['--out', str(tmp_path), '--work-dir', str(tmp_path / 'work')]

@@ -2,9 +2,11 @@ import importlib.util
 import sys
 
 import pytest
+from mmengine.config import Config
 
 from mmseg_attn.errors import UsageError
 from mmseg_attn.evaluation import complexity
+from mmseg_attn.evaluation.input_shape import channels
 
 counting = pytest.mark.skipif(
     importlib.util.find_spec('torch.utils.flop_counter') is None,
@@ -59,3 +61,10 @@ def test_attention_with_few_query_channels_counts_as_the_formula():
     attention = positions * positions * (few + channels)
     neck = dict(type='DABottleneck', channels=channels)
     assert flops(neck) - flops(None) == 2 * (projections + attention)
+
+
+def test_the_channels_of_an_ensemble_are_those_of_its_models():
+    model = dict(backbone=dict(in_channels=7))
+    for models in (model, [model, model]):
+        cfg = Config(dict(model=dict(type='EnsembleSegmentor', models=models)))
+        assert channels(cfg) == 7

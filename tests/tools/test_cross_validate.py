@@ -113,7 +113,10 @@ def test_every_fold_is_trained_and_its_best_checkpoint_tested(validate, tmp_path
     assert header == ['metric', 'mean', 'std', 'fold0', 'fold1', 'fold2']
     assert rows[0] == ['mIoU', '71.0', '1.0', '70.0', '71.0', '72.0']
     assert [row[4] for row in rows] == ['71.0', '']
-    assert '| IoU.cell | 62.5 | 3.536 |    60 |     - |    65 |' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert '| IoU.cell | 62.5 | 3.536 |    60 |     - |    65 |' in out
+    first, *others = (f'{tmp_path}/work/fold{k}/train/best_mIoU_epoch_10.pth' for k in range(3))
+    assert f' {first} IMAGES --out predicted --checkpoints {" ".join(others)}\n' in out
 
 
 def test_finished_folds_are_not_repeated(validate):

@@ -87,3 +87,106 @@ def test_every_argument_is_explained(capsys):
     described = capsys.readouterr().out
     for argument in ('config  ', 'checkpoint  ', 'input  '):
         assert f'\n  {argument}' in described
+
+
+@pytest.fixture
+def folds(place, tmp_path):
+    """Models of two folds, whose probabilities are known: 0.9 and 0.2 for synapse everywhere."""
+    names = []
+    for fold, probability in enumerate((0.9, 0.2)):
+        model = MODELS.build(Config.fromfile(place).model)
+        for values in model.decode_head.conv_seg.parameters():
+            torch.nn.init.zeros_(values)
+        rest = (1 - probability) / 4
+        model.decode_head.conv_seg.bias.data[2] = np.log(probability / rest)
+        names.append(f'fold{fold}.pth')
+        torch.save(dict(state_dict=model.state_dict(), meta={}), names[-1])
+    return names
+
+
+def entropy(synapse: float) -> float:
+    p = np.array([synapse, *[(1 - synapse) / 4] * 4])
+    return float(-(p * np.log(p)).sum())
+
+
+@pytest.mark.parametrize('tta', [[], ['--tta']])
+def test_an_ensemble_predicts_the_mean_of_the_probabilities(place, folds, tmp_path, tta):
+    maps = ['probabilities', 'entropy', *([] if tta else ['disagreement'])]
+    # the first checkpoint is named twice, as by fold*.pth, and counts once
+    words = [place, folds[0], 'a.png', '--checkpoints', *folds, '--save', *maps, *tta]
+    assert run(*words) == 0
+    mean = (0.9 + 0.2) / 2
+    stored = np.asarray(Image.open(tmp_path / 'out/probabilities/2_synapse/a.png'))
+    assert set(stored.ravel()) == {round(255 * mean)}
+    header, row = (tmp_path / 'out/uncertainty.csv').read_text().splitlines()
+    assert header == 'file,slice,mean_entropy,mean_disagreement,percent_below_0.9'
+    _, _, found, disagreement, below = row.split(',')
+    assert float(found) == pytest.approx(entropy(mean), rel=1e-4)
+    assert below == '100.0000'
+    if not tta:
+        expected = entropy(mean) - (entropy(0.9) + entropy(0.2)) / 2
+        assert float(disagreement) == pytest.approx(expected, rel=1e-3)
+    written = json.loads((tmp_path / 'out/conversion.json').read_text())
+    assert written['ensemble'] == folds
+
+
+def test_a_member_has_a_config_of_its_own(place, folds, tmp_path, root):
+    unet = str(root / 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py')
+    model = MODELS.build(Config.fromfile(unet).model)
+    for values in model.decode_head.conv_seg.parameters():
+        torch.nn.init.zeros_(values)
+    torch.save(model.state_dict(), 'unet.pth')
+    words = [place, folds[0], 'a.png', '--member', unet, 'unet.pth', '--save', 'probabilities']
+    assert run(*words) == 0
+    stored = np.asarray(Image.open(tmp_path / 'out/probabilities/2_synapse/a.png'))
+    assert set(stored.ravel()) == {round(255 * (0.9 + 0.2) / 2)}
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--save', 'disagreement'], 'name several checkpoints'),
+        (['--save', 'disagreement', '--checkpoints', 'fold1.pth', '--tta'], 'leave out test-time'),
+        (['--checkpoints', 'no.pth'], r'no\.pth is missing: name a checkpoint'),
+        (['--member', '{unet}', 'fold1.pth'], r'fold1\.pth does not fit its model'),
+    ],
+    ids=lambda value: ' '.join(value) if isinstance(value, list) else '',
+)
+def test_what_an_ensemble_cannot_do(place, folds, root, words, message):
+    unet = root / 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
+    words = [word.format(unet=unet) for word in words]
+    with pytest.raises(MMSegAttnError, match=message):
+        predict.main([place, folds[0], 'a.png', '--out', 'out', *words])
+
+
+def test_a_model_alone_is_an_ensemble_of_one(place, tmp_path):
+    torch.manual_seed(3)
+    model = MODELS.build(Config.fromfile(place).model)
+    torch.save(model.state_dict(), 'y.pth')
+    assert run(place, 'y.pth', 'a.png') == 0
+    alone = np.asarray(Image.open(tmp_path / 'out/masks/a.png'))
+    assert len(set(alone.ravel())) > 1
+    assert run(place, 'y.pth', 'a.png', '--member', place, 'y.pth') == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'out/masks/a.png')), alone)
+    (tmp_path / 'z.pth').write_bytes((tmp_path / 'y.pth').read_bytes())
+    assert run(place, 'y.pth', 'a.png', '--checkpoints', 'z.pth') == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'out/masks/a.png')), alone)
+
+
+def test_objects_are_measured(place, tmp_path):
+    pytest.importorskip('skimage')
+    words = [place, 'x.pth', 'a.png', '--objects', 'synapse', 'membrane', '--min-size', '2']
+    assert run(*words) == 0
+    rows = (tmp_path / 'out/objects.csv').read_text().splitlines()
+    assert len(rows) == 2  # the whole image is one synapse
+    assert rows[1].startswith(f'a.png,0,synapse,1,{48 * 64},')
+    assert (tmp_path / 'out/objects/0_membrane/a.png').is_file()
+    settings = json.loads((tmp_path / 'out/conversion.json').read_text())['settings']
+    assert (settings['objects'], settings['min_size']) == (['synapse', 'membrane'], 2)
+
+
+@pytest.mark.parametrize('words', [['--min-size', '3'], ['--fill-holes'], ['--keep-largest']])
+def test_rules_of_objects_need_objects(place, words, capsys):
+    with pytest.raises(SystemExit):
+        predict.main([place, 'x.pth', 'a.png', '--out', 'out', *words])
+    assert 'need --objects' in capsys.readouterr().err

@@ -7,7 +7,8 @@ The tool calls, in this order:
 - ``predict_files`` (run.py) goes through the files. For each file, it calls ``load_file``
   (loaded.py), which reads it as in training or with the readers of ``mmseg_attn.io`` (sources.py),
   and ``Intensities`` (intensities.py), which converts more than 8 bits.
-- ``Results`` (results.py) writes masks, overlays and ``pixels.csv``.
+- ``Results`` (results.py) writes masks, overlays and ``pixels.csv``, ``MapResults`` (maps.py)
+  probabilities and uncertainty, and ``ObjectResults`` (objects.py) tables of objects.
 - ``summarize`` and ``collect_warnings`` (summary.py) return the text that the tool prints.
 """
 
@@ -15,19 +16,26 @@ from .inputs import Item, find_items
 from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import ConfigLoader
-from .predictor import Predictor
+from .maps import MAPS, MapResults
+from .objects import ObjectResults, ObjectRules
+from .predictor import Prediction, Predictor
 from .results import Results
 from .run import Predictions, predict_files
 from .sources import FileContent, read_content
 from .summary import collect_warnings, counted, summarize
 
 __all__ = [
+    'MAPS',
     'ConfigLoader',
     'FileContent',
     'Intensities',
     'IntensityMapping',
     'Item',
     'Loaded',
+    'MapResults',
+    'ObjectResults',
+    'ObjectRules',
+    'Prediction',
     'Predictions',
     'Predictor',
     'Results',

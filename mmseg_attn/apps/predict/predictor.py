@@ -1,8 +1,8 @@
 """Predict label maps of images of any size with a trained model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.model import BaseTTAModel
 from mmengine.registry import init_default_scope
 from mmseg.apis import init_model
-from mmseg.models import EncoderDecoder
+from mmseg.models import EncoderDecoder, SegTTAModel
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from torch import nn
 
@@ -26,8 +26,8 @@ from ...engine.hooks.divergence_hook import check_finite_weights
 from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
 from ...io import counted
-from ...models.label_rule import LabelRule
-from ...models.segmentors import check_settings, check_tta
+from ...models.label_rule import LabelRule, stored_probabilities
+from ...models.segmentors import EnsembleSegmentor, check_settings, check_tta, entropy_of
 from .loader import ConfigLoader
 from .windows import WindowCount
 
@@ -38,8 +38,21 @@ FAR = 10  # standard deviations
 REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
 
 
+class Prediction(NamedTuple):
+    """Hold what is predicted for an image.
+
+    Attributes:
+        labels: The labels (H, W), uint8, or uint16 for more than 256 classes.
+        maps: Maps by name, float32: ``probabilities`` (classes, H, W), ``entropy`` and
+            ``disagreement`` in nats (1, H, W); empty unless ``Predictor`` was built with ``maps``.
+    """
+
+    labels: np.ndarray
+    maps: dict[str, np.ndarray]
+
+
 class Predictor:
-    """Predict images with a model and the test pipeline of its config.
+    """Predict images with a model, or an ensemble, and the test pipeline of its config.
 
     Args:
         cfg: The config, which is modified.
@@ -49,6 +62,10 @@ class Predictor:
             the mode of the config.
         tta: Whether to use the test-time augmentation of the config.
         amp: Whether to use mixed precision.
+        members: Configs and checkpoints of further models of an ensemble; the pipeline is that of
+            ``cfg``.
+        maps: Names of the maps of :class:`Prediction`; all but ``disagreement`` are computed if
+            there is one.
 
     Attributes:
         classes: Names, in the order of the labels.
@@ -76,7 +93,10 @@ class Predictor:
         window: tuple[int, int] | None = None,
         tta: bool = False,
         amp: bool = False,
+        members: Sequence[tuple[Config, Path]] = (),
+        maps: Collection[str] = (),
     ) -> None:
+        self.maps = tuple(maps)
         self.device = torch.device(device)
         self.amp = amp
         init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -101,11 +121,16 @@ class Predictor:
         self.shrunk = self.far = 0
         self.dataset = class_of(dataset, DATASETS)
 
-        self.model = init_model(cfg, device='cpu')
-        check_settings(self.model)
         content = load_file(checkpoint, 'cpu')
-        load_weights(self.model, content, name=str(checkpoint), logger='silent')
+        if members:
+            self.model = _ensemble([(cfg, checkpoint), *members])
+        else:
+            self.model = init_model(cfg, device='cpu')
+            load_weights(self.model, content, name=str(checkpoint), logger='silent')
+        check_settings(self.model)
         check_finite_weights(self.model, str(checkpoint))
+        if self.maps:
+            self._keep_maps(tta=tta)
         self.rule = LabelRule.of(self.model)
         self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
         self.label_type = _label_type(len(self.classes))
@@ -113,7 +138,10 @@ class Predictor:
         self.windows = WindowCount(self.model)
         self.preprocessor = self.model.data_preprocessor
         if tta:
-            self.model = MODELS.build(dict(cfg.tta_model, module=self.model))
+            kind = dict(cfg.tta_model, module=self.model)
+            if self.maps and class_of(kind, MODELS) is SegTTAModel:  # which merges labels alone
+                kind['type'] = 'ProbabilityTTAModel'
+            self.model = MODELS.build(kind)
             check_tta(self.model)
         self.model.to(self.device).eval()
 
@@ -129,6 +157,21 @@ class Predictor:
         Yields:
             Each key with its labels, (H, W) and uint8 (uint16 for more than 256 classes), or
             with the error.
+        """
+        for key, result in self.predict(images, batch_size=batch_size):
+            yield key, result if isinstance(result, Exception) else result.labels
+
+    def predict(
+        self, images: Iterable[tuple[Key, np.ndarray]], *, batch_size: int = 1
+    ) -> Iterator[tuple[Key, Prediction | Exception]]:
+        """Predict labels and maps of images; otherwise as a call.
+
+        Args:
+            images: As in a call.
+            batch_size: As in a call.
+
+        Yields:
+            Each key with its prediction, or with the error.
         """
         keys: list[Key] = []
         batch: list[dict] = []
@@ -186,12 +229,12 @@ class Predictor:
         deviation = preprocessor.std.float().mean().cpu()
         return bool(abs(inputs.float().mean() - mean) > FAR * deviation)
 
-    def _predict(self, keys: list[Key], batch: list[dict]) -> list[np.ndarray | Exception]:
+    def _predict(self, keys: list[Key], batch: list[dict]) -> list[Prediction | Exception]:
         self.windows.start(keys[0], _shapes(batch[0]))
         try:
             with torch.no_grad(), torch.autocast(self.device.type, enabled=self.amp):
                 samples = self.model.test_step(pseudo_collate(batch))
-            return [self._labels(sample) for sample in samples]
+            return [Prediction(self._labels(sample), self._maps(sample)) for sample in samples]
         except REFUSALS as error:
             failure = error
         # The traceback refers to all intermediate results of the model: release their memory.
@@ -206,6 +249,40 @@ class Predictor:
     def _labels(self, sample: Any) -> np.ndarray:
         labels = sample.pred_sem_seg.data.cpu().numpy().astype(self.label_type)
         return labels.reshape(labels.shape[-2:])
+
+    def _keep_maps(self, *, tta: bool) -> None:
+        """Make the model return what the maps are computed from."""
+        model: Any = self.model
+        if hasattr(model, '_bands'):
+            model.test_cfg = ConfigDict(model.test_cfg or dict(mode='whole'), keep_logits=True)
+        if 'disagreement' in self.maps:
+            if not isinstance(model, EnsembleSegmentor) or tta:
+                raise DataError(
+                    'the disagreement is that of the models of an ensemble: name several '
+                    'checkpoints, and leave out test-time augmentation'
+                )
+            model.keep_member_entropy()
+
+    def _maps(self, sample: Any) -> dict[str, np.ndarray]:
+        if not self.maps:
+            return {}
+        p = stored_probabilities(sample.seg_logits.data)
+        entropy = entropy_of(p[None])[0]
+        maps = dict(probabilities=p, entropy=entropy)
+        if 'disagreement' in self.maps:
+            maps['disagreement'] = (entropy - sample.member_entropy.data).clamp(min=0)
+        return {name: x.float().cpu().numpy() for name, x in maps.items()}
+
+
+def _ensemble(members: Sequence[tuple[Config, Path]]) -> EnsembleSegmentor:
+    models = []
+    for cfg, _ in members:
+        model = ConfigDict(cfg.model, train_cfg=None)
+        if 'data_preprocessor' in cfg:
+            model.setdefault('data_preprocessor', cfg.data_preprocessor)
+        models.append(model)
+    checkpoints = [str(path) for _, path in members]
+    return MODELS.build(dict(type=EnsembleSegmentor, models=models, checkpoints=checkpoints))
 
 
 def _label_type(classes: int) -> type[np.integer]:

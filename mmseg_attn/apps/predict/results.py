@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from PIL import Image
 
-from ...io import NiftiHeader, write_png
 from ...visualization import SegComparisonVisualizer
 from ...visualization.drawable import drawable
 from .sources import FileContent
+from .stacks import write_stack
 
 TABLE = 'pixels.csv'
 COLUMNS = ('file', 'mask', 'slice', 'class', 'pixels', 'percent', 'area_mm2', 'volume_mm3')
@@ -64,7 +63,8 @@ class Results:
             labels: The labels of its slices, (H, W) and uint8 or uint16.
             bgr: Whether the first three channels are in BGR.
         """
-        mask = self._write_mask(path, name, content, labels)
+        written = write_stack(self.folder / 'masks' / name, path, content, labels)
+        mask = written.relative_to(self.folder).as_posix()
         several = len(labels) > 1
         digits = len(str(len(labels) - 1))
         with (self.folder / TABLE).open('a', newline='', encoding='utf-8') as file:
@@ -82,25 +82,6 @@ class Results:
                     ]
                     table.writerow([path, mask, k, label, pixels, percent, *sizes])
 
-    def _write_mask(
-        self, path: Path, name: str, content: FileContent, labels: Sequence[np.ndarray]
-    ) -> str:
-        """Write NIfTI for NIfTI input, a multi-page TIFF for several pages, otherwise a PNG."""
-        if content.nifti is not None:
-            ending = '.nii.gz' if path.name.lower().endswith('.gz') else '.nii'
-        else:
-            ending = '.tif' if len(labels) > 1 else '.png'
-        mask = self.folder / 'masks' / f'{name}{ending}'
-        mask.parent.mkdir(parents=True, exist_ok=True)
-        if content.nifti is not None:
-            _write_nifti(mask, content.nifti, labels)
-        elif len(labels) > 1:
-            first, *others = [Image.fromarray(label_map) for label_map in labels]
-            first.save(mask, save_all=True, append_images=others, compression='tiff_adobe_deflate')
-        else:
-            write_png(mask, labels[0])
-        return mask.relative_to(self.folder).as_posix()
-
     def _draw(self, path: Path, image: np.ndarray, labels: np.ndarray, *, bgr: bool) -> None:
         step = max(1, max(labels.shape) // (LARGE * PANEL[1]))
         image, labels = image[::step, ::step], labels[::step, ::step].astype(np.int32)
@@ -109,16 +90,3 @@ class Results:
         self.visualizer.add_datasample(
             path.stem, drawable(image, bgr=bgr), sample, draw_gt=False, out_file=str(path)
         )
-
-
-def _write_nifti(path: Path, nifti: NiftiHeader, labels: Sequence[np.ndarray]) -> None:
-    """Write labels with the shape, affine and units of their volume."""
-    import nibabel
-
-    header = nifti.raw.copy()
-    header.set_data_dtype(labels[0].dtype)
-    header.set_slope_inter(1, 0)
-    header['cal_min'] = header['cal_max'] = 0
-    volume = np.stack(labels).T.reshape(nifti.shape)
-    kind = nibabel.Nifti2Image if header['sizeof_hdr'] == 540 else nibabel.Nifti1Image
-    nibabel.save(kind(volume, None, header), path)  # the header has the affine

@@ -12,6 +12,8 @@ from .inputs import Item
 from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import channels
+from .maps import MapResults, SliceMaps
+from .objects import ObjectResults
 from .predictor import Predictor
 from .progress import ProgressLine
 from .results import Results
@@ -49,6 +51,7 @@ class _Open:
     item: Item
     loaded: Loaded
     labels: list[np.ndarray] = field(default_factory=list)
+    maps: list[SliceMaps] = field(default_factory=list)
 
 
 def predict_files(
@@ -58,6 +61,8 @@ def predict_files(
     *,
     intensities: Intensities,
     batch_size: int = 1,
+    maps: MapResults | None = None,
+    objects: ObjectResults | None = None,
 ) -> Predictions:
     """Predict files and write their results.
 
@@ -67,6 +72,8 @@ def predict_files(
         results: The output folder; the results of a file are written after its last slice.
         intensities: The conversion of values of more than 8 bits.
         batch_size: The largest number of slices in a batch, also of several files.
+        maps: Writes probabilities and uncertainty.
+        objects: Writes the objects of some classes.
 
     Raises:
         OSError: If the results cannot be written.
@@ -105,14 +112,16 @@ def predict_files(
         line.show(processed, path.name, k, total, window, windows)
 
     predictor.windows.watch = show
-    for path, labels in predictor(slices(), batch_size=batch_size):
+    for path, result in predictor.predict(slices(), batch_size=batch_size):
         if path in predictions.failed:
             continue
         current = opened[path]
-        if isinstance(labels, Exception):
-            fail(path, f'{path} {_reason(labels)}')
+        if isinstance(result, Exception):
+            fail(path, f'{path} {_reason(result)}')
             continue
-        current.labels.append(labels)
+        current.labels.append(result.labels)
+        if maps:
+            current.maps.append(maps.keep(result))
         total = len(current.loaded.images)
         if len(current.labels) == total:
             del opened[path]
@@ -124,6 +133,10 @@ def predict_files(
                 current.labels,
                 bgr=predictor.loader.bgr,
             )
+            if maps:
+                maps.write(path, current.item.name, current.loaded.content, current.maps)
+            if objects:
+                objects.write(path, current.item.name, current.loaded.content, current.labels)
             _count(predictions, current)
         processed = len(predictions.done) + len(predictions.failed)
         line.show(processed, path.name, len(current.labels) % total, total)

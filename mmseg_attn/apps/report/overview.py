@@ -204,7 +204,9 @@ def _augmentation(cfg: Config) -> str:
 
 def _step(step: Any) -> str:
     size = step.get('crop_size') or step.get('scale')
-    return f'{type_name(step)} {" x ".join(map(str, _as_list(size)))}'.strip()
+    name = type_name(step)
+    name = step.name if name == 'ExternalTransform' else name
+    return f'{name} {" x ".join(map(str, _as_list(size)))}'.strip()
 
 
 def _optimizer(cfg: Config) -> str:

@@ -2,6 +2,7 @@
 
 from .class_balanced_crop import ClassBalancedCrop
 from .equalize_histogram import EqualizeHistogram
+from .external_transform import ExternalTransform
 from .gaussian_smooth import GaussianSmooth
 from .load_strict_annotations import LoadStrictAnnotations
 from .random_brightness import RandomBrightness
@@ -10,6 +11,7 @@ from .random_right_angle import RandomRightAngle
 __all__ = [
     'ClassBalancedCrop',
     'EqualizeHistogram',
+    'ExternalTransform',
     'GaussianSmooth',
     'LoadStrictAnnotations',
     'RandomBrightness',

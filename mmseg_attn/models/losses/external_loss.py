@@ -11,7 +11,6 @@ Here, none of them sees any:
   have no effect, but an ignored region ends a class as the border of another class does.
 """
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from mmengine.utils import digit_version
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from ...compat.libraries import optional_library
+from ...compat.libraries import build_part, optional_library
 from ...errors import UsageError
 from ..label_rule import class_logits
 from .pixels import class_masks
@@ -36,7 +35,7 @@ SPATIAL = (
     'SoftclDiceLoss',
 )
 NOT_GENERALIZED = ('GeneralizedDiceFocalLoss', 'GeneralizedDiceLoss')  # but plain, in MONAI 1.2
-OURS = ('ignore_index', 'other_act', 'reduction', 'sigmoid', 'softmax', 'to_onehot_y')
+FIXED = ('ignore_index', 'other_act', 'reduction', 'sigmoid', 'softmax', 'to_onehot_y')
 
 
 @MODELS.register_module()
@@ -83,27 +82,17 @@ class ExternalLoss(nn.Module):
                 f'{part} has no {name!r} with MONAI {version}: set name to one of '
                 f'{", ".join(names)}'
             )
-        kind = getattr(losses, name)
-        allowed = set(inspect.signature(kind).parameters)
-        own = {*OURS, 'batch'} if name in SPATIAL else {*OURS}
-        for key in kwargs:
-            if key in own:
-                raise UsageError(f'{part} sets {key} of {name} itself: remove it')
-            if key not in allowed:
-                raise UsageError(
-                    f'{name} has no argument {key!r}: its arguments are '
-                    f'{", ".join(sorted(allowed - own))}'
-                )
+        ours: dict[str, Any] = {}
         if name in CROSS_ENTROPY:
-            kwargs['to_onehot_y'] = True
-        if name in CROSS_ENTROPY + FOCAL and 'other_act' in allowed:
-            kwargs['other_act'] = _activate
-        options = {key: _tensor(value) for key, value in kwargs.items()}
-        try:
-            self.loss = kind(**options)
-        except (TypeError, ValueError, RuntimeError) as error:
-            reason = ' '.join(str(error).split())
-            raise UsageError(f'{name} refuses its arguments ({reason}): correct them') from error
+            ours['to_onehot_y'] = True
+        if name in CROSS_ENTROPY + FOCAL:
+            ours['other_act'] = _activate
+        self.loss = build_part(
+            getattr(losses, name),
+            {key: _tensor(value) for key, value in kwargs.items()},
+            ours=ours,
+            fixed=(*FIXED, 'batch') if name in SPATIAL else FIXED,
+        )
         for module in self.loss.modules():  # class weights are no weights of the model
             for key, buffer in module.named_buffers(recurse=False):
                 module.register_buffer(key, buffer, persistent=False)

@@ -1,6 +1,6 @@
 """Segmentors, which apply a network to whole images."""
 
-from .ensemble_segmentor import EnsembleSegmentor
+from .ensemble_segmentor import EnsembleSegmentor, entropy_of
 from .large_image_encoder_decoder import LargeImageEncoderDecoder
 from .probability_tta_model import ProbabilityTTAModel, check_tta
 from .settings import check_settings, setting_faults
@@ -11,5 +11,6 @@ __all__ = [
     'ProbabilityTTAModel',
     'check_settings',
     'check_tta',
+    'entropy_of',
     'setting_faults',
 ]

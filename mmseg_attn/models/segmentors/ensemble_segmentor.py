@@ -41,12 +41,13 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
     Args:
         models: Config of the models, or one config per checkpoint.
         checkpoints: The checkpoint file of each model.
-        data_preprocessor: Not used: configs that have it at the top level pass it; the models have
-            their own.
+        data_preprocessor: Config of the preprocessing of models whose configs have none.
+        pretrained: Only ``None``, which MMSegmentation's ``init_model`` sets.
+        train_cfg: Only ``None``, as ``pretrained``.
 
     Raises:
         UsageError: If there is no checkpoint, the numbers of models and checkpoints differ, or the
-            models differ in the number of channels or in their preprocessing.
+            models differ in their classes or their preprocessing.
         CheckpointError: If a checkpoint cannot be read or does not fit its model.
     """
 
@@ -58,8 +59,12 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         checkpoints: Sequence[str],
         *,
         data_preprocessor: dict | None = None,
+        pretrained: None = None,
+        train_cfg: None = None,
     ):
         configs = [models] * len(checkpoints) if isinstance(models, dict) else list(models)
+        if data_preprocessor is not None:
+            configs = [dict(dict(data_preprocessor=data_preprocessor), **cfg) for cfg in configs]
         if not checkpoints or len(configs) != len(checkpoints):
             raise UsageError(
                 f'EnsembleSegmentor has {len(configs)} models and {len(checkpoints)} checkpoints: '
@@ -71,9 +76,18 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         self.members = members
         self.checkpoints = [str(path) for path in checkpoints]
         self.test_cfg = first.test_cfg
+        names: dict[tuple[str, ...], str] = {}  # the first checkpoint of each list of classes
         for member, path in zip(members, self.checkpoints, strict=True):
             self._check(member, path)
-            _load(member, path)
+            classes = _load(member, path)
+            if classes:
+                names.setdefault(classes, path)
+        if len(names) > 1:
+            (one, first_path), (other, path) = list(names.items())[:2]
+            raise UsageError(
+                f'{path} has the classes {", ".join(other)}, but {first_path} has '
+                f'{", ".join(one)}: use models with the same classes in the same order'
+            )
         self.keep_entropy = False
         self._register_load_state_dict_pre_hook(self._take_a_checkpoint)
 
@@ -205,8 +219,8 @@ def entropy_of(probabilities: Tensor) -> Tensor:
     return torch.special.entr(probabilities).sum(dim=1, keepdim=True)
 
 
-def _load(member: nn.Module, path: str) -> None:
-    """Load a checkpoint that has all weights of a model, except those of auxiliary heads."""
+def _load(member: nn.Module, path: str) -> tuple[str, ...]:
+    """Load all weights of a model, except those of auxiliary heads; return the saved classes."""
     content = load_file(path, 'cpu')
     weights = content.get('state_dict', content) if isinstance(content, dict) else {}
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}
@@ -222,6 +236,9 @@ def _load(member: nn.Module, path: str) -> None:
             f'{path} does not fit its model: it lacks {len(needed)} of its weights, such as '
             f'{needed[0]}; name a checkpoint of this model'
         )
+    meta = content.get('meta')
+    saved = meta.get('dataset_meta') if isinstance(meta, dict) else None
+    return tuple(map(str, (saved or {}).get('classes') or ()))
 
 
 def _preprocessing(member: Any) -> tuple:

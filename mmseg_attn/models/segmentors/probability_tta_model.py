@@ -29,18 +29,23 @@ class ProbabilityTTAModel(SegTTAModel):
             data_samples_list: For each image, the samples of its versions.
 
         Returns:
-            One sample per image.
+            One sample per image, whose ``seg_logits`` are the logarithms of the mean probabilities
+            (with one output channel, the mean probability of class 1, as MMSegmentation has it).
         """
         rule = LabelRule.of(self.module)
         merged = []
         for versions in data_samples_list:
-            logits = torch.stack([version.seg_logits.data for version in versions])
+            stored = torch.stack([version.seg_logits.data for version in versions])
             if rule.channels == 1:
-                labels = rule.above(logits.mean(dim=0))
+                logits = stored.mean(dim=0)
+                labels = rule.above(logits)
             else:
-                labels = logits.softmax(dim=1).mean(dim=0).argmax(dim=0)
+                mean = stored.softmax(dim=1).mean(dim=0)
+                labels, logits = mean.argmax(dim=0), mean.log()
             sample = versions[-1]
-            sample.set_data(dict(pred_sem_seg=PixelData(data=labels)))
+            sample.set_data(
+                dict(pred_sem_seg=PixelData(data=labels), seg_logits=PixelData(data=logits))
+            )
             if 'gt_sem_seg' in versions[0]:
                 sample.set_data(dict(gt_sem_seg=versions[0].gt_sem_seg))
             sample.set_metainfo(dict(img_path=versions[0].img_path))

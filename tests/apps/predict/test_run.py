@@ -14,6 +14,7 @@ from mmseg_attn.apps.predict import (
     ConfigLoader,
     FileContent,
     Intensities,
+    Prediction,
     Results,
     find_items,
     predict_files,
@@ -36,10 +37,14 @@ class Threshold:
     def __init__(self):
         self.windows = SimpleNamespace(watch=None)
 
-    def __call__(self, images, *, batch_size):
+    def predict(self, images, *, batch_size):
         for key, image in images:
             refused = len(image) == 13
-            yield key, RuntimeError('13 is\nno size') if refused else (image > 100).astype('u1')
+            yield key, RuntimeError('13 is\nno size') if refused else light(image)
+
+
+def light(image: np.ndarray) -> Prediction:
+    return Prediction((image > 100).astype('u1'), {})
 
 
 @pytest.fixture
@@ -294,7 +299,7 @@ def test_memory_that_does_not_suffice_has_a_remedy(predict, tmp_path, monkeypatc
     def fail(self, images, *, batch_size):
         yield from ((key, RuntimeError('CUDA out of memory. Tried 3 GiB')) for key, _ in images)
 
-    monkeypatch.setattr(Threshold, '__call__', fail)
+    monkeypatch.setattr(Threshold, 'predict', fail)
     Image.fromarray(noise(0)).save(tmp_path / 'in/x.png')
     report, _ = predict()
     assert 'does not fit into the memory: use --window' in str(report.failed)
@@ -349,9 +354,9 @@ def test_the_windows_of_a_large_image_are_counted(predict, tmp_path, capsys, mon
         for key, image in images:
             for window in range(1, 5):
                 self.windows.watch(key, window, 4)
-            yield key, (image > 100).astype('u1')
+            yield key, light(image)
 
-    monkeypatch.setattr(Threshold, '__call__', slides)
+    monkeypatch.setattr(Threshold, 'predict', slides)
     monkeypatch.setattr('mmseg_attn.apps.predict.progress.LOG_PAUSE', 0)
     pages = [Image.fromarray(noise(i)) for i in range(2)]
     pages[0].save(tmp_path / 'in/a.tif', save_all=True, append_images=pages[1:])

@@ -361,7 +361,10 @@ def test_a_head_learns_from_it(head):
         (dict(name='SSIMLoss'), "no 'SSIMLoss' with MONAI .*: set name to one of"),
         (dict(name='TverskyLoss', gamma=2), "TverskyLoss has no argument 'gamma'.* alpha, batch"),
         *(
-            (dict(name='DiceLoss', **{key: True}), f'sets {key} of DiceLoss itself: remove it')
+            (
+                dict(name='DiceLoss', **{key: True}),
+                f'{key} of DiceLoss is set by this package: remove it',
+            )
             for key in ('softmax', 'sigmoid', 'to_onehot_y', 'reduction', 'ignore_index')
         ),
         (dict(name='DiceCELoss', lambda_dice=-1), 'DiceCELoss refuses its arguments .*no less'),
@@ -374,7 +377,7 @@ def test_refusals(options, message):
 
 @needs_monai
 def test_spatial_losses_are_always_per_image():
-    with pytest.raises(UsageError, match='sets batch of HausdorffDTLoss itself'):
+    with pytest.raises(UsageError, match='batch of HausdorffDTLoss is set by this package'):
         build('HausdorffDTLoss', batch=True)
 
 

@@ -5,8 +5,9 @@ from math import log
 
 import pytest
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.runner.checkpoint import load_checkpoint
+from mmseg.apis import init_model
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -33,14 +34,15 @@ def config(channels: int = 3, width: int = 4, mean: float = 0.0, **test_cfg) -> 
 def member(tmp_path):
     """Return a function that builds a model and saves its checkpoint."""
 
-    def build(seed: int, cfg: ConfigDict):
+    def build(seed: int, cfg: ConfigDict, classes: tuple[str, ...] = ()):
         torch.manual_seed(seed)
         model = MODELS.build(cfg).eval()
         classify = model.decode_head.conv_seg  # with an opinion on each pixel
         classify.weight.data = 20 * (classify.weight - classify.weight.mean(1, keepdim=True))
         classify.bias.data.zero_()
         path = str(tmp_path / f'{seed}.pth')
-        torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+        meta = dict(dataset_meta=dict(classes=classes)) if classes else {}
+        torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
         return model, path
 
     return build
@@ -147,12 +149,45 @@ def test_a_tool_can_load_a_checkpoint_of_the_ensemble_and_no_other(member):
         load_checkpoint(both, other, map_location='cpu')
 
 
+def test_init_model_builds_it(member):
+    cfg = config()
+    _, path = member(1, cfg)
+    whole = Config(dict(model=dict(type='EnsembleSegmentor', models=cfg, checkpoints=[path])))
+    assert init_model(whole, device='cpu').decode_head.num_classes == 3
+
+
 def test_its_own_weights_can_be_loaded(member):
     (_, first), (_, second) = (member(seed, config()) for seed in (1, 2))
     both = ensemble(config(), [first, second])
     state = {key: torch.zeros_like(value) for key, value in both.state_dict().items()}
     both.load_state_dict(state)
     assert not any(value.any() for value in both.state_dict().values())
+
+
+def test_other_classes_are_refused(member):
+    paths = [member(i, config(), names)[1] for i, names in enumerate([(), ('a', 'b', 'c')] * 2)]
+    ensemble(config(), paths)  # one list of classes, and checkpoints that name none
+    _, swapped = member(9, config(), ('b', 'a', 'c'))
+    with pytest.raises(
+        UsageError, match=r'9\.pth has the classes b, a, c, but .*1\.pth has a, b, c'
+    ):
+        ensemble(config(), [*paths, swapped])
+
+
+def test_the_preprocessing_of_the_config_is_that_of_models_without_one(member):
+    cfg = config()
+    preprocessor = cfg.pop('data_preprocessor')
+    preprocessor.mean = [7.0] * 3
+    _, path = member(1, cfg)
+    built = MODELS.build(
+        ConfigDict(
+            type='EnsembleSegmentor',
+            models=cfg,
+            checkpoints=[path],
+            data_preprocessor=preprocessor,
+        )
+    )
+    assert built.data_preprocessor.mean.flatten().tolist() == [7, 7, 7]
 
 
 def test_what_cannot_be_averaged_is_refused(member, tmp_path):

@@ -1,0 +1,92 @@
+"""Write probabilities and uncertainty in 8 bits, and a table of their means."""
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...io import to_bytes
+from .predictor import Prediction
+from .sources import FileContent
+from .stacks import write_stack
+
+MAPS = ('probabilities', 'entropy', 'disagreement')
+TABLE = 'uncertainty.csv'
+CONFIDENT = 0.9  # probability of the predicted class
+
+
+class SliceMaps(NamedTuple):
+    """Hold the maps of a slice in 8 bits, (K, H, W) by name, and its row of the table."""
+
+    stored: dict[str, np.ndarray]
+    row: tuple[str, ...]
+
+
+class MapResults:
+    """Write the maps of predictions to a folder.
+
+    A probability of 1, and the largest entropy, ``log(classes)``, are 255. The metadata of each
+    file has the scale. Columns of ``uncertainty.csv``: means over the pixels of a slice in nats,
+    and the percentage of pixels whose class has a probability below ``CONFIDENT``.
+
+    Args:
+        folder: The output folder.
+        classes: Names of the classes.
+        names: The maps to write, of ``MAPS``.
+    """
+
+    def __init__(self, folder: Path, *, classes: Sequence[str], names: Sequence[str]) -> None:
+        self.folder = folder
+        self.classes = classes
+        self.names = names
+        below = f'percent_below_{CONFIDENT}'
+        self._append([('file', 'slice', 'mean_entropy', 'mean_disagreement', below)])
+
+    def keep(self, prediction: Prediction) -> SliceMaps:
+        """Round the maps of a slice to 8 bits, and compute its row."""
+        maps = prediction.maps
+        uncertain = np.mean(maps['probabilities'].max(axis=0) < CONFIDENT)
+        means = [f'{maps[name].mean():.6g}' if name in maps else '' for name in MAPS[1:]]
+        stored = {name: to_bytes(maps[name], (0, self._largest(name))) for name in self.names}
+        return SliceMaps(stored, (*means, f'{100 * uncertain:.4f}'))
+
+    def write(
+        self, path: Path, name: str, content: FileContent, slices: Sequence[SliceMaps]
+    ) -> None:
+        """Write the maps of one file.
+
+        Args:
+            path: The file, for the table.
+            name: The name of its results.
+            content: Its content.
+            slices: The maps of its slices.
+        """
+        for kind in self.names:
+            stacks = zip(*(maps.stored[kind] for maps in slices), strict=True)
+            for number, stack in enumerate(stacks):
+                folder, what = self.folder / kind, kind
+                if kind == 'probabilities':
+                    label = self.classes[number]
+                    what = f'probability of class {number} ({label})'
+                    folder /= folder_of(number, label)
+                largest = self._largest(kind)
+                unit = '' if kind == 'probabilities' else ' nats'
+                text = f'{what}: 0 to 255 stand for 0 to {largest:.6g}{unit}'
+                write_stack(folder / name, path, content, stack, step=largest / 255, text=text)
+        self._append([(path, k, *maps.row) for k, maps in enumerate(slices)])
+
+    def _largest(self, kind: str) -> float:
+        return 1.0 if kind == 'probabilities' else math.log(len(self.classes))
+
+    def _append(self, rows: Sequence[Sequence[object]]) -> None:
+        with (self.folder / TABLE).open('a', newline='', encoding='utf-8') as file:
+            csv.writer(file).writerows(rows)
+
+
+def folder_of(number: int, label: str) -> str:
+    """Return the name of the folder of a class, without characters that file systems refuse."""
+    return f'{number}_{re.sub(r"[^A-Za-z0-9_-]+", "-", label)}'

@@ -1,0 +1,69 @@
+"""Write one map per slice of a file, in a file of the same kind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from ...io import NiftiHeader
+from .sources import FileContent
+
+
+def write_stack(
+    base: Path,
+    source: Path,
+    content: FileContent,
+    maps: Sequence[np.ndarray],
+    *,
+    step: float = 1.0,
+    text: str | None = None,
+) -> Path:
+    """Write NIfTI for NIfTI input, a multi-page TIFF for several pages, otherwise a PNG.
+
+    Args:
+        base: The path without ending; its folder is created.
+        source: The file that was predicted.
+        content: Its content.
+        maps: The maps of its slices, (H, W), uint8 or uint16.
+        step: The value of a stored 1. In NIfTI it is the slope, which readers apply.
+        text: What the values mean, for the metadata of PNG and TIFF.
+
+    Returns:
+        The path with its ending.
+    """
+    base.parent.mkdir(parents=True, exist_ok=True)
+    if content.nifti is not None:
+        ending = '.nii.gz' if source.name.lower().endswith('.gz') else '.nii'
+        path = base.with_name(base.name + ending)
+        _write_nifti(path, content.nifti, maps, step)
+        return path
+    first, *others = map(Image.fromarray, maps)
+    if others:
+        path = base.with_name(f'{base.name}.tif')
+        described = {'description': text} if text else {}
+        first.save(
+            path, save_all=True, append_images=others, compression='tiff_adobe_deflate', **described
+        )
+        return path
+    path = base.with_name(f'{base.name}.png')
+    info = PngImagePlugin.PngInfo()
+    if text:
+        info.add_text('Description', text)
+    first.save(path, format='PNG', pnginfo=info)
+    return path
+
+
+def _write_nifti(path: Path, nifti: NiftiHeader, maps: Sequence[np.ndarray], step: float) -> None:
+    """Write maps with the shape, affine and units of their volume."""
+    import nibabel
+
+    header = nifti.raw.copy()
+    header.set_data_dtype(maps[0].dtype)
+    header.set_slope_inter(1, 0)
+    header['cal_min'] = header['cal_max'] = 0
+    volume = np.stack(maps).T.reshape(nifti.shape)
+    kind = nibabel.Nifti2Image if header['sizeof_hdr'] == 540 else nibabel.Nifti1Image
+    image = kind(volume, None, header)  # the header has the affine
+    image.header.set_slope_inter(step, 0)
+    nibabel.save(image, path)
