@@ -88,6 +88,7 @@ TABLES = sorted({p.stem for p in DOCS.glob('results/*.md')} - {'index'})
 CONTENTS = {
     'README': {
         'Use': [
+            'new_dataset',
             'datasets',
             'encoders',
             'training',

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,7 @@ from mmseg_attn.engine.resume import resumable
 from mmseg_attn.engine.weights import load_weights
 from mmseg_attn.errors import CheckpointError, DataError
 from tests.data import cityscapes, covid19, dicom, drosophila, floodnet, knee_mri, voc
+from tools import new_dataset
 from tools.dataset_converters import covid19 as convert_covid19
 from tools.dataset_converters import drosophila as convert_drosophila
 from tools.dataset_converters import knee_mri as convert_knee_mri
@@ -50,6 +52,17 @@ def converter(name: str, source: Path, module: ModuleType, *options: str) -> Tar
         module.main([str(copy), '--out', str(out / 'new'), *options])
 
     return Target(f'converter {name}', source, run, (DataError, OSError))
+
+
+def project(name: str, source: Path) -> Target:
+    def run(copy: Path, out: Path) -> None:
+        tempfile.tempdir = str(out)  # MMEngine writes a copy of each config that it reads
+        try:
+            new_dataset.main([str(copy), '--out', str(out / 'new'), '--yes'])
+        finally:
+            tempfile.tempdir = None
+
+    return Target(f'new_dataset, {name}', source, run, (DataError, OSError))
 
 
 def dataset(name: str, source: Path, config: str, variable: str) -> Target:
@@ -133,6 +146,8 @@ def make_targets(folder: Path) -> list[Target]:
         converter('covid19, NIfTI', folder / 'covid19_source', convert_covid19),
         converter('knee_mri, PNG', folder / 'knee_source', convert_knee_mri),
         converter('knee_mri, DICOM', make_dicom(folder), convert_knee_mri),
+        project('PNG', folder / 'knee_source'),
+        project('DICOM', folder / 'dicom'),
         converter('voc_split', sets['voc'], voc_split),
     ]
     targets += [

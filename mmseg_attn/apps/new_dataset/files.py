@@ -1,0 +1,313 @@
+"""Find the images of a folder and their masks."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from ...errors import DataError
+from ...io import counted, is_dicom, stem
+from ...io.dicom import DICOMDIR
+from ...io.slices import IMAGES, SUFFIXES
+
+IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'raw', 'jpegimages')
+MASK_FOLDERS = (
+    'masks',
+    'mask',
+    'annotations',
+    'labels',
+    'label',
+    'gt',
+    'ground_truth',
+    'segmentationclass',
+)
+SPLIT_FOLDERS = dict(
+    train='train',
+    training='train',
+    val='val',
+    valid='val',
+    validation='val',
+    test='test',
+    testing='test',
+)
+MASK_ENDING = re.compile(r'[_-](mask|masks|label|labels|lab|seg|gt|annotation)$', re.IGNORECASE)
+
+
+class Pair(NamedTuple):
+    """An image file and its mask.
+
+    Attributes:
+        name: Path of the image below its folder, without suffix, with '/'.
+        image: File of the image.
+        mask: File of the mask.
+    """
+
+    name: str
+    image: Path
+    mask: Path
+
+
+class Files(NamedTuple):
+    """The pairs of a folder.
+
+    Attributes:
+        pairs: The pairs, sorted by name.
+        root: Folder of the images, to which the names are relative.
+        splits: Names of 'train', 'val' and 'test' if the folder has such folders; otherwise empty.
+        notes: What the user should know about the search, as sentences without a full stop.
+    """
+
+    pairs: list[Pair]
+    root: Path
+    splits: dict[str, list[str]]
+    notes: list[str]
+
+
+def find_files(source: Path, images: Path | None = None, masks: Path | None = None) -> Files:
+    """Find images and masks in a folder.
+
+    The folder has a folder of images and one of masks (``IMAGE_FOLDERS``, ``MASK_FOLDERS``), or the
+    pairs ``<name>.<type>`` and ``<name>_mask.<type>``. Both may have subfolders. Folders for
+    training, validation and test may contain these layouts, or be inside of them.
+
+    Args:
+        source: The folder.
+        images: Folder of the images, to override the search; needs ``masks``.
+        masks: Folder of the masks.
+
+    Raises:
+        DataError: If the folder has no known layout, or an image or a mask has no counterpart.
+    """
+    for folder in filter(None, (source, images, masks)):
+        if not folder.is_dir():
+            raise DataError(f'{folder} is not a folder: name the folder of the images and masks')
+    notes: list[str] = []
+    if images is not None and masks is not None:
+        pairs, root = _pair_folders(images, masks, notes), images
+    else:
+        folders = _split_folders(source)
+        root = source
+        if folders:
+            pairs = []
+            for folder in folders:
+                for pair in _pairs_of(folder, notes)[0]:
+                    name = stem(pair.image.relative_to(source))
+                    parent = pair.image.relative_to(source).parent
+                    pairs.append(pair._replace(name=(parent / name).as_posix()))
+        else:
+            pairs, root = _pairs_of(source, notes)
+    if not pairs:
+        raise DataError(
+            f'{source} contains no images with masks: put them into the folders images/ and '
+            'masks/, or name the folders with --images and --masks'
+        )
+    return Files(sorted(pairs), root, _splits(pairs), list(dict.fromkeys(notes)))
+
+
+def split_files(source: Path, names: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """Read the splits of a folder in the layout of this project's converters.
+
+    Args:
+        source: The folder; its splits are ``splits/<fold>/{train,val,test}.txt`` or
+            ``splits/{train,val,test}.txt``.
+        names: Names of all images.
+
+    Returns:
+        The names of 'train', 'val' and 'test' of each fold; empty if there are no such files.
+
+    Raises:
+        DataError: If a file lists an image that is missing.
+    """
+    known = set(names)
+    folders = [*sorted(path for path in source.glob('splits/fold*')), source / 'splits']
+    folders = [
+        folder
+        for folder in folders
+        if all((folder / f'{split}.txt').is_file() for split in ('train', 'val', 'test'))
+    ]
+    folds = {}
+    for folder in folders:
+        split = {}
+        for name in ('train', 'val', 'test'):
+            file = folder / f'{name}.txt'
+            split[name] = file.read_text(encoding='utf-8').split('\n')
+            split[name] = [line.strip() for line in split[name] if line.strip()]
+            missing = [line for line in split[name] if line not in known]
+            if missing or not split[name]:
+                what = f'lists {missing[0]}, which is missing' if missing else 'is empty'
+                raise DataError(f'{file} {what}: correct it, or remove {source / "splits"}')
+        folds[f'fold{len(folds)}'] = split
+        if folder.name == 'splits':
+            break
+    return folds
+
+
+def suffix(path: Path) -> str:
+    """Return what follows the stem in the name of a file."""
+    return path.name[len(stem(path)) :]
+
+
+def mask_suffix(pairs: Sequence[Pair], root: Path) -> tuple[Path, str] | None:
+    """Find the folder and the suffix with which all masks follow from the names of their images.
+
+    Args:
+        pairs: The pairs.
+        root: Folder of the images.
+
+    Returns:
+        The folder and the suffix; ``None`` if there is none.
+    """
+    first = pairs[0]
+    last = PurePosixPath(first.name).name
+    if not first.mask.name.startswith(last):
+        return None
+    ending = first.mask.name[len(last) :]
+    folder = first.mask.parent
+    for part in reversed(PurePosixPath(first.name).parts[:-1]):
+        if folder.name != part:
+            return None
+        folder = folder.parent
+    same = all(pair.mask == folder / f'{pair.name}{ending}' for pair in pairs)
+    return (folder, ending) if same else None
+
+
+def _split_folders(source: Path) -> list[Path]:
+    """Return the folders for training, validation and test, if there are at least two."""
+    folders = [path for path in _folders(source) if path.name.lower() in SPLIT_FOLDERS]
+    return folders if len(folders) > 1 else []
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != '.')
+
+
+def _pairs_of(source: Path, notes: list[str]) -> tuple[list[Pair], Path]:
+    """Find the pairs of one folder, and the folder of the images."""
+    folders = {path.name.lower(): path for path in _folders(source)}
+    images = [folders[name] for name in IMAGE_FOLDERS if name in folders]
+    masks = [folders[name] for name in MASK_FOLDERS if name in folders]
+    if images and masks:
+        for kind, several in (('images', images), ('masks', masks)):
+            if several[1:]:
+                raise DataError(
+                    f'{several[0]} and {several[1]} could both be the folder of the {kind}: name '
+                    'the folders with --images and --masks'
+                )
+        return _pair_folders(images[0], masks[0], notes), images[0]
+    if masks and not any(MASK_ENDING.search(stem(path)) for path in _files(source, [])):
+        others = [path for path in _folders(source) if path not in masks]
+        if not others and any(path.parent == source for path in _files(source, [])):
+            return _pair_folders(source, masks[0], notes, below=False), source
+        if len(others) == 1 and not masks[1:]:
+            return _pair_folders(others[0], masks[0], notes), others[0]
+    files = _files(source, notes)
+    marked = [path for path in files if MASK_ENDING.search(stem(path))]
+    if not marked:
+        named = f'{source} has {masks[0].name}/, but no' if masks else f'{source} has no'
+        raise DataError(
+            f'{named} folder of {"images" if masks else "masks"} and no files that end in _mask: '
+            'put the files into images/ and masks/, or name the folders with --images and --masks'
+        )
+    image_names = _by_name((path for path in files if path not in set(marked)), source)
+    mask_names = _by_name(marked, source, lambda name: MASK_ENDING.sub('', name))
+    return _match(image_names, mask_names), source
+
+
+def _pair_folders(images: Path, masks: Path, notes: list[str], *, below: bool = True) -> list[Pair]:
+    """Pair the files of two folders: by name, by name without ending, or by number."""
+    files, labels = _files(images, notes), _files(masks, notes)
+    inside = masks.resolve().is_relative_to(images.resolve())
+    if inside:
+        files = [path for path in files if not path.is_relative_to(masks)]
+    if not below:
+        files = [path for path in files if path.parent == images]
+    image_names = _by_name(files, images)
+    mask_names = _by_name(labels, masks)
+    if set(image_names) != set(mask_names):
+        trimmed = _by_name(labels, masks, lambda name: MASK_ENDING.sub('', name))
+        if set(image_names) & set(trimmed):
+            mask_names = trimmed
+        else:
+            numbered = [_by_number(names) for names in (image_names, mask_names)]
+            if numbered[0] and numbered[1] and set(numbered[0]) == set(numbered[1]):
+                first = min(numbered[0])
+                notes.append(
+                    'images and masks are paired by the last number in their names, such as '
+                    f'{image_names[numbered[0][first]].name} and '
+                    f'{mask_names[numbered[1][first]].name}'
+                )
+                mask_names = {
+                    numbered[0][number]: mask_names[name] for number, name in numbered[1].items()
+                }
+    return _match(image_names, mask_names)
+
+
+def _match(images: Mapping[str, Path], masks: Mapping[str, Path]) -> list[Pair]:
+    for files, others, partner in ((images, masks, 'mask'), (masks, images, 'image')):
+        unmatched = sorted(set(files) - set(others))
+        if unmatched:
+            more = f' (and {counted(len(unmatched) - 1, "more file")})' if unmatched[1:] else ''
+            verb = 'have' if more else 'has'
+            raise DataError(
+                f'{files[unmatched[0]]}{more} {verb} no {partner}: add it, or remove this file'
+            )
+    return [Pair(name, images[name], masks[name]) for name in sorted(images)]
+
+
+def _files(folder: Path, notes: list[str]) -> list[Path]:
+    """List the files of supported types below a folder; note the others."""
+    files, others = [], []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        for name in sorted(names):
+            path = Path(root, name)
+            if name.startswith('.') or name.upper() == DICOMDIR or not path.is_file():
+                continue
+            supported = name.lower().endswith(SUFFIXES) or is_dicom(path)
+            (files if supported else others).append(path)
+    if others:
+        notes.append(
+            f'{counted(len(others), "file")} in {folder} of another type '
+            f'{"is" if len(others) == 1 else "are"} not used, such as {others[0].name}'
+        )
+    return files
+
+
+def _by_name(
+    files: Iterable[Path], root: Path, change: Callable[[str], str] = str
+) -> dict[str, Path]:
+    """Index files by their path below a folder without suffix."""
+    named: dict[str, Path] = {}
+    for path in files:
+        parent = path.relative_to(root).parent
+        first = named.setdefault((parent / change(stem(path))).as_posix(), path)
+        if first != path:
+            raise DataError(f'{first} and {path} have the same name: remove one of them')
+    return named
+
+
+def _by_number(names: Iterable[str]) -> dict[int, str]:
+    """Index names by their last number; empty if one has no number or two have the same."""
+    numbers: dict[int, str] = {}
+    for name in names:
+        digits = re.findall(r'\d+', name)
+        if not digits or numbers.setdefault(int(digits[-1]), name) != name:
+            return {}
+    return numbers
+
+
+def _splits(pairs: Sequence[Pair]) -> dict[str, list[str]]:
+    """Return the names of each split if all names begin with the folder of a split."""
+    splits: dict[str, list[str]] = {}
+    for pair in pairs:
+        split = SPLIT_FOLDERS.get(PurePosixPath(pair.name).parts[0].lower())
+        if split is None or '/' not in pair.name:
+            return {}
+        splits.setdefault(split, []).append(pair.name)
+    return splits if len(splits) > 1 else {}
+
+
+def is_plain_image(path: Path) -> bool:
+    """Return whether a file is a PNG, JPEG or TIFF file by its name."""
+    return path.name.lower().endswith(IMAGES)

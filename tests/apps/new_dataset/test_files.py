@@ -1,0 +1,120 @@
+"""Folders as users have them: which image has which mask."""
+
+import pytest
+
+from mmseg_attn.apps.new_dataset.files import find_files, mask_suffix, split_files
+from mmseg_attn.errors import DataError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Make empty files."""
+
+    def folder(*names):
+        for name in names:
+            path = tmp_path / 'source' / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b'')
+        return tmp_path / 'source'
+
+    return folder
+
+
+# files, and what is expected: name, image and mask of each pair
+LAYOUTS = [
+    (['images/a.png', 'masks/a.png'], [('a', 'images/a.png', 'masks/a.png')]),
+    (['Images/a.JPG', 'Annotations/a.png'], [('a', 'Images/a.JPG', 'Annotations/a.png')]),
+    (['images/a.jpg', 'labels/a_mask.png'], [('a', 'images/a.jpg', 'labels/a_mask.png')]),
+    (['a.png', 'a_mask.png'], [('a', 'a.png', 'a_mask.png')]),
+    (['b/a.tif', 'b/a-seg.tif'], [('b/a', 'b/a.tif', 'b/a-seg.tif')]),
+    (['images/p/1.png', 'masks/p/1.png'], [('p/1', 'images/p/1.png', 'masks/p/1.png')]),
+    (['raw/07.tif', 'labels/labels0007.png'], [('07', 'raw/07.tif', 'labels/labels0007.png')]),
+    (['photos/a.jpg', 'masks/a.png'], [('a', 'photos/a.jpg', 'masks/a.png')]),
+    (['a.png', 'masks/a.png'], [('a', 'a.png', 'masks/a.png')]),
+    (['v.nii.gz', 'v_seg.nii.gz'], [('v', 'v.nii.gz', 'v_seg.nii.gz')]),
+    (
+        ['train/images/a.png', 'train/masks/a.png', 'val/images/b.png', 'val/masks/b.png'],
+        [
+            ('train/images/a', 'train/images/a.png', 'train/masks/a.png'),
+            ('val/images/b', 'val/images/b.png', 'val/masks/b.png'),
+        ],
+    ),
+    (
+        ['images/train/a.png', 'masks/train/a.png', 'images/test/b.png', 'masks/test/b.png'],
+        [
+            ('test/b', 'images/test/b.png', 'masks/test/b.png'),
+            ('train/a', 'images/train/a.png', 'masks/train/a.png'),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(('names', 'expected'), LAYOUTS, ids=[names[0] for names, _ in LAYOUTS])
+def test_layouts(names, expected, folder):
+    source = folder(*names, 'images/.hidden.png' if names[0].startswith('images') else '.hidden')
+    files = find_files(source)
+    found = [(p.name, *(str(x.relative_to(source)) for x in p[1:])) for p in files.pairs]
+    assert found == expected
+
+
+def test_folders_of_splits(folder):
+    source = folder('images/training/a.png', 'masks/training/a.png', 'images/valid/b.png')
+    (source / 'masks/valid').mkdir()
+    (source / 'masks/valid/b.png').touch()
+    assert find_files(source).splits == dict(train=['training/a'], val=['valid/b'])
+
+
+def test_folders_that_are_named(folder):
+    source = folder('scans/a.png', 'truth/a.png', 'other/x.png')
+    files = find_files(source, source / 'scans', source / 'truth')
+    assert [(pair.image, pair.mask) for pair in files.pairs] == [
+        (source / 'scans/a.png', source / 'truth/a.png')
+    ]
+
+
+def test_other_files_are_named(folder):
+    files = find_files(folder('images/a.png', 'masks/a.png', 'images/notes.txt'))
+    assert files.notes == [f'1 file in {files.root} of another type is not used, such as notes.txt']
+
+
+@pytest.mark.parametrize(
+    ('names', 'sentence'),
+    [
+        (['images/a.png', 'masks/a.png', 'labels/a.png'], r'masks and .*labels could both be'),
+        (['images/a.png', 'images/b.png', 'masks/a.png'], r'images/b\.png has no mask: add it'),
+        (['images/a.png', 'images/a.tif', 'masks/a.png'], r'a\.png and .*a\.tif have the same'),
+        (['images/a.png'], r'no folder of masks and no files that end in _mask'),
+        (['a_mask.png'], r'a_mask\.png has no image'),
+    ],
+)
+def test_refused(names, sentence, folder):
+    with pytest.raises(DataError, match=sentence):
+        find_files(folder(*names))
+
+
+@pytest.mark.parametrize(
+    ('names', 'expected'),
+    [
+        (['images/p/a.png', 'masks/p/a_mask.tif'], ('masks', '_mask.tif')),
+        (['a.png', 'a_mask.png'], ('.', '_mask.png')),
+        (['images/07.png', 'labels/l07.png'], None),
+        (['images/a.png', 'masks/a.png', 'images/b.png', 'masks/b.tif'], None),
+        (['train/images/a.png', 'train/masks/a.png', 'val/a.png', 'val/a_mask.png'], None),
+    ],
+)
+def test_masks_that_follow_from_the_names(names, expected, folder):
+    source = folder(*names)
+    files = find_files(source)
+    found = mask_suffix(files.pairs, files.root)
+    assert found == (expected and (source / expected[0], expected[1]))
+
+
+def test_split_files(folder):
+    source = folder('images/a.png')
+    assert split_files(source, 'abc') == {}
+    (source / 'splits').mkdir()
+    for split, names in dict(train='a\n', val='b\n', test='c\n').items():
+        (source / f'splits/{split}.txt').write_text(names)
+    assert split_files(source, 'abc') == dict(fold0=dict(train=['a'], val=['b'], test=['c']))
+    with pytest.raises(DataError, match=r'splits/test\.txt lists c, which is missing'):
+        split_files(source, 'ab')
