@@ -80,6 +80,24 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
         'leaves them out',
     ),
     (
+        RuntimeError,
+        'index 1 is out of bounds for dimension 1 with size 1',
+        'OHEMPixelSampler with thresh fails for a head with one output channel: set thresh=None, '
+        'which samples by the loss, or num_classes=2 without out_channels',
+    ),
+    (
+        ValueError,
+        'class_weight has',
+        'class_weight of a loss has not one value per class: set as many values as num_classes of '
+        'the head',
+    ),
+    (
+        TypeError,
+        'clip_grad_norm_() got an unexpected keyword argument',
+        'optim_wrapper.clip_grad has an argument that PyTorch does not know: set max_norm and '
+        'norm_type, or clip_value with type="value"',
+    ),
+    (
         ValueError,
         'meta information of the',
         'the datasets of a ConcatDataset differ in classes or palette: give all of them the same '

@@ -20,6 +20,7 @@ PROGRESS = (
     '_last_value',
     'verbose',
 )  # progress of a scheduler; all other entries are settings
+KINDS = ('betas', 'momentum', 'alpha', 'rho', 'etas', 'lr_decay')  # by which optimizers differ
 # entries of an optimizer that are not hyperparameters
 NO_SETTINGS = ('params', 'param_names', 'fused', 'foreach', 'capturable', 'differentiable')
 
@@ -36,7 +37,8 @@ def follow_config(runner: Runner, checkpoint: dict) -> None:
         checkpoint: The content of the checkpoint; it is changed.
 
     Raises:
-        CheckpointError: If neither of the schedules can be followed.
+        CheckpointError: If the optimizer is another one, or neither of the schedules can be
+            followed.
     """
     wrapper, new = runner.optim_wrapper, runner.param_schedulers or []
     saved = checkpoint.get('param_schedulers') or []
@@ -45,6 +47,14 @@ def follow_config(runner: Runner, checkpoint: dict) -> None:
         return  # several optimizers, or no saved one
     if len(groups) != len(wrapper.param_groups) or not isinstance(saved, list):
         return  # it does not fit, which MMEngine reports
+    missing = [key for key in KINDS if key in wrapper.param_groups[0] and key not in groups[0]]
+    if missing:
+        kind = type(wrapper.optimizer).__name__
+        raise CheckpointError(
+            f'the checkpoint was saved with another optimizer than {kind}, as it has no '
+            f'{missing[0]}: resume with optim_wrapper.optimizer as it was, or start anew from the '
+            'weights with load_from'
+        )
     scheduled = {scheduler.param_name for scheduler in new} | {'lr'}
     _tell_of_settings(runner, wrapper.param_groups[0], groups[0], scheduled)
     changes = list(_changes(new, saved))

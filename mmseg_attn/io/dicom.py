@@ -37,13 +37,17 @@ def starts_like_dicom(path: Path) -> bool:
     return start[128:] == MARK or start[:4] in BEGINNINGS
 
 
-def read_dicom(path: Path) -> np.ndarray:
+def read_dicom(path: Path, *, labels: bool = False) -> np.ndarray:
     """Read the values of a DICOM file, as :func:`open_dicom` returns them."""
-    return open_dicom(path)[0]
+    return open_dicom(path, labels=labels)[0]
 
 
-def open_dicom(path: Path) -> tuple[np.ndarray, DicomHeader]:
+def open_dicom(path: Path, *, labels: bool = False) -> tuple[np.ndarray, DicomHeader]:
     """Read a DICOM file with one gray slice, with or without a preamble.
+
+    Args:
+        path: The file.
+        labels: Whether the values are labels, which MONOCHROME1 does not invert.
 
     Returns:
         The values (H, W), and the header. The rescaling of the file is applied. MONOCHROME1 is
@@ -72,7 +76,7 @@ def open_dicom(path: Path) -> tuple[np.ndarray, DicomHeader]:
         )
         raise UnsupportedError(f'{path} {fault}: save it as MONOCHROME2')
     table = bool(element(file, 'ModalityLUTSequence', path))
-    if header.inverted:
+    if header.inverted and not labels:
         if pixels.dtype.kind == 'f' or table:
             raise UnsupportedError(
                 f'{path} is MONOCHROME1 with {"a modality table" if table else "float values"}: '
@@ -184,7 +188,7 @@ def _pixels(file: Any, path: Path, bits: int) -> np.ndarray:
     shift = 8 * pixels.dtype.itemsize - bits
     if pixels.dtype.kind in 'ui' and bits and shift > 0:
         pixels = (pixels << shift) >> shift  # PS3.5, 8.1.1: the other bits may hold anything
-    return pixels
+    return pixels.astype(pixels.dtype.newbyteorder('='), copy=False)
 
 
 def _native_syntax(file: Any, pydicom: Any) -> str:

@@ -56,11 +56,13 @@ class DicomHeader:
 
 def read_header(file: Any, path: Path) -> DicomHeader:
     """Read the header; missing or empty elements have the defaults of the standard."""
-    bits = int(number(file, 'BitsStored', path) or number(file, 'BitsAllocated', path) or 0)
+    stored = number(file, 'BitsStored', path)
+    bits = int(stored or number(file, 'BitsAllocated', path) or 0)
     high = number(file, 'HighBit', path)
     if high is not None and bits and int(high) != bits - 1:
+        name = 'BitsStored' if stored else 'no BitsStored and BitsAllocated'
         raise UnsupportedError(
-            f'{path} has HighBit {high:g} with BitsStored {bits}: save it with HighBit {bits - 1}'
+            f'{path} has HighBit {high:g} with {name} {bits}: save it with HighBit {bits - 1}'
         )
     slope = number(file, 'RescaleSlope', path)
     if slope == 0:

@@ -6,6 +6,7 @@ import logging
 import math
 import struct
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +258,26 @@ def _header(image: Any, stored: Any, length: int, path: Path) -> NiftiHeader:
         notes.append(
             f'voxels of {in_pixdim} mm in pixdim, but {in_affine} mm in the affine, which was used'
         )
+    elif name == 'sform':
+        notes += _of_qform(raw, affine[:3] / (unit or 1.0))
     return NiftiHeader(tuple(image.shape), affine, raw, notes)
+
+
+def _of_qform(raw: Any, used: np.ndarray) -> list[str]:
+    """Say that the qform is elsewhere than the sform that was used, by more than half a voxel."""
+    if int(raw['qform_code']) <= 0:
+        return []
+    try:
+        other = raw.get_qform()[:3]
+    except Exception:  # a quaternion that is none: the sform counts anyway
+        return []
+    sides = (*raw.get_data_shape(), 1, 1)[:3]
+    corners = np.array([[*corner, 1] for corner in product(*([0, side - 1] for side in sides))])
+    shift = np.linalg.norm(corners @ (other - used).T, axis=1).max()
+    voxel = np.linalg.norm(used[:, :2], axis=0).min()
+    if not shift > voxel / 2:  # nor if it is not finite
+        return []
+    return ['the qform and the sform give voxels other positions, and the sform was used']
 
 
 def _affine(raw: Any, stored: Any) -> tuple[np.ndarray, str, list[str]]:

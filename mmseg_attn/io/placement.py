@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from .dicom import dicom_header
-from .nifti import axis_directions, nifti_affine
+from .nifti import DIFFERENT, axis_directions, nifti_affine
 from .slices import is_dicom, is_nifti
 
 SHIFT = 0.5  # largest shift in voxels; beyond it, labels belong to other voxels
@@ -22,8 +22,8 @@ def check_placement(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
         shape: The number of voxels along the axes of the affine (x, y and, of volumes, z).
 
     Raises:
-        UnsupportedError: If the axes have different directions, or a voxel of the mask is shifted
-            by more than half a voxel.
+        UnsupportedError: If the axes have different directions, a voxel of the mask is shifted by
+            more than half a voxel, or the spacings of DICOM files differ.
     """
     if is_nifti(image) and is_nifti(mask):
         affines = nifti_affine(image), nifti_affine(mask)
@@ -35,7 +35,9 @@ def check_placement(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
                 'the same orientation'
             )
     elif not is_nifti(image) and not is_nifti(mask) and is_dicom(image) and is_dicom(mask):
-        affines = dicom_header(image).affine, dicom_header(mask).affine
+        headers = dicom_header(image), dicom_header(mask)
+        _check_spacing(image, mask, headers[0].spacing, headers[1].spacing)
+        affines = headers[0].affine, headers[1].affine
     else:
         return
     if any(affine is None for affine in affines):
@@ -54,4 +56,20 @@ def check_placement(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
             f'{mask} has {of_mask}, but its image {image} has {of_image}, so that labels are '
             f'shifted by up to {shift:.3g} mm: resample the mask to its image or, if it was drawn '
             'on this image, save it with the header of the image'
+        )
+
+
+def _check_spacing(
+    image: Path,
+    mask: Path,
+    of_image: tuple[float, float] | None,
+    of_mask: tuple[float, float] | None,
+) -> None:
+    """Compare the spacings of two slices, also if they have no position."""
+    if of_image and of_mask and not np.allclose(of_image, of_mask, rtol=DIFFERENT):
+        words = [' x '.join(f'{side:.4g}' for side in spacing) for spacing in (of_mask, of_image)]
+        raise UnsupportedError(
+            f'{mask} has a spacing of {words[0]} mm, but its image {image} has {words[1]} mm: '
+            'resample the mask to its image or, if it was drawn on this image, save it with the '
+            'header of the image'
         )

@@ -58,7 +58,7 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         check_finite(values, path)
         return values[None]
     if is_dicom(path):
-        return read_dicom(path)[None]
+        return read_dicom(path, labels=mask)[None]
     raise UnknownTypeError(
         f'{path} has an unknown type: remove it, or convert it to one of {", ".join(SUFFIXES)}'
     )

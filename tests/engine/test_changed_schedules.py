@@ -29,7 +29,7 @@ class Toy(BaseModel):
 def train(tmp_path, caplog):
     """Train some iterations, with a rate that falls from 1 to 0; return the runner and its log."""
 
-    def train(iterations: int, hooks: tuple = ()) -> tuple[Runner, str]:
+    def train(iterations: int, hooks: tuple = (), optimizer: str = 'SGD') -> tuple[Runner, str]:
         schedule = dict(type='LinearLR', start_factor=1, end_factor=0, end=iterations)
         runner = Runner(
             model=Toy(),
@@ -41,7 +41,7 @@ def train(tmp_path, caplog):
                 num_workers=0,
             ),
             train_cfg=dict(by_epoch=False, max_iters=iterations),
-            optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.0)),
+            optim_wrapper=dict(optimizer=dict(type=optimizer, lr=1.0)),
             param_scheduler=dict(schedule, by_epoch=False),
             default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False)),
             custom_hooks=list(hooks),
@@ -87,3 +87,14 @@ def test_the_hosts_runner_is_as_before(train, train_with_our_tool, safe_loading)
     assert not any(isinstance(hook, ResumedScheduleHook) for hook in runner.hooks)
     assert rates(runner)[2:] == pytest.approx([0, 0], abs=1e-6)
     assert LONGER not in log
+
+
+@pytest.mark.parametrize(
+    ('first', 'second', 'missing'), [('SGD', 'Adam', 'betas'), ('Adam', 'SGD', 'momentum')]
+)
+def test_another_optimizer_cannot_go_on(
+    train, train_with_our_tool, safe_loading, first, second, missing
+):
+    train(2, (), first)
+    with pytest.raises(SystemExit, match=f'another optimizer than {second}, .* no {missing}'):
+        train_with_our_tool(4, (), second)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper, build_optim_wrapper
+from mmengine.structures import PixelData
 from mmseg.registry import DATASETS, MODELS, PARAM_SCHEDULERS
 from mmseg.structures import SegDataSample
 
@@ -160,3 +161,42 @@ def test_datasets_of_several_classes(tmp_path):
 )
 def test_errors_of_files(number, expected):
     assert file_sentence(OSError(number, os.strerror(number), 'x')).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        dict(num_classes=1, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)),
+        dict(num_classes=2, out_channels=1, loss_decode=dict(type='SoftmaxFocalLoss')),
+    ],
+)
+def test_hard_pixels_of_one_output_channel(head):
+    head = MODELS.build(
+        dict(
+            type='FCNHead',
+            in_channels=2,
+            channels=2,
+            num_convs=0,
+            concat_input=False,
+            sampler=dict(type='OHEMPixelSampler', thresh=0.7),
+            **head,
+        )
+    )
+    logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    label = SegDataSample(gt_sem_seg=PixelData(data=torch.ones(1, 4, 4, dtype=torch.long)))
+    with pytest.raises(RuntimeError) as raised:
+        head.loss_by_feat(logits, [label])
+    assert 'set thresh=None' in sentence(raised.value)
+
+
+def test_class_weights_of_another_number():
+    loss = MODELS.build(dict(type='SoftmaxFocalLoss', class_weight=[1.0, 2.0, 3.0]))
+    with pytest.raises(ValueError, match='class_weight has 3 values') as raised:
+        loss(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, dtype=torch.long))
+    assert 'as many values as num_classes' in sentence(raised.value)
+
+
+def test_an_argument_of_the_clipping():
+    with pytest.raises(TypeError) as raised:
+        torch.nn.utils.clip_grad_norm_([], max_norm=1.0, max_nor=1)
+    assert 'set max_norm and norm_type' in sentence(raised.value)

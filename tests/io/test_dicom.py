@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from mmseg_attn.errors import DamagedError, DataError, TooLargeError, UnsupportedError
-from mmseg_attn.io import dicom_series, is_dicom, open_dicom, read_dicom
+from mmseg_attn.io import dicom_series, is_dicom, open_dicom, read_dicom, read_slices
 
 pydicom = pytest.importorskip('pydicom', reason='needs pydicom: install mmseg_attn[medical]')
+
+from pydicom.uid import ExplicitVRBigEndian  # noqa: E402
 
 from tests.data import dicom  # noqa: E402
 
@@ -309,3 +311,37 @@ def test_a_missing_library_is_one_sentence(tmp_path):
     (tmp_path / 'a').write_bytes(b'')
     with pytest.raises(DataError, match='reading DICOM files needs pydicom: pip install'):
         read_dicom(tmp_path / 'a')
+
+
+def test_labels_are_not_inverted(tmp_path):
+    labels = np.array([[0, 255], [255, 255]], np.uint8)
+    dicom.write(tmp_path / 'a.dcm', labels, PhotometricInterpretation='MONOCHROME1')
+    np.testing.assert_array_equal(read_dicom(tmp_path / 'a.dcm', labels=True), labels)
+    np.testing.assert_array_equal(read_slices(tmp_path / 'a.dcm', mask=True), labels[None])
+    np.testing.assert_array_equal(read_slices(tmp_path / 'a.dcm'), 255 - labels[None])
+
+
+def test_big_endian_values_come_in_the_order_of_the_machine(tmp_path):
+    values = np.array([[1, 258], [513, 4]], np.uint16)
+    new = dicom.file(tmp_path / 'a.dcm')
+    new.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    dicom.fill(new, values)
+    new.PixelData = values.astype('>u2').tobytes()
+    if hasattr(new, 'set_original_encoding'):
+        new.set_original_encoding(False, False)
+    else:  # pydicom 2
+        new.is_implicit_VR = new.is_little_endian = False
+    new.save_as(tmp_path / 'a.dcm')
+    read = read_dicom(tmp_path / 'a.dcm')
+    assert read.dtype == np.dtype('=u2')
+    assert read.dtype.isnative
+    np.testing.assert_array_equal(read, values)
+
+
+def test_bits_that_are_not_stated_are_not_quoted(tmp_path, pixels):
+    new = dicom.file(tmp_path / 'a.dcm')
+    dicom.fill(new, pixels.astype(np.uint16), HighBit=11)
+    del new.BitsStored
+    new.save_as(tmp_path / 'a.dcm')
+    with pytest.raises(UnsupportedError, match='HighBit 11 with no BitsStored and BitsAllocated'):
+        read_dicom(tmp_path / 'a.dcm')

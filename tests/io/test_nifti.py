@@ -367,3 +367,23 @@ def test_a_missing_library_is_one_sentence(tmp_path):
     (tmp_path / 'a').write_bytes(b'')
     with pytest.raises(DataError, match='reading NIfTI files needs nibabel: pip install'):
         read_nifti(tmp_path / 'a')
+
+
+@pytest.mark.parametrize(
+    ('matrix', 'notes'),
+    [
+        (np.diag([2.0, 2, 2, 1]), []),
+        (np.diag([-2.0, 2, 2, 1]), ['qform']),  # mirrored
+        (np.array([[2.0, 0, 0, 5], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]), ['qform']),  # moved
+        (np.array([[2.0, 0, 0, 0.5], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]), []),
+    ],
+)
+def test_a_qform_that_contradicts_the_sform_is_named(tmp_path, volume, matrix, notes):
+    image = nibabel.Nifti1Image(volume, None)
+    image.header.set_xyzt_units('mm')
+    image.set_qform(matrix, code=1)
+    image.set_sform(np.diag([2.0, 2, 2, 1]), code=1)
+    nibabel.save(image, tmp_path / 'a.nii')
+    found = open_nifti(tmp_path / 'a.nii')[1].notes
+    assert len(found) == len(notes)
+    assert all('the qform and the sform give voxels other positions' in note for note in found)

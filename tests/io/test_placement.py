@@ -87,6 +87,10 @@ def test_dicom_files_say_where_they_lie(tmp_path):
     with pytest.raises(UnsupportedError, match=r'mask\.dcm has spacing .* up to 3 mm: resample'):
         check_placement(image, mask, (8, 6))
 
+    write(mask.name, PixelSpacing=[0.9, 0.9], ImageOrientationPatient=None)
+    with pytest.raises(UnsupportedError, match=r'spacing of 0.9 x 0.9 mm, .* has 0.5 x 0.5 mm'):
+        check_placement(image, mask, (8, 6))
+
 
 def test_files_that_say_nothing_are_taken(tmp_path):
     check_placement(tmp_path / 'image.png', tmp_path / 'mask.nii', SHAPE)

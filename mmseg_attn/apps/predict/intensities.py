@@ -61,15 +61,19 @@ class Intensities:
             return slices, None
         window = self.window or (self._choose(path, content) if self.choose else None)
         if window is None:
-            low, high = min(image.min() for image in slices), max(image.max() for image in slices)
+            deep = [image for image in slices if image.dtype != np.uint8]
+            low, high = min(image.min() for image in deep), max(image.max() for image in deep)
             raise DataError(
-                f'{path} contains {slices[0].dtype} values from {low:g} to {high:g}, but the model '
+                f'{path} contains {deep[0].dtype} values from {low:g} to {high:g}, but the model '
                 'was trained on 8 bits: set the values that become 0 and 255 with '
                 '--intensity LOW HIGH'
             )
-        outside = sum(((image < window[0]) | (image > window[1])).sum() for image in slices)
-        mapping = IntensityMapping(window, float(outside / sum(image.size for image in slices)))
-        return [to_bytes(image, window) for image in slices], mapping
+        deep = [image for image in slices if image.dtype != np.uint8]
+        outside = sum(((image < window[0]) | (image > window[1])).sum() for image in deep)
+        mapping = IntensityMapping(window, float(outside / sum(image.size for image in deep)))
+        return [
+            image if image.dtype == np.uint8 else to_bytes(image, window) for image in slices
+        ], mapping
 
     def _choose(self, path: Path, content: FileContent) -> Window | None:
         series = dicom_series(path) if is_dicom(path) else ''
@@ -97,4 +101,6 @@ class Intensities:
 
 
 def _values(slices: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([image.ravel() for image in slices])
+    """Return the values of all slices that are converted."""
+    deep = [image for image in slices if image.dtype != np.uint8] or slices
+    return np.concatenate([image.ravel() for image in deep])

@@ -281,7 +281,7 @@ class Predictor:
                     'the disagreement is that of the models of an ensemble: name several '
                     'checkpoints, and leave out test-time augmentation'
                 )
-            model.keep_member_entropy()
+            model.keep_disagreement = True
 
     def _maps(self, sample: Any) -> dict[str, np.ndarray]:
         if not self.maps:
@@ -290,7 +290,7 @@ class Predictor:
         entropy = entropy_of(p[None])[0]
         maps = dict(probabilities=p, entropy=entropy)
         if 'disagreement' in self.maps:
-            maps['disagreement'] = (entropy - sample.member_entropy.data).clamp(min=0)
+            maps['disagreement'] = sample.disagreement.data
         return {name: x.float().cpu().numpy() for name, x in maps.items()}
 
 

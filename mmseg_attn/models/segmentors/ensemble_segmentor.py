@@ -5,17 +5,15 @@ Ensembles" (arXiv 1612.01474): with the probabilities p_m of M models,
 
     p = (p_1 + ... + p_M) / M
 
-The mean is taken in each window, before windows overlap and before images are resized. Its
-logarithm takes the place of the logits (the logit of p for a head with one channel), so that an
-ensemble of one model predicts what the model predicts, and everything that reads logits works with
-ensembles.
+Each p_m is what the model predicts alone: of all its windows, and at the size of the image. The
+logarithm of the mean takes the place of the logits (for a head with one channel, as MMSegmentation
+has it, the mean itself), so that everything that reads predictions works with ensembles.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from mmseg.models.segmentors.base import BaseSegmentor
@@ -24,8 +22,9 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ...compat.checkpoint import load_file
+from ...config_types import class_of
 from ...errors import CheckpointError, UsageError
-from ..label_rule import class_logits
+from ..label_rule import LabelRule, class_logits, stored_probabilities
 from .large_image_encoder_decoder import LargeImageEncoderDecoder
 
 EPS = torch.finfo(torch.float32).tiny
@@ -70,6 +69,11 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
                 f'EnsembleSegmentor has {len(configs)} models and {len(checkpoints)} checkpoints: '
                 'list one checkpoint for each model'
             )
+        large = LargeImageEncoderDecoder  # predicts the same, with all that test_cfg can say
+        configs = [
+            dict(cfg, type=large) if class_of(cfg, MODELS) is EncoderDecoder else cfg
+            for cfg in configs
+        ]
         members = nn.ModuleList(map(MODELS.build, configs))
         first: Any = members[0]
         BaseSegmentor.__init__(self, data_preprocessor=first.data_preprocessor)
@@ -77,8 +81,9 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         self.checkpoints = [str(path) for path in checkpoints]
         self.test_cfg = first.test_cfg
         names: dict[tuple[str, ...], str] = {}  # the first checkpoint of each list of classes
-        for member, path in zip(members, self.checkpoints, strict=True):
+        for member, path in zip(self.members, self.checkpoints, strict=True):
             self._check(member, path)
+            member.test_cfg = first.test_cfg
             classes = _load(member, path)
             if classes:
                 names.setdefault(classes, path)
@@ -88,17 +93,8 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
                 f'{path} has the classes {", ".join(other)}, but {first_path} has '
                 f'{", ".join(one)}: use models with the same classes in the same order'
             )
-        self.keep_entropy = False
+        self.keep_disagreement = False
         self._register_load_state_dict_pre_hook(self._take_a_checkpoint)
-
-    def keep_member_entropy(self) -> None:
-        """Add ``member_entropy`` to the samples, (1, H, W): the mean entropy of the models in nats.
-
-        The entropy of the mean, minus this, is the mutual information of label and model, the
-        disagreement of the models. The logits of whole images are then kept.
-        """
-        self.keep_entropy = True
-        self.test_cfg = ConfigDict(self.test_cfg or dict(mode='whole'), keep_logits=True)
 
     def _check(self, member: Any, path: str) -> None:
         """Check that a model can be averaged with the first one."""
@@ -131,14 +127,53 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         return self.members[0].decode_head
 
     def __getattr__(self, name: str) -> Any:
-        if name == 'out_channels':  # of the maps that windows are summed in
-            return self.members[0].out_channels + self.keep_entropy
-        if name in ('align_corners', 'num_classes', 'auxiliary_head', 'neck'):
+        if name in ('align_corners', 'num_classes', 'out_channels', 'auxiliary_head', 'neck'):
             return getattr(self.members[0], name)
         return super().__getattr__(name)
 
+    def predict(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Predict labels, and the mean of the probabilities in place of logits.
+
+        As in ``LargeImageEncoderDecoder``, only labels are kept of sliding windows, unless
+        ``test_cfg.keep_logits`` is set. With ``keep_disagreement``, the samples also have
+        ``disagreement`` (1, H, W): the mutual information of label and model in nats, which is the
+        entropy of the mean minus the mean of the models' entropies.
+
+        Args:
+            inputs: Preprocessed images ``(N, C, H, W)``.
+            data_samples: One sample per image, or ``None``.
+        """
+        samples = data_samples or [SegDataSample() for _ in inputs]
+        if self.in_bands(inputs, samples) and not self.keep_disagreement:
+            return super().predict(inputs, data_samples)
+        metas = [sample.metainfo for sample in samples]
+        if data_samples is None:
+            shapes = dict.fromkeys(('ori_shape', 'img_shape', 'pad_shape'), inputs.shape[2:])
+            metas = [dict(shapes) for _ in samples]
+        means: list[_Mean] = [_Mean() for _ in samples]
+        for member in self.members:  # one after the other, so that memory does not grow with them
+            copies = [SegDataSample(metainfo=meta) for meta in metas]
+            predicted = member.postprocess_result(member.inference(inputs, metas), copies)
+            for mean, sample in zip(means, predicted, strict=True):
+                mean.add(stored_probabilities(sample.seg_logits.data))
+        rule = LabelRule.of(self)
+        for sample, mean in zip(samples, means, strict=True):
+            p, count = mean.probabilities / len(self.members), len(self.members)
+            if rule.channels == 1:
+                stored, labels = p[1:], rule.above(p[1:]).to(p)
+            else:
+                stored, labels = p.clamp(EPS).log(), p.argmax(dim=0, keepdim=True)
+            values = dict(seg_logits=PixelData(data=stored), pred_sem_seg=PixelData(data=labels))
+            if self.keep_disagreement:
+                shared = (entropy_of(p[None])[0] - mean.entropy / count).clamp(min=0)
+                values['disagreement'] = PixelData(data=shared)
+            sample.set_data(values)
+        return samples
+
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Compute the logits of the mean of the probabilities.
+        """Compute the logits of the mean of the probabilities in a window.
 
         Args:
             inputs: Preprocessed images ``(N, C, H, W)``.
@@ -155,34 +190,22 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         """Compute the logits of the mean at the size of the heads' output."""
         return self._average(member._forward(inputs, data_samples) for member in self.members)
 
-    def postprocess_result(
-        self, seg_logits: Tensor, data_samples: list[SegDataSample] | None = None
-    ) -> list[SegDataSample]:
-        """Add predictions to the samples, as MMSegmentation does; the entropy goes along."""
-        if not self.keep_entropy:
-            return super().postprocess_result(seg_logits, data_samples)
-        logits, entropy = seg_logits[:, :-1], seg_logits[:, -1:]
-        copies = data_samples and [SegDataSample(metainfo=x.metainfo) for x in data_samples]
-        samples = super().postprocess_result(logits, data_samples)
-        twice = super().postprocess_result(entropy.repeat(1, 2, 1, 1), copies)  # one is a logit
-        for sample, resized in zip(samples, twice, strict=True):
-            sample.set_data(dict(member_entropy=PixelData(data=resized.seg_logits.data[:1])))
-        return samples
+    def _bands(self, inputs: Tensor, metas: Sequence[dict]) -> Iterator[Tensor]:
+        """Yield the logits of the mean of bands of complete rows, from the top."""
+        members = [member._bands(inputs, metas) for member in self.members]
+        for bands in zip(*members, strict=True):
+            yield self._average(bands)
 
     def _average(self, members: Iterable[Tensor]) -> Tensor:
-        """Return the logits of the mean, and the mean entropy as one more channel if it is kept."""
-        probabilities, entropy = None, None
-        for logits in members:  # one after the other, so that memory does not grow with them
-            p = class_logits(logits.to(torch.promote_types(logits.dtype, torch.float32))).softmax(1)
-            probabilities = p if probabilities is None else probabilities + p
-            if self.keep_entropy:
-                own = entropy_of(p)
-                entropy = own if entropy is None else entropy + own
-        assert probabilities is not None  # there is a member
-        logits = (probabilities / len(self.members)).clamp(EPS).log()
-        if self.members[0].out_channels == 1:
-            logits = logits[:, 1:] - logits[:, :1]
-        return logits if entropy is None else torch.cat([logits, entropy / len(self.members)], 1)
+        """Return the logits of the mean of the probabilities."""
+        total = None
+        for logits in members:
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            p = class_logits(logits).softmax(1)
+            total = p if total is None else total + p
+        assert total is not None  # there is a member
+        logits = (total / len(self.members)).clamp(EPS).log()
+        return logits if self.out_channels > 1 else logits[:, 1:] - logits[:, :1]
 
     def _take_a_checkpoint(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         """Accept the checkpoint of a member in place of the ensemble's own."""
@@ -212,6 +235,17 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         raise UsageError(
             'EnsembleSegmentor cannot be trained: train its models, each with its own config'
         )
+
+
+class _Mean:
+    """Sum the probabilities of an image, (C, H, W), and their entropies, (1, H, W)."""
+
+    probabilities: Any = 0
+    entropy: Any = 0
+
+    def add(self, p: Tensor) -> None:
+        self.probabilities = self.probabilities + p
+        self.entropy = self.entropy + entropy_of(p[None])[0]
 
 
 def entropy_of(probabilities: Tensor) -> Tensor:

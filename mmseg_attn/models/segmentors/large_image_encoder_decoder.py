@@ -47,18 +47,22 @@ class LargeImageEncoderDecoder(EncoderDecoder):
             The samples with ``pred_sem_seg`` and, if the logits are kept, ``seg_logits``.
         """
         samples = data_samples or [SegDataSample() for _ in inputs]
-        cfg, size = self.test_cfg or {}, tuple(inputs.shape[2:])
-        if (
-            cfg.get('mode') != 'slide'
-            or cfg.get('keep_logits', False)
-            or not all(_is_plain(sample.metainfo, size) for sample in samples)
-        ):
+        if not self.in_bands(inputs, samples):
             return super().predict(inputs, data_samples)
         bands = self._bands(inputs, [sample.metainfo for sample in samples])
         labels = torch.cat([self._labels(band) for band in bands], dim=2)
         for sample, prediction in zip(samples, labels, strict=True):
             sample.set_data(dict(pred_sem_seg=PixelData(data=prediction)))
         return samples
+
+    def in_bands(self, inputs: Tensor, samples: Sequence[SegDataSample]) -> bool:
+        """Tell whether only labels are kept, band by band."""
+        cfg, size = self.test_cfg or {}, tuple(inputs.shape[2:])
+        return (
+            cfg.get('mode') == 'slide'
+            and not cfg.get('keep_logits', False)
+            and all(_is_plain(sample.metainfo, size) for sample in samples)
+        )
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: Sequence[dict]) -> Tensor:
         """Compute the logits of whole images.

@@ -69,3 +69,17 @@ def test_a_dicom_series_has_one_window(tmp_path):
         for name in ranges
     }
     assert windows == dict(a=(0, 1000), b=(0, 1000), other=(0, 7))
+
+
+def test_pages_of_eight_bits_stay_beside_deeper_ones(tmp_path):
+    shallow = np.array([[0, 254]], np.uint8)
+    deep = np.array([[0, 4095]], np.uint16)
+    content = FileContent([shallow, deep])
+    (first, second), mapping = Intensities([], window=(0, 4095)).apply(tmp_path / 'x.png', content)
+    np.testing.assert_array_equal(first, shallow)
+    np.testing.assert_array_equal(second, [[0, 255]])
+    assert mapping.outside == 0
+    (first, second), mapping = Intensities([], choose=lambda v: (v.min(), v.max())).apply(
+        tmp_path / 'x.png', FileContent([shallow, deep + 100])
+    )
+    assert mapping.window == (100, 4195)  # of the deep page alone

@@ -110,29 +110,62 @@ def test_models_of_several_configs(member):
     torch.testing.assert_close(both(image).softmax(1), mean)
 
 
+def probabilities(sample: SegDataSample) -> torch.Tensor:
+    """What MMSegmentation stores, by hand."""
+    stored = sample.seg_logits.data
+    return stored.softmax(0) if len(stored) > 1 else torch.cat([1 - stored, stored])
+
+
 @pytest.mark.parametrize('channels', [3, 1])
-@pytest.mark.parametrize('test_cfg', [{}, SLIDE])
+@pytest.mark.parametrize('test_cfg', [{}, dict(SLIDE, keep_logits=True)])
+@pytest.mark.parametrize(
+    'meta', [{}, dict(ori_shape=(40, 30)), dict(flip=True, flip_direction='vertical')]
+)
 @torch.no_grad()
-def test_the_entropy_of_the_models_goes_along(member, channels, test_cfg):
+def test_the_mean_is_that_of_what_the_models_predict_alone(member, channels, test_cfg, meta):
     cfg = config(channels, **test_cfg)
     (a, path_a), (b, path_b) = (member(seed, cfg) for seed in (1, 2))
     both = ensemble(cfg, [path_a, path_b])
-    image = torch.randn(1, 3, 16, 20)
-    (plain,) = both.predict(image, samples(16, 20, count=1, flip=True, flip_direction='vertical'))
-    both.keep_member_entropy()
-    (sample,) = both.predict(image, samples(16, 20, count=1, flip=True, flip_direction='vertical'))
-    assert torch.equal(sample.pred_sem_seg.data, plain.pred_sem_seg.data)
-    entropies = []
-    for model in (a, b):
-        z = model(image)
-        p = z.softmax(1) if channels > 1 else torch.cat([1 - z.sigmoid(), z.sigmoid()], 1)
-        entropies.append(-(p * p.log()).sum(1))
-    torch.testing.assert_close(
-        sample.member_entropy.data,
-        ((entropies[0] + entropies[1]) / 2).flip(1),
-        rtol=1e-4,
-        atol=1e-6,
-    )
+    both.keep_disagreement = True
+    image = torch.randn(2, 3, 27, 33)
+    alone = [
+        [probabilities(sample) for sample in model.predict(image, samples(27, 33, **meta))]
+        for model in (a, b)
+    ]
+    together = both.predict(image, samples(27, 33, **meta))
+    for sample, p, q in zip(together, *alone, strict=True):
+        mean = (p + q) / 2
+        torch.testing.assert_close(probabilities(sample), mean)
+        expected = mean.argmax(0) if channels > 1 else (mean[1] > 0.4).float()
+        assert torch.equal(sample.pred_sem_seg.data[0], expected)
+        entropy = [-(x * x.log()).sum(0) for x in (mean, p, q)]
+        shared = entropy[0] - (entropy[1] + entropy[2]) / 2
+        assert shared.max() > 0.01
+        torch.testing.assert_close(sample.disagreement.data[0], shared, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('channels', [3, 1])
+@torch.no_grad()
+def test_labels_in_bands_are_those_of_the_mean(member, channels):
+    cfg = config(channels, **SLIDE)
+    paths = [member(seed, cfg)[1] for seed in (1, 2)]
+    image = torch.randn(2, 3, 27, 33)
+    both = ensemble(cfg, paths)
+    in_bands = both.predict(image, samples(27, 33))
+    both.test_cfg = dict(both.test_cfg, keep_logits=True)
+    for a, b in zip(in_bands, both.predict(image, samples(27, 33)), strict=True):
+        assert 'seg_logits' not in a
+        assert torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+
+
+@torch.no_grad()
+def test_equal_models_do_not_disagree(member):
+    cfg = config(**SLIDE)
+    _, path = member(1, cfg)
+    both = ensemble(cfg, [path, path])
+    both.keep_disagreement = True
+    for sample in both.predict(torch.randn(2, 3, 27, 33), samples(27, 33, ori_shape=(40, 30))):
+        assert sample.disagreement.data.max() < 1e-5
 
 
 def test_entropy_in_nats():
