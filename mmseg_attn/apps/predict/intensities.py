@@ -78,7 +78,7 @@ class Intensities:
     def _choose(self, path: Path, content: FileContent) -> Window | None:
         series = dicom_series(path) if is_dicom(path) else ''
         if not series:
-            return self.choose(_values(content.slices))
+            return self.choose(_values(content.slices, content.nodata))
         if series not in self._windows:
             slices = []
             for file in self._files_of(series):
@@ -100,7 +100,9 @@ class Intensities:
         return self._series[series]
 
 
-def _values(slices: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the values of all slices that are converted."""
+def _values(slices: Sequence[np.ndarray], nodata: float | None = None) -> np.ndarray:
+    """Return the values of all slices that are converted, without those that mean no data."""
     deep = [image for image in slices if image.dtype != np.uint8] or slices
-    return np.concatenate([image.ravel() for image in deep])
+    values = np.concatenate([image.ravel() for image in deep])
+    known = values[values != nodata] if nodata is not None else values
+    return known if known.size else values

@@ -21,6 +21,9 @@ from ...io import (
 )
 from ...io.slices import IMAGES, SUFFIXES
 from ...io.spacing import tiff_area
+from ...io.tiff_tags import first_tags
+
+GDAL_NODATA = 42113
 
 
 @dataclass
@@ -36,6 +39,7 @@ class FileContent:
         nifti: The header of a NIfTI volume.
         bands: Number of bands of an image that is neither gray nor in color; otherwise 0.
         medical: Whether the file is a NIfTI or DICOM file.
+        nodata: The value that means no data, as GDAL writes it to GeoTIFF files.
         notes: Assumptions and contradictions, as text that follows the name of the file and a
             colon.
     """
@@ -47,6 +51,7 @@ class FileContent:
     nifti: NiftiHeader | None = None
     bands: int = 0
     medical: bool = False
+    nodata: float | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -97,9 +102,21 @@ def _read_images(path: Path) -> FileContent:
     slices = [image.visible(path) for image in images]
     for values in slices:
         check_finite(values, path)
+    nodata = _nodata(data) if is_tiff(data) else None
+    found = nodata is not None and any((values == nodata).any() for values in slices)
     return FileContent(
         slices,
         images,
         pixel_area=tiff_area(data) if is_tiff(data) else None,
         bands=max(image.bands for image in images),
+        nodata=nodata,
+        notes=[f'pixels of GDAL_NODATA {nodata:g} are predicted like all others'] if found else [],
     )
+
+
+def _nodata(data: bytes) -> float | None:
+    """Return GDAL's value for no data in a TIFF file, if it is a number."""
+    try:
+        return float(str(first_tags(data)[0].get(GDAL_NODATA, '')).strip('\0 '))
+    except ValueError:
+        return None

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from mmseg_attn.apps.predict import read_content
+from mmseg_attn.apps.predict import Intensities, read_content
 from mmseg_attn.errors import DataError
 
 
@@ -163,3 +163,18 @@ def test_dots_per_inch_are_no_spacing(gray, tmp_path):
     for kind in ('png', 'jpg', 'tif'):
         Image.fromarray(gray).save(tmp_path / f'x.{kind}', dpi=(72, 72))
         assert read_content(tmp_path / f'x.{kind}').pixel_area is None
+
+
+@pytest.mark.parametrize(('text', 'nodata'), [('-9999', -9999), ('nan', None), ('none', None)])
+def test_values_without_data_are_named_and_not_counted(tmp_path, text, nodata):
+    tifffile = pytest.importorskip('tifffile')
+    values = np.array([[-9999, 0, 100]], np.int16)
+    tag = [(42113, 's', 0, text, True)]
+    tifffile.imwrite(tmp_path / 'a.tif', values, metadata=None, extratags=tag)
+    content = read_content(tmp_path / 'a.tif')
+    assert content.notes == (
+        ['pixels of GDAL_NODATA -9999 are predicted like all others'] if nodata else []
+    )
+    rule = Intensities([], choose=lambda v: (v.min(), v.max()))
+    _, mapping = rule.apply(tmp_path / 'a.tif', content)
+    assert mapping.window == (0 if nodata else -9999, 100)
