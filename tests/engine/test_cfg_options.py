@@ -208,3 +208,25 @@ def test_what_cannot_be_read(option, message):
 def test_values_are_those_of_mmengine():
     found = parse_options(['a=1', 'b.c=0.5', 'd=[x,(1,2)]', 'e=x=y', "f='g'"])
     assert found == {'a': 1, 'b.c': 0.5, 'd': ['x', (1, 2)], 'e': 'x=y', 'f': 'g'}
+
+
+@pytest.mark.parametrize(
+    ('option', 'told'),
+    [
+        ('channels=[4,8]', True),
+        ('dataset.img_suffix=.jpg', True),
+        ('load_image.color_type=color', True),
+        ('load_from=x.pth', False),
+        ('train_cfg.max_iters=3', False),
+        ('model.decode_head.num_classes=3', False),
+        ('default_hooks.checkpoint.interval=3', False),
+        ('tta_model.type=ProbabilityTTAModel', False),
+    ],
+)
+def test_a_variable_that_is_used_up_is_told(config, option, told, monkeypatch):
+    lines = []
+    monkeypatch.setattr(cfg_options, 'print_log', lambda text, **_: lines.append(text))
+    merge_options(config, [option])
+    name = option.partition('=')[0]
+    expected = f'--cfg-options {name}: {name.partition(".")[0]} is a variable of the config'
+    assert [line.startswith(expected) for line in lines] == [True] * told
