@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from ..config_types import class_of
 
-# keys that MMSegmentation's tools, its inferencer and FastRunner read, in addition to the runner's
+# keys that tools, MMSegmentation's inferencer and FastRunner read, in addition to the runner's
 TOP = (
     'custom_imports',
     'runner_type',
@@ -29,6 +29,7 @@ TOP = (
     'work_dir',
     'gpu_ids',
     'strategy',
+    'conversion',
 )
 LOADER = ('dataset', 'sampler', 'batch_sampler', 'collate_fn', 'worker_init_fn')
 LOADER += ('num_batch_per_epoch',)

@@ -16,8 +16,6 @@ from mmengine.registry import init_default_scope
 from ..errors import DataError
 from .cfg_keys import ALWAYS, Others, keys_of
 
-# by the runner and by tools, although the runner has no such argument
-READ_AT_THE_TOP = ('data_preprocessor', 'conversion')
 ALIKE = 0.85  # similarity from which on a key counts as a misspelling of another
 
 
@@ -88,7 +86,7 @@ def _check(cfg: Config, key: str, options: Mapping[str, Any]) -> None:
         elif isinstance(owner, dict | Config):
             if part not in owner:
                 _check_new(cfg, owner, parts, i, options)
-            elif i == 0 and part not in {*keys_of(cfg, cfg, [], options)[0], *READ_AT_THE_TOP}:
+            elif i == 0 and part not in keys_of(cfg, cfg, [], options)[0]:
                 print_log(
                     f'--cfg-options {key}: {part} is a variable of the config, so this has no '
                     'effect on the parts that the config has made with it; set the keys of these '

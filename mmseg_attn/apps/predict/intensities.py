@@ -57,18 +57,17 @@ class Intensities:
             DataError: If there is no window for values of more than 8 bits.
         """
         slices = content.slices
-        if self.keep or all(image.dtype == np.uint8 for image in slices):
+        deep = _deep(slices)
+        if self.keep or not deep:
             return slices, None
         window = self.window or (self._choose(path, content) if self.choose else None)
         if window is None:
-            deep = [image for image in slices if image.dtype != np.uint8]
             low, high = min(image.min() for image in deep), max(image.max() for image in deep)
             raise DataError(
                 f'{path} contains {deep[0].dtype} values from {low:g} to {high:g}, but the model '
                 'was trained on 8 bits: set the values that become 0 and 255 with '
                 '--intensity LOW HIGH'
             )
-        deep = [image for image in slices if image.dtype != np.uint8]
         outside = sum(((image < window[0]) | (image > window[1])).sum() for image in deep)
         mapping = IntensityMapping(window, float(outside / sum(image.size for image in deep)))
         return [
@@ -100,9 +99,13 @@ class Intensities:
         return self._series[series]
 
 
+def _deep(slices: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the slices of more than 8 bits, which are converted."""
+    return [image for image in slices if image.dtype != np.uint8]
+
+
 def _values(slices: Sequence[np.ndarray], nodata: float | None = None) -> np.ndarray:
     """Return the values of all slices that are converted, without those that mean no data."""
-    deep = [image for image in slices if image.dtype != np.uint8] or slices
-    values = np.concatenate([image.ravel() for image in deep])
+    values = np.concatenate([image.ravel() for image in _deep(slices) or slices])
     known = values[values != nodata] if nodata is not None else values
     return known if known.size else values

@@ -1,6 +1,5 @@
 """Write probabilities and uncertainty in 8 bits, and a table of their means."""
 
-import csv
 import math
 import re
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import numpy as np
 
 from ...io import to_bytes
 from .predictor import Prediction
+from .results import append_rows
 from .sources import FileContent
 from .stacks import write_stack
 
@@ -44,7 +44,9 @@ class MapResults:
         self.classes = classes
         self.names = names
         below = f'percent_below_{CONFIDENT}'
-        self._append([('file', 'slice', 'mean_entropy', 'mean_disagreement', below)])
+        append_rows(
+            self.folder / TABLE, [('file', 'slice', 'mean_entropy', 'mean_disagreement', below)]
+        )
 
     def keep(self, prediction: Prediction) -> SliceMaps:
         """Round the maps of a slice to 8 bits, and compute its row."""
@@ -77,14 +79,10 @@ class MapResults:
                 unit = '' if kind == 'probabilities' else ' nats'
                 text = f'{what}: 0 to 255 stand for 0 to {largest:.6g}{unit}'
                 write_stack(folder / name, path, content, stack, step=largest / 255, text=text)
-        self._append([(path, k, *maps.row) for k, maps in enumerate(slices)])
+        append_rows(self.folder / TABLE, [(path, k, *maps.row) for k, maps in enumerate(slices)])
 
     def _largest(self, kind: str) -> float:
         return 1.0 if kind == 'probabilities' else math.log(len(self.classes))
-
-    def _append(self, rows: Sequence[Sequence[object]]) -> None:
-        with (self.folder / TABLE).open('a', newline='', encoding='utf-8') as file:
-            csv.writer(file).writerows(rows)
 
 
 def folder_of(number: int, label: str) -> str:

@@ -1,6 +1,5 @@
 """Measure the objects of a class, which are the connected regions of its pixels in a slice."""
 
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from ...compat.libraries import optional_library
 from ...errors import DataError, UsageError
 from ...io import counted
 from .maps import folder_of
+from .results import append_rows
 from .sources import FileContent
 from .stacks import write_stack
 
@@ -94,9 +94,9 @@ class ObjectResults:
         self.folder = folder
         self.numbers = {name: list(classes).index(name) for name in names}
         self.rules = rules
-        self._append(TABLE, [('file', 'slice', 'class', 'object', *MEASURES)])
+        append_rows(self.folder / TABLE, [('file', 'slice', 'class', 'object', *MEASURES)])
         columns = ('objects', 'pixels', 'mean_pixels', 'median_pixels', 'area_mm2')
-        self._append(SUMMARY, [('file', 'class', *columns)])
+        append_rows(self.folder / SUMMARY, [('file', 'class', *columns)])
 
     def write(
         self, path: Path, name: str, content: FileContent, labels: Sequence[np.ndarray]
@@ -124,11 +124,13 @@ class ObjectResults:
                 images.append(objects.astype(np.uint16))
                 rows = list(self._rows(objects, content.pixel_area))
                 areas += [row[0] for row in rows]
-                self._append(TABLE, [(path, k, kind, n, *row) for n, row in enumerate(rows, 1)])
+                append_rows(
+                    self.folder / TABLE, [(path, k, kind, n, *row) for n, row in enumerate(rows, 1)]
+                )
             total = sum(areas)
             area = f'{total * content.pixel_area:.10g}' if content.pixel_area else ''
             means = [f'{f(areas):.6g}' if areas else '' for f in (np.mean, np.median)]
-            self._append(SUMMARY, [(path, kind, len(areas), total, *means, area)])
+            append_rows(self.folder / SUMMARY, [(path, kind, len(areas), total, *means, area)])
             base = self.folder / 'objects' / folder_of(number, kind) / name
             write_stack(base, path, content, images, text=f'objects of {kind}: 1, 2, ...')
 
@@ -151,7 +153,3 @@ class ObjectResults:
                 end_column - 1,
                 f'{region.eccentricity:.6g}',
             )
-
-    def _append(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        with (self.folder / table).open('a', newline='', encoding='utf-8') as file:
-            csv.writer(file).writerows(rows)

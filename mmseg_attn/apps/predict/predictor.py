@@ -273,7 +273,7 @@ class Predictor:
     def _keep_maps(self, *, tta: bool) -> None:
         """Make the model return what the maps are computed from."""
         model: Any = self.model
-        if hasattr(model, '_bands'):
+        if isinstance(model, LargeImageEncoderDecoder):
             model.test_cfg = ConfigDict(model.test_cfg or dict(mode='whole'), keep_logits=True)
         if 'disagreement' in self.maps:
             if not isinstance(model, EnsembleSegmentor) or tta:

@@ -1,7 +1,7 @@
 """Write masks, overlays and a table of pixels."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +40,7 @@ class Results:
         self.pixels = np.zeros(len(classes), dtype=np.int64)
         self.visualizer = SegComparisonVisualizer(name=str(folder))
         self.visualizer.dataset_meta = dict(classes=classes, palette=palette)
-        with (folder / TABLE).open('w', newline='', encoding='utf-8') as file:
-            csv.writer(file).writerow(COLUMNS)
+        append_rows(folder / TABLE, [COLUMNS])
 
     def write(
         self,
@@ -90,3 +89,9 @@ class Results:
         self.visualizer.add_datasample(
             path.stem, drawable(image, bgr=bgr), sample, draw_gt=False, out_file=str(path)
         )
+
+
+def append_rows(table: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Append rows to a CSV file, which is created if it does not exist."""
+    with table.open('a', newline='', encoding='utf-8') as file:
+        csv.writer(file).writerows(rows)

@@ -88,11 +88,9 @@ class LargeImageEncoderDecoder(EncoderDecoder):
             _windows(*side)
             for side in zip(sizes, self.test_cfg.crop_size, self.test_cfg.stride, strict=True)
         )
-        profiles = [
-            _profile(windows[0].stop, inputs, self.test_cfg.get('blend', UNIFORM))
-            for windows in (rows, columns)
-        ]
-        weights = profiles[0][:, None] * profiles[1]
+        blend = self.test_cfg.get('blend', UNIFORM)
+        profiles = [_profile(windows[0].stop, inputs, blend) for windows in (rows, columns)]
+        weights = None if blend == UNIFORM else profiles[0][:, None] * profiles[1]
         counts = [inputs.new_zeros(size) for size in sizes]
         for count, windows, profile in zip(counts, (rows, columns), profiles, strict=True):
             for window in windows:
@@ -104,7 +102,8 @@ class LargeImageEncoderDecoder(EncoderDecoder):
             for column in columns:
                 crop = inputs[:, :, row, column]
                 here = [dict(meta, img_shape=crop.shape[2:]) for meta in metas]
-                sums[..., column] += self.encode_decode(crop, here) * weights
+                logits = self.encode_decode(crop, here)
+                sums[..., column] += logits if weights is None else logits * weights
             done = next_top - row.start
             count = counts[0][row.start : next_top, None] * counts[1]
             yield sums[:, :, :done] / count
