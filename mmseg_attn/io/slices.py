@@ -39,10 +39,8 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
         return read_nifti(path).T  # slice k is volume[:, :, k].T
     if name.endswith(IMAGES):
         data = path.read_bytes()
-        if mask and _is_jpeg(data):
-            raise UnsupportedError(
-                f'{path} is compressed as JPEG, which changes labels: use the original mask'
-            )
+        if mask:
+            check_lossless(data, path)
         image = read_image(data, name=path, formats=('PNG', 'JPEG', 'TIFF'))
         pixels = image.pixels
         colors = image.mode.startswith('RGB') and image.channels == 3
@@ -64,11 +62,17 @@ def read_slices(path: Path, *, mask: bool = False) -> np.ndarray:
     )
 
 
-def _is_jpeg(data: bytes) -> bool:
-    """Return whether an image is compressed as JPEG, also in a TIFF file."""
-    if is_tiff(data):
-        return first_tags(data)[0].get(COMPRESSION) in JPEG_IN_TIFF
-    return data.startswith(JPEG_START)
+def check_lossless(data: bytes, path: Path) -> None:
+    """Refuse a mask that is compressed as JPEG, also in a TIFF file.
+
+    Raises:
+        UnsupportedError: If it is.
+    """
+    in_tiff = is_tiff(data) and first_tags(data)[0].get(COMPRESSION) in JPEG_IN_TIFF
+    if in_tiff or data.startswith(JPEG_START):
+        raise UnsupportedError(
+            f'{path} is compressed as JPEG, which changes labels: use the original mask'
+        )
 
 
 def is_nifti(path: Path) -> bool:

@@ -217,3 +217,12 @@ def test_a_threshold_is_a_number(place, capsys):
     with pytest.raises(SystemExit):
         predict.main([place, 'x.pth', 'a.png', '--out', 'out', '--threshold', 'synapse'])
     assert 'synapse is not CLASS=PROBABILITY' in capsys.readouterr().err
+
+
+def test_weights_that_are_not_finite_are_named_by_their_checkpoint(place, folds, tmp_path):
+    content = torch.load(tmp_path / folds[1])
+    content['state_dict']['decode_head.conv_seg.bias'][0] = float('nan')
+    torch.save(content, tmp_path / folds[1])
+    words = [place, folds[0], 'a.png', '--out', 'out', '--checkpoints', folds[1]]
+    with pytest.raises(MMSegAttnError, match=r'fold1\.pth'):
+        predict.main(words)

@@ -23,13 +23,13 @@ from ...io import (
 )
 from ...io.decoded import upright
 from ...io.finite import check_finite
-from ...io.tiff_tags import COMPRESSION, LENGTH, WIDTH
+from ...io.slices import check_lossless
+from ...io.tiff_tags import LENGTH, WIDTH
 from ..predict.sources import read_content
 from .files import Pair, is_plain_image
 
 LARGEST = 8192**2  # pixels of an image file; each training crop decodes its whole file
 SAMPLES = 4096  # values of a slice that enter the percentiles
-JPEG_START, JPEG_IN_TIFF = b'\xff\xd8\xff', (6, 7, 33007)
 PNG_START, PNG_SIZE = b'\x89PNG', 16  # position of width and height
 GRAY, PALETTE, COLOR = 'gray', 'palette', 'color'
 
@@ -189,11 +189,7 @@ def read_mask(path: Path) -> Mask:
     if not is_plain_image(path):
         return Mask(GRAY, [_integers(labels, path) for labels in read_slices(path, mask=True)])
     data = path.read_bytes()
-    in_tiff = is_tiff(data) and first_tags(data)[0].get(COMPRESSION) in JPEG_IN_TIFF
-    if data.startswith(JPEG_START) or in_tiff:
-        raise UnsupportedError(
-            f'{path} is compressed as JPEG, which changes labels: use the original mask'
-        )
+    check_lossless(data, path)
     images = read_images(data, name=path, formats=('PNG', 'TIFF'))
     slices, stored, palette = [], GRAY, {}
     for image in images:

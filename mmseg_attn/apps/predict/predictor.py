@@ -144,7 +144,11 @@ class Predictor:
             self.model = MODELS.build(cfg.model) if ensemble else init_model(cfg, device='cpu')
             load_weights(self.model, content, name=str(checkpoint), logger='silent')
         check_settings(self.model)
-        check_finite_weights(self.model, str(checkpoint))
+        ensemble = isinstance(self.model, EnsembleSegmentor)
+        parts = self.model.members if ensemble else [self.model]
+        paths = self.model.checkpoints if ensemble else [str(checkpoint)]
+        for part, path in zip(parts, paths, strict=True):
+            check_finite_weights(part, path)
         self.rule = LabelRule.of(self.model)
         self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
         self.thresholds = _by_number(thresholds or {}, self.classes)
