@@ -54,7 +54,7 @@ from mmseg_attn.apps.runs import (
 )
 from mmseg_attn.engine.cfg_options import parse_options
 from mmseg_attn.errors import RunError, UsageError
-from mmseg_attn.io import write_file
+from mmseg_attn.io import counted, write_file
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -77,11 +77,16 @@ def main(argv: list[str] | None = None) -> None:
     outcome = run_jobs(waiting, TOOLS, on_record=on_record, say=say)
     if outcome.failed:
         raise RunError('\n'.join([*outcome.failed, 'Run the same command again to resume']))
-    say(f'{args.folds} folds of {args.config}, also in {work_dir}/cross_validation.*')
+    folds = counted(args.folds, 'fold')
+    say(f'{folds} of {args.config}, also in {work_dir}/cross_validation.*')
     write(work_dir, summarize([records[job.fold].metrics for job in jobs]))
     checkpoints = [job.train_dir / records[job.fold].checkpoint for job in jobs]
-    if len(jobs) > 1 and all(path.is_file() for path in checkpoints):
-        first, *others = map(str, checkpoints)
+    if not all(path.is_file() for path in checkpoints):
+        return
+    first, *others = map(str, checkpoints)
+    if not others:
+        say(f'The tested checkpoint is {first}')
+    else:
         command = ['python', 'tools/predict.py', str(args.config), first, 'IMAGES']
         command += ['--out', 'predicted', '--checkpoints', *others]
         say(f'To predict with the mean of all folds: {shlex.join(command)}')

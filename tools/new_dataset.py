@@ -122,41 +122,52 @@ def commands(out: Path, project: Project) -> list[tuple[str, str]]:
     """Return the next commands with their purpose."""
     config, name = shlex.quote(str(out / 'config.py')), project_name(out)
     tools = TOOLS.relative_to(Path.cwd()) if TOOLS.is_relative_to(Path.cwd()) else TOOLS
-    best = f'work_dirs/{name}/best_mIoU_iter_*.pth'
+    fold = f'work_dirs/{name}/fold0'
+    train, test = f'{fold}/train', f'{fold}/test'
+    best = f'{train}/best_mIoU_iter_*.pth'
 
     def tool(script: str, *arguments: str) -> str:
         return ' '.join(['python', shlex.quote(str(tools / script)), *arguments])
 
     folds = project.fingerprint['folds']
+    every = f' ({folds} for all folds)' if folds > 1 else ''
+    cross_validate = 'cross_validate.py', config, '--folds', '1', '--work-dir', f'work_dirs/{name}'
+    predict = (
+        'predict.py',
+        config,
+        best,
+        'NEW_FILES',
+        *project.predict,
+        '--out',
+        f'{fold}/predicted',
+    )
     return [
         ('Check the dataset', tool('check_dataset.py', config)),
-        ('Train', tool('train.py', config)),
-        ('Test', tool('test.py', config, best, '--show-dir', f'work_dirs/{name}/drawings')),
+        ('Train and test the first fold' + every, tool(*cross_validate)),
+        ('Or train', tool('train.py', config, '--work-dir', train)),
         (
-            'Predict new files',
-            tool(
-                'predict.py',
-                config,
-                best,
-                'NEW_FILES',
-                *project.predict,
-                '--out',
-                f'work_dirs/{name}/predicted',
-            ),
+            'and test with drawings',
+            tool('test.py', config, best, '--work-dir', test, '--show-dir', f'{test}/drawings'),
         ),
-        ('Report', tool('report.py', f'work_dirs/{name}')),
-        (
-            'Train and test in one command' + (f' ({folds} for all folds)' if folds > 1 else ''),
-            tool('cross_validate.py', config, '--folds', '1', '--work-dir', f'work_dirs/{name}-cv'),
-        ),
+        ('Predict new files', tool(*predict)),
+        ('Report', tool('report.py', train)),
     ]
 
 
 def readme(out: Path, source: Path, project: Project) -> str:
     """Return the text of README.md in the project."""
     blocks = '\n'.join(f'# {what}\n{command}' for what, command in commands(out, project))
+    choices = project.choices
+    unused = dict(
+        window=not project.predict,
+        resize=not choices.resize,
+        sampling=not (choices.cropping and choices.rare),
+        test=not choices.slide,
+    )
     reasons = '\n'.join(
-        f'| {name} | {rule.reason} | {rule.source} |' for name, rule in RULES.items()
+        f'| {name} | {rule.reason} | {rule.source} |'
+        for name, rule in RULES.items()
+        if not unused.get(name)
     )
     return (
         f'# {out.name}\n\n'

@@ -242,11 +242,13 @@ def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list
     )
 
 
-def check_earlier(out: Path, files: list[Path]) -> None:
-    """Refuse to replace the results of files that are not predicted again."""
+def check_earlier(args: argparse.Namespace, files: list[Path]) -> None:
+    """Refuse to replace results, of files or of options, that are not made again."""
+    out = args.out
     try:
         earlier = json.loads((out / MANIFEST).read_text())
         earlier_files = {*earlier['inputs'], *earlier['skipped']}
+        settings = dict(earlier['settings'])
     except (OSError, ValueError, KeyError, TypeError):
         return  # no earlier result of this tool: staged_output decides
     lost = sorted(earlier_files - {str(path) for path in files})
@@ -255,6 +257,13 @@ def check_earlier(out: Path, files: list[Path]) -> None:
             f'{out} contains results of {counted(len(lost), "other file")} ({lost[0]}), which '
             'would be lost: choose another output folder, or remove this one'
         )
+    for option in ('save', 'objects'):
+        lost = [name for name in settings.get(option) or () if name not in getattr(args, option)]
+        if lost:
+            raise DataError(
+                f'{out} contains results of --{option} {" ".join(lost)}, which would be lost: add '
+                'this option, or choose another output folder'
+            )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -268,7 +277,7 @@ def main(argv: list[str] | None = None) -> None:
     if not items:
         raise DataError('the inputs contain no images: name image files, or folders with images')
     files = [item.path for item in items]
-    check_earlier(args.out, files)
+    check_earlier(args, files)
     option = '--intensity' if args.intensity else '--percentiles' if args.percentiles else None
     with staged_output(args.out, converter='predict') as stage:
         predictor = Predictor(

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -158,8 +159,11 @@ def test_without_a_best_checkpoint_the_last_is_tested(validate):
     assert validate(BEST='')[1] == 'test 0 epoch_10.pth'
 
 
-def test_one_fold_has_no_deviation(validate, tmp_path):
+def test_one_fold_has_no_deviation(validate, tmp_path, capsys):
     assert validate('--folds', '1') == ALL[:2]
+    text = capsys.readouterr().out
+    assert '== 1 fold of ' in text
+    assert re.search(r'== The tested checkpoint is \S+/fold0/train/best\S+\.pth', text)
     summary = json.loads((tmp_path / 'work/cross_validation.json').read_text())
     assert summary['mIoU'] == dict(mean=70.0, std=None, folds=[70.0])
 

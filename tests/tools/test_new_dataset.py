@@ -485,7 +485,7 @@ def empty(folder):
 
 BAD = [
     (lose_a_mask, r'images/03\.png has no mask: add it, or remove this file'),
-    (lose_two_images, r'masks/03\.png \(and 1 more file\) have no image: '),
+    (lose_two_images, r'masks/03\.png has no image, and 1 more file has none: add what is missing'),
     (crop_a_mask, r'masks/03\.png is 64x60, but its image .*images/03\.png is 64x64: use'),
     (truncate_an_image, r'images/03\.png is truncated or damaged'),
     (color_three_masks, r'3 masks are in color, such as .*masks/00\.png, but the other 9 are gray'),

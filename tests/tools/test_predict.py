@@ -49,6 +49,14 @@ def test_a_suspicious_result_is_told_at_the_end(place, tmp_path, capsys):
     assert [f'warning: {sentence}' for sentence in kept] == [first, second]
 
 
+def test_maps_of_an_earlier_run_are_not_lost(place, tmp_path):
+    assert run(place, 'x.pth', 'a.png', '--save', 'entropy', 'probabilities') == 0
+    with pytest.raises(MMSegAttnError, match='--save entropy, which would be lost: add this'):
+        predict.main([place, 'x.pth', 'a.png', '--save', 'probabilities', '--out', 'out'])
+    assert (tmp_path / 'out/entropy/a.png').is_file()
+    assert run(place, 'x.pth', 'a.png', '--save', 'probabilities', 'entropy') == 0
+
+
 def test_what_is_skipped_is_counted(place, tmp_path, capsys):
     (tmp_path / 'b.png').write_text('no image')
     assert run(place, 'x.pth', 'a.png', 'b.png') == 1

@@ -1,9 +1,11 @@
 """Find the pairs of images and masks in a folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
+from ...io import counted
 from ...io.dicom import DICOMDIR
 from ...io.slices import stem
 
@@ -14,7 +16,7 @@ class Pair(NamedTuple):
     """An image file and its mask.
 
     Attributes:
-        name: The name of the file without suffix; if the case is a folder, after its name.
+        name: The name of the pair.
         image: The file of the image.
         mask: The file of the mask.
     """
@@ -58,7 +60,7 @@ def find_cases(source: Path) -> dict[str, list[Pair]]:
             for name, path in files.items()
             if name.endswith('_mask')
         }
-    return {pair.name: _files(pair) for pair in _match(images, masks)}
+    return {pair.name: _files(pair) for pair in match(images, masks)}
 
 
 def _files(case: Pair) -> list[Pair]:
@@ -67,20 +69,29 @@ def _files(case: Pair) -> list[Pair]:
         raise DataError(f'{image} and {mask} are a file and a folder: use two files or two folders')
     if image.is_file():
         return [case]
-    pairs = _match(_entries(image), _entries(mask, masks=True))
+    pairs = match(_entries(image), _entries(mask, masks=True))
     if not pairs:
         raise DataError(f'{image} is empty: add its slices or remove it')
     return [pair._replace(name=f'{name}_{pair.name}') for pair in pairs]
 
 
-def _match(images: dict[str, Path], masks: dict[str, Path]) -> list[Pair]:
+def match(images: Mapping[str, Path], masks: Mapping[str, Path]) -> list[Pair]:
+    """Pair images and masks by their names.
+
+    Raises:
+        DataError: If an image or a mask has no counterpart.
+    """
     for files, others, partner in ((images, masks, 'mask'), (masks, images, 'image')):
         unmatched = sorted(set(files) - set(others))
         if unmatched:
-            more = f' (and {len(unmatched) - 1} more)' if unmatched[1:] else ''
-            raise DataError(
-                f'{files[unmatched[0]]}{more} has no {partner}: add it, or remove this file'
-            )
+            alone, rest = f'{files[unmatched[0]]} has no {partner}', len(unmatched) - 1
+            if rest:
+                verb = 'has' if rest == 1 else 'have'
+                raise DataError(
+                    f'{alone}, and {counted(rest, "more file")} {verb} none: add what is missing, '
+                    'or remove these files'
+                )
+            raise DataError(f'{alone}: add it, or remove this file')
     return [Pair(name, images[name], masks[name]) for name in sorted(images)]
 
 

@@ -1,6 +1,7 @@
 """Find the cases of a dataset, and distribute them over training, validation and test."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -25,7 +26,8 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
     """Find the case (patient, stack) of each slice.
 
     A case is all slices of a volume, a DICOM series or a subfolder, or else of the same name before
-    the numbers at its end. If there are fewer than three cases, each slice is its own case.
+    the numbers at its end: as many of these as leave the fewest slices single. If there are fewer
+    than three cases, each slice is its own case.
 
     Args:
         slices: All slices.
@@ -42,20 +44,27 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
         cases = {one.name: _match(pattern, one.name) for one in slices}
         return cases, f'{_count(cases)}, by --case-pattern'
     alone = {one.name: one.name for one in slices}
-    for what, rule in _rules():
-        cases = {one.name: rule(one) for one in slices}
-        number = len(set(cases.values()))
-        if number == len(cases) or '' in cases.values():
+    for rules in _rules():
+        found = []
+        for what, rule in rules:
+            cases = {one.name: rule(one) for one in slices}
+            sizes = Counter(cases.values())
+            if len(sizes) < len(cases) and '' not in sizes and (len(sizes) > 1 or rule is _of_file):
+                single = sum(size == 1 for size in sizes.values())
+                found.append((single, what, cases))
+        if not found:
             continue
-        if number >= FEWEST:
-            name, case = next(iter(cases.items()))
-            return cases, f'{_count(cases)}, by {what}: {name} is of {case}'
-        if number > 1 or rule is _of_file:
+        _, what, cases = min(found, key=lambda entry: entry[0])
+        if len(set(cases.values())) < FEWEST:
             return alone, (
                 f'{_count(cases)}, by {what}: too few for a split, so that each image is its own '
                 'case; images of one case are in training and in test, and the scores are too high '
                 'for new cases'
             )
+        name, case = next(iter(cases.items()))
+        return cases, (
+            f'{_count(cases)}, by {what}: {name} is of {case}; if that is wrong, set --case-pattern'
+        )
     return alone, (
         'no cases, such as patients or stacks, in the names: each image is its own case. If '
         'several images show the same case, set --case-pattern'
@@ -147,16 +156,19 @@ def _of_folder(one: Slice) -> str:
     return '/'.join(folders)
 
 
-def _rules() -> Iterator[tuple[str, Callable[[Slice], str]]]:
-    """Yield the rules by which a slice has a case, with their descriptions."""
-    yield 'the files of volumes and DICOM series', _of_file
-    yield 'subfolders', _of_folder
+def _rules() -> Iterator[list[tuple[str, Callable[[Slice], str]]]]:
+    """Yield the rules by which a slice has a case, with their descriptions.
+
+    Of the rules in one list, the one that leaves the fewest slices single in their case is best.
+    """
+    yield [('the files of volumes and DICOM series', _of_file)]
+    yield [('subfolders', _of_folder)]
+    names = []
     for number in range(MOST_ENDINGS, 0, -1):
         ending = re.compile(f'(?:{ENDING}){{{number}}}$', re.IGNORECASE)
-        yield (
-            f'the names without the last {counted(number, "number")}',
-            lambda one, ending=ending: ending.sub('', _parts(one)[-1]),
-        )
+        what = f'the names without the last {counted(number, "number")}'
+        names.append((what, lambda one, ending=ending: ending.sub('', _parts(one)[-1])))
+    yield names
 
 
 def _cost(

@@ -132,7 +132,7 @@ class Choices:
     @property
     def interval(self) -> int:
         """The iterations between two validations."""
-        return max(self.iterations // self.validations, 1)
+        return math.ceil(self.iterations / self.validations)
 
 
 def choose(

@@ -109,6 +109,8 @@ def config_text(
     mean, std = normalization(train)
     parts = MODEL_PARTS[choices.model]
     classes = len(labels.classes)
+    # without out_channels, MMSegmentation warns that two classes could have one output channel
+    outputs = f'num_classes={classes}' + ', out_channels=2' * (classes == 2)
     one = slices[0]
     loader = ''.join(f', {key}={value!r}' for key, value in data.loader.items())
     bgr = data.loader.get('imdecode_backend') != 'tifffile' and one.channels == 3
@@ -221,7 +223,7 @@ def config_text(
         *([f'    {parts.neck}'] if parts.neck else []),
         '    decode_head=dict(',
         f'        {parts.head},',
-        f'        in_channels=channels, num_classes={classes}, norm_cfg=norm,',
+        f'        in_channels=channels, {outputs}, norm_cfg=norm,',
         '        # The focal loss learns from hard pixels; the IoU loss counts every class alike.',
         "        loss_decode=[dict(type='SoftmaxFocalLoss'), dict(type='SoftIoULoss')],",
         '    ),',

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from ...errors import DataError
 from ...io import counted, is_dicom, stem
 from ...io.dicom import DICOMDIR
 from ...io.slices import IMAGES, SUFFIXES
+from ..convert import Pair, match
 
 IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'raw', 'jpegimages')
 MASK_FOLDERS = (
@@ -34,25 +35,12 @@ SPLIT_FOLDERS = dict(
 MASK_ENDING = re.compile(r'[_-](mask|masks|label|labels|lab|seg|gt|annotation)$', re.IGNORECASE)
 
 
-class Pair(NamedTuple):
-    """An image file and its mask.
-
-    Attributes:
-        name: Path of the image below its folder, without suffix, with '/'.
-        image: File of the image.
-        mask: File of the mask.
-    """
-
-    name: str
-    image: Path
-    mask: Path
-
-
 class Files(NamedTuple):
     """The pairs of a folder.
 
     Attributes:
-        pairs: The pairs, sorted by name.
+        pairs: The pairs, sorted by name: the path of the image below its folder, without suffix,
+            with '/'.
         root: Folder of the images, to which the names are relative.
         splits: Names of 'train', 'val' and 'test' if the folder has such folders; otherwise empty.
         notes: What the user should know about the search, as sentences without a full stop.
@@ -211,7 +199,7 @@ def _pairs_of(source: Path, notes: list[str]) -> tuple[list[Pair], Path]:
         )
     image_names = _by_name((path for path in files if path not in set(marked)), source)
     mask_names = _by_name(marked, source, lambda name: MASK_ENDING.sub('', name))
-    return _match(image_names, mask_names), source
+    return match(image_names, mask_names), source
 
 
 def _pair_folders(images: Path, masks: Path, notes: list[str], *, below: bool = True) -> list[Pair]:
@@ -240,19 +228,7 @@ def _pair_folders(images: Path, masks: Path, notes: list[str], *, below: bool = 
                 mask_names = {
                     numbered[0][number]: mask_names[name] for number, name in numbered[1].items()
                 }
-    return _match(image_names, mask_names)
-
-
-def _match(images: Mapping[str, Path], masks: Mapping[str, Path]) -> list[Pair]:
-    for files, others, partner in ((images, masks, 'mask'), (masks, images, 'image')):
-        unmatched = sorted(set(files) - set(others))
-        if unmatched:
-            more = f' (and {counted(len(unmatched) - 1, "more file")})' if unmatched[1:] else ''
-            verb = 'have' if more else 'has'
-            raise DataError(
-                f'{files[unmatched[0]]}{more} {verb} no {partner}: add it, or remove this file'
-            )
-    return [Pair(name, images[name], masks[name]) for name in sorted(images)]
+    return match(image_names, mask_names)
 
 
 def _files(folder: Path, notes: list[str]) -> list[Path]:

@@ -282,7 +282,8 @@ def _in_minutes(choices: Choices, minutes: float, speed: Speed, images: int) -> 
 
 
 def _why_minutes(minutes: float, speed: Speed) -> str:
+    unit = 'minute' if minutes == 1 else 'minutes'
     return (
-        f'{minutes:g} minutes on this machine: {speed.step:.3g} s per iteration, '
+        f'{minutes:g} {unit} on this machine: {speed.step:.3g} s per iteration, '
         f'{speed.image:.3g} s per validation image.'
     )

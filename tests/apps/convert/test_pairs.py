@@ -53,7 +53,7 @@ def test_names_with_mask_in_one_folder(tmp_path):
         (['images/a.png', 'images/b.png', 'masks/a.png'], r'images/b\.png has no mask: add it'),
         (['images/a.png', 'masks/a.png', 'masks/b.png'], r'masks/b\.png has no image: add it'),
         (['a.png', 'a_mask.png', 'b_mask.png'], r'b_mask\.png has no image'),
-        (['a.png', 'b.png', 'c.png'], r'a\.png \(and 2 more\) has no mask'),
+        (['a.png', 'b.png', 'c.png'], r'a\.png has no mask, and 2 more files have none: add what'),
         (
             ['images/a.png', 'images/a.jpg', 'masks/a.png'],
             r'a\.jpg and .*a\.png have the same name',

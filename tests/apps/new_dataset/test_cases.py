@@ -19,6 +19,10 @@ NAMES = [
     ),
     (['a/1', 'a/2', 'b/1', 'c/1'], ['a', 'a', 'b', 'c']),
     (['train/images/a/1', 'train/images/a/2', 'val/images/b/1', 'val/images/c/1'], 'aabc'),
+    (
+        ['plate1_00', 'plate1_01', 'plate2_00', 'plate2_01', 'plate 5_00', 'plate 5_01', 'ü 6_00'],
+        ['plate1'] * 2 + ['plate2'] * 2 + ['plate 5'] * 2 + ['ü 6'],
+    ),
     (['img_001', 'img_002', 'img_003', 'img_004'], None),
     (['1', '2', '3', '4'], None),
     (['a_1', 'a_2', 'b_1', 'b_2'], None),  # too few
@@ -30,6 +34,7 @@ def test_cases_of_names(names, cases):
     found, note = find_cases([measured(name) for name in names])
     assert found == dict(zip(names, cases or names, strict=True))
     assert ('each image is its own case' in note) == (cases is None)
+    assert '--case-pattern' in note or 'too few' in note
 
 
 def test_cases_of_volumes_and_series():
