@@ -166,7 +166,7 @@ def _rules() -> Iterator[list[tuple[str, Callable[[Slice], str]]]]:
     names = []
     for number in range(MOST_ENDINGS, 0, -1):
         ending = re.compile(f'(?:{ENDING}){{{number}}}$', re.IGNORECASE)
-        what = f'the names without the last {counted(number, "number")}'
+        what = f'the names without the last {f"{number} numbers" if number > 1 else "number"}'
         names.append((what, lambda one, ending=ending: ending.sub('', _parts(one)[-1])))
     yield names
 

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import logging
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from ...engine.cfg_options import merge_options
 from ...errors import RunError
@@ -44,9 +46,13 @@ def read_config(file: Path, options: Sequence[str] = (), *, fold: int) -> Config
     """
     before = os.environ.get('FOLD')
     os.environ['FOLD'] = str(fold)
+    logger = MMLogger.get_current_instance()  # MMEngine logs the value of FOLD
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     try:
         cfg = Config.fromfile(file, import_custom_modules=False)
     finally:
+        logger.setLevel(level)
         os.environ.pop('FOLD')
         if before is not None:
             os.environ['FOLD'] = before

@@ -267,8 +267,8 @@ class Group:
 def find_groups(folders: Sequence[Path]) -> list[Group]:
     """Find the runs in folders: one group per folder, of one run or of several folds.
 
-    A group is named after its folder, or after its config if the name of the folder does not
-    describe the training.
+    A group is named after its folder. If that name does not describe the training, the group is
+    named after its config, or after a parent of the folder.
 
     Raises:
         DataError: If a folder contains no run.
@@ -278,10 +278,14 @@ def find_groups(folders: Sequence[Path]) -> list[Group]:
     groups = []
     for folder, short in zip(folders, names, strict=True):
         group, name = Group(short, find_runs(folder, short)), folder.resolve().name
-        config = group.runs[0].config_name
-        meaningless = _MEANINGLESS.fullmatch(name) and _MEANINGLESS.fullmatch(short)
-        if meaningless and config and not _MEANINGLESS.fullmatch(config.stem):
-            group.name, group.folder = config.stem, name
+        if _MEANINGLESS.fullmatch(name) and _MEANINGLESS.fullmatch(short):
+            config = group.runs[0].config_name
+            others = [path.name for path in folder.resolve().parents]
+            if config:
+                others.insert(0, config.stem)
+            better = next((other for other in others if not _MEANINGLESS.fullmatch(other)), '')
+            if better:
+                group.name, group.folder = better, name
         groups.append(group)
     _shorten([group for group in groups if group.folder])
     return groups

@@ -95,10 +95,15 @@ def test_where_the_folder_says_nothing_the_config_gives_the_name(run, name):
     assert merge([group]) == [group]
 
 
-@pytest.mark.parametrize(('name', 'config'), [('a1', 'unet'), ('trained', 'unet'), ('1', 'config')])
+@pytest.mark.parametrize(('name', 'config'), [('a1', 'unet'), ('trained', 'unet')])
 def test_else_the_folder_does(run, name, config):
     (group,) = find_groups([run(name, config=config)])
     assert (group.name, group.folder) == (name, '')
+
+
+def test_without_a_config_that_says_something_the_parents_do(run):
+    (group,) = find_groups([run('blobs/fold0/train', config='config')])
+    assert group.name == 'blobs'
 
 
 def test_names_of_configs_stay_different(run):
