@@ -51,6 +51,7 @@ stack-%: .venv-%/.installed
 	.venv-$*/bin/pip install --disable-pip-version-check --no-cache-dir -q -c $< torch \
 		-r requirements/runtime.txt -r requirements/$(if $(filter onedl,$*),onedl,lite).txt \
 		-r requirements/medical.txt -r requirements/monai.txt -r requirements/scikit-image.txt \
+		-r requirements/safetensors.txt \
 		$(if $(filter torch-2.1,$*),-r requirements/timm.txt) hypothesis pytest pytest-xdist
 	touch $@
 

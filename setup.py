@@ -16,6 +16,8 @@ EXTRAS = (
     'monai',
     'scikit-image',
     'timm',
+    'safetensors',
+    'huggingface_hub',
     'onnx',
     'tensorboard',
     'benchmark',

@@ -57,10 +57,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, help='config file')
-    parser.add_argument('checkpoint', type=Path, help='checkpoint file')
+    parser.add_argument('config', type=Path, help='config file, or folder of tools/publish.py')
     parser.add_argument(
-        'inputs', type=Path, nargs='+', metavar='input', help='image file, or folder of image files'
+        'checkpoint', type=Path, help='checkpoint file; left out after a folder of publish.py'
+    )
+    parser.add_argument(
+        'inputs', type=Path, nargs='*', metavar='input', help='image file, or folder of image files'
     )
     parser.add_argument('--out', type=Path, required=True, help='output folder')
     parser.add_argument(
@@ -160,6 +162,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='the same values as percentiles of each file or DICOM series',
     )
     args = parser.parse_args(argv)
+    if args.config.is_dir():
+        args.inputs.insert(0, args.checkpoint)
+    elif not args.inputs:
+        parser.error('the following arguments are required: input')
     for name in ('batch_size', 'min_size'):
         if getattr(args, name) < 1:
             option = name.replace('_', '-')
@@ -189,6 +195,7 @@ from mmseg_attn.apps.predict import (
     predict_files,
     summarize,
 )
+from mmseg_attn.apps.publish import find_published
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import percentile_window, staged_output
 from mmseg_attn.io.output import MANIFEST
@@ -268,6 +275,8 @@ def check_earlier(args: argparse.Namespace, files: list[Path]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    if args.config.is_dir():
+        args.config, args.checkpoint = find_published(args.config)
     cfg = load_config(args.config, args.cfg_options)
     check(args)
     device = usable_device(args.device)

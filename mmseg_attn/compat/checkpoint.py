@@ -34,6 +34,7 @@ from mmengine.utils import digit_version
 
 from ..errors import CheckpointError
 from .foreign_files import CORRECT, LEGACY, LENGTH, ZIP, describe
+from .safetensors import SUFFIX, load_from_safetensors
 from .stand_ins import AGAIN, RefusedError, UnreadableError, resolve
 from .unpickler import Reader
 
@@ -53,6 +54,8 @@ def load_file(file: str | Path | BinaryIO, map_location: Any = None) -> Any:
         OSError: If the file is missing or may not be read.
     """
     name = file if isinstance(file, str | Path) else getattr(file, 'name', 'the checkpoint')
+    if isinstance(file, str | Path) and str(file).endswith(SUFFIX):
+        return load_from_safetensors(file, map_location)
     try:
         content = _load(file, map_location)
     except (FileNotFoundError, IsADirectoryError, PermissionError):

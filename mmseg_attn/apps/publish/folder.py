@@ -1,0 +1,179 @@
+"""Write the folder of a published model, and find its files."""
+
+import copy
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmcv.transforms import LoadAnnotations
+from mmengine.config import Config
+from mmseg.datasets.transforms import PackSegInputs
+from mmseg.registry import MODELS, TRANSFORMS
+
+from ...compat.safetensors import save_safetensors
+from ...config_types import is_a, type_name
+from ...datasets.nested_datasets import nested_datasets
+from ...errors import CheckpointError, DataError, UsageError
+from ...io import Stage, staged_output
+from ...models.segmentors import EnsembleSegmentor
+from ...version import __version__
+from ..predict import Intensities, Predictor, Results, find_items, predict_files
+from ..report.overview import setup
+from ..runs import Run
+from .card import Card, card_text
+from .config import prediction_config
+
+CONFIG, WEIGHTS, SUMS, PREVIEW = 'config.py', 'model.safetensors', 'SHA256SUMS', 'preview.png'
+PRIVATE = 'folder', 'data', 'checkpoint'  # names of files on the machine of the training
+
+
+class Published(NamedTuple):
+    """The files of a published model that a prediction reads."""
+
+    config: Path
+    weights: Path
+
+
+def find_published(folder: Path) -> Published:
+    """Find config and weights in the folder of a published model, and check the weights.
+
+    Raises:
+        UsageError: If the folder does not contain them.
+        CheckpointError: If the checksum of the weights is not the one in the folder.
+    """
+    found = Published(folder / CONFIG, folder / WEIGHTS)
+    for file in (*found, folder / SUMS):
+        if not file.is_file():
+            raise UsageError(
+                f'{folder} is a folder without {file.name}: name a config file, or a folder that '
+                'tools/publish.py has written'
+            )
+    lines = (folder / SUMS).read_text(encoding='utf-8').splitlines()
+    sums = {name: checksum for checksum, _, name in (line.partition('  ') for line in lines)}
+    if sums.get(WEIGHTS) != _checksum(found.weights):
+        raise CheckpointError(
+            f'{found.weights} is not the file that was published, as its checksum in {SUMS} '
+            'differs: copy it again'
+        )
+    return found
+
+
+def publish(
+    run: Run, out: Path, *, name: str, license: str | None = None, preview: Path | None = None
+) -> Stage:
+    """Write a folder with a trained model that others can use.
+
+    Args:
+        run: The training; its best or last checkpoint is published.
+        out: The new folder.
+        name: Name of the model.
+        license: Identifier of the license of the weights.
+        preview: An image that may be published; a drawing of its prediction is added.
+
+    Returns:
+        What was written.
+
+    Raises:
+        DataError: If the run has no config or no checkpoint, or the image cannot be predicted.
+        CheckpointError: If the checkpoint cannot be read or does not fit the model.
+        UsageError: If the model is an ensemble.
+    """
+    if run.cfg is None or run.checkpoint is None:
+        what = 'config' if run.cfg is None else 'checkpoint'
+        raise DataError(f'{run.folder} contains no {what}: name the work directory of a training')
+    if is_a(run.cfg.model, MODELS, EnsembleSegmentor):
+        raise UsageError(f'{run.config} is an ensemble: publish each of its models')
+    with staged_output(out, converter='publish') as stage:
+        predictor = Predictor(copy.deepcopy(run.cfg), run.checkpoint)
+        classes, palette = predictor.classes, predictor.palette
+        cfg = prediction_config(run.cfg, classes=classes, palette=palette)
+        cfg.dump(stage.folder / CONFIG)
+        meta = dict(dataset_meta=dict(classes=classes, palette=palette), mmseg_attn=__version__)
+        save_safetensors(predictor.model.state_dict(), stage.folder / WEIGHTS, meta)
+        if preview:
+            _draw(stage, preview)
+        metrics, source = run.recorded_metrics('test')
+        metrics = {key: round(value, 4) for key, value in metrics.items()}
+        card = Card(
+            name=name,
+            classes=classes,
+            palette=palette,
+            preprocessing=_preprocessing(cfg),
+            metrics=metrics,
+            source=source,
+            data=_data(run.cfg),
+            setup={topic: text for topic, text in setup(run).items() if topic not in PRIVATE},
+            license=license,
+            preview=PREVIEW if preview else None,
+            imports=[
+                module
+                for module in (cfg.get('custom_imports') or {}).get('imports', [])
+                if not module.startswith('mmseg_attn')
+            ],
+        )
+        (stage.folder / 'README.md').write_text(card_text(card), encoding='utf-8')
+        content = {key: value for key, value in card._asdict().items() if key != 'imports'}
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        (stage.folder / 'model.json').write_text(text + '\n', encoding='utf-8')
+        files = sorted(path for path in stage.folder.iterdir())
+        sums = ''.join(f'{_checksum(path)}  {path.name}\n' for path in files)
+        (stage.folder / SUMS).write_text(sums, encoding='utf-8')
+        stage.manifest.update(mmseg_attn=__version__)
+    return stage
+
+
+def _draw(stage: Stage, image: Path) -> None:
+    """Draw the prediction of the published files themselves for an image."""
+    predictor = Predictor(Config.fromfile(stage.folder / CONFIG), stage.folder / WEIGHTS)
+    items, _ = find_items([image], exclude=stage.folder)
+    if len(items) != 1:
+        raise DataError(f'--preview {image} contains {len(items)} images: name one image')
+    results = Results(stage.scratch, classes=predictor.classes, palette=predictor.palette)
+    keep = predictor.color_type == 'unchanged'
+    predictions = predict_files(
+        predictor, items, results, intensities=Intensities([image], keep=keep)
+    )
+    drawings = [*(stage.scratch / 'overlays').rglob('*.png')]
+    if predictions.failed or not drawings:
+        raise DataError(*predictions.failed.values())
+    shutil.copy(drawings[len(drawings) // 2], stage.folder / PREVIEW)
+
+
+def _preprocessing(cfg: Config) -> dict[str, str]:
+    """Describe what happens to an image before the network, by topic."""
+    preprocessor, backbone = cfg.model.get('data_preprocessor') or {}, cfg.model.get('backbone', {})
+    *_, inner = nested_datasets(cfg.test_dataloader.dataset)
+    steps = [
+        _step(step)
+        for step in inner.pipeline
+        if not is_a(step, TRANSFORMS, LoadAnnotations) and not is_a(step, TRANSFORMS, PackSegInputs)
+    ]
+    texts: dict[str, Any] = dict(
+        channels=backbone.get('in_channels', 3),
+        steps=', '.join(steps),
+        mean=preprocessor.get('mean'),
+        std=preprocessor.get('std'),
+        colors='RGB' if preprocessor.get('bgr_to_rgb') else None,
+        prediction=cfg.model.get('test_cfg'),
+    )
+    return {key: str(text) for key, text in texts.items() if text is not None}
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    settings = ', '.join(f'{key}={value!r}' for key, value in step.items() if key != 'type')
+    return f'{type_name(step)}({settings})'
+
+
+def _data(cfg: Config) -> str:
+    """Name the test data without the folder of the user."""
+    *_, inner = nested_datasets(cfg.test_dataloader.dataset)
+    parts = Path(inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', '')).parts
+    place = '/'.join(parts[-3:] if not Path(*parts).is_absolute() else parts[-2:]) if parts else ''
+    return ', '.join(part for part in (type_name(inner), place) if part)
+
+
+def _checksum(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
