@@ -127,6 +127,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'the other classes',
     )
     parser.add_argument(
+        '--temperature',
+        type=float,
+        metavar='T',
+        help='divide the logits of all models by T, 1 for none; default: for each checkpoint, the '
+        'number that calibrate.py wrote beside it, if it did',
+    )
+    parser.add_argument(
         '--objects',
         nargs='+',
         default=[],
@@ -185,6 +192,7 @@ from mmseg_attn.apps.predict import (
     Results,
     collect_warnings,
     counted,
+    describe_temperatures,
     find_items,
     predict_files,
     summarize,
@@ -282,7 +290,11 @@ def main(argv: list[str] | None = None) -> None:
             members=find_members(args),
             maps=args.save,
             thresholds=dict(args.threshold),
+            temperature=args.temperature,
         )
+        if args.temperature is None:
+            for line in describe_temperatures(predictor.temperatures):
+                print(line, flush=True)
         results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
         maps = None
         if args.save:
@@ -305,7 +317,9 @@ def main(argv: list[str] | None = None) -> None:
         if not predictions.done:
             raise DataError('no file could be predicted: see the reasons above')
         warnings = collect_warnings(predictions, results, predictor, option=option)
-        stage.manifest.update(manifest(args, predictions), warnings=warnings)
+        stage.manifest.update(
+            manifest(args, predictions), temperatures=predictor.temperatures, warnings=warnings
+        )
     print(summarize(args.out, predictions, results, option=option), flush=True)
     for warning in warnings:
         print(f'warning: {warning}', file=sys.stderr)

@@ -11,20 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.runner import Runner
 
 from ...config_types import type_name
-from ...datasets.building import explain_listing
 from ...datasets.nested_datasets import nested_datasets
 from ...errors import DataError
 from ...evaluation.confusion import confusion, ignored_by
-from ...evaluation.metrics.maps import label_maps
-from ..predict import Predictor
+from ..predict import Predictor, data_errors, split_loader, truth_and_labels
 from ..runs import PER_CLASS, Group, Run
 from ..runs.statistics import measures, scores
-
-# Errors of checkpoints, datasets, loaders and PyTorch for invalid input
-_REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
 
 
 @dataclass
@@ -114,16 +108,10 @@ def evaluate(
         DataError: If the checkpoint or the data cannot be used.
     """
     cfg = copy.deepcopy(run.cfg)
-    loader_cfg = cfg.get(f'{split}_dataloader')
-    if not loader_cfg:
-        raise DataError(
-            f'{run.config} has no {split}_dataloader: add it, or choose another --split'
-        )
     ignored = ignored_by(cfg.get(f'{split}_evaluator'))
-    loader_cfg.sampler = dict(type='DefaultSampler', shuffle=False)  # in the order of the dataset
-    try:
+    with data_errors():
+        loader = split_loader(cfg, split, name=run.config)
         predictor = Predictor(cfg, run.checkpoint, device=device)
-        loader = Runner.build_dataloader(loader_cfg, seed=0)
         with torch.no_grad():
             images = [
                 _prediction(sample, index, len(predictor.classes), ignored)
@@ -131,10 +119,6 @@ def evaluate(
                     sample for batch in watch(loader) for sample in predictor.model.test_step(batch)
                 )
             ]
-    except DataError:
-        raise
-    except _REFUSALS as error:
-        raise explain_listing(error) or DataError(_last_line(error)) from error
     if not images:
         raise DataError(f'the {split} set of {run.config} contains no image: check its data')
     return Evaluation(predictor.classes, predictor.palette, loader.dataset, images)
@@ -178,18 +162,9 @@ def pack(labels: np.ndarray) -> bytes:
 
 
 def _prediction(sample: Any, index: int, classes: int, ignored: int) -> Prediction:
-    if 'gt_sem_seg' not in sample:
-        raise DataError(f'{sample.img_path} has no labels: add LoadAnnotations to its pipeline')
-    labels, truth = label_maps(sample.to_dict())
+    truth, labels = truth_and_labels(sample)
     counts = confusion(truth, labels, classes, ignored=ignored)
     return Prediction(sample.img_path, index, counts, pack(labels), labels.shape)
-
-
-def _last_line(error: Exception) -> str:
-    """Return the message of an error without the traceback of a data loader's process."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    last = lines[-1] if lines else type(error).__name__
-    return last.removeprefix(f'{type(error).__name__}: ')
 
 
 @dataclass
