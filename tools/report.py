@@ -100,6 +100,8 @@ def main(argv: list[str] | None = None) -> None:
     for result in [result for group in results for result in group.results]:
         if result.missing:
             print(f'missing from the page: {result.missing}')
+        if result.evaluation and result.evaluation.note:
+            print(result.evaluation.note)
     print(out)
 
 

@@ -12,7 +12,7 @@ from ...models.temperature import check_temperature
 
 SUFFIX = '.temperature.json'
 BLOCK = 2**20
-REMEDY = 'run tools/calibrate.py again, or set --temperature 1'
+REMEDY = 'run tools/calibrate.py again, or remove the file'
 
 
 def temperature_file(checkpoint: Path) -> Path:
