@@ -1,4 +1,4 @@
-"""Write one HTML page about training runs: scores, images, curves, cost and setup.
+"""Write one HTML page about training runs: scores, images, curves, calibration, cost and setup.
 
     python tools/report.py WORK_DIR [WORK_DIR ...] [--out report.html]
 
