@@ -38,16 +38,8 @@ def dataset(root) -> dict:
 
 @pytest.fixture(params=HEADS)
 def place(request, tmp_path, monkeypatch):
-    """A folder with images, a config, and a model that knows a bit of the masks."""
+    """A folder with images, a config, and a model whose logits are three times too large."""
     monkeypatch.chdir(tmp_path)
-    generator = np.random.default_rng(0)
-    for name, size in (('a', (20, 24)), ('b', (16, 20))):
-        image = generator.integers(0, 256, size)
-        mask = (image + generator.normal(0, 80, size) > 128).astype(np.uint8)
-        mask[:2] = 255
-        for folder, content in (('images', image), ('masks', mask)):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            Image.fromarray(content.astype(np.uint8)).save(tmp_path / folder / f'{name}.png')
     loader = dict(
         batch_size=1,
         num_workers=0,
@@ -77,23 +69,23 @@ def place(request, tmp_path, monkeypatch):
     cfg.dump('config.py')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).eval()
-    with torch.no_grad():  # so that bright pixels are in front, far too surely
-        gray = [
-            (torch.from_numpy(np.array(Image.open(f'images/{name}.png'))).float() - 128) / 60
-            for name in 'ab'
-        ]
-        head = model.decode_head
-        features = head.conv_seg.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-        seen: list = []
-        for x in gray:
-            model(x[None, None])
-        features.remove()
-        inputs = torch.cat([x[0].flatten(1) for x in seen], 1).T
-        target = torch.cat([x.flatten() for x in gray])
-        weights = torch.linalg.lstsq(inputs, target[:, None]).solution.T
-        head.conv_seg.weight.zero_()
-        head.conv_seg.weight[-1] = 20 * weights[0, :, None, None]
-        head.conv_seg.bias.zero_()
+    generator = np.random.default_rng(0)
+    images = [generator.integers(0, 256, size, np.uint8) for size in ((40, 48), (32, 40))]
+    gray = [(torch.from_numpy(image).float() - 128) / 60 for image in images]
+    classify = model.decode_head.conv_seg
+    with torch.no_grad():
+        classify.weight[:-1] = 0
+        classify.bias.zero_()
+        z = torch.cat([model(x[None, None])[0, -1].flatten() for x in gray])
+        classify.weight[-1] *= 4 / z.std()
+        classify.bias[-1] = -4 * z.mean() / z.std()
+        z = [model(x[None, None])[0, -1].double().numpy() for x in gray]
+    for name, image, logits in zip('ab', images, z, strict=True):
+        mask = (generator.random(image.shape) < 1 / (1 + np.exp(-logits / 3))).astype(np.uint8)
+        mask[:2] = 255
+        for folder, content in (('images', image), ('masks', mask)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(content).save(tmp_path / folder / f'{name}.png')
     torch.save(dict(state_dict=model.state_dict()), 'best.pth')
     return model, gray
 
@@ -114,6 +106,16 @@ def likelihood(z: np.ndarray, y: np.ndarray, t: float) -> float:
     return float(np.logaddexp(0, np.where(y == 1, -z, z) / t).mean())
 
 
+def error(z: np.ndarray, y: np.ndarray, t: float, threshold: float) -> float:
+    """The expected calibration error of the labels that the model predicts without T."""
+    predicted = 1 / (1 + np.exp(-z)) > threshold
+    p = 1 / (1 + np.exp(-z / t))
+    confidence = np.where(predicted, p, 1 - p)
+    bins = np.ceil(15 * confidence)
+    gaps = [((predicted == y) - confidence)[bins == b].sum() for b in range(1, 16)]
+    return float(np.abs(gaps).sum() / len(y))
+
+
 def test_a_temperature_is_written_and_told(place, tmp_path, capsys):
     calibrate.main(['config.py', 'best.pth', '--device', 'cpu'])
     out = capsys.readouterr().out
@@ -125,13 +127,15 @@ def test_a_temperature_is_written_and_told(place, tmp_path, capsys):
     step = 1e-3 * t
     assert after < min(likelihood(z, y, t - 20 * step), likelihood(z, y, t + 20 * step))
     assert abs(likelihood(z, y, t + step) - likelihood(z, y, t - step)) / (2 * step) < 1e-5
-    assert t > 2
+    assert 2.5 < t < 3.5
+    threshold = 0.3 if place[0].out_channels == 1 else 0.5
+    assert content['ece'] == pytest.approx([error(z, y, t, threshold) for t in (1, t)], abs=1e-4)
     assert content['ece'][1] < content['ece'][0]
     assert {name: content[name] for name in ('config', 'split', 'images', 'labeled', 'pixels')} == {
         **dict(config='config.py', split='val', images=2),
-        **dict.fromkeys(('labeled', 'pixels'), 18 * 24 + 14 * 20),
+        **dict.fromkeys(('labeled', 'pixels'), 38 * 48 + 30 * 40),
     }
-    assert 'val: 2 images, 712 labeled pixels\n' in out
+    assert 'val: 2 images, 3,024 labeled pixels\n' in out
     assert f'| {t:.4f}' in out
     assert out.endswith('\nbest.temperature.json\n')
     predictor = Predictor(Config.fromfile('config.py'), tmp_path / 'best.pth', temperature=None)
@@ -141,7 +145,7 @@ def test_a_temperature_is_written_and_told(place, tmp_path, capsys):
 def test_a_sample_of_the_pixels(place, tmp_path):
     cfg = Config.fromfile('config.py')
     found = fit(cfg, tmp_path / 'best.pth', 'test', values=1000)
-    assert (found.labeled, found.pixels) == (712, 500)
+    assert (found.labeled, found.pixels) == (3024, 500)
 
 
 @pytest.mark.parametrize('place', ['sigmoid'], indirect=True)
@@ -175,16 +179,15 @@ def test_nothing_labeled(place, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('bias', 'message'),
+    ('name', 'factor', 'message'),
     [
-        (3.4e38, r'the logits of .*a\.png contain NaN or infinity: use another checkpoint'),
-        (0, r'the best temperature is .*e\+3\d, so best\.pth predicts with logits out of all'),
+        ('', 1e20, r'the logits of .*a\.png contain NaN or infinity: use another checkpoint'),
+        ('conv_seg', 1e30, r'the best temperature is .*, so best\.pth predicts with logits out'),
     ],
 )
-def test_logits_that_are_not_finite_or_too_large(place, bias, message):
-    classify = place[0].decode_head.conv_seg
-    classify.weight.data[-1] *= 3e38 / classify.weight.abs().max()
-    classify.bias.data[-1] = bias  # finite, unlike the sum
+def test_logits_that_are_not_finite_or_too_large(place, name, factor, message):
+    for parameter in place[0].decode_head.get_submodule(name).parameters():
+        parameter.data *= factor  # finite, unlike the products of all layers
     torch.save(dict(state_dict=place[0].state_dict()), 'best.pth')
     with pytest.raises(DataError, match=message):
         calibrate.main(['config.py', 'best.pth'])
