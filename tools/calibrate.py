@@ -57,7 +57,7 @@ from mmseg_attn.apps.cli import (
     run_cli,
     usable_device,
 )
-from mmseg_attn.apps.predict import write_temperature
+from mmseg_attn.apps.predict import checksum, write_temperature
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import counted
 
@@ -79,6 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
     check(args.checkpoint)
+    sha256 = checksum(args.checkpoint)  # a training may replace the file in the meantime
     found = calibrate(
         cfg,
         args.checkpoint,
@@ -89,6 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     file = write_temperature(
         args.checkpoint,
         found.temperature,
+        sha256=sha256,
         config=str(args.config),
         cfg_options=args.cfg_options,
         split=args.split,

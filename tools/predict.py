@@ -10,9 +10,10 @@ unchanged result of an earlier run on the same files. A file that cannot be read
 skipped; the exit code is then 1.
 
 With several checkpoints, it predicts with the mean of their probabilities. --save writes maps of
-probabilities and uncertainty, and their means to uncertainty.csv. --objects measures the objects of
-a class: objects.csv, objects_per_file.csv and numbered regions in objects/. The masks stay as they
-are.
+probabilities and uncertainty, and their means to uncertainty.csv. If calibrate.py wrote a
+temperature beside a checkpoint, the probabilities are calibrated with it. --objects measures the
+objects of a class: objects.csv, objects_per_file.csv and numbered regions in objects/. The masks
+stay as they are.
 
 Models are trained on 8-bit images. Files with more than 8 bits are converted as in training if the
 dataset of the config defines the conversion (CT: -1500 to 500 Hounsfield units become 0 to 255).

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from .label_rule import LabelRule, stored_probabilities
+from .segmentors import EnsembleSegmentor
 
 SMALLEST, LARGEST = 1e-6, 1e6  # single precision holds all logits that are divided by them
 
@@ -40,7 +41,7 @@ def check_scalable(model: nn.Module) -> None:
     Raises:
         UsageError: If the segmentor predicts in its own way, or is an ensemble.
     """
-    if hasattr(model, 'members'):
+    if isinstance(model, EnsembleSegmentor):
         raise UsageError(
             'EnsembleSegmentor has no temperature of its own: calibrate each of its models, with '
             'its own config'

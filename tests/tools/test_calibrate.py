@@ -142,6 +142,19 @@ def test_a_temperature_is_written_and_told(place, tmp_path, capsys):
     assert predictor.temperatures == {str(tmp_path / 'best.pth'): t}
 
 
+@pytest.mark.parametrize('place', ['sigmoid'], indirect=True)
+def test_a_checkpoint_that_is_replaced_in_the_meantime(place, monkeypatch):
+    def replace(*args, **kwargs):
+        found = fit(*args, **kwargs)
+        torch.save(dict(state_dict=place[0].state_dict(), meta={}), 'best.pth')
+        return found
+
+    monkeypatch.setattr(calibrate, 'calibrate', replace)
+    calibrate.main(['config.py', 'best.pth', '--device', 'cpu'])
+    with pytest.raises(DataError, match=r'was written for another content of best\.pth'):
+        Predictor(Config.fromfile('config.py'), Path('best.pth'), temperature=None)
+
+
 def test_a_sample_of_the_pixels(place, tmp_path):
     cfg = Config.fromfile('config.py')
     found = fit(cfg, tmp_path / 'best.pth', 'test', values=1000)

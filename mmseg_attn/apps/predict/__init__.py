@@ -26,7 +26,7 @@ from .run import Predictions, predict_files
 from .sources import FileContent, read_content
 from .splits import data_errors, split_loader, truth_and_labels
 from .summary import collect_warnings, counted, summarize
-from .temperature import describe_temperatures, read_temperature, write_temperature
+from .temperature import checksum, describe_temperatures, read_temperature, write_temperature
 
 __all__ = [
     'MAPS',
@@ -43,6 +43,7 @@ __all__ = [
     'Predictions',
     'Predictor',
     'Results',
+    'checksum',
     'collect_warnings',
     'counted',
     'data_errors',

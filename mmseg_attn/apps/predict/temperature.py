@@ -20,12 +20,15 @@ def temperature_file(checkpoint: Path) -> Path:
     return checkpoint.with_suffix(SUFFIX)
 
 
-def write_temperature(checkpoint: Path, temperature: float, **details: Any) -> Path:
+def write_temperature(
+    checkpoint: Path, temperature: float, *, sha256: str | None = None, **details: Any
+) -> Path:
     """Write the temperature of a checkpoint atomically.
 
     Args:
         checkpoint: The checkpoint file.
         temperature: The temperature.
+        sha256: Its checksum when it was loaded; ``None`` if it cannot have changed since.
         details: How it was found, for readers.
 
     Returns:
@@ -33,7 +36,10 @@ def write_temperature(checkpoint: Path, temperature: float, **details: Any) -> P
     """
     file = temperature_file(checkpoint)
     content = dict(
-        temperature=temperature, checkpoint=checkpoint.name, sha256=checksum(checkpoint), **details
+        temperature=temperature,
+        checkpoint=checkpoint.name,
+        sha256=sha256 or checksum(checkpoint),
+        **details,
     )
     write_file(file, f'{json.dumps(content, indent=2)}\n')
     return file
