@@ -118,14 +118,15 @@ def test_the_calibration_with_and_without_a_temperature(work_dir, tmp_path, caps
     config.write_text(f'{config.read_text()}\ntest_evaluator["ignore_index"] = 4\n')
     (checkpoint,) = work_dir.glob('best_*.pth')
     write_temperature(checkpoint, 0.4)
-    html = page(work_dir, '--out', tmp_path / 'x.html')
+    html = page(work_dir, '--images', '0', '--out', tmp_path / 'x.html')
     all_1, synapse_1, all_t, synapse_t = errors_by_hand(work_dir, 1, 0.4)
     assert all_1 != all_t
     assert f'no temperature temperature 0.4 the predicted class {all_1} {all_t} ' in html.text
+    assert 'Points of fewer than 30 pixels are left out' in html.text
     assert f' synapse {synapse_1} {synapse_t} ' in html.text
 
     checkpoint.with_suffix('.temperature.json').write_text('{}')
-    html = page(work_dir, '--out', tmp_path / 'x.html')
+    html = page(work_dir, '--images', '0', '--out', tmp_path / 'x.html')
     assert f'the predicted class {all_1} ' in html.text
     sentence = 'small is not calibrated: '
     assert sentence in html.text
@@ -138,9 +139,9 @@ def test_windows_without_probabilities(work_dir, tmp_path):
         f'{config.read_text()}\nmodel["type"] = "LargeImageEncoderDecoder"\n'
         'model["test_cfg"] = dict(mode="slide", crop_size=(32, 32), stride=(24, 24))\n'
     )
-    html = page(work_dir, '--out', tmp_path / 'x.html')
+    html = page(work_dir, '--images', '0', '--out', tmp_path / 'x.html')
     assert 'small has no reliability diagrams, as only the labels of sliding windows' in html.text
-    assert len(html.all('article')) == 2
+    assert 'Scores' in html.text
     assert 'the predicted class' not in html.text
 
 

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from mmseg_attn.apps.report import reliability, render
 from mmseg_attn.apps.report.reliability import diagrams, errors
-from tests.apps.report.html import Page
 from tests.apps.report.test_images import decoded
 
 PIXELS = np.array([100.0, 29, 0, 50])
@@ -94,9 +92,3 @@ def test_three_classes_have_three_diagrams(measured):
     assert [image.alt.split(':')[0] for image in diagrams([group])] == [
         f'Reliability of {name}' for name in 'abc'
     ]
-
-
-def test_the_page_has_them_or_no_section(measured):
-    with_tables = Page(render([measured('x', {1: tables(0, 0, 0)})], images=0))
-    assert f'Points of fewer than {reliability.FEWEST} pixels are left out' in with_tables.text
-    assert 'Calibration' not in Page(render([measured('y', {})], images=0)).text
