@@ -5,10 +5,11 @@
 The exported model has the input 'image': float32, (batch, channels, height, width), pixels from 0
 to 255, colors in RGB, any batch size, sides of at least 33 pixels. Some backbones need 65 pixels;
 the metadata has the number. The model normalizes and pads the image. It returns 'logits' (batch,
-classes, height, width); the label of a pixel is the class with the largest logit. The metadata of
-the file names the classes and the preprocessing. The tool compares the file with the model before
-it saves the file; for ONNX, the comparison needs onnxruntime. With --format torch, the tool writes
-a torch.export program (.pt2) instead.
+classes, height, width); the label of a pixel is the class with the largest logit. If calibrate.py
+wrote a temperature beside the checkpoint, the logits are divided by it. The metadata of the file
+names the classes and the preprocessing. The tool compares the file with the model before it saves
+the file; for ONNX, the comparison needs onnxruntime. With --format torch, the tool writes a
+torch.export program (.pt2) instead.
 """
 
 import argparse
@@ -35,6 +36,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--format', choices=('onnx', 'torch'), default='onnx', help='default: %(default)s'
     )
     parser.add_argument(
+        '--temperature',
+        type=float,
+        metavar='T',
+        help='divide the logits by T, 1 for none; default: the number that calibrate.py wrote '
+        'beside the checkpoint, if it did',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
@@ -50,7 +58,7 @@ if __name__ == '__main__':
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import check_file, load_config, run_cli
 from mmseg_attn.apps.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
-from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.apps.predict import Predictor, describe_temperatures
 from mmseg_attn.datasets.nested_datasets import nested_datasets
 from mmseg_attn.errors import UsageError
 from mmseg_attn.evaluation.input_shape import channels
@@ -66,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     cfg = load_config(args.config, args.cfg_options)
     check_file(args.checkpoint, 'a checkpoint')
-    predictor = Predictor(cfg, args.checkpoint)
+    predictor = Predictor(cfg, args.checkpoint, temperature=args.temperature)
     *_, dataset = nested_datasets(cfg.test_dataloader.dataset)
     loader = loader_of(dataset.pipeline)
     module = PixelsToLogits(
@@ -82,6 +90,7 @@ def main(argv: list[str] | None = None) -> None:
         classes=predictor.classes,
         palette=predictor.palette,
         loader=loader,
+        temperatures=predictor.temperatures,
     )
     check = write(
         module,
@@ -90,6 +99,9 @@ def main(argv: list[str] | None = None) -> None:
         description=description,
         say=lambda text: print(f'{text} ...', file=sys.stderr),
     )
+    if args.temperature is None:
+        for line in describe_temperatures(predictor.temperatures):
+            print(line)
     for name, text in description.items():
         print(f'{name}: {text}')
     print(f'{out} ({out.stat().st_size / 2**20:.1f} MiB): {verdict(check)}')

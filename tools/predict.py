@@ -10,9 +10,10 @@ unchanged result of an earlier run on the same files. A file that cannot be read
 skipped; the exit code is then 1.
 
 With several checkpoints, it predicts with the mean of their probabilities. --save writes maps of
-probabilities and uncertainty, and their means to uncertainty.csv. --objects measures the objects of
-a class: objects.csv, objects_per_file.csv and numbered regions in objects/. The masks stay as they
-are.
+probabilities and uncertainty, and their means to uncertainty.csv. If calibrate.py wrote a
+temperature beside a checkpoint, the probabilities are calibrated with it. --objects measures the
+objects of a class: objects.csv, objects_per_file.csv and numbered regions in objects/. The masks
+stay as they are.
 
 Models are trained on 8-bit images. Files with more than 8 bits are converted as in training if the
 dataset of the config defines the conversion (CT: -1500 to 500 Hounsfield units become 0 to 255).
@@ -129,6 +130,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'the other classes',
     )
     parser.add_argument(
+        '--temperature',
+        type=float,
+        metavar='T',
+        help='divide the logits of all models by T, 1 for none; default: for each checkpoint, the '
+        'number that calibrate.py wrote beside it, if it did',
+    )
+    parser.add_argument(
         '--objects',
         nargs='+',
         default=[],
@@ -191,6 +199,7 @@ from mmseg_attn.apps.predict import (
     Results,
     collect_warnings,
     counted,
+    describe_temperatures,
     find_items,
     predict_files,
     summarize,
@@ -300,7 +309,11 @@ def main(argv: list[str] | None = None) -> None:
             members=find_members(args),
             maps=args.save,
             thresholds=dict(args.threshold),
+            temperature=args.temperature,
         )
+        if args.temperature is None:
+            for line in describe_temperatures(predictor.temperatures):
+                print(line, flush=True)
         results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
         maps = None
         if args.save:
@@ -323,7 +336,9 @@ def main(argv: list[str] | None = None) -> None:
         if not predictions.done:
             raise DataError('no file could be predicted: see the reasons above')
         warnings = collect_warnings(predictions, results, predictor, option=option)
-        stage.manifest.update(manifest(args, predictions), warnings=warnings)
+        stage.manifest.update(
+            manifest(args, predictions), temperatures=predictor.temperatures, warnings=warnings
+        )
     print(summarize(args.out, predictions, results, option=option), flush=True)
     for warning in warnings:
         print(f'warning: {warning}', file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Write one HTML page about training runs: scores, images, curves, cost and setup.
+"""Write one HTML page about training runs: scores, images, curves, calibration, cost and setup.
 
     python tools/report.py WORK_DIR [WORK_DIR ...] [--out report.html]
 
@@ -100,6 +100,8 @@ def main(argv: list[str] | None = None) -> None:
     for result in [result for group in results for result in group.results]:
         if result.missing:
             print(f'missing from the page: {result.missing}')
+        if result.evaluation and result.evaluation.note:
+            print(result.evaluation.note)
     print(out)
 
 

@@ -5,6 +5,7 @@ A tool in ``tools/`` parses its arguments and calls the package of its task:
 - check: ``check_dataset.py``, ``class_weights.py``
 - convert: the tools in ``dataset_converters/``
 - predict: ``predict.py``, ``show_attention.py``
+- calibrate: ``calibrate.py``
 - export: ``export_onnx.py``
 - report: ``report.py``, ``plot_curves.py``
 - reproduce and runs: ``reproduce.py``, ``cross_validate.py``

@@ -27,6 +27,28 @@ def calibration_bins(confidence: Tensor, correct: Tensor, bins: int = BINS) -> T
     return torch.stack([index.bincount(values, minlength=bins) for values in weights])
 
 
+def reliability_tables(
+    probabilities: Tensor, labels: Tensor, predicted: Tensor, bins: int = BINS
+) -> Tensor:
+    """Sum pixels by the probability of the predicted class, and by that of each class.
+
+    Args:
+        probabilities: Probabilities ``(C, N)``.
+        labels: True classes ``(N,)``.
+        predicted: Predicted classes ``(N,)``.
+        bins: Number of bins B.
+
+    Returns:
+        The table of :func:`calibration_bins` for the predicted class, and then for each class, of
+        which a pixel is right if it is its true class, ``(1 + C, 3, B)``.
+    """
+    confidence = probabilities.gather(0, predicted[None])[0]
+    tables = [calibration_bins(confidence, predicted == labels, bins)]
+    for number, p in enumerate(probabilities):
+        tables.append(calibration_bins(p, labels == number, bins))
+    return torch.stack(tables)
+
+
 def expected_calibration_error(table: Tensor) -> float:
     """Compute the expected calibration error, from 0 (best) to 1.
 

@@ -19,7 +19,7 @@ from mmseg_attn.compat.checkpoint import load_file
 from mmseg_attn.engine.standard_tool import run_standard_tool
 from mmseg_attn.errors import CheckpointError, DataError
 from tests import hostile
-from tools import export_onnx, predict, report
+from tools import calibrate, export_onnx, predict, report
 from tools.analysis_tools import show_attention
 
 pytestmark = pytest.mark.usefixtures('safe_loading')
@@ -111,6 +111,7 @@ ROUTES = {
     'tools/export_onnx.py': lambda at: own(
         export_onnx.main, at.config, at.file, '--out', at.out / 'x.onnx'
     ),
+    'tools/calibrate.py': lambda at: own(calibrate.main, at.config, at.file, '--device', 'cpu'),
     'tools/report.py': page,
     'tools/analysis_tools/show_attention.py': lambda at: own(
         show_attention.main, at.config, at.file, at.image, '--out', at.out / 'x.png'

@@ -1,8 +1,11 @@
 """Exported files, used by someone who has nothing else."""
 
+import copy
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +15,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 from mmseg_attn.apps.export import files
-from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.apps.predict import Predictor, write_temperature
 from mmseg_attn.errors import CheckpointError, UsageError
 from tests.apps.export.small_models import calibrate
 from tests.processes import HANG
@@ -61,7 +64,7 @@ def make(root, tmp_path, monkeypatch):
         cfg = Config.fromfile(root / 'configs' / base)
         small = dict(backbone=dict(channels=[4, 8]), decode_head=dict(in_channels=[4, 8]))
         for changes in (small, model or {}):
-            cfg.merge_from_dict(dict(model=changes))
+            cfg.merge_from_dict(dict(model=copy.deepcopy(changes)))
         cfg.merge_from_dict(dict(test_dataloader=dict(dataset=dataset or {})))
         cfg.dump('small.py')
         model = MODELS.build(cfg.model)
@@ -87,8 +90,14 @@ def test_the_program_in_the_docs_predicts_what_the_model_predicts(
     base, model, dataset, make, root, tmp_path, capsys
 ):
     config, checkpoint = make(base, model, dataset)
+    temperature = 2.5 if model == ONE_LOGIT else 1
+    if temperature != 1:
+        write_temperature(Path(checkpoint), temperature)
     export_onnx.main([config, checkpoint])
-    assert 'and the labels differ at 0 of 19863 pixels' in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert 'and the labels differ at 0 of 19863 pixels' in told
+    line = 'weights.pth: logits divided by the temperature 2.5 of weights.temperature.json\n'
+    assert (line in told) == (temperature != 1)
 
     blocks = re.findall(r'```python\n(.*?)```', (root / 'docs/export.md').read_text(), re.S)
     (program,) = (block for block in blocks if 'onnxruntime' in block)
@@ -110,6 +119,22 @@ def test_the_program_in_the_docs_predicts_what_the_model_predicts(
     assert len(np.unique(expected)) > 1
     assert (mask == expected).mean() > 0.999  # resizing in another library moves a tie
     assert f'{predictor.classes[1]}: {(mask == 1).sum()} pixels' in done.stdout
+    if temperature != 1:  # the threshold of 0.4 moves with it, so that the labels above stay
+        check_logits(predictor.model, temperature)
+
+
+def check_logits(network: torch.nn.Module, temperature: float) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession('weights.onnx')
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata['temperature']) == {'weights.pth': temperature}
+    image = np.random.default_rng(0).uniform(0, 255, (1, 1, 40, 50)).astype(np.float32)
+    (logits,) = session.run(['logits'], {'image': image})
+    with torch.no_grad():
+        plain = network((torch.from_numpy(image) - 128.6) / 54.7).double().numpy()
+    assert abs(plain).max() > 0.1
+    np.testing.assert_allclose(logits, plain / temperature, atol=1e-4)
 
 
 def test_a_torch_program_on_request(make, tmp_path, capsys):

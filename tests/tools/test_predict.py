@@ -1,6 +1,7 @@
 """Prediction as a user asks for it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
+from mmseg_attn.apps.predict import write_temperature
 from mmseg_attn.errors import MMSegAttnError
 from tools import predict
 
@@ -234,3 +236,30 @@ def test_weights_that_are_not_finite_are_named_by_their_checkpoint(place, folds,
     words = [place, folds[0], 'a.png', '--out', 'out', '--checkpoints', folds[1]]
     with pytest.raises(MMSegAttnError, match=r'fold1\.pth'):
         predict.main(words)
+
+
+def stored_probability(tmp_path) -> int:
+    stored = np.asarray(Image.open(tmp_path / 'out/probabilities/2_synapse/a.png'))
+    (value,) = set(stored.ravel())
+    return int(value)
+
+
+def test_a_temperature_beside_the_checkpoint_is_used_and_told(place, folds, tmp_path, capsys):
+    write_temperature(Path(folds[0]), 2)
+    words = [place, folds[0], 'a.png', '--save', 'probabilities']
+    assert run(*words) == 0
+    line = 'fold0.pth: logits divided by the temperature 2 of fold0.temperature.json\n'
+    assert line in capsys.readouterr().out
+    # 0.9 and four times 0.025: the odds 36 become 6
+    assert stored_probability(tmp_path) == pytest.approx(255 * 0.6, abs=0.51)
+    written = json.loads((tmp_path / 'out/conversion.json').read_text())
+    assert (written['temperatures'], written['settings']['temperature']) == ({folds[0]: 2}, None)
+
+    assert run(*words, '--temperature', '1') == 0
+    assert 'temperature' not in capsys.readouterr().out
+    assert stored_probability(tmp_path) == pytest.approx(255 * 0.9, abs=0.51)
+    # a file of another checkpoint stops the run
+    (tmp_path / folds[0]).write_bytes((tmp_path / folds[1]).read_bytes())
+    with pytest.raises(MMSegAttnError, match=r'fold0\.temperature\.json was written for another'):
+        predict.main([*words, '--out', 'new'])
+    assert not (tmp_path / 'new').exists()

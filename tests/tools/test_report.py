@@ -5,8 +5,13 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mmengine.config import Config
+from PIL import Image
 
+from mmseg_attn.apps.predict import Predictor, write_temperature
+from mmseg_attn.datasets.nested_datasets import nested_datasets
 from mmseg_attn.errors import MMSegAttnError
 from tests.apps.report.html import Page
 from tests.data.work_dirs import write_start
@@ -66,7 +71,8 @@ def test_the_page_says_what_the_validation_has_measured(work_dir, tmp_path, caps
     for name in ('membrane', 'mitochondria', 'synapse', 'extracellular', 'intracellular'):
         shown = re.search(rf'{name} ([\d.]+) ', html.text)[1]
         assert float(shown) == pytest.approx(best[f'IoU.{name}'], abs=0.0051)
-    assert len(html.all('img')) == 3 + len(html.all('article')) * 4  # three curves
+    # three curves and five reliability diagrams
+    assert len(html.all('img')) == 3 + 5 + len(html.all('article')) * 4
     assert len(html.all('article')) == 2  # two images: best and worst
     assert 'val set, 2 images' in html.text
     assert 'missing' not in capsys.readouterr().out
@@ -77,6 +83,66 @@ def test_beside_the_training_by_default(work_dir, capsys):
     assert 'test set, 2 images' in Page((work_dir / 'report.html').read_text()).text
     assert capsys.readouterr().out == f'{work_dir}/report.html\n'
     assert not [path for path in work_dir.iterdir() if path.name.endswith('unfinished')]
+
+
+def errors_by_hand(folder: Path, *temperatures: float) -> list[str]:
+    """The calibration errors of the predicted class and of the third one, from predictions."""
+    cfg = Config.fromfile(record(folder))
+    (checkpoint,) = folder.glob('best_*.pth')
+    predictor = Predictor(cfg, checkpoint, maps=['probabilities'])
+    *_, leaf = nested_datasets(cfg.test_dataloader.dataset)
+    root = Path(leaf.data_root)
+    p, truth = [], []
+    for name in (root / leaf.ann_file).read_text().split():
+        image, mask = (
+            np.asarray(Image.open(root / f'{kind}/{name}.png'))
+            for kind in ('images', 'annotations')
+        )
+        ((_, prediction),) = predictor.predict([(name, image)])
+        p.append(prediction.maps['probabilities'].reshape(5, -1))
+        truth.append(mask.ravel())
+    labeled = np.concatenate(truth) < 4  # the last class is ignored
+    p, truth = np.concatenate(p, 1)[:, labeled].astype(np.float64), np.concatenate(truth)[labeled]
+    texts = []
+    for t in temperatures:
+        q = p ** (1 / t) / (p ** (1 / t)).sum(0)
+        for confidence, right in ((q.max(0), q.argmax(0) == truth), (q[2], truth == 2)):
+            bins = np.ceil(15 * confidence)
+            gaps = [(right * 1.0 - confidence)[bins == b].sum() for b in range(1, 16)]
+            texts.append(f'{np.abs(gaps).sum() / len(truth):.4f}')
+    return texts
+
+
+def test_the_calibration_with_and_without_a_temperature(work_dir, tmp_path, capsys):
+    config = record(work_dir)
+    config.write_text(f'{config.read_text()}\ntest_evaluator["ignore_index"] = 4\n')
+    (checkpoint,) = work_dir.glob('best_*.pth')
+    write_temperature(checkpoint, 0.4)
+    html = page(work_dir, '--images', '0', '--out', tmp_path / 'x.html')
+    all_1, synapse_1, all_t, synapse_t = errors_by_hand(work_dir, 1, 0.4)
+    assert all_1 != all_t
+    assert f'no temperature temperature 0.4 the predicted class {all_1} {all_t} ' in html.text
+    assert 'Points of fewer than 30 pixels are left out' in html.text
+    assert f' synapse {synapse_1} {synapse_t} ' in html.text
+
+    checkpoint.with_suffix('.temperature.json').write_text('{}')
+    html = page(work_dir, '--images', '0', '--out', tmp_path / 'x.html')
+    assert f'the predicted class {all_1} ' in html.text
+    sentence = 'small is not calibrated: '
+    assert sentence in html.text
+    assert sentence in capsys.readouterr().out
+
+
+def test_windows_without_probabilities(work_dir, tmp_path):
+    config = record(work_dir)
+    config.write_text(
+        f'{config.read_text()}\nmodel["type"] = "LargeImageEncoderDecoder"\n'
+        'model["test_cfg"] = dict(mode="slide", crop_size=(32, 32), stride=(24, 24))\n'
+    )
+    html = page(work_dir, '--images', '0', '--out', tmp_path / 'x.html')
+    assert 'small has no reliability diagrams, as only the labels of sliding windows' in html.text
+    assert 'Scores' in html.text
+    assert 'the predicted class' not in html.text
 
 
 def test_without_a_checkpoint(work_dir, tmp_path, capsys):

@@ -11,7 +11,7 @@ from tests.processes import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = [
-    *('train', 'test', 'predict', 'report', 'export_onnx'),
+    *('train', 'test', 'predict', 'report', 'export_onnx', 'calibrate'),
     *('analysis_tools/benchmark', 'analysis_tools/show_attention'),
 ]
 RUN = """

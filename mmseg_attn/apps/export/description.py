@@ -4,7 +4,8 @@ The values are strings, as ONNX requires; all but three are JSON.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile, Normalize
 from mmseg.datasets.transforms import PackSegInputs
@@ -29,6 +30,7 @@ def describe(
     classes: Sequence[str],
     palette: Sequence[Sequence[int]],
     loader: Loader | None = None,
+    temperatures: Mapping[str, float] | None = None,
 ) -> dict[str, str]:
     """Describe a model for users who have only the exported file.
 
@@ -39,13 +41,15 @@ def describe(
         classes: Names, in the order of the labels and logits; two names for one logit.
         palette: Colors of the classes, RGB.
         loader: The loader of the config; ``None`` if unknown.
+        temperatures: The numbers that the logits of each checkpoint are divided by, if any.
 
     Returns:
         As text: ``input``, ``output`` and ``config``. As JSON: ``classes``, ``palette``, ``loader``
         (how a file becomes an array, or null), ``preprocessing`` (the steps from an image to the
         input of the model), ``done_by_model`` (the steps that the model does), ``window`` (size and
         stride of the sliding windows of the config, or null), ``threshold`` (for the sigmoid of a
-        single logit, or null) and ``mmseg_attn``, the version.
+        single logit, or null), ``temperature`` (of each checkpoint that has one, by which the model
+        divides its logits) and ``mmseg_attn``, the version.
 
     Raises:
         ExportError: If the pipeline swaps the colors, which ``input`` would not tell.
@@ -95,6 +99,7 @@ def describe(
         if test.get('mode') == 'slide'
         else None,
         threshold=rule.threshold,
+        temperature={Path(path).name: value for path, value in (temperatures or {}).items()},
         mmseg_attn=__version__,
     )
     return texts | {name: json.dumps(value, default=str) for name, value in values.items()}

@@ -9,6 +9,8 @@ The tool calls, in this order:
   and ``Intensities`` (intensities.py), which converts more than 8 bits.
 - ``Results`` (results.py) writes masks, overlays and ``pixels.csv``, ``MapResults`` (maps.py)
   probabilities and uncertainty, and ``ObjectResults`` (objects.py) tables of objects.
+- ``read_temperature`` (temperature.py) returns the number that calibrates a checkpoint, and
+  ``split_loader`` (splits.py) loads labeled images, for ``tools/calibrate.py`` and ``report.py``.
 - ``summarize`` and ``collect_warnings`` (summary.py) return the text that the tool prints.
 """
 
@@ -22,7 +24,9 @@ from .predictor import Prediction, Predictor
 from .results import Results
 from .run import Predictions, predict_files
 from .sources import FileContent, read_content
+from .splits import data_errors, split_loader, truth_and_labels
 from .summary import collect_warnings, counted, summarize
+from .temperature import checksum, describe_temperatures, read_temperature, write_temperature
 
 __all__ = [
     'MAPS',
@@ -39,11 +43,18 @@ __all__ = [
     'Predictions',
     'Predictor',
     'Results',
+    'checksum',
     'collect_warnings',
     'counted',
+    'data_errors',
+    'describe_temperatures',
     'find_items',
     'load_file',
     'predict_files',
     'read_content',
+    'read_temperature',
+    'split_loader',
     'summarize',
+    'truth_and_labels',
+    'write_temperature',
 ]

@@ -34,7 +34,9 @@ from ...models.segmentors import (
     check_tta,
     entropy_of,
 )
+from ...models.temperature import check_temperature, set_temperature
 from .loader import ConfigLoader
+from .temperature import read_temperature
 from .windows import WindowCount
 
 Key = TypeVar('Key')
@@ -77,6 +79,8 @@ class Predictor:
         thresholds: Probabilities by class: a pixel has one of these classes where its probability
             exceeds the threshold (by the largest factor, if there are several), and otherwise the
             most probable of the other classes.
+        temperature: Divide the logits by this number; with ``None``, those of each model by the
+            number that ``tools/calibrate.py`` wrote beside its checkpoint, if it did.
 
     Attributes:
         classes: Names, in the order of the labels.
@@ -87,6 +91,7 @@ class Predictor:
         channels: Number of channels that the model takes; ``None`` if unknown.
         rule: The rule that converts logits to labels.
         windows: The counter of the sliding windows.
+        temperatures: The temperature of each checkpoint that has one.
         shrunk: Number of images larger than the window that the pipeline resized to fit into it.
         far: Number of images whose mean is far from that of the preprocessor.
 
@@ -108,7 +113,10 @@ class Predictor:
         members: Sequence[tuple[Config, Path]] = (),
         maps: Collection[str] = (),
         thresholds: Mapping[str, float] | None = None,
+        temperature: float | None = 1,
     ) -> None:
+        if temperature is not None:
+            check_temperature(temperature)
         self.maps = tuple(maps)
         self.device = torch.device(device)
         self.amp = amp
@@ -149,6 +157,7 @@ class Predictor:
         paths = self.model.checkpoints if ensemble else [str(checkpoint)]
         for part, path in zip(parts, paths, strict=True):
             check_finite_weights(part, path)
+        self.temperatures = _calibrate(parts, paths, temperature)
         self.rule = LabelRule.of(self.model)
         self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
         self.thresholds = _by_number(thresholds or {}, self.classes)
@@ -347,6 +356,19 @@ def _ensemble(members: Sequence[tuple[Config, Path]]) -> EnsembleSegmentor:
         models.append(model)
     checkpoints = [str(path) for _, path in members]
     return MODELS.build(dict(type=EnsembleSegmentor, models=models, checkpoints=checkpoints))
+
+
+def _calibrate(
+    models: Iterable[nn.Module], paths: Iterable[str], temperature: float | None
+) -> dict[str, float]:
+    """Set the temperatures of models, and return those that are not 1 by checkpoint."""
+    found = {}
+    for model, path in zip(models, paths, strict=True):
+        value = read_temperature(Path(path)) if temperature is None else temperature
+        if value not in (None, 1):
+            set_temperature(model, value)
+            found[path] = value
+    return found
 
 
 def _label_type(classes: int) -> type[np.integer]:

@@ -11,20 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.runner import Runner
 
 from ...config_types import type_name
-from ...datasets.building import explain_listing
 from ...datasets.nested_datasets import nested_datasets
 from ...errors import DataError
+from ...evaluation.calibration import reliability_tables
 from ...evaluation.confusion import confusion, ignored_by
-from ...evaluation.metrics.maps import label_maps
-from ..predict import Predictor
+from ...models.label_rule import stored_probabilities
+from ...models.temperature import uncalibrated_probabilities
+from ..predict import Predictor, data_errors, read_temperature, split_loader, truth_and_labels
 from ..runs import PER_CLASS, Group, Run
 from ..runs.statistics import measures, scores
-
-# Errors of checkpoints, datasets, loaders and PyTorch for invalid input
-_REFUSALS = (RuntimeError, OSError, ValueError, AssertionError, KeyError)
 
 
 @dataclass
@@ -77,12 +74,17 @@ class Evaluation:
         palette: Colors of the classes, RGB.
         dataset: The dataset.
         images: The predictions, in the order of the dataset.
+        reliability: Tables (1 + C, 3, B) of ``reliability_tables``, by the temperature that the
+            logits were divided by, 1 first; empty if the model keeps no probabilities.
+        note: Why no temperature was used, or why there are no tables.
     """
 
     classes: list[str]
     palette: list[list[int]]
     dataset: Any
     images: list[Prediction]
+    reliability: dict[float, np.ndarray] = field(default_factory=dict)
+    note: str = ''
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -102,7 +104,7 @@ def evaluate(
     device: str = 'cpu',
     watch: Callable[[Iterable], Iterator] = iter,
 ) -> Evaluation:
-    """Predict a set as ``tools/test.py`` does.
+    """Predict a set as ``tools/test.py`` does, with the temperature beside the checkpoint.
 
     Args:
         run: A run with a config and a checkpoint.
@@ -114,30 +116,35 @@ def evaluate(
         DataError: If the checkpoint or the data cannot be used.
     """
     cfg = copy.deepcopy(run.cfg)
-    loader_cfg = cfg.get(f'{split}_dataloader')
-    if not loader_cfg:
-        raise DataError(
-            f'{run.config} has no {split}_dataloader: add it, or choose another --split'
-        )
     ignored = ignored_by(cfg.get(f'{split}_evaluator'))
-    loader_cfg.sampler = dict(type='DefaultSampler', shuffle=False)  # in the order of the dataset
-    try:
-        predictor = Predictor(cfg, run.checkpoint, device=device)
-        loader = Runner.build_dataloader(loader_cfg, seed=0)
-        with torch.no_grad():
-            images = [
-                _prediction(sample, index, len(predictor.classes), ignored)
-                for index, sample in enumerate(
-                    sample for batch in watch(loader) for sample in predictor.model.test_step(batch)
-                )
-            ]
-    except DataError:
-        raise
-    except _REFUSALS as error:
-        raise explain_listing(error) or DataError(_last_line(error)) from error
+    images, tables, note = [], [], ''
+    with data_errors():
+        try:
+            temperature = read_temperature(run.checkpoint) or 1
+        except DataError as error:
+            temperature, note = 1, f'{run.name} is not calibrated: {error}'
+        predictor = Predictor(cfg, run.checkpoint, device=device, temperature=temperature)
+        loader = split_loader(cfg, split, name=run.config)
+        for batch in watch(loader):
+            with torch.no_grad():
+                samples = predictor.model.test_step(batch)
+            for sample in samples:
+                truth, labels = truth_and_labels(sample)
+                counts = confusion(truth, labels, len(predictor.classes), ignored=ignored)
+                path, index = sample.img_path, len(images)
+                images.append(Prediction(path, index, counts, pack(labels), labels.shape))
+                tables.append(_reliability(sample, truth, labels, ignored, temperature))
     if not images:
         raise DataError(f'the {split} set of {run.config} contains no image: check its data')
-    return Evaluation(predictor.classes, predictor.palette, loader.dataset, images)
+    reliability = {t: sum(table[t] for table in tables) for t in tables[0]} if all(tables) else {}
+    if not reliability:
+        note = (
+            f'{run.name} has no reliability diagrams, as only the labels of sliding windows are '
+            'kept: set model.test_cfg.keep_logits=True'
+        )
+    return Evaluation(
+        predictor.classes, predictor.palette, loader.dataset, images, reliability, note
+    )
 
 
 def areas_of(counts: np.ndarray) -> np.ndarray:
@@ -177,19 +184,22 @@ def pack(labels: np.ndarray) -> bytes:
     return zlib.compress(labels.astype(kind).tobytes(), level=1)
 
 
-def _prediction(sample: Any, index: int, classes: int, ignored: int) -> Prediction:
-    if 'gt_sem_seg' not in sample:
-        raise DataError(f'{sample.img_path} has no labels: add LoadAnnotations to its pipeline')
-    labels, truth = label_maps(sample.to_dict())
-    counts = confusion(truth, labels, classes, ignored=ignored)
-    return Prediction(sample.img_path, index, counts, pack(labels), labels.shape)
-
-
-def _last_line(error: Exception) -> str:
-    """Return the message of an error without the traceback of a data loader's process."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    last = lines[-1] if lines else type(error).__name__
-    return last.removeprefix(f'{type(error).__name__}: ')
+def _reliability(
+    sample: Any, truth: np.ndarray, labels: np.ndarray, ignored: int, temperature: float
+) -> dict[float, np.ndarray]:
+    """Return the tables of an image without and with the temperature; empty without logits."""
+    if 'seg_logits' not in sample:
+        return {}
+    stored = sample.seg_logits.data
+    probabilities = {1.0: uncalibrated_probabilities(stored, temperature)}
+    if temperature != 1:
+        probabilities[temperature] = stored_probabilities(stored)
+    classes = len(probabilities[1])
+    valid = torch.from_numpy((truth < classes) & (truth != ignored)).to(stored.device)
+    pairs = [torch.from_numpy(x).to(stored.device)[valid] for x in (truth, labels)]
+    return {
+        t: reliability_tables(p[:, valid], *pairs).cpu().numpy() for t, p in probabilities.items()
+    }
 
 
 @dataclass

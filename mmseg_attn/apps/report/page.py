@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..runs import Group, environment, summarize
-from . import overview, tables
+from . import overview, reliability, tables
 from .curves import draw, panels
 from .evaluation import GroupResult, RunResult, class_names, confusions
 from .images import PageImage, cases, figure_uri, hexadecimal
@@ -73,6 +73,9 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
         paired=tables.paired(groups),
         parts=[_part(group) for group in scored if class_names(group.results)],
         curves=_curves(groups),
+        diagrams=reliability.diagrams(groups),
+        calibration=reliability.errors(groups),
+        fewest=reliability.FEWEST,
         cases=cases(groups, images),
         costs=overview.costs(groups),
         setups=overview.setups(groups),
@@ -94,7 +97,10 @@ def _notes(groups: Sequence[GroupResult]) -> list[str]:
         if (end := result.run.unfinished())
     ]
     missing = [result.missing for group in groups for result in group.results if result.missing]
-    return list(dict.fromkeys([*unfinished, *missing]))
+    of_evaluations = [
+        evaluation.note for group in groups for evaluation in group.evaluations if evaluation.note
+    ]
+    return list(dict.fromkeys([*unfinished, *missing, *of_evaluations]))
 
 
 def _name(group: GroupResult, result: RunResult) -> str:

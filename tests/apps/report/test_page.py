@@ -89,6 +89,7 @@ def test_all_parts_of_one_run(one):
     ):
         assert text in html.text
     assert '±' not in html.text
+    assert 'Calibration' not in html.text  # there are no probabilities
 
 
 def test_several_runs_have_mean_and_deviation(compared):
