@@ -20,7 +20,15 @@ from ...errors import CheckpointError, DataError, UsageError
 from ...io import Stage, staged_output
 from ...models.segmentors import EnsembleSegmentor
 from ...version import __version__
-from ..predict import Intensities, Predictor, Results, find_items, predict_files
+from ..predict import (
+    Intensities,
+    Predictor,
+    Results,
+    find_items,
+    predict_files,
+    read_temperature,
+    write_temperature,
+)
 from ..report.overview import setup
 from ..runs import Run
 from .card import Card, card_text
@@ -92,7 +100,10 @@ def publish(
         cfg = prediction_config(run.cfg, classes=classes, palette=palette)
         cfg.dump(stage.folder / CONFIG)
         meta = dict(dataset_meta=dict(classes=classes, palette=palette), mmseg_attn=__version__)
-        save_safetensors(predictor.model.state_dict(), stage.folder / WEIGHTS, meta)
+        weights = stage.folder / WEIGHTS
+        save_safetensors(predictor.model.state_dict(), weights, meta)
+        if temperature := read_temperature(run.checkpoint):
+            write_temperature(weights, temperature)
         if preview:
             _draw(stage, preview)
         metrics, source = run.recorded_metrics('test')

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmseg.apis import init_model
 from PIL import Image
 
-from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.apps.predict import Predictor, read_temperature, write_temperature
 from mmseg_attn.apps.publish import find_published, publish
 from mmseg_attn.errors import CheckpointError, DataError, UsageError
 from tests.libraries import needs_safetensors
@@ -89,6 +89,14 @@ def test_the_card(folder):
     content = json.loads((folder / 'model.json').read_text())
     assert content['classes'][2] == 'synapse'
     assert content['metrics']['IoU.membrane'] == 71.1235
+
+
+def test_the_temperature_comes_along(run, tmp_path):
+    write_temperature(run.checkpoint, 2.5)
+    publish(run, tmp_path / 'out', name='x')
+    weights = find_published(tmp_path / 'out').weights
+    assert read_temperature(weights) == 2.5
+    assert 'model.temperature.json' in (tmp_path / 'out/SHA256SUMS').read_text()
 
 
 def test_without_scores_and_without_a_picture(run, tmp_path):
