@@ -36,6 +36,7 @@ from ...models.segmentors import (
 )
 from ...models.temperature import check_temperature, set_temperature
 from .loader import ConfigLoader
+from .onnx_network import use_onnx
 from .temperature import read_temperature
 from .windows import WindowCount
 
@@ -79,6 +80,7 @@ class Predictor:
         thresholds: Probabilities by class: a pixel has one of these classes where its probability
             exceeds the threshold (by the largest factor, if there are several), and otherwise the
             most probable of the other classes.
+        runtime: ``'torch'``, or ``'onnx'`` to compute the networks with ONNX Runtime on the CPU.
         temperature: Divide the logits by this number; with ``None``, those of each model by the
             number that ``tools/calibrate.py`` wrote beside its checkpoint, if it did.
 
@@ -114,6 +116,7 @@ class Predictor:
         maps: Collection[str] = (),
         thresholds: Mapping[str, float] | None = None,
         temperature: float | None = 1,
+        runtime: str = 'torch',
     ) -> None:
         if temperature is not None:
             check_temperature(temperature)
@@ -157,6 +160,9 @@ class Predictor:
         paths = self.model.checkpoints if ensemble else [str(checkpoint)]
         for part, path in zip(parts, paths, strict=True):
             check_finite_weights(part, path)
+        if runtime == 'onnx':
+            for part in parts:
+                use_onnx(part, _channels(part))
         self.temperatures = _calibrate(parts, paths, temperature)
         self.rule = LabelRule.of(self.model)
         self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import mmcv
 import numpy as np
 import torch
 from mmengine.structures import PixelData
@@ -86,9 +87,11 @@ class Results:
         image, labels = image[::step, ::step], labels[::step, ::step].astype(np.int32)
         sample = SegDataSample(pred_sem_seg=PixelData(data=torch.from_numpy(labels)[None]))
         self.visualizer.panel_size = min(max(*labels.shape, PANEL[0]), PANEL[1])
-        self.visualizer.add_datasample(
-            path.stem, drawable(image, bgr=bgr), sample, draw_gt=False, out_file=str(path)
+        # add_datasample would also draw with Matplotlib, which takes as long again
+        drawn = self.visualizer.draw(
+            drawable(image, bgr=bgr), sample, self.visualizer.dataset_meta, draw_gt=False
         )
+        mmcv.imwrite(drawn[..., ::-1], str(path))
 
 
 def append_rows(table: Path, rows: Iterable[Sequence[object]]) -> None:
