@@ -54,6 +54,16 @@ def gdal() -> Iterator[Any]:
         yield rasterio
 
 
+def gdal_reason(error: BaseException, path: str | Path) -> str:
+    """Return the message of GDAL, which rasterio attaches as the cause, without the file."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = ' '.join(str(error).split())[:300]
+    for name in (str(path), Path(path).name):
+        text = text.removeprefix(name).lstrip(': ')
+    return text
+
+
 class Grid(NamedTuple):
     """The pixels of a raster and their coordinates.
 
@@ -135,8 +145,8 @@ class Raster:
             self.dataset = rasterio.open(path)
         except self._error as error:
             raise DamagedError(
-                f'{path} cannot be opened as a raster ({self._reason(error)}): get it again, or '
-                'convert it to GeoTIFF'
+                f'{path} cannot be opened as a raster ({gdal_reason(error, path)}): get it again, '
+                'or convert it to GeoTIFF'
             ) from error
         try:
             self.grid = Grid(
@@ -207,7 +217,8 @@ class Raster:
         except self._error as error:
             raise DamagedError(
                 f'{self.path} cannot be read in rows {rows.start} to {rows.stop - 1} and columns '
-                f'{columns.start} to {columns.stop - 1} ({self._reason(error)}): get it again'
+                f'{columns.start} to {columns.stop - 1} ({gdal_reason(error, self.path)}): get it '
+                'again'
             ) from error
         if self.rule.nodata is not None and self.dataset.nodata is None:
             valid &= values != self.rule.nodata
@@ -222,15 +233,6 @@ class Raster:
                 values = values * scale + offset
         values[~valid] = self.rule.fill
         return np.ascontiguousarray(np.moveaxis(values, 0, 2)), valid.any(axis=0)
-
-    def _reason(self, error: BaseException) -> str:
-        """Return the message of GDAL, which rasterio attaches as the cause."""
-        while error.__cause__ is not None:
-            error = error.__cause__
-        text = ' '.join(str(error).split())[:300]
-        for name in (str(self.path), Path(self.path).name):
-            text = text.removeprefix(name).lstrip(': ')
-        return text
 
     def _find_bands(self) -> list[int]:
         dataset = self.dataset

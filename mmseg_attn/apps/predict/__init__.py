@@ -7,6 +7,9 @@ The tool calls, in this order:
 - ``predict_files`` (run.py) goes through the files. For each file, it calls ``load_file``
   (loaded.py), which reads it as in training or with the readers of ``mmseg_attn.io`` (sources.py),
   and ``Intensities`` (intensities.py), which converts more than 8 bits.
+- ``predict_rasters`` (rasters.py) goes through rasters with coordinates instead, and keeps only a
+  row of windows in memory: ``RasterInputs`` (raster_inputs.py) reads the windows, and
+  ``write_polygons`` (polygons.py) writes regions as GeoJSON.
 - ``Results`` (results.py) writes masks, overlays and ``pixels.csv``, ``MapResults`` (maps.py)
   probabilities and uncertainty, and ``ObjectResults`` (objects.py) tables of objects.
 - ``summarize`` and ``collect_warnings`` (summary.py) return the text that the tool prints.
@@ -19,6 +22,7 @@ from .loader import ConfigLoader
 from .maps import MAPS, MapResults
 from .objects import ObjectResults, ObjectRules
 from .predictor import Prediction, Predictor
+from .rasters import RasterPredictor, loads_rasters, predict_rasters, use_rasters
 from .results import Results
 from .run import Predictions, predict_files
 from .sources import FileContent, read_content
@@ -38,12 +42,16 @@ __all__ = [
     'Prediction',
     'Predictions',
     'Predictor',
+    'RasterPredictor',
     'Results',
     'collect_warnings',
     'counted',
     'find_items',
     'load_file',
+    'loads_rasters',
     'predict_files',
+    'predict_rasters',
     'read_content',
     'summarize',
+    'use_rasters',
 ]
