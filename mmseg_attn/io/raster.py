@@ -208,6 +208,17 @@ class Raster:
         Raises:
             DamagedError: If the window cannot be decoded.
         """
+        values, valid = self.read_bands(rows, columns, step=step)
+        return np.ascontiguousarray(np.moveaxis(values, 0, 2)), valid.any(axis=0)
+
+    def read_bands(
+        self, rows: slice, columns: slice, *, step: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read a window as :meth:`read` does, band by band.
+
+        Returns:
+            The values, and which of them are data, both ``(C, H, W)``.
+        """
         size = rows.stop - rows.start, columns.stop - columns.start
         window = self._window(columns.start, rows.start, size[1], size[0])
         shape = (len(self.numbers), *(math.ceil(side / step) for side in size))
@@ -232,7 +243,7 @@ class Raster:
             with np.errstate(over='ignore', invalid='ignore'):  # of pixels without data
                 values = values * scale + offset
         values[~valid] = self.rule.fill
-        return np.ascontiguousarray(np.moveaxis(values, 0, 2)), valid.any(axis=0)
+        return values, valid
 
     def _find_bands(self) -> list[int]:
         dataset = self.dataset
