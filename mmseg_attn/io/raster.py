@@ -127,6 +127,7 @@ class Raster:
 
     Attributes:
         grid: The pixels and their coordinates.
+        gcps: The ground control points, and their coordinate reference system.
         numbers: The numbers of the bands that are read.
 
     Raises:
@@ -152,6 +153,7 @@ class Raster:
             self.grid = Grid(
                 self.dataset.height, self.dataset.width, self.dataset.crs, self.dataset.transform
             )
+            self.gcps = self.dataset.gcps
             self.numbers = self._find_bands()
             self._scales = self._find_scales()
         except BaseException:

@@ -87,7 +87,7 @@ def raster_mask(
     small = len(classes) < COLORS
     dtype = np.uint8 if small else np.uint16
     nodata = int(np.iinfo(dtype).max)
-    gcps, gcps_crs = like.dataset.gcps
+    gcps, gcps_crs = like.gcps
     places: dict[str, Any] = dict(crs=like.grid.crs, transform=like.grid.transform)
     if gcps:
         places = dict(crs=gcps_crs, gcps=gcps)

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DataError
 from ...io.atomic import atomic_path
 from ...io.raster import Grid, rasterio_library
 
@@ -47,6 +48,7 @@ def write_polygons(file: Path, mask: Path, *, classes: Sequence[str]) -> int:
         The number of polygons.
 
     Raises:
+        DataError: If a pixel has no longitude and latitude.
         OSError: If the file cannot be written.
     """
     rasterio = rasterio_library()
@@ -57,6 +59,8 @@ def write_polygons(file: Path, mask: Path, *, classes: Sequence[str]) -> int:
         unfinished.open('w', encoding='utf-8') as stream,
     ):
         grid = Grid(dataset.height, dataset.width, dataset.crs, dataset.transform)
+        if grid.crs is None:
+            raise DataError(_no_degrees('ground control points alone'))
         stream.write('{"type": "FeatureCollection", "features": [')
         for label, rings in _regions(dataset):
             feature = _feature(label, rings, grid, classes)
@@ -131,6 +135,14 @@ def surface(ring: np.ndarray) -> float:
     return float(-(A**2) / 2 * (np.diff(longitude) * (q[:-1] + q[1:]) / 2).sum())
 
 
+def _no_degrees(reason: str) -> str:
+    words = ' '.join(reason.split())
+    return (
+        f'no polygons are written, as some coordinates have no longitude and latitude '
+        f'({words[:80]}): use the mask'
+    )
+
+
 def _area(ring: np.ndarray) -> float:
     """Compute the area of a ring in the plane, positive if counterclockwise."""
     x, y = (ring - ring[0]).T
@@ -141,7 +153,12 @@ def _degrees(ring: np.ndarray, grid: Grid) -> np.ndarray:
     """Convert columns and rows to longitudes and latitudes, without a jump at 180 degrees."""
     x, y = grid.transform * (ring[:, 0], ring[:, 1])
     transform = rasterio_library('rasterio.warp').transform
-    longitude, latitude = map(np.array, transform(grid.crs, WGS84, x, y))
+    try:
+        longitude, latitude = map(np.array, transform(grid.crs, WGS84, x, y))
+    except Exception as error:  # of private types: a local system, or a point beside the earth
+        raise DataError(_no_degrees(str(error))) from error
+    if not (np.isfinite(longitude).all() and np.isfinite(latitude).all()):
+        raise DataError(_no_degrees('a point beside the earth'))
     if np.ptp(longitude) > 180:
         longitude[longitude < 0] += 360
     return np.stack([longitude, latitude], axis=1)

@@ -1,5 +1,6 @@
 """Predict rasters window by window, and write masks with their coordinates."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from .results import LARGE, PANEL, Results
 from .run import Predictions, reason_of
 
 STRETCH = 1.0, 99.0  # percentiles of the values that are drawn black and white
+NOWHERE = 'no coordinate reference system, so the mask has none and no polygons are written'
 BANDS = dict(color=[3, 2, 1], grayscale=[1])  # of the loaders that return 8 bits
 
 
@@ -199,16 +201,18 @@ def predict_rasters(
 
                 try:
                     preview, valid = _write(predictor, item, raster, results, show)
-                    notes = _notes(raster)
-                    if polygons and raster.grid.crs is not None:
-                        write_polygons(
-                            results.folder / 'polygons' / f'{item.name}.geojson',
-                            results.folder / 'masks' / f'{item.name}.tif',
-                            classes=results.classes,
-                        )
                 except REFUSALS as error:  # DataError is a ValueError
                     _fail(predictions, line, item, error)
                     continue
+            if raster.grid.crs is None and not raster.gcps[0]:
+                predictions.notes[NOWHERE].append(item.path)
+            elif polygons:
+                mask = results.folder / 'masks' / f'{item.name}.tif'
+                file = results.folder / 'polygons' / f'{item.name}.geojson'
+                try:
+                    write_polygons(file, mask, classes=results.classes)
+                except DataError as error:
+                    predictions.notes[str(error)].append(item.path)
             values = torch.from_numpy(preview[valid])
             predictor.predictor.far += bool(len(values)) and predictor.predictor.is_far(
                 dict(inputs=values)
@@ -216,8 +220,6 @@ def predict_rasters(
             predictions.done[item.path] = item.name, None
             predictions.slices += 1
             predictions.without_area += raster.pixel_area is None
-            for note in notes:
-                predictions.notes[note].append(item.path)
     line.close()
     return predictions
 
@@ -236,7 +238,7 @@ def _write(
     """
     path = results.folder / 'masks' / f'{item.name}.tif'
     counts = np.zeros(len(results.classes), dtype=np.int64)
-    step = max(1, max(raster.grid[:2]) // (LARGE * PANEL[1]))
+    step = math.ceil(max(raster.grid[:2]) / (LARGE * PANEL[1]))
     names = dict(classes=results.classes, palette=results.palette)
     with raster_mask(path, raster, **names) as mask:
         for labels, valid in predictor.predict(raster, watch):
@@ -260,12 +262,6 @@ def _visible(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
     shown = image[..., :3]
     drawn = to_bytes(shown, percentile_window(shown[valid], percentiles=STRETCH))
     return np.where(valid[..., None], drawn, 0)
-
-
-def _notes(raster: Raster) -> list[str]:
-    if raster.grid.crs is None and not raster.dataset.gcps[0]:
-        return ['no coordinate reference system, so the mask has none and no polygons are written']
-    return []
 
 
 def _fail(predictions: Predictions, line: ProgressLine, item: Item, error: Exception) -> None:

@@ -15,14 +15,13 @@ from .load_strict_annotations import LoadStrictAnnotations
 class LoadRasterAnnotations(LoadStrictAnnotations):
     """Load labels from a raster or a mask with one band, for the window that was loaded.
 
-    It follows ``LoadRaster``. Labels are the values of the band; a color table does not change
-    them. Pixels without data are ignored: those of the label raster, and those of the image in all
-    its bands. The label raster must have the pixels of the image, and the same coordinates if both
-    have some.
+    Labels are the values of the band; a color table does not change them. Pixels without data are
+    ignored: those of the label raster and, after ``LoadRaster``, those of the image in all its
+    bands. The label raster must have the pixels of the image, and the same coordinates if both have
+    some. Without ``LoadRaster``, all labels are loaded, as tools that count labels do.
 
-    Required keys: ``seg_map_path`` and those that ``LoadRaster`` adds; without ``seg_map_path``, as
-    in inference, the transform does nothing. Added keys: ``gt_seg_map`` and its name in
-    ``seg_fields``.
+    Required key: ``seg_map_path``; without it, as in inference, the transform does nothing. Added
+    keys: ``gt_seg_map`` and its name in ``seg_fields``.
 
     Args:
         num_classes: As for ``LoadStrictAnnotations``.
@@ -43,12 +42,9 @@ class LoadRasterAnnotations(LoadStrictAnnotations):
         path = results.get('seg_map_path')
         if path is None:
             return
-        if 'raster_window' not in results:
-            raise DataError(
-                'LoadRasterAnnotations does not follow LoadRaster: load the image with LoadRaster'
-            )
         labels = self._mapping(results)[self._read(path, results)]
-        labels[~results['valid']] = IGNORE if self.ignored_as is None else self.ignored_as
+        if 'valid' in results:
+            labels[~results['valid']] = IGNORE if self.ignored_as is None else self.ignored_as
         results['gt_seg_map'] = labels
         results['seg_fields'].append('gt_seg_map')
 
@@ -59,14 +55,14 @@ class LoadRasterAnnotations(LoadStrictAnnotations):
                 raise DataError(
                     f'{path} has {len(raster.numbers)} bands: use a mask with one band of labels'
                 )
-            if not raster.grid.agrees(results['raster_grid']):
-                own, image = raster.grid, results['raster_grid']
+            own, image = raster.grid, results.get('raster_grid')
+            if image is not None and not own.agrees(image):
                 raise DataError(
                     f'{path} ({own.width}x{own.height}, {own.crs}) does not have the pixels of '
                     f'{results["img_path"]} ({image.width}x{image.height}, {image.crs}): make it '
                     'with the grid of the image, for example with gdal_rasterize or gdalwarp'
                 )
-            pixels, _ = raster.read(*results['raster_window'])
+            pixels, _ = raster.read(*results.get('raster_window', raster.whole))
         pixels = pixels[..., 0]
         stray = is_stray(pixels, self.num_classes)
         if stray.any() and self.stray == 'refuse':

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmseg_attn.apps.predict.polygons import E2, A, split, surface, write_polygons
+from mmseg_attn.errors import DataError
 from tests.data import rasters
 from tests.libraries import needs_rasterio
 
@@ -105,6 +106,19 @@ def test_long_edges_get_points_where_they_cross_rows_and_columns():
         *([5, 0], [128, 0], [256, 0], [300, 0], [300, 128]),
         *([256, 128], [128, 128], [5, 128], [5, 0]),
     ]
+
+
+@needs_rasterio
+def test_a_local_system_and_points_beside_the_earth_are_refused(tmp_path):
+    import rasterio
+
+    local = rasterio.crs.CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+    space = '+proj=geos +h=35785831 +lon_0=0 +sweep=y'
+    corner = rasterio.Affine(1000, 0, 5.4e6, 0, -1000, 5.5e6)
+    for profile in (dict(crs=local), dict(crs=space, transform=corner), dict(crs=None)):
+        with pytest.raises(DataError, match='no polygons are written, as some coordinates have no'):
+            write(tmp_path, np.zeros((5, 5)), **profile)
+        assert not (tmp_path / 'm.geojson').exists()
 
 
 @needs_rasterio

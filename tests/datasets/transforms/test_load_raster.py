@@ -109,6 +109,12 @@ def test_labels_of_another_place_and_stray_values_are_refused(scene, tmp_path):
         load(dict(info, seg_map_path=str(path)))
 
 
+def test_labels_alone_are_whole(scene):
+    _, labels, info = scene
+    loader = TRANSFORMS.build(dict(type='LoadRasterAnnotations', num_classes=3))
+    np.testing.assert_array_equal(loader(info)['gt_seg_map'], labels)
+
+
 def test_without_labels_nothing_is_loaded(scene):
     _, _, info = scene
     del info['seg_map_path']
@@ -124,6 +130,3 @@ def test_settings_are_checked():
     ):
         with pytest.raises(DataError, match=message):
             TRANSFORMS.build(dict(type='LoadRaster', **settings))
-    lone = TRANSFORMS.build(dict(type='LoadRasterAnnotations', num_classes=2))
-    with pytest.raises(DataError, match='does not follow LoadRaster'):
-        lone(dict(seg_map_path='x.tif', seg_fields=[]))
