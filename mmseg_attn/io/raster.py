@@ -79,6 +79,11 @@ class Grid(NamedTuple):
     crs: Any
     transform: Any
 
+    def coordinates(self, column: Any, row: Any) -> tuple[Any, Any]:
+        """Convert columns and rows, numbers or arrays, to coordinates; 0, 0 is the upper corner."""
+        a, b, c, d, e, f = self.transform[:6]
+        return a * column + b * row + c, d * column + e * row + f
+
     def agrees(self, other: 'Grid') -> bool:
         """Tell whether another raster has the same pixels, as far as both have coordinates."""
         if (self.height, self.width) != (other.height, other.width):
@@ -89,7 +94,7 @@ class Grid(NamedTuple):
         pixel = math.sqrt(abs(self.transform.determinant))
         corners = ((0, 0), (self.width, 0), (0, self.height), (self.width, self.height))
         return self.crs == other.crs and all(
-            math.dist(self.transform * corner, other.transform * corner)
+            math.dist(self.coordinates(*corner), other.coordinates(*corner))
             <= pixel / 100 + 1e-12 * size
             for corner in corners
         )
@@ -139,7 +144,8 @@ class Raster:
         self.rule = rule or BandRule()
         rasterio = rasterio_library()
         self._window = rasterio_library('rasterio.windows').Window
-        self._error = rasterio.errors.RasterioError
+        errors = rasterio.errors
+        self._error = errors.RasterioError, errors.RasterioIOError  # unrelated before rasterio 1.4
         if not Path(path).exists():
             raise FileNotFoundError(2, 'No such file or directory', str(path))
         try:

@@ -62,7 +62,7 @@ def write_polygons(file: Path, mask: Path, *, classes: Sequence[str]) -> int:
         if grid.crs is None:
             raise DataError(_no_degrees('ground control points alone'))
         stream.write('{"type": "FeatureCollection", "features": [')
-        for label, rings in _regions(dataset):
+        for label, rings in _regions(dataset, grid):
             feature = _feature(label, rings, grid, classes)
             stream.write(f'{"," if count else ""}\n{json.dumps(feature, ensure_ascii=False)}')
             count += 1
@@ -70,13 +70,13 @@ def write_polygons(file: Path, mask: Path, *, classes: Sequence[str]) -> int:
     return count
 
 
-def _regions(dataset: Any) -> Iterator[tuple[int, list[np.ndarray]]]:
+def _regions(dataset: Any, grid: Grid) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Yield the label and the rings of each region, ``(points, 2)`` as column and row."""
     band = rasterio_library().band(dataset, 1)
-    inverse = ~dataset.transform  # rasterio returns coordinates
+    inverse = grid._replace(transform=~grid.transform)  # rasterio returns coordinates
     for shape, value in rasterio_library('rasterio.features').shapes(band, connectivity=4):
         if value != dataset.nodata:
-            rings = [inverse * np.array(ring).T for ring in shape['coordinates']]
+            rings = [inverse.coordinates(*np.array(ring).T) for ring in shape['coordinates']]
             yield int(value), [np.rint(np.stack(ring, axis=1)).astype(int) for ring in rings]
 
 
@@ -151,7 +151,7 @@ def _area(ring: np.ndarray) -> float:
 
 def _degrees(ring: np.ndarray, grid: Grid) -> np.ndarray:
     """Convert columns and rows to longitudes and latitudes, without a jump at 180 degrees."""
-    x, y = grid.transform * (ring[:, 0], ring[:, 1])
+    x, y = grid.coordinates(ring[:, 0], ring[:, 1])
     transform = rasterio_library('rasterio.warp').transform
     try:
         longitude, latitude = map(np.array, transform(grid.crs, WGS84, x, y))
