@@ -80,6 +80,12 @@ def test_rings_are_closed_and_turn_as_the_standard_says(tmp_path):
 
 
 @needs_rasterio
+def test_pixels_that_touch_at_a_corner_are_separate_regions(tmp_path):
+    features = write(tmp_path, np.where(np.eye(2), 0, 255))
+    assert [each['properties']['pixels'] for each in features] == [1, 1]
+
+
+@needs_rasterio
 def test_areas_are_those_on_the_ellipsoid(tmp_path):
     features = write(tmp_path, np.zeros((40, 50)))
     (area,) = (each['properties']['area_m2'] for each in features)
