@@ -13,6 +13,7 @@ EXTRAS = (
     'full',
     'onedl',
     'medical',
+    'geo',
     'monai',
     'scikit-image',
     'timm',

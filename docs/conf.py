@@ -95,6 +95,7 @@ CONTENTS = {
             'metrics',
             'memory',
             'tools',
+            'rasters',
             'report',
             'export',
             'mim',

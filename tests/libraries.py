@@ -7,6 +7,9 @@ import pytest
 needs_monai = pytest.mark.skipif(
     importlib.util.find_spec('monai') is None, reason='needs MONAI: see docs/metrics.md'
 )
+needs_rasterio = pytest.mark.skipif(
+    importlib.util.find_spec('rasterio') is None, reason='needs rasterio: see docs/rasters.md'
+)
 needs_scikit_image = pytest.mark.skipif(
     importlib.util.find_spec('skimage') is None, reason='needs scikit-image: see docs/metrics.md'
 )

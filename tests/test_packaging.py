@@ -69,6 +69,7 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         'full',
         'onedl',
         'medical',
+        'geo',
         'monai',
         'scikit-image',
         'timm',

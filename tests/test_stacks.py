@@ -42,7 +42,7 @@ def test_every_stack_has_its_file():
 def test_every_stack_is_within_the_ranges(stack):
     versions = pins(stack)
     compared = 0
-    for name in ('runtime', 'full', 'lite', 'onedl', 'medical', 'onnx', 'tests', 'docs'):
+    for name in ('runtime', 'full', 'lite', 'onedl', 'medical', 'geo', 'onnx', 'tests', 'docs'):
         for requirement in requirements(ROOT / f'requirements/{name}.txt'):
             version = versions.get(canonicalize_name(requirement.name))
             assert version is None or requirement.specifier.contains(version), str(requirement)

@@ -9,6 +9,9 @@ size) to DIR. It writes DIR after the last file. It replaces an existing DIR onl
 unchanged result of an earlier run on the same files. A file that cannot be read is reported and
 skipped; the exit code is then 1.
 
+If the pipeline of the config begins with LoadRaster, or with --raster, INPUT is a GeoTIFF, COG,
+JPEG 2000 or VRT file of any size. It is read window by window, and the mask keeps its coordinates.
+
 With several checkpoints, it predicts with the mean of their probabilities. --save writes maps of
 probabilities and uncertainty, and their means to uncertainty.csv. If calibrate.py wrote a
 temperature beside a checkpoint, the probabilities are calibrated with it. --objects measures the
@@ -161,6 +164,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--keep-largest', action='store_true', help='keep only the largest object of each slice'
     )
+    parser.add_argument(
+        '--raster',
+        action='store_true',
+        help='read the inputs as rasters, window by window, and keep their coordinates, although '
+        'the config loads images; needs rasterio',
+    )
+    parser.add_argument(
+        '--polygons',
+        action='store_true',
+        help='of rasters, also write the regions of the classes as GeoJSON',
+    )
     gray = parser.add_mutually_exclusive_group()
     gray.add_argument(
         '--intensity',
@@ -207,18 +221,23 @@ from mmseg_attn.apps.predict import (
     ObjectRules,
     Predictions,
     Predictor,
+    RasterPredictor,
     Results,
     collect_warnings,
     counted,
     describe_temperatures,
     find_items,
+    loads_rasters,
     predict_files,
+    predict_rasters,
     summarize,
+    use_rasters,
 )
 from mmseg_attn.apps.publish import find_published
-from mmseg_attn.errors import DataError
+from mmseg_attn.errors import DataError, UsageError
 from mmseg_attn.io import percentile_window, staged_output
 from mmseg_attn.io.output import MANIFEST
+from mmseg_attn.io.raster import SUFFIXES, rasterio_library
 
 
 def check(args: argparse.Namespace) -> None:
@@ -240,6 +259,18 @@ def check(args: argparse.Namespace) -> None:
         if outside or not low < high or not math.isfinite(high - low):
             limits = ', both from 0 to 100' if name == 'percentiles' else ''
             raise DataError(f'--{name} is {low:g} {high:g}: choose LOW below HIGH{limits}')
+
+
+def check_rasters(args: argparse.Namespace) -> None:
+    """Refuse options that rasters, of which only rows of windows are in memory, do not have."""
+    options = ('save', 'objects', 'intensity', 'percentiles', 'tta')
+    used = [f'--{name}' for name in options if getattr(args, name)]
+    if used:
+        raise UsageError(
+            f'{used[0]} does not work with rasters, which are predicted window by window: leave it '
+            'out'
+        )
+    rasterio_library()
 
 
 def find_members(args: argparse.Namespace) -> list[tuple[Config, Path]]:
@@ -300,7 +331,14 @@ def main(argv: list[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options)
     check(args)
     device = usable_device('cpu' if args.runtime == 'onnx' else args.device)
-    items, empty = find_items(args.inputs, exclude=args.out)
+    rasters = args.raster or loads_rasters(cfg)
+    if rasters:
+        check_rasters(args)
+    elif args.polygons:
+        raise UsageError('--polygons needs coordinates: add --raster, for files that have some')
+    eight_bit = rasters and use_rasters(cfg)
+    kinds = dict(suffixes=SUFFIXES) if rasters else {}
+    items, empty = find_items(args.inputs, exclude=args.out, **kinds)
     for folder in empty:
         print(f'{folder} contains no images', file=sys.stderr)
     if not items:
@@ -336,15 +374,19 @@ def main(argv: list[str] | None = None) -> None:
             objects = ObjectResults(
                 stage.folder, classes=predictor.classes, names=args.objects, rules=rules
             )
-        predictions = predict_files(
-            predictor,
-            items,
-            results,
-            maps=maps,
-            objects=objects,
-            intensities=make_intensities(args, predictor, files),
-            batch_size=args.batch_size,
-        )
+        if rasters:
+            windowed = RasterPredictor(predictor, eight_bit=eight_bit)
+            predictions = predict_rasters(windowed, items, results, polygons=args.polygons)
+        else:
+            predictions = predict_files(
+                predictor,
+                items,
+                results,
+                maps=maps,
+                objects=objects,
+                intensities=make_intensities(args, predictor, files),
+                batch_size=args.batch_size,
+            )
         if not predictions.done:
             raise DataError('no file could be predicted: see the reasons above')
         warnings = collect_warnings(predictions, results, predictor, option=option)

@@ -21,6 +21,7 @@ except ImportError:  # Windows: two runs into the same folder must not overlap t
     fcntl = None
 
 MANIFEST = 'conversion.json'
+BLOCK = 2**20  # bytes that are read at a time
 _MARKER = 'unfinished-conversion'
 
 
@@ -131,7 +132,11 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _swap(new: Path, out: Path, *, backup: Path) -> None:

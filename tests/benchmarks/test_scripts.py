@@ -8,10 +8,12 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmseg.registry import MODELS, TRANSFORMS
 
 from mmseg_attn.errors import DataError
 from mmseg_attn.models.segmentors import LargeImageEncoderDecoder
+from tests.libraries import needs_rasterio
 
 COMMON = ['--device', 'cpu', '--repeats', '1']
 
@@ -315,3 +317,27 @@ def test_wrong_arguments_are_refused_in_a_sentence(script, capsys, name, argumen
 def test_a_missing_dataset_is_named(script, tmp_path):
     with pytest.raises(DataError, match='is not the converted Drosophila dataset'):
         script('data').main([*COMMON, '--data', str(Path(tmp_path) / 'x')])
+
+
+@needs_rasterio
+def test_raster_memory(run, script, monkeypatch):
+    raster_memory = script('raster_memory')
+    peaks = iter([100.0, 3000.0])
+
+    def predict(file, model, args):
+        cfg = Config.fromfile(model[0])
+        MODELS.build(cfg.model).load_state_dict(torch.load(model[1], weights_only=True))
+        image = TRANSFORMS.build(cfg.test_dataloader.dataset.pipeline[0])(dict(img_path=file))
+        assert image['img'].shape == (*map(int, file.stem.split('x')), 2)
+        assert 0.5 < image['valid'].mean() < 0.9
+        return 1.5, next(peaks)
+
+    monkeypatch.setattr(raster_memory, 'predict', predict)
+    options = ['--sizes', '64', '600x300', '--bands', '2', '--depth', '2', '--empty', '0.5']
+    content = run('raster_memory', *options)
+    (table,) = content['tables']
+    assert [row['raster'] for row in table['rows']] == ['64 x 64 x 2', '600 x 300 x 2']
+    assert [row['peak, MiB more than the first'] for row in table['rows']] == [0, 2900]
+    assert table['rows'][1]['decoded, MiB'] == 600 * 300 * 2 * 2 / 2**20
+    (target,) = content['targets']
+    assert (target['limit'], target['measured'], target['verdict']) == (2048, 2900, 'missed')

@@ -13,12 +13,14 @@ from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
 from ...config_types import is_a, type_name
+from ...datasets.transforms import LoadRaster
 from ...errors import ExportError
 from ...models.label_rule import LabelRule
 from ...version import __version__
 from .loader import Loader
 from .program import PixelsToLogits
 
+# LoadRaster, which chooses bands and scales values, is described all the same.
 READS_OR_PACKS = (LoadImageFromFile, LoadAnnotations, PackSegInputs)
 
 
@@ -85,7 +87,7 @@ def describe(
             steps=[
                 dict(step, type=type_name(step))
                 for step in steps
-                if not is_a(step, TRANSFORMS, *READS_OR_PACKS)
+                if is_a(step, TRANSFORMS, LoadRaster) or not is_a(step, TRANSFORMS, *READS_OR_PACKS)
             ],
         ),
         done_by_model=dict(

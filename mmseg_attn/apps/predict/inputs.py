@@ -11,10 +11,12 @@ from ...io.dicom import DICOMDIR
 from ...io.slices import SUFFIXES
 
 # of the result files and folders of an item
-ENDINGS = ('', '.png', '.tif', '.nii', '.nii.gz', '_slices')
+ENDINGS = ('', '.png', '.tif', '.tif.aux.xml', '.geojson', '.nii', '.nii.gz', '_slices')
 
-# Other images, which only some loaders read: in a folder, they are not skipped without a reason.
-OTHERS = (
+# Of the files in a folder. Those after SUFFIXES are images that only some loaders read: they are
+# not skipped without a reason.
+IMAGES = (
+    *SUFFIXES,
     *('.avif', '.bmp', '.exr', '.gif', '.heic', '.j2k', '.jp2', '.jxl', '.mha', '.nrrd', '.pgm'),
     *('.ppm', '.webp'),
 )
@@ -32,7 +34,9 @@ class Item(NamedTuple):
     name: str
 
 
-def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], list[Path]]:
+def find_items(
+    inputs: Sequence[Path], *, exclude: Path, suffixes: Sequence[str] = ()
+) -> tuple[list[Item], list[Path]]:
     """List images, also those in folders at any depth.
 
     Results have the name of the file. For a file in a folder, the name includes the relative path,
@@ -43,6 +47,8 @@ def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], li
     Args:
         inputs: Files and folders. Files are listed whatever their type, even if they are missing.
         exclude: The output folder, which is skipped.
+        suffixes: Suffixes of the files in folders, in lower case; without any, those of images,
+            and DICOM files.
 
     Returns:
         The items, and the folders that contain no images.
@@ -55,7 +61,7 @@ def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], li
         named = [(entry, stem(entry))]
         if entry.is_dir():
             prefix = entry.resolve().name if len(inputs) > 1 else ''
-            files = list(_images(entry, exclude.resolve()))
+            files = list(_images(entry, exclude.resolve(), tuple(suffixes)))
             named = [
                 (path, Path(prefix, path.relative_to(entry)).with_name(stem(path)).as_posix())
                 for path in files
@@ -68,11 +74,12 @@ def find_items(inputs: Sequence[Path], *, exclude: Path) -> tuple[list[Item], li
     return items, empty
 
 
-def _images(folder: Path, exclude: Path) -> Iterator[Path]:
+def _images(folder: Path, exclude: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     for path in sorted(_files(folder, exclude, set())):
         index = path.name.upper() == DICOMDIR
-        image = path.name.lower().endswith((*SUFFIXES, *OTHERS))
-        if not index and (image or (path.is_file() and is_dicom(path))):
+        image = path.name.lower().endswith(suffixes or IMAGES)
+        dicom = not suffixes and path.is_file() and is_dicom(path)
+        if not index and (image or dicom):
             yield path
 
 

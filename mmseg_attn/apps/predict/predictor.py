@@ -22,6 +22,7 @@ from ...config_types import class_of, is_a, type_name
 from ...datasets.building import build_dataset
 from ...datasets.nested_datasets import nested_datasets
 from ...datasets.pipelines import flip_fault, frame_fault, is_random
+from ...datasets.transforms import LoadRaster
 from ...engine.hooks.divergence_hook import check_finite_weights
 from ...engine.weights import load_weights
 from ...errors import DataError, UnsupportedError
@@ -131,7 +132,7 @@ class Predictor:
                 cfg.model.type = 'LargeImageEncoderDecoder'
             if is_a(cfg.model, MODELS, LargeImageEncoderDecoder):
                 cfg.model.test_cfg.blend = blend
-        dataset = _dataset(cfg)
+        dataset = test_dataset(cfg)
         steps = _pipeline(cfg, dataset, tta=tta)
         self.loader = ConfigLoader(TRANSFORMS.build(steps[0]))
         self.color_type = self.loader.color_type
@@ -251,12 +252,12 @@ class Predictor:
                 f'({self.loader}), but the model takes {self.channels}: use images like the '
                 'training images'
             )
-        self.far += self._is_far(item)
+        self.far += self.is_far(item)
         if self.window and not _fits_into(image.shape[:2], self.window):
             self.shrunk += _fits_into(size, self.window)
 
-    def _is_far(self, item: dict) -> bool:
-        """Return whether the mean is far from ``mean`` and ``std`` of the preprocessor."""
+    def is_far(self, item: dict) -> bool:
+        """Return whether the mean of ``inputs`` is far from that of the preprocessor."""
         inputs = item['inputs']
         inputs = inputs[0] if isinstance(inputs, list) else inputs
         preprocessor = self.preprocessor
@@ -405,7 +406,7 @@ def _shapes(item: dict) -> list[torch.Size]:
     return [image.shape for image in (inputs if isinstance(inputs, list) else [inputs])]
 
 
-def _dataset(cfg: Config) -> ConfigDict:
+def test_dataset(cfg: Config) -> ConfigDict:
     """Return the config of the innermost test dataset."""
     if 'test_dataloader' not in cfg or 'model' not in cfg:
         raise DataError(
@@ -435,10 +436,11 @@ def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
             f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
         )
     steps = _unlabeled(cfg.tta_pipeline if tta else dataset.pipeline)
-    if not steps or class_of(steps[0], TRANSFORMS) is not LoadImageFromFile:
+    loaders = LoadImageFromFile, LoadRaster
+    if not steps or class_of(steps[0], TRANSFORMS) not in loaders:
         raise DataError(
-            f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile, so it '
-            'cannot load files: add this transform'
+            f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile or '
+            'LoadRaster, so it cannot load files: add one of them'
         )
     for name in filter(is_random, map(type_name, steps)):
         raise DataError(

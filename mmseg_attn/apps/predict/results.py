@@ -38,6 +38,7 @@ class Results:
     ) -> None:
         self.folder = folder
         self.classes = classes
+        self.palette = palette
         self.pixels = np.zeros(len(classes), dtype=np.int64)
         self.visualizer = SegComparisonVisualizer(name=str(folder))
         self.visualizer.dataset_meta = dict(classes=classes, palette=palette)
@@ -67,22 +68,48 @@ class Results:
         mask = written.relative_to(self.folder).as_posix()
         several = len(labels) > 1
         digits = len(str(len(labels) - 1))
-        with (self.folder / TABLE).open('a', newline='', encoding='utf-8') as file:
-            table = csv.writer(file)
-            for k, (image, label_map) in enumerate(zip(images, labels, strict=True)):
-                part = f'{name}_slices/{k:0{digits}d}' if several else name
-                self._draw(self.folder / 'overlays' / f'{part}.png', image, label_map, bgr=bgr)
-                counts = np.bincount(label_map.ravel(), minlength=len(self.classes))
-                self.pixels += counts
-                for label, pixels in zip(self.classes, counts.tolist(), strict=True):
-                    percent = f'{100 * pixels / label_map.size:.4f}'
-                    sizes = [
-                        f'{pixels * size:.10g}' if size else ''
-                        for size in (content.pixel_area, content.voxel_volume)
-                    ]
-                    table.writerow([path, mask, k, label, pixels, percent, *sizes])
+        sizes = content.pixel_area, content.voxel_volume
+        for k, (image, label_map) in enumerate(zip(images, labels, strict=True)):
+            part = f'{name}_slices/{k:0{digits}d}' if several else name
+            self.draw(part, image, label_map, bgr=bgr)
+            counts = np.bincount(label_map.ravel(), minlength=len(self.classes))
+            self.count(path, mask, k, counts, sizes)
 
-    def _draw(self, path: Path, image: np.ndarray, labels: np.ndarray, *, bgr: bool) -> None:
+    def count(
+        self,
+        path: Path,
+        mask: str,
+        k: int,
+        counts: np.ndarray,
+        sizes: tuple[float | None, float | None],
+    ) -> None:
+        """Count the pixels of a slice.
+
+        Args:
+            path: The file, for the table.
+            mask: The file of its labels, relative to the output folder.
+            k: The number of the slice.
+            counts: Pixels of each class, ``(classes,)``.
+            sizes: Area and volume of a pixel in millimeters; ``None`` if unknown.
+        """
+        self.pixels += counts
+        total = max(int(counts.sum()), 1)
+        rows = []
+        for label, pixels in zip(self.classes, counts.tolist(), strict=True):
+            measures = [f'{pixels * size:.10g}' if size else '' for size in sizes]
+            rows.append((path, mask, k, label, pixels, f'{100 * pixels / total:.4f}', *measures))
+        append_rows(self.folder / TABLE, rows)
+
+    def draw(self, name: str, image: np.ndarray, labels: np.ndarray, *, bgr: bool = False) -> None:
+        """Draw an overlay.
+
+        Args:
+            name: The name of the overlay.
+            image: ``(H, W)`` or ``(H, W, C)``.
+            labels: ``(H, W)``; labels that are no classes are not drawn.
+            bgr: Whether the first three channels are in BGR.
+        """
+        path = self.folder / 'overlays' / f'{name}.png'
         step = max(1, max(labels.shape) // (LARGE * PANEL[1]))
         image, labels = image[::step, ::step], labels[::step, ::step].astype(np.int32)
         sample = SegDataSample(pred_sem_seg=PixelData(data=torch.from_numpy(labels)[None]))

@@ -117,7 +117,7 @@ def predict_files(
             continue
         current = opened[path]
         if isinstance(result, Exception):
-            fail(path, f'{path} {_reason(result)}')
+            fail(path, f'{path} {reason_of(result)}')
             continue
         current.labels.append(result.labels)
         if maps:
@@ -158,7 +158,8 @@ def _count(predictions: Predictions, current: _Open) -> None:
         predictions.notes[note].append(path)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return the reason for which an image was not predicted, to follow the name of its file."""
     if isinstance(error, DataError):
         return str(error)
     text = ' '.join(str(error).split()) or type(error).__name__

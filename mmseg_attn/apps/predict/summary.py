@@ -89,7 +89,7 @@ def collect_warnings(
             'data_preprocessor, so the model was trained on other values: convert the files to the '
             'range of the training images'
         )
-    fraction = results.pixels.max() / results.pixels.sum()
+    fraction = results.pixels.max() / max(results.pixels.sum(), 1)
     if fraction > ALMOST_ALL and len(results.classes) > 1:
         warnings.append(
             f'{fraction:.1%} of all pixels are {results.classes[results.pixels.argmax()]}: if you '

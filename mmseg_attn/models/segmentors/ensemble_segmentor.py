@@ -190,9 +190,9 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         """Compute the logits of the mean at the size of the heads' output."""
         return self._average(member._forward(inputs, data_samples) for member in self.members)
 
-    def _bands(self, inputs: Tensor, metas: Sequence[dict]) -> Iterator[Tensor]:
+    def bands(self, inputs: Any, metas: Sequence[dict]) -> Iterator[Tensor]:
         """Yield the logits of the mean of bands of complete rows, from the top."""
-        members = [member._bands(inputs, metas) for member in self.members]
+        members = [member.bands(inputs, metas) for member in self.members]
         for bands in zip(*members, strict=True):
             yield self._average(bands)
 

@@ -1,6 +1,7 @@
 """Sliding-window inference on large images in little memory."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from mmengine.structures import PixelData
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..label_rule import LabelRule
 
+Inputs = Any  # a tensor, or an object with its shape, type and device that reads windows
 UNIFORM, GAUSSIAN = BLENDS = 'uniform', 'gaussian'
 
 
@@ -49,7 +51,7 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         samples = data_samples or [SegDataSample() for _ in inputs]
         if not self.in_bands(inputs, samples):
             return super().predict(inputs, data_samples)
-        bands = self._bands(inputs, [sample.metainfo for sample in samples])
+        bands = self.bands(inputs, [sample.metainfo for sample in samples])
         labels = torch.cat([self._labels(band) for band in bands], dim=2)
         for sample, prediction in zip(samples, labels, strict=True):
             sample.set_data(dict(pred_sem_seg=PixelData(data=prediction)))
@@ -76,13 +78,21 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         """
         logits = inputs.new_empty(len(inputs), self.out_channels, *inputs.shape[2:])
         top = 0
-        for band in self._bands(inputs, batch_img_metas):
+        for band in self.bands(inputs, batch_img_metas):
             logits[:, :, top : top + band.shape[2]] = band
             top += band.shape[2]
         return logits
 
-    def _bands(self, inputs: Tensor, metas: Sequence[dict]) -> Iterator[Tensor]:
-        """Yield the mean logits of bands of complete rows, from the top."""
+    def bands(self, inputs: Inputs, metas: Sequence[dict]) -> Iterator[Tensor]:
+        """Yield the mean logits of bands of complete rows, from the top.
+
+        Args:
+            inputs: Preprocessed images ``(N, C, H, W)``, or an object that reads their windows.
+            metas: Meta data of each image.
+
+        Yields:
+            Logits ``(N, out_channels, rows, W)``; 0 where no window has any data.
+        """
         sizes = inputs.shape[2:]
         rows, columns = (
             _windows(*side)
@@ -101,6 +111,8 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         for row, next_top in zip(rows, tops[1:], strict=True):
             for column in columns:
                 crop = inputs[:, :, row, column]
+                if crop is None:
+                    continue
                 here = [dict(meta, img_shape=crop.shape[2:]) for meta in metas]
                 logits = self.encode_decode(crop, here)
                 sums[..., column] += logits if weights is None else logits * weights
@@ -118,13 +130,13 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         return labels if rule.channels > 1 else labels.to(logits)  # the types of the original
 
 
-def _profile(size: int, like: Tensor, blend: str) -> Tensor:
+def _profile(size: int, like: Inputs, blend: str) -> Tensor:
     """Return the weights of the rows or columns of a window, ``(size,)``, at most 1."""
     if blend == UNIFORM:
         return like.new_ones(size)
     positions = torch.arange(size, dtype=torch.float32, device=like.device)
     offsets = (positions - (size - 1) / 2) / (size / 8)
-    return torch.exp(-(offsets**2) / 2).to(like)
+    return torch.exp(-(offsets**2) / 2).to(like.dtype)
 
 
 def _windows(size: int, crop: int, stride: int) -> list[slice]:

@@ -49,6 +49,13 @@ def test_classes_and_what_happens_to_an_image():
     assert '(batch, 2, height, width); the label is the index of the largest' in found['output']
 
 
+def test_bands_and_scale_of_a_raster_are_described():
+    raster = dict(type='LoadRaster', bands=[4, 3, 2], scale=1e-4, offset=-0.1)
+    steps = [raster, dict(type='LoadRasterAnnotations', num_classes=2), STEPS[-1]]
+    found = description('unchanged', steps=steps)
+    assert found['preprocessing'] == dict(channels='as stored', steps=[raster])
+
+
 @pytest.mark.parametrize('settings', [dict(), dict(to_rgb=True)])
 def test_a_step_that_swaps_colors_is_refused(settings):
     step = dict(type='Normalize', mean=[1, 2, 3], std=[4, 5, 6])
