@@ -13,6 +13,7 @@ class, set test_evaluator = dict(type='PerClassIoUMetric') in the config.
 """
 
 import argparse
+import copy
 import csv
 import functools
 import io
@@ -41,6 +42,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
+from mmengine.registry import init_default_scope
+
 import mmseg_attn  # noqa: F401  prepares the stack for configs that inherit from mmseg::
 from mmseg_attn.apps.cli import print_table, run_cli
 from mmseg_attn.apps.runs import (
@@ -52,6 +55,7 @@ from mmseg_attn.apps.runs import (
     run_jobs,
     summarize,
 )
+from mmseg_attn.datasets.building import build_dataset
 from mmseg_attn.engine.cfg_options import parse_options
 from mmseg_attn.errors import RunError, UsageError
 from mmseg_attn.io import counted, write_file
@@ -68,6 +72,11 @@ def main(argv: list[str] | None = None) -> None:
     records = {job.fold: read_record(job.record) for job in jobs if job.record.exists()}
     for fold in records:
         say(f'fold {fold}: already finished')
+        if changed := changed_since(jobs[fold]):
+            say(
+                f'warning: {changed} was changed after fold {fold} was tested, and its scores are '
+                f'those of before: to repeat it, remove {jobs[fold].folder}'
+            )
 
     def on_record(record: Record) -> None:
         records[record.fold] = record
@@ -139,6 +148,22 @@ def check(file: Path, options: list[str], jobs: list[Job], work_dir: Path) -> No
             'choose another --work-dir'
         )
     write_file(saved, first.pretty_text)
+
+
+def changed_since(job: Job) -> Path | None:
+    """Return an image or a mask of the fold that is newer than its record."""
+    tested = job.record.stat().st_mtime
+    init_default_scope(job.config.get('default_scope', 'mmseg'))
+    for split in ('train', 'val', 'test'):
+        try:
+            dataset = build_dataset(copy.deepcopy(job.config[f'{split}_dataloader'].dataset))
+            samples = [dataset.get_data_info(index) for index in range(len(dataset))]
+        except Exception:  # the class may be the user's own, and the files moved since
+            continue
+        for name in [sample.get(key) for sample in samples for key in ('img_path', 'seg_map_path')]:
+            if name and Path(name).is_file() and Path(name).stat().st_mtime > tested:
+                return Path(name)
+    return None
 
 
 def write(work_dir: Path, summary: dict[str, dict]) -> None:

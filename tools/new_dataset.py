@@ -112,10 +112,13 @@ def confirm(labels: Labels, *, yes: bool) -> None:
         more = f' and {len(rows) - 8} more' if rows[8:] else ''
         raise UsageError(
             f'the values of the masks have to be converted ({shown}{more}): add --yes to accept '
-            'this, or name the classes with --map'
+            'this, or choose the classes with --map 255=1 and name them with --classes'
         )
     if input('convert copies of the masks? [y/N] ').strip().lower() not in ('y', 'yes'):
-        raise UsageError('the masks were not converted: name the classes with --map')
+        raise UsageError(
+            'the masks were not converted: choose the classes with --map 255=1, and name them with '
+            '--classes'
+        )
 
 
 def commands(out: Path, project: Project) -> list[tuple[str, str]]:
@@ -151,6 +154,7 @@ def commands(out: Path, project: Project) -> list[tuple[str, str]]:
         ),
         ('Predict new files', tool(*predict)),
         ('Report', tool('report.py', train)),
+        ('Publish the model', tool('publish.py', train, '--out', f'{fold}/published')),
     ]
 
 

@@ -205,7 +205,8 @@ KINDS = {
     'converted': Kind(
         'warning',
         message='images whose channels change when they are loaded: {n} of {total}; {why}',
-        remedy="set color_type to what the files have ('grayscale', 'color' or 'unchanged')",
+        remedy='no action needed if that is what you want; otherwise convert these files, or '
+        'change color_type of the loader, mean and std of data_preprocessor, and in_channels',
     ),
     'blank': Kind(
         'warning',

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
@@ -153,6 +154,27 @@ def test_options_reach_every_config_and_the_check(validate, tmp_path):
     same = [f'{loader}.dataset.ann_file=fold0.txt' for loader in same]
     with pytest.raises(UsageError, match='does not read FOLD'):
         validate('--cfg-options', *same)
+
+
+def test_masks_that_are_newer_than_the_scores_are_named(tmp_path):
+    for name in ('images/a.png', 'masks/a.png', 'fold0.txt', 'record.json'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('a')
+        os.utime(tmp_path / name, (1000, 1000))
+    dataset = dict(
+        type='BaseSegDataset',
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        img_suffix='.png',
+        ann_file='fold0.txt',
+        metainfo=dict(classes=['x'], palette=[[0, 0, 0]]),
+        pipeline=[],
+    )
+    config = Config({f'{split}_dataloader': dict(dataset=dataset) for split in ('train', 'test')})
+    job = SimpleNamespace(config=config, record=tmp_path / 'record.json')
+    assert cross_validate.changed_since(job) is None
+    os.utime(tmp_path / 'masks/a.png', (1001, 1001))
+    assert cross_validate.changed_since(job) == tmp_path / 'masks/a.png'
 
 
 def test_without_a_best_checkpoint_the_last_is_tested(validate):

@@ -26,9 +26,11 @@ from mmseg_attn.apps.new_dataset import MODELS, measure
 from mmseg_attn.errors import MMSegAttnError
 from tests.data.folders import draw, make, save
 from tests.processes import run_script
-from tools import check_dataset, cross_validate, new_dataset, predict, report
+from tools import check_dataset, cross_validate, new_dataset, predict, publish, report
 
-COMMANDS = dict(check_dataset=check_dataset, cross_validate=cross_validate, predict=predict)
+COMMANDS = dict(
+    check_dataset=check_dataset, cross_validate=cross_validate, predict=predict, publish=publish
+)
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_the_commands_can_be_pasted(run, tmp_path):
     text, project = run(make(tmp_path / 'disks', 6))
     readme = (project / 'README.md').read_text()
     found = re.findall(r'^  (python .*)$', text, re.M)
-    assert len(found) == 6
+    assert len(found) == 7
     for line in found:
         assert line in readme
         tool, *arguments = shlex.split(line)[1:]
@@ -303,7 +305,7 @@ GOOD = [
     (use_bands, BANDS, [], 'rgb: 5 channels of different values'),
     (use_colors, COLOR, [], 'rgb: 3 channels of different values'),
     (use_opaque_colors, COLOR, [], 'rgb: 3 channels'),
-    (mix_gray_and_color, COLOR, [], '11 gray and 1 color images: all are loaded in color'),
+    (mix_gray_and_color, COLOR, [], '11 gray and 1 color images (00.png is in color): all'),
     (vary_sizes, GRAY, [], '64x50 to 90x64'),
     (mix_types, GRAY, ['images', 'masks'], 'files of the types .png, .tif are converted'),
     (use_palettes, GRAY, [], '0 errors, 0 warnings'),

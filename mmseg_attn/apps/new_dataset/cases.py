@@ -16,8 +16,25 @@ Split = dict[str, list[str]]
 FOLDS = 5
 FEWEST = 3  # cases, one each for training, validation and test
 SEEDS = 100  # orders that are tried
-# A number at the end of a name, such as that of a slice, row or column, with its word.
-ENDING = r'[_\-. ]+(?:slice|frame|tile|crop|image|img|row|col|no|x|y|z|t|s)?[_\-. ]?\d+'
+# A number at the end of a name, with a word for a part of a case.
+PARTS = (
+    *(
+        'slice',
+        'frame',
+        'page',
+        'plane',
+        'layer',
+        'section',
+        'tile',
+        'crop',
+        'patch',
+        'image',
+        'img',
+    ),
+    *('fov', 'field', 'pos', 'position', 'site', 'view', 'region', 'roi', 'channel', 'ch'),
+    *('row', 'col', 'no', 'c', 'f', 'p', 'r', 's', 't', 'w', 'x', 'y', 'z'),
+)
+ENDING = rf'[_\-. ]+(?:{"|".join(PARTS)})?[_\-. ]?\d+'
 MOST_ENDINGS = 3
 LAYOUT = (*IMAGE_FOLDERS, *MASK_FOLDERS, *SPLIT_FOLDERS)
 

@@ -85,7 +85,12 @@ def unify(slices: Sequence[Slice]) -> tuple[list[Slice], str]:
             f'{other.pair.image} has {counted(other.channels, "channel")}, but '
             f'{first.pair.image} has {first.channels}: save all images with the same channels'
         )
-    note = f'{channels[1]} gray and {channels[3]} color images: all are loaded in color'
+    rare = next(one for one in slices if one.channels == min(channels, key=channels.get))
+    kind = 'in color' if rare.channels == 3 else 'gray'
+    note = (
+        f'{channels[1]} gray and {channels[3]} color images ({rare.pair.image.name} is {kind}): '
+        'all are loaded in color; convert them if that is not what you want'
+    )
     return [one if one.channels == 3 else _to_color(one) for one in slices], note
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from ..runs import PER_CLASS
 
-TAGS = ('mmsegmentation', 'semantic-segmentation', 'u-net', 'attention')
+TAGS = ('mmsegmentation', 'semantic-segmentation')
 MEASURES = dict(IoU='mean_iou', Dice='dice', Acc='mean_accuracy')
 
 
@@ -59,12 +59,14 @@ def card_text(card: Card) -> str:
         blocks.append(f'![an image and its prediction]({card.preview})')
     blocks += [
         '## Use',
-        '```bash\npip install torch "mmseg_attn[lite,safetensors]"\n'
+        'In a clone of mmseg_attn, with PyTorch installed:',
+        '```bash\npip install -e ".[lite,safetensors]"\n'
         'python tools/predict.py FOLDER IMAGES --out predicted\n```',
         'FOLDER is the folder of this file, and IMAGES are image files or folders. In Python:',
         '```python\nimport mmseg_attn\nfrom mmseg.apis import inference_model, init_model\n\n'
-        "model = init_model('FOLDER/config.py', 'safetensors:FOLDER/model.safetensors')\n"
-        "result = inference_model(model, 'image.png')\n```",
+        "weights = 'safetensors:FOLDER/model.safetensors'\n"
+        "model = init_model('FOLDER/config.py', weights, device='cpu')  # or 'cuda'\n"
+        "labels = inference_model(model, 'image.png').pred_sem_seg.data  # (1, height, width)\n```",
     ]
     if card.imports:
         blocks.append(f'The config imports {", ".join(card.imports)}, which you need as well.')

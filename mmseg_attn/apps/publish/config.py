@@ -4,8 +4,11 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config
+from mmseg.registry import TRANSFORMS
 
+from ...config_types import is_a
 from ...datasets.nested_datasets import nested_datasets
 
 # Settings that a prediction, MMSegmentation's inferencer and --tta read
@@ -37,6 +40,10 @@ def prediction_config(
     dataset = {key: value for key, value in copy.deepcopy(inner).items() if key not in FILES}
     dataset['metainfo'] = dict(classes=list(classes), palette=[list(color) for color in palette])
     kept['test_dataloader'] = dict(batch_size=1, num_workers=0, dataset=dataset)
+    # MMSegmentation's inference_model reads this one, and removes only its own LoadAnnotations
+    kept['test_pipeline'] = [
+        step for step in dataset['pipeline'] if not is_a(step, TRANSFORMS, LoadAnnotations)
+    ]
     if visualizer := kept.get('visualizer'):
         visualizer.pop('vis_backends', None)  # they write to the work directory
     return Config(kept)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config
 from mmseg.datasets.transforms import PackSegInputs
-from mmseg.registry import MODELS, TRANSFORMS
+from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 
 from ...compat.safetensors import save_safetensors
 from ...config_types import is_a, type_name
@@ -108,15 +108,17 @@ def publish(
             _draw(stage, preview)
         metrics, source = run.recorded_metrics('test')
         metrics = {key: round(value, 4) for key, value in metrics.items()}
+        setting, values = _images(run.cfg)
+        setting |= {key: text for key, text in setup(run).items() if key not in PRIVATE}
         card = Card(
             name=name,
             classes=classes,
             palette=palette,
-            preprocessing=_preprocessing(cfg),
+            preprocessing=values | _preprocessing(cfg),
             metrics=metrics,
             source=source,
             data=_data(run.cfg),
-            setup={topic: text for topic, text in setup(run).items() if topic not in PRIVATE},
+            setup=setting,
             license=license,
             preview=PREVIEW if preview else None,
             imports=[
@@ -151,6 +153,23 @@ def _draw(stage: Stage, image: Path) -> None:
     if predictions.failed or not drawings:
         raise DataError(*predictions.failed.values())
     shutil.copy(drawings[len(drawings) // 2], stage.folder / PREVIEW)
+
+
+def _images(cfg: Config) -> tuple[dict[str, str], dict[str, str]]:
+    """Describe the images of the training by their number and type, if the files are there."""
+    texts, values = [], {}
+    for split in ('train', 'test'):
+        try:
+            dataset = DATASETS.build(copy.deepcopy(cfg[f'{split}_dataloader'].dataset))
+            texts.append(f'{split} {len(dataset)}')
+            if split == 'test':
+                *_, inner = nested_datasets(cfg.test_dataloader.dataset)
+                load = TRANSFORMS.build(dict(inner.pipeline[0]))
+                image = load(dict(img_path=dataset.get_data_info(0)['img_path']))['img']
+                values['values'] = str(image.dtype)
+        except Exception:  # the files may have been moved since, and the class be the user's own
+            continue
+    return dict(images=', '.join(texts)) if texts else {}, values
 
 
 def _preprocessing(cfg: Config) -> dict[str, str]:

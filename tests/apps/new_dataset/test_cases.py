@@ -23,6 +23,15 @@ NAMES = [
         ['plate1_00', 'plate1_01', 'plate2_00', 'plate2_01', 'plate 5_00', 'plate 5_01', 'ü 6_00'],
         ['plate1'] * 2 + ['plate2'] * 2 + ['plate 5'] * 2 + ['ü 6'],
     ),
+    (
+        [f'2024_Sample0{i}_FOV{k}_C0' for i in range(3) for k in range(2)],
+        [f'2024_Sample0{i}' for i in range(3) for _ in range(2)],
+    ),
+    (
+        ['mouse1_pos1', 'mouse1_pos2', 'mouse2_pos1', 'mouse3_pos1'],
+        ['mouse1'] * 2 + ['mouse2', 'mouse3'],
+    ),
+    (['sick_patient01', 'sick_patient02', 'well_patient03', 'well_patient04'], None),
     (['img_001', 'img_002', 'img_003', 'img_004'], None),
     (['1', '2', '3', '4'], None),
     (['a_1', 'a_2', 'b_1', 'b_2'], None),  # too few

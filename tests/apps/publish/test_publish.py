@@ -2,13 +2,13 @@
 
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from mmengine.config import Config
-from mmseg.apis import init_model
 from PIL import Image
 
 from mmseg_attn.apps.predict import Predictor, read_temperature, write_temperature
@@ -46,10 +46,20 @@ def test_it_predicts_what_the_trained_model_does(run, folder):
     np.testing.assert_array_equal(probabilities(*find_published(folder)), expected)
 
 
-def test_the_host_loads_it(folder):
-    model = init_model(
-        str(folder / 'config.py'), f'safetensors:{folder}/model.safetensors', device='cpu'
+def test_the_lines_of_the_card_run_in_the_host(folder):
+    text = (folder / 'README.md').read_text()
+    (code,) = re.findall(r'```python\n(.*?)```', text, re.S)
+    code = code.replace('FOLDER', str(folder)).replace(
+        'image.png', str(folder.parent / 'shown.png')
     )
+    names = {}
+    exec(code, names)
+    model = names['model']
+    image = np.asarray(Image.open(folder.parent / 'shown.png'))
+    ((_, labels),) = Predictor(Config.fromfile(folder / 'config.py'), folder / 'model.safetensors')(
+        [('shown', image)]
+    )
+    np.testing.assert_array_equal(names['labels'][0], labels)
     trained = torch.load(next(folder.parent.rglob('best*.pth')), weights_only=True)['state_dict']
     for name, values in model.state_dict().items():
         torch.testing.assert_close(values, trained[name], rtol=0, atol=0)
