@@ -95,6 +95,7 @@ CONTENTS = {
             'metrics',
             'memory',
             'tools',
+            'predict',
             'rasters',
             'report',
             'export',

@@ -14,9 +14,9 @@ needs_scikit_image = pytest.mark.skipif(
     importlib.util.find_spec('skimage') is None, reason='needs scikit-image: see docs/metrics.md'
 )
 needs_safetensors = pytest.mark.skipif(
-    importlib.util.find_spec('safetensors') is None, reason='needs safetensors: see docs/tools.md'
+    importlib.util.find_spec('safetensors') is None, reason='needs safetensors: see docs/predict.md'
 )
 needs_huggingface_hub = pytest.mark.skipif(
     importlib.util.find_spec('huggingface_hub') is None,
-    reason='needs huggingface_hub: see docs/tools.md',
+    reason='needs huggingface_hub: see docs/predict.md',
 )
