@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
 from PIL import Image
 
 from mmseg_attn.apps.check import check_config
@@ -129,7 +130,7 @@ def test_the_tools_of_the_host_say_it(fault, monkeypatch):
     config, why, remedy = fault
     monkeypatch.setattr(
         'runpy.run_path',
-        lambda *args, **kwargs: evaluation.Runner.build_dataloader(
+        lambda *args, **kwargs: Runner.build_dataloader(
             dict(dataset=config, batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler'))
         ),
     )
@@ -142,7 +143,7 @@ def test_the_tools_of_the_host_say_it(fault, monkeypatch):
 def test_the_report_says_it(fault, monkeypatch, tmp_path):
     config, why, remedy = fault
     monkeypatch.setattr(evaluation, 'Predictor', lambda *args, **kwargs: None)
-    run = Run(tmp_path, 'x', [], tmp_path / 'config.py', None)
+    run = Run(tmp_path, 'x', [], tmp_path / 'config.py', tmp_path / 'x.pth')
     run.cfg = Config(dict(test_dataloader=dict(dataset=config, batch_size=1, num_workers=0)))
     with pytest.raises(DataError) as caught:
         evaluation.evaluate(run, 'test')

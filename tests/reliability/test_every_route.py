@@ -19,7 +19,7 @@ from mmseg_attn.compat.checkpoint import load_file
 from mmseg_attn.engine.standard_tool import run_standard_tool
 from mmseg_attn.errors import CheckpointError, DataError
 from tests import hostile
-from tools import calibrate, export_onnx, predict, report
+from tools import calibrate, export_onnx, predict, publish, report
 from tools.analysis_tools import show_attention
 
 pytestmark = pytest.mark.usefixtures('safe_loading')
@@ -86,13 +86,19 @@ def resume(at: SimpleNamespace) -> str:
     return standard('train.py', at.config, '--work-dir', folder, '--resume')
 
 
-def page(at: SimpleNamespace) -> str:
-    """The report is written without what the checkpoint would give, and says so."""
-    folder = at.out / 'reported'
+def work_dir(at: SimpleNamespace, name: str) -> Path:
+    """A work directory with the checkpoint."""
+    folder = at.out / name
     folder.mkdir()
     shutil.copy(at.file, folder / 'epoch_1.pth')
     (folder / 'last_checkpoint').write_text('epoch_1.pth')
     shutil.copy(at.config, folder / 'config.py')
+    return folder
+
+
+def page(at: SimpleNamespace) -> str:
+    """The report is written without what the checkpoint would give, and says so."""
+    folder = work_dir(at, 'reported')
     at.capsys.readouterr()
     said = own(report.main, folder, '--device', 'cpu', '--images', '0')
     missing = re.search('missing from the page: (.*)', at.capsys.readouterr().out)
@@ -113,6 +119,7 @@ ROUTES = {
     ),
     'tools/calibrate.py': lambda at: own(calibrate.main, at.config, at.file, '--device', 'cpu'),
     'tools/report.py': page,
+    'tools/publish.py': lambda at: own(publish.main, work_dir(at, 'trained')),
     'tools/analysis_tools/show_attention.py': lambda at: own(
         show_attention.main, at.config, at.file, at.image, '--out', at.out / 'x.png'
     ),
