@@ -1,5 +1,6 @@
 """Damaged files, and files that claim to be large, are refused with a sentence and no memory."""
 
+import gc
 import resource
 import struct
 import warnings
@@ -27,6 +28,7 @@ def small(tmp_path) -> Path:
 @pytest.fixture
 def limited():
     """Gigabytes cannot be had."""
+    gc.collect()  # what earlier tests left would be freed later, and would be had again
     before = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT, before[1]))
