@@ -57,9 +57,9 @@ from mmseg_attn.apps.cli import (
     run_cli,
     usable_device,
 )
-from mmseg_attn.apps.predict import checksum, write_temperature
+from mmseg_attn.apps.predict import write_temperature
 from mmseg_attn.errors import DataError
-from mmseg_attn.io import counted
+from mmseg_attn.io import checksum, counted
 
 
 def check(checkpoint: Path) -> None:

@@ -8,7 +8,7 @@ from .finite import check_finite, is_finite
 from .images import decode_image, explain, read_gray8, read_image, read_images, write_png
 from .intensities import Window, ct_window, percentile_window, to_bytes
 from .nifti import NiftiHeader, open_nifti, read_nifti
-from .output import Stage, fingerprint, staged_output
+from .output import Stage, checksum, fingerprint, staged_output
 from .placement import check_placement
 from .slices import is_dicom, is_nifti, read_slices, stem
 from .spacing import slice_spacing
@@ -24,6 +24,7 @@ __all__ = [
     'atomic_path',
     'check_finite',
     'check_placement',
+    'checksum',
     'counted',
     'ct_window',
     'decode_image',

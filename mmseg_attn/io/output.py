@@ -89,9 +89,18 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
                 folder.rmdir()
 
 
+def checksum(path: Path) -> str:
+    """Compute the SHA-256 of a file, as ``sha256sum`` does."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def fingerprint(files: Iterable[Path]) -> str:
     """Compute a checksum of the names and contents of files, in their order."""
-    lines = (f'{path.name} {_checksum(path)}\n' for path in files)
+    lines = (f'{path.name} {checksum(path)}\n' for path in files)
     return hashlib.sha256(''.join(lines).encode()).hexdigest()
 
 
@@ -125,18 +134,10 @@ def _checksums(folder: Path) -> dict[str, str]:
         for name in files + [name for name in folders if os.path.islink(os.path.join(root, name))]:
             path = Path(root, name)
             sums[path.relative_to(folder).as_posix()] = (
-                _checksum(path) if path.is_file() and not path.is_symlink() else 'no regular file'
+                checksum(path) if path.is_file() and not path.is_symlink() else 'no regular file'
             )
     sums.pop(MANIFEST, None)
     return dict(sorted(sums.items()))
-
-
-def _checksum(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _swap(new: Path, out: Path, *, backup: Path) -> None:

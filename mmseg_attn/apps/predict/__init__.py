@@ -3,7 +3,8 @@
 The tool calls, in this order:
 
 - ``find_items`` (inputs.py) finds the files.
-- ``Predictor`` (predictor.py) loads the config and the checkpoint, and predicts label maps.
+- ``Predictor`` (predictor.py) predicts label maps, with the steps of the test pipeline
+  (pipeline.py), the model or ensemble (model.py), and thresholds (thresholds.py).
 - ``predict_files`` (run.py) goes through the files. For each file, it calls ``load_file``
   (loaded.py), which reads it as in training or with the readers of ``mmseg_attn.io`` (sources.py),
   and ``Intensities`` (intensities.py), which converts more than 8 bits.
@@ -30,7 +31,7 @@ from .run import Predictions, predict_files
 from .sources import FileContent, read_content
 from .splits import data_errors, split_loader, truth_and_labels
 from .summary import collect_warnings, counted, summarize
-from .temperature import checksum, describe_temperatures, read_temperature, write_temperature
+from .temperature import describe_temperatures, read_temperature, write_temperature
 
 __all__ = [
     'MAPS',
@@ -48,7 +49,6 @@ __all__ = [
     'Predictor',
     'RasterPredictor',
     'Results',
-    'checksum',
     'collect_warnings',
     'counted',
     'data_errors',

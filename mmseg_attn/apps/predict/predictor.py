@@ -7,38 +7,28 @@ from typing import Any, NamedTuple, TypeVar
 import cv2
 import numpy as np
 import torch
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.model import BaseTTAModel
 from mmengine.registry import init_default_scope
-from mmseg.apis import init_model
 from mmseg.models import EncoderDecoder, SegTTAModel
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
-from torch import Tensor, nn
 
-from ...compat.checkpoint import load_file
-from ...config_types import class_of, is_a, type_name
-from ...datasets.building import build_dataset
-from ...datasets.nested_datasets import nested_datasets
-from ...datasets.pipelines import flip_fault, frame_fault, is_random
-from ...datasets.transforms import LoadRaster
-from ...engine.hooks.divergence_hook import check_finite_weights
-from ...engine.weights import load_weights
+from ...config_types import class_of, is_a
+from ...datasets.pipelines import flip_fault, frame_fault
 from ...errors import DataError, UnsupportedError
 from ...io import counted
 from ...models.label_rule import LabelRule, stored_probabilities
 from ...models.segmentors import (
     EnsembleSegmentor,
     LargeImageEncoderDecoder,
-    check_settings,
     check_tta,
     entropy_of,
 )
-from ...models.temperature import check_temperature, set_temperature
+from ...models.temperature import check_temperature
 from .loader import ConfigLoader
-from .onnx_network import use_onnx
-from .temperature import read_temperature
+from .model import build_model, class_names, input_channels
+from .pipeline import from_memory, test_dataset, unlabeled_steps
+from .thresholds import decide, thresholds_by_number
 from .windows import WindowCount
 
 Key = TypeVar('Key')
@@ -133,10 +123,10 @@ class Predictor:
             if is_a(cfg.model, MODELS, LargeImageEncoderDecoder):
                 cfg.model.test_cfg.blend = blend
         dataset = test_dataset(cfg)
-        steps = _pipeline(cfg, dataset, tta=tta)
+        steps = unlabeled_steps(cfg, dataset, tta=tta)
         self.loader = ConfigLoader(TRANSFORMS.build(steps[0]))
         self.color_type = self.loader.color_type
-        self.first = TRANSFORMS.build(_from_memory(steps[0]))
+        self.first = TRANSFORMS.build(from_memory(steps[0]))
         self.pipeline = Compose(steps[1:])
         for fault in (
             flip_fault(self.pipeline.transforms),
@@ -148,30 +138,16 @@ class Predictor:
         self.shrunk = self.far = 0
         self.dataset = class_of(dataset, DATASETS)
 
-        content = load_file(checkpoint, 'cpu')
-        if members:
-            self.model = _ensemble([(cfg, checkpoint), *members])
-        else:
-            ensemble = is_a(cfg.model, MODELS, EnsembleSegmentor)  # has no backbone for init_model
-            self.model = MODELS.build(cfg.model) if ensemble else init_model(cfg, device='cpu')
-            load_weights(self.model, content, name=str(checkpoint), logger='silent')
-        check_settings(self.model)
-        ensemble = isinstance(self.model, EnsembleSegmentor)
-        parts = self.model.members if ensemble else [self.model]
-        paths = self.model.checkpoints if ensemble else [str(checkpoint)]
-        for part, path in zip(parts, paths, strict=True):
-            check_finite_weights(part, path)
-        if runtime == 'onnx':
-            for part in parts:
-                use_onnx(part, _channels(part))
-        self.temperatures = _calibrate(parts, paths, temperature)
+        self.model, meta, self.temperatures = build_model(
+            [(cfg, checkpoint), *members], temperature=temperature, runtime=runtime
+        )
         self.rule = LabelRule.of(self.model)
-        self.classes, self.palette = _names(content.get('meta'), dataset, self.rule.classes)
-        self.thresholds = _by_number(thresholds or {}, self.classes)
+        self.classes, self.palette = class_names(meta, dataset, self.rule.classes)
+        self.thresholds = thresholds_by_number(thresholds or {}, self.classes)
         if self.maps or self.thresholds:
             self._keep_maps(tta=tta)
         self.label_type = _label_type(len(self.classes))
-        self.channels = _channels(self.model)
+        self.channels = input_channels(self.model)
         self.windows = WindowCount(self.model)
         self.preprocessor = self.model.data_preprocessor
         if tta:
@@ -314,70 +290,6 @@ class Predictor:
         return {name: x.float().cpu().numpy() for name, x in maps.items()}
 
 
-def decide(probabilities: Tensor, thresholds: Mapping[int, float]) -> Tensor:
-    """Label each pixel by thresholds on the probabilities of some classes.
-
-    Args:
-        probabilities: ``(C, H, W)``.
-        thresholds: Thresholds above 0 by class, of some classes but not of all.
-
-    Returns:
-        Labels ``(H, W)``.
-    """
-    chosen = list(thresholds)
-    limits = probabilities.new_tensor(list(thresholds.values()))[:, None, None]
-    factor, best = (probabilities[chosen] / limits).max(dim=0)
-    others = probabilities.clone()
-    others[chosen] = -1
-    return torch.where(factor > 1, torch.tensor(chosen, device=best.device)[best], others.argmax(0))
-
-
-def _by_number(thresholds: Mapping[str, float], classes: Sequence[str]) -> dict[int, float]:
-    """Return thresholds by the number of the class.
-
-    Raises:
-        DataError: If a class is unknown, a threshold is not between 0 and 1, or no class is left.
-    """
-    for name, threshold in thresholds.items():
-        if name not in classes:
-            raise DataError(
-                f'the model has no class {name!r}: set thresholds for some of {", ".join(classes)}'
-            )
-        if not 0 < threshold < 1:
-            raise DataError(
-                f'the threshold of {name} is {threshold:g}: set a probability between 0 and 1'
-            )
-    if thresholds and len(thresholds) == len(classes):
-        raise DataError(
-            'all classes have a threshold, so pixels below all of them have no class: leave one out'
-        )
-    return {list(classes).index(name): threshold for name, threshold in thresholds.items()}
-
-
-def _ensemble(members: Sequence[tuple[Config, Path]]) -> EnsembleSegmentor:
-    models = []
-    for cfg, _ in members:
-        model = ConfigDict(cfg.model, train_cfg=None)
-        if 'data_preprocessor' in cfg:
-            model.setdefault('data_preprocessor', cfg.data_preprocessor)
-        models.append(model)
-    checkpoints = [str(path) for _, path in members]
-    return MODELS.build(dict(type=EnsembleSegmentor, models=models, checkpoints=checkpoints))
-
-
-def _calibrate(
-    models: Iterable[nn.Module], paths: Iterable[str], temperature: float | None
-) -> dict[str, float]:
-    """Set the temperatures of models, and return those that are not 1 by checkpoint."""
-    found = {}
-    for model, path in zip(models, paths, strict=True):
-        value = read_temperature(Path(path)) if temperature is None else temperature
-        if value not in (None, 1):
-            set_temperature(model, value)
-            found[path] = value
-    return found
-
-
 def _label_type(classes: int) -> type[np.integer]:
     """Return the smallest integer type of image files for the labels."""
     if classes > np.iinfo(np.uint16).max + 1:
@@ -385,15 +297,6 @@ def _label_type(classes: int) -> type[np.integer]:
             f'the model has {classes} classes, but masks support at most 65536: merge some classes'
         )
     return np.uint8 if classes <= np.iinfo(np.uint8).max + 1 else np.uint16
-
-
-def _channels(model: nn.Module) -> int | None:
-    """Return the input channels of the preprocessor or the first layer; ``None`` if unknown."""
-    mean = getattr(model.data_preprocessor, 'mean', None)
-    if mean is not None and mean.numel() > 1:
-        return mean.numel()
-    layers = model.backbone.modules()
-    return next((layer.in_channels for layer in layers if isinstance(layer, nn.Conv2d)), None)
 
 
 def _fits_into(size: Sequence[int], window: Sequence[int]) -> bool:
@@ -404,87 +307,3 @@ def _shapes(item: dict) -> list[torch.Size]:
     """Return the shape of an image, or the shapes of all its augmented versions."""
     inputs = item['inputs']
     return [image.shape for image in (inputs if isinstance(inputs, list) else [inputs])]
-
-
-def test_dataset(cfg: Config) -> ConfigDict:
-    """Return the config of the innermost test dataset."""
-    if 'test_dataloader' not in cfg or 'model' not in cfg:
-        raise DataError(
-            f'{cfg.filename} has no model or no test_dataloader: name a complete config'
-        )
-    if is_a(cfg.model, MODELS, BaseTTAModel):
-        raise DataError(
-            f'{cfg.filename} was written by a test with --tta, which replaces model and pipeline: '
-            'name the config of the training, such as WORK_DIR/*/vis_data/config.py'
-        )
-    leaves = [
-        inner for inner in nested_datasets(cfg.test_dataloader.dataset) if 'pipeline' in inner
-    ]
-    if any(leaf.pipeline != leaves[0].pipeline for leaf in leaves):
-        raise DataError(
-            f'the test datasets of {cfg.filename} have different pipelines, and one is needed: set '
-            'test_dataloader.dataset to the dataset whose images yours are like'
-        )
-    *_, inner = nested_datasets(cfg.test_dataloader.dataset)
-    return inner
-
-
-def _pipeline(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict]:
-    """Return the steps of the test pipeline that do not load labels."""
-    if tta and not (cfg.get('tta_pipeline') and cfg.get('tta_model')):
-        raise DataError(
-            f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
-        )
-    steps = _unlabeled(cfg.tta_pipeline if tta else dataset.pipeline)
-    loaders = LoadImageFromFile, LoadRaster
-    if not steps or class_of(steps[0], TRANSFORMS) not in loaders:
-        raise DataError(
-            f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile or '
-            'LoadRaster, so it cannot load files: add one of them'
-        )
-    for name in filter(is_random, map(type_name, steps)):
-        raise DataError(
-            f'the test pipeline of {cfg.filename} contains {name}, which changes images at random: '
-            'remove it'
-        )
-    return steps
-
-
-def _from_memory(step: dict) -> dict:
-    """Return the step that replaces the loader for a loaded image."""
-    return dict(type='LoadImageFromNDArray', to_float32=step.get('to_float32', False))
-
-
-def _unlabeled(steps: Any) -> Any:
-    """Remove the steps that load labels, also inside test-time augmentation."""
-    if isinstance(steps, list | tuple):
-        selected = (step for step in steps if not is_a(step, TRANSFORMS, LoadAnnotations))
-        return [_unlabeled(step) for step in selected]
-    if isinstance(steps, dict) and 'transforms' in steps:
-        return dict(steps, transforms=[t for t in _unlabeled(steps['transforms']) if t])
-    return steps
-
-
-def _names(meta: Any, dataset: ConfigDict, number: int) -> tuple[list[str], list[list[int]]]:
-    """Return the names and colors of the classes, from the checkpoint or from the dataset.
-
-    Args:
-        meta: The entry ``meta`` of the checkpoint.
-        dataset: The config of the dataset.
-        number: Number of classes of the model.
-    """
-    saved = meta.get('dataset_meta') if isinstance(meta, dict) else None
-    if not _fits(saved, number):
-        saved = build_dataset(dict(dataset, lazy_init=True, pipeline=[])).metainfo
-    if _fits(saved, number):
-        palette = [[int(value) for value in color] for color in saved['palette']]
-        return [str(name) for name in saved['classes']], palette
-    raise DataError(
-        f'neither the checkpoint nor the test dataset names the classes of the model ({number}): '
-        'add metainfo=dict(classes=..., palette=...) to the dataset in the config'
-    )
-
-
-def _fits(meta: Any, number: int) -> bool:
-    values = [meta.get(key) if isinstance(meta, dict) else None for key in ('classes', 'palette')]
-    return all(isinstance(value, list | tuple) and len(value) == number for value in values)

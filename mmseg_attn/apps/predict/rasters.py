@@ -18,12 +18,14 @@ from ...io.raster_mask import raster_mask
 from ...models.label_rule import class_logits
 from ...models.segmentors import LargeImageEncoderDecoder
 from .inputs import Item
+from .pipeline import test_dataset
 from .polygons import write_polygons
-from .predictor import REFUSALS, Predictor, decide, test_dataset
+from .predictor import REFUSALS, Predictor
 from .progress import ProgressLine
 from .raster_inputs import RasterInputs
 from .results import LARGE, PANEL, Results
 from .run import Predictions, reason_of
+from .thresholds import decide
 
 STRETCH = 1.0, 99.0  # percentiles of the values that are drawn black and white
 NOWHERE = 'no coordinate reference system, so the mask has none and no polygons are written'

@@ -1,17 +1,15 @@
 """Read and write the temperature of a checkpoint, a small JSON file beside it."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
-from ...io import write_file
+from ...io import checksum, write_file
 from ...models.temperature import check_temperature
 
 SUFFIX = '.temperature.json'
-BLOCK = 2**20
 REMEDY = 'run tools/calibrate.py again, or remove the file'
 
 
@@ -76,12 +74,3 @@ def describe_temperatures(temperatures: Mapping[str, float]) -> list[str]:
         f'{temperature_file(Path(path)).name}'
         for path, value in temperatures.items()
     ]
-
-
-def checksum(path: Path) -> str:
-    """Compute the SHA-256 of a file, as ``sha256sum`` does."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

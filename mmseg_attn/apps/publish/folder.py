@@ -1,7 +1,6 @@
 """Write the folder of a published model, and find its files."""
 
 import copy
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from ...compat.safetensors import save_safetensors
 from ...config_types import is_a, type_name
 from ...datasets.nested_datasets import nested_datasets
 from ...errors import CheckpointError, DataError, UsageError
-from ...io import Stage, staged_output
+from ...io import Stage, checksum, staged_output
 from ...models.segmentors import EnsembleSegmentor
 from ...version import __version__
 from ..predict import (
@@ -60,8 +59,8 @@ def find_published(folder: Path) -> Published:
                 'tools/publish.py has written'
             )
     lines = (folder / SUMS).read_text(encoding='utf-8').splitlines()
-    sums = {name: checksum for checksum, _, name in (line.partition('  ') for line in lines)}
-    if sums.get(WEIGHTS) != _checksum(found.weights):
+    sums = {name: digest for digest, _, name in (line.partition('  ') for line in lines)}
+    if sums.get(WEIGHTS) != checksum(found.weights):
         raise CheckpointError(
             f'{found.weights} is not the file that was published, as its checksum in {SUMS} '
             'differs: copy it again'
@@ -132,7 +131,7 @@ def publish(
         text = json.dumps(content, indent=1, ensure_ascii=False)
         (stage.folder / 'model.json').write_text(text + '\n', encoding='utf-8')
         files = sorted(path for path in stage.folder.iterdir())
-        sums = ''.join(f'{_checksum(path)}  {path.name}\n' for path in files)
+        sums = ''.join(f'{checksum(path)}  {path.name}\n' for path in files)
         (stage.folder / SUMS).write_text(sums, encoding='utf-8')
         stage.manifest.update(mmseg_attn=__version__)
     return stage
@@ -203,7 +202,3 @@ def _data(cfg: Config) -> str:
     parts = Path(inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', '')).parts
     place = '/'.join(parts[-3:] if not Path(*parts).is_absolute() else parts[-2:]) if parts else ''
     return ', '.join(part for part in (type_name(inner), place) if part)
-
-
-def _checksum(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmseg.apis import init_model
 
 from mmseg_attn.apps.predict import Predictor
-from mmseg_attn.apps.predict.predictor import decide
+from mmseg_attn.apps.predict.thresholds import decide
 from mmseg_attn.errors import CheckpointError, DataError
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
