@@ -36,6 +36,7 @@ if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
 
 SMALLEST_WINDOW = 32
 MAPS = 'probabilities', 'entropy', 'disagreement'
+WORKERS = 16  # beyond, threads wait for Python's lock
 
 
 def window(text: str) -> tuple[int, int]:
@@ -211,6 +212,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
+import torch
 from mmengine.config import Config
 
 from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
@@ -386,6 +388,7 @@ def main(argv: list[str] | None = None) -> None:
                 objects=objects,
                 intensities=make_intensities(args, predictor, files),
                 batch_size=args.batch_size,
+                workers=min(torch.get_num_threads(), WORKERS) if device == 'cpu' else 1,
             )
         if not predictions.done:
             raise DataError('no file could be predicted: see the reasons above')

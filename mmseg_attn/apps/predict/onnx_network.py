@@ -73,6 +73,10 @@ class _Session:
         self.method = method
         self.smallest = smallest
 
+    def __deepcopy__(self, memo: dict) -> '_Session':
+        """Return itself: a session can be used by several threads."""
+        return self
+
     def __call__(self, inputs: Tensor, batch_img_metas: Sequence[dict]) -> Tensor:
         if min(inputs.shape[2:]) < self.smallest:
             return self.method(inputs, batch_img_metas)

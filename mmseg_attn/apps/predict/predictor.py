@@ -1,6 +1,9 @@
 """Predict label maps of images of any size with a trained model."""
 
+import copy
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,6 +15,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from mmseg.models import EncoderDecoder, SegTTAModel
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
+from torch import nn
 
 from ...config_types import class_of, is_a
 from ...datasets.pipelines import flip_fault, frame_fault
@@ -27,6 +31,7 @@ from ...models.segmentors import (
 from ...models.temperature import check_temperature
 from .loader import ConfigLoader
 from .model import build_model, class_names, input_channels
+from .parallel import in_order
 from .pipeline import from_memory, test_dataset, unlabeled_steps
 from .thresholds import decide, thresholds_by_number
 from .windows import WindowCount
@@ -34,6 +39,7 @@ from .windows import WindowCount
 Key = TypeVar('Key')
 OVERLAP = 4  # windows overlap by 1/4 of their size
 FAR = 10  # standard deviations
+LARGE = 2**22  # values of a batch, such as those of four color images of 512x512
 # Errors of a model for images that it cannot take, and of PyTorch for too little memory
 REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
 
@@ -49,6 +55,19 @@ class Prediction(NamedTuple):
 
     labels: np.ndarray
     maps: dict[str, np.ndarray]
+
+
+class _Batch(NamedTuple):
+    """Keys and prepared images of one size, or a key and the error of its image."""
+
+    keys: list
+    items: Any
+
+    @property
+    def values(self) -> int:
+        if isinstance(self.items, Exception):
+            return 0
+        return sum(size.numel() for item in self.items for size in _shapes(item))
 
 
 class Predictor:
@@ -176,33 +195,93 @@ class Predictor:
             yield key, result if isinstance(result, Exception) else result.labels
 
     def predict(
-        self, images: Iterable[tuple[Key, np.ndarray]], *, batch_size: int = 1
+        self, images: Iterable[tuple[Key, np.ndarray]], *, batch_size: int = 1, workers: int = 0
     ) -> Iterator[tuple[Key, Prediction | Exception]]:
         """Predict labels and maps of images; otherwise as a call.
 
         Args:
             images: As in a call.
             batch_size: As in a call.
+            workers: Number of threads that predict while the next images are taken; 0 for the
+                calling thread alone. They share PyTorch's threads. Batches of more than ``LARGE``
+                values are predicted one by one.
 
         Yields:
             Each key with its prediction, or with the error.
         """
-        keys: list[Key] = []
-        batch: list[dict] = []
+        threads = torch.get_num_threads()
+        local = threading.local()
+        copies = self._copies(workers)
+        number = len(copies)
+
+        def start() -> None:
+            torch.set_num_threads(max(1, threads // number))
+            local.model = copies.pop()
+
+        def compute(batch: _Batch) -> list[Prediction | Exception]:
+            try:
+                return self._predict(batch, local.model)
+            except Warning:  # an error only while another thread reads the tags of a TIFF file
+                return self._predict(batch, local.model)
+
+        def alone(batch: _Batch) -> list[Prediction | Exception]:
+            if not isinstance(batch.items, Exception):
+                self.windows.start(batch.keys[0], _shapes(batch.items[0]))
+            return self._predict(batch, self.model)
+
+        try:
+            for batch, results in in_order(
+                compute,
+                self._batches(images, batch_size),
+                workers=max(1, number),
+                ahead=number + 1,
+                is_large=lambda batch: not number or batch.values > LARGE,
+                alone=alone,
+                start=start,
+            ):
+                yield from zip(batch.keys, results, strict=True)
+        finally:
+            torch.set_num_threads(threads)  # for the threads that are started from now on
+
+    def _batches(
+        self, images: Iterable[tuple[Key, np.ndarray]], batch_size: int
+    ) -> Iterator['_Batch']:
+        batch = _Batch([], [])
         for key, image in images:
             try:
                 item = self.prepare(key, image)
                 self._check(item, image)
             except REFUSALS as error:
-                yield key, error
+                if batch.keys:
+                    yield batch
+                    batch = _Batch([], [])
+                yield _Batch([key], error)
                 continue
-            if batch and (len(batch) == batch_size or _shapes(item) != _shapes(batch[0])):
-                yield from zip(keys, self._predict(keys, batch), strict=True)
-                keys, batch = [], []
-            keys.append(key)
-            batch.append(item)
-        if batch:
-            yield from zip(keys, self._predict(keys, batch), strict=True)
+            full = len(batch.keys) == batch_size
+            if batch.keys and (full or _shapes(item) != _shapes(batch.items[0])):
+                yield batch
+                batch = _Batch([], [])
+            batch.keys.append(key)
+            batch.items.append(item)
+        if batch.keys:
+            yield batch
+
+    def _copies(self, number: int) -> list[nn.Module]:
+        """Copy the model, since a model may keep values of an image; share all its weights.
+
+        Returns:
+            The copies; none if the model cannot be copied.
+        """
+        silent = copy.copy(self.windows)
+        silent.watch = None
+        shared = {id(x): x for x in chain(self.model.parameters(), self.model.buffers())}
+        try:
+            return [
+                copy.deepcopy(self.model, {**shared, id(self.windows): silent})
+                for _ in range(number)
+            ]
+        except (TypeError, RuntimeError):
+            return []
 
     def prepare(self, key: Any, image: np.ndarray) -> dict:
         """Apply the pipeline, in which steps of the user may read the path of the image."""
@@ -243,11 +322,13 @@ class Predictor:
         deviation = preprocessor.std.float().mean().cpu()
         return bool(abs(inputs.float().mean() - mean) > FAR * deviation)
 
-    def _predict(self, keys: list[Key], batch: list[dict]) -> list[Prediction | Exception]:
-        self.windows.start(keys[0], _shapes(batch[0]))
+    def _predict(self, batch: '_Batch', model: nn.Module) -> list[Prediction | Exception]:
+        keys, items = batch
+        if isinstance(items, Exception):
+            return [items]
         try:
             with torch.no_grad(), torch.autocast(self.device.type, enabled=self.amp):
-                samples = self.model.test_step(pseudo_collate(batch))
+                samples = model.test_step(pseudo_collate(items))
             return [Prediction(self._labels(sample), self._maps(sample)) for sample in samples]
         except REFUSALS as error:
             failure = error
@@ -255,9 +336,13 @@ class Predictor:
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()
-        if len(batch) > 1:  # one image may be the reason, or the batch is too large
-            pairs = zip(keys, batch, strict=True)
-            return [result for key, item in pairs for result in self._predict([key], [item])]
+        if len(items) > 1:  # one image may be the reason, or the batch is too large
+            pairs = zip(keys, items, strict=True)
+            return [
+                result
+                for key, item in pairs
+                for result in self._predict(_Batch([key], [item]), model)
+            ]
         return [failure]
 
     def _labels(self, sample: Any) -> np.ndarray:

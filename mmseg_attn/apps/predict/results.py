@@ -1,7 +1,9 @@
 """Write masks, overlays and a table of pixels."""
 
+import copy
 import csv
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import mmcv
@@ -12,6 +14,7 @@ from mmseg.structures import SegDataSample
 
 from ...visualization import SegComparisonVisualizer
 from ...visualization.drawable import drawable
+from .parallel import Background
 from .sources import FileContent
 from .stacks import write_stack
 
@@ -53,6 +56,7 @@ class Results:
         labels: Sequence[np.ndarray],
         *,
         bgr: bool = True,
+        background: Background | None = None,
     ) -> None:
         """Write the results of one file.
 
@@ -63,7 +67,9 @@ class Results:
             images: Its slices as the model received them, (H, W) or (H, W, C).
             labels: The labels of its slices, (H, W) and uint8 or uint16.
             bgr: Whether the first three channels are in BGR.
+            background: Draws the overlays.
         """
+        draw = partial(background.call, self.draw) if background else self.draw
         written = write_stack(self.folder / 'masks' / name, path, content, labels)
         mask = written.relative_to(self.folder).as_posix()
         several = len(labels) > 1
@@ -71,7 +77,7 @@ class Results:
         sizes = content.pixel_area, content.voxel_volume
         for k, (image, label_map) in enumerate(zip(images, labels, strict=True)):
             part = f'{name}_slices/{k:0{digits}d}' if several else name
-            self.draw(part, image, label_map, bgr=bgr)
+            draw(part, image, label_map, bgr=bgr)
             counts = np.bincount(label_map.ravel(), minlength=len(self.classes))
             self.count(path, mask, k, counts, sizes)
 
@@ -113,10 +119,11 @@ class Results:
         step = max(1, max(labels.shape) // (LARGE * PANEL[1]))
         image, labels = image[::step, ::step], labels[::step, ::step].astype(np.int32)
         sample = SegDataSample(pred_sem_seg=PixelData(data=torch.from_numpy(labels)[None]))
-        self.visualizer.panel_size = min(max(*labels.shape, PANEL[0]), PANEL[1])
+        visualizer = copy.copy(self.visualizer)  # other threads draw other sizes
+        visualizer.panel_size = min(max(*labels.shape, PANEL[0]), PANEL[1])
         # add_datasample would also draw with Matplotlib, which takes as long again
-        drawn = self.visualizer.draw(
-            drawable(image, bgr=bgr), sample, self.visualizer.dataset_meta, draw_gt=False
+        drawn = visualizer.draw(
+            drawable(image, bgr=bgr), sample, visualizer.dataset_meta, draw_gt=False
         )
         mmcv.imwrite(drawn[..., ::-1], str(path))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ...errors import DataError
 from .inputs import Item
@@ -14,6 +15,7 @@ from .loaded import Loaded, load_file
 from .loader import channels
 from .maps import MapResults, SliceMaps
 from .objects import ObjectResults
+from .parallel import Background
 from .predictor import Predictor
 from .progress import ProgressLine
 from .results import Results
@@ -63,8 +65,9 @@ def predict_files(
     batch_size: int = 1,
     maps: MapResults | None = None,
     objects: ObjectResults | None = None,
+    workers: int = 0,
 ) -> Predictions:
-    """Predict files and write their results.
+    """Predict files and write their results; overlays are drawn in the meantime.
 
     Args:
         predictor: The model.
@@ -74,6 +77,7 @@ def predict_files(
         batch_size: The largest number of slices in a batch, also of several files.
         maps: Writes probabilities and uncertainty.
         objects: Writes the objects of some classes.
+        workers: Number of threads that predict, as in :meth:`Predictor.predict`.
 
     Raises:
         OSError: If the results cannot be written.
@@ -112,34 +116,36 @@ def predict_files(
         line.show(processed, path.name, k, total, window, windows)
 
     predictor.windows.watch = show
-    for path, result in predictor.predict(slices(), batch_size=batch_size):
-        if path in predictions.failed:
-            continue
-        current = opened[path]
-        if isinstance(result, Exception):
-            fail(path, f'{path} {reason_of(result)}')
-            continue
-        current.labels.append(result.labels)
-        if maps:
-            current.maps.append(maps.keep(result))
-        total = len(current.loaded.images)
-        if len(current.labels) == total:
-            del opened[path]
-            results.write(
-                path,
-                current.item.name,
-                current.loaded.content,
-                current.loaded.images,
-                current.labels,
-                bgr=predictor.loader.bgr,
-            )
+    with Background(torch.get_num_threads()) as background:
+        for path, result in predictor.predict(slices(), batch_size=batch_size, workers=workers):
+            if path in predictions.failed:
+                continue
+            current = opened[path]
+            if isinstance(result, Exception):
+                fail(path, f'{path} {reason_of(result)}')
+                continue
+            current.labels.append(result.labels)
             if maps:
-                maps.write(path, current.item.name, current.loaded.content, current.maps)
-            if objects:
-                objects.write(path, current.item.name, current.loaded.content, current.labels)
-            _count(predictions, current)
-        processed = len(predictions.done) + len(predictions.failed)
-        line.show(processed, path.name, len(current.labels) % total, total)
+                current.maps.append(maps.keep(result))
+            total = len(current.loaded.images)
+            if len(current.labels) == total:
+                del opened[path]
+                results.write(
+                    path,
+                    current.item.name,
+                    current.loaded.content,
+                    current.loaded.images,
+                    current.labels,
+                    bgr=predictor.loader.bgr,
+                    background=background,
+                )
+                if maps:
+                    maps.write(path, current.item.name, current.loaded.content, current.maps)
+                if objects:
+                    objects.write(path, current.item.name, current.loaded.content, current.labels)
+                _count(predictions, current)
+            processed = len(predictions.done) + len(predictions.failed)
+            line.show(processed, path.name, len(current.labels) % total, total)
     line.close()
     return predictions
 

@@ -1,4 +1,5 @@
 import copy
+import threading
 import weakref
 
 import numpy as np
@@ -8,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmseg.apis import init_model
 
-from mmseg_attn.apps.predict import Predictor
+from mmseg_attn.apps.predict import Prediction, Predictor
 from mmseg_attn.apps.predict.thresholds import decide
 from mmseg_attn.errors import CheckpointError, DataError
 
@@ -89,6 +90,69 @@ def test_batches_give_the_same_and_keep_the_order(config, checkpoint, gray):
     assert [key for key, _ in together] == list(range(7))
     for (_, labels), expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(labels, expected)
+
+
+@pytest.mark.parametrize('workers', [1, 3])
+def test_several_threads_give_the_same_and_keep_the_order(config, checkpoint, gray, workers):
+    predictor = Predictor(config(), checkpoint, maps=['probabilities'])
+    images = [(i, gray[: 20 + i % 3]) for i in range(10)]
+    images.insert(4, ('broken', np.zeros((4, 4, 2), np.uint8)))
+    expected = list(predictor.predict(images))
+    results = list(predictor.predict(images, workers=workers))
+    assert [key for key, _ in results] == [key for key, _ in images]
+    for (key, ours), (_, theirs) in zip(results, expected, strict=True):
+        if key == 'broken':
+            assert str(ours) == str(theirs)
+            continue
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+        np.testing.assert_allclose(ours.maps['probabilities'], theirs.maps['probabilities'])
+
+
+def test_threads_have_models_of_their_own_that_share_the_weights(config, checkpoint, gray):
+    predictor = Predictor(config(), checkpoint)
+    seen = {}
+    together = threading.Barrier(2)
+
+    def remember(backbone, inputs):  # as some third-party networks do
+        backbone.height = inputs[0].shape[2]
+        together.wait(10)
+        seen[backbone.height] = id(backbone), id(next(backbone.parameters()))
+        assert inputs[0].shape[2] == backbone.height
+
+    predictor.model.backbone.register_forward_pre_hook(remember)
+    threads = torch.get_num_threads()
+    images = [(size, gray[:size]) for size in (20, 24)]
+    assert all(
+        isinstance(r, np.ndarray | Prediction) for _, r in predictor.predict(images, workers=2)
+    )
+    (one, first), (other, second) = seen.values()
+    assert one != other
+    assert first == second
+    assert torch.get_num_threads() == threads
+
+
+def test_a_model_that_cannot_be_copied_is_used_by_one_thread(config, checkpoint, gray):
+    predictor = Predictor(config(), checkpoint)
+    predictor.model.lock = threading.Lock()
+    expected = list(predictor([('x', gray)]))
+    results = list(predictor.predict([('x', gray), ('y', gray)], workers=2))
+    for _, result in results:
+        np.testing.assert_array_equal(result.labels, expected[0][1])
+
+
+def test_a_warning_that_became_an_error_in_between_is_none(config, checkpoint, gray):
+    predictor = Predictor(config(), checkpoint)
+    warned = []
+
+    def warn(*_) -> None:
+        if len(warned) < 1:
+            warned.append(True)
+            raise UserWarning('the tags are damaged')
+
+    predictor.model.backbone.register_forward_pre_hook(warn)
+    images = [(i, gray) for i in range(3)]
+    assert len(list(predictor.predict(images, workers=1))) == 3
+    assert warned
 
 
 def test_images_are_read_as_they_are_needed(config, checkpoint, gray):

@@ -37,7 +37,7 @@ class Threshold:
     def __init__(self):
         self.windows = SimpleNamespace(watch=None)
 
-    def predict(self, images, *, batch_size):
+    def predict(self, images, **_):
         for key, image in images:
             refused = len(image) == 13
             yield key, RuntimeError('13 is\nno size') if refused else light(image)
@@ -296,7 +296,7 @@ def test_what_is_broken_is_named_and_the_rest_is_done(predict, tmp_path, capsys)
 
 
 def test_memory_that_does_not_suffice_has_a_remedy(predict, tmp_path, monkeypatch):
-    def fail(self, images, *, batch_size):
+    def fail(self, images, **_):
         yield from ((key, RuntimeError('CUDA out of memory. Tried 3 GiB')) for key, _ in images)
 
     monkeypatch.setattr(Threshold, 'predict', fail)
@@ -350,7 +350,7 @@ def test_progress_in_a_file_is_a_line_now_and_then(
 
 
 def test_the_windows_of_a_large_image_are_counted(predict, tmp_path, capsys, monkeypatch):
-    def slides(self, images, *, batch_size):
+    def slides(self, images, **_):
         for key, image in images:
             for window in range(1, 5):
                 self.windows.watch(key, window, 4)
