@@ -85,7 +85,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'middle of a window, or uniform, as in MMSegmentation; default: %(default)s',
     )
     parser.add_argument(
-        '--batch-size', type=int, default=1, help='slices per batch; default: %(default)s'
+        '--batch-size',
+        type=int,
+        default=1,
+        help='images or slices per batch, or windows of an image; default: %(default)s',
     )
     parser.add_argument('--device', help='default: the GPU, if there is one')
     parser.add_argument('--amp', action='store_true', help='use mixed precision')
@@ -355,6 +358,7 @@ def main(argv: list[str] | None = None) -> None:
             device=device,
             window=args.window,
             blend=args.blend,
+            window_batch=args.batch_size,
             tta=args.tta,
             amp=args.amp,
             runtime=args.runtime,

@@ -81,6 +81,8 @@ class Predictor:
             the mode of the config.
         blend: How these windows are averaged, ``'gaussian'`` or ``'uniform'``, if the model is an
             ``EncoderDecoder``.
+        window_batch: Number of windows of an image in a batch; images are predicted one by one if
+            it is more than 1 and the model slides windows.
         tta: Whether to use the test-time augmentation of the config.
         amp: Whether to use mixed precision.
         members: Configs and checkpoints of further models of an ensemble; the pipeline is that of
@@ -120,6 +122,7 @@ class Predictor:
         device: str = 'cpu',
         window: tuple[int, int] | None = None,
         blend: str = 'gaussian',
+        window_batch: int = 1,
         tta: bool = False,
         amp: bool = False,
         members: Sequence[tuple[Config, Path]] = (),
@@ -141,6 +144,10 @@ class Predictor:
                 cfg.model.type = 'LargeImageEncoderDecoder'
             if is_a(cfg.model, MODELS, LargeImageEncoderDecoder):
                 cfg.model.test_cfg.blend = blend
+        large = is_a(cfg.model, MODELS, LargeImageEncoderDecoder)
+        self.window_batch = window_batch if large and _slides(cfg.model) else 1
+        if self.window_batch > 1:
+            cfg.model.test_cfg.window_batch = window_batch
         dataset = test_dataset(cfg)
         steps = unlabeled_steps(cfg, dataset, tta=tta)
         self.loader = ConfigLoader(TRANSFORMS.build(steps[0]))
@@ -209,6 +216,7 @@ class Predictor:
         Yields:
             Each key with its prediction, or with the error.
         """
+        batch_size = 1 if self.window_batch > 1 else batch_size
         threads = torch.get_num_threads()
         local = threading.local()
         copies = self._copies(workers)
@@ -226,7 +234,7 @@ class Predictor:
 
         def alone(batch: _Batch) -> list[Prediction | Exception]:
             if not isinstance(batch.items, Exception):
-                self.windows.start(batch.keys[0], _shapes(batch.items[0]))
+                self.windows.start(batch.keys[0], _shapes(batch.items[0]), len(batch.keys))
             return self._predict(batch, self.model)
 
         try:
@@ -373,6 +381,10 @@ class Predictor:
         if 'disagreement' in self.maps:
             maps['disagreement'] = sample.disagreement.data
         return {name: x.float().cpu().numpy() for name, x in maps.items()}
+
+
+def _slides(model: ConfigDict) -> bool:
+    return (model.get('test_cfg') or {}).get('mode') == 'slide'
 
 
 def _label_type(classes: int) -> type[np.integer]:

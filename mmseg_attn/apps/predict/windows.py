@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Hashable, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class WindowCount:
-    """Count the passes through the backbone, one for each window of an image.
+    """Count the windows of an image in the passes through the backbone.
 
     Args:
         segmentor: The model.
@@ -21,16 +21,18 @@ class WindowCount:
         self.watch: Callable[[Hashable, int, int], None] | None = None
         self.key: Hashable = None
         self.done = self.total = 0
+        self.images = 1
         segmentor.backbone.register_forward_hook(self._count)
 
-    def start(self, key: Hashable, shapes: Sequence[Sequence[int]]) -> None:
+    def start(self, key: Hashable, shapes: Sequence[Sequence[int]], images: int = 1) -> None:
         """Start the count for an image or a batch.
 
         Args:
             key: The key of the image.
             shapes: (C, H, W) of all versions of the image that the model receives.
+            images: Number of images in the batch.
         """
-        self.key, self.done = key, 0
+        self.key, self.done, self.images = key, 0, images
         self.total = sum(self._windows(*shape[-2:]) for shape in shapes)
 
     def _windows(self, height: int, width: int) -> int:
@@ -44,7 +46,7 @@ class WindowCount:
             count *= max(side - crop + stride - 1, 0) // stride + 1
         return count
 
-    def _count(self, *_) -> None:
-        self.done += 1
+    def _count(self, _: nn.Module, inputs: tuple[Tensor, ...], *__) -> None:
         if self.watch is not None and self.total > 1:
+            self.done += len(inputs[0]) // self.images
             self.watch(self.key, min(self.done, self.total), self.total)

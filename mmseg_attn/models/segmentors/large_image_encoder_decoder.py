@@ -34,6 +34,8 @@ class LargeImageEncoderDecoder(EncoderDecoder):
     the surroundings of a pixel on all sides: its logits are weighted with a Gaussian whose standard
     deviation is an eighth of the window, as in nnU-Net (Isensee et al., Nature Methods 2021).
     ``'uniform'``, the default, is MMSegmentation's mean.
+
+    ``test_cfg.window_batch`` windows of a row are a batch of the network; by default, each is one.
     """
 
     def predict(
@@ -95,7 +97,7 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         """
         sizes = inputs.shape[2:]
         rows, columns = (
-            _windows(*side)
+            _place_windows(*side)
             for side in zip(sizes, self.test_cfg.crop_size, self.test_cfg.stride, strict=True)
         )
         blend = self.test_cfg.get('blend', UNIFORM)
@@ -109,12 +111,7 @@ class LargeImageEncoderDecoder(EncoderDecoder):
         height = rows[0].stop
         sums = inputs.new_zeros(len(inputs), self.out_channels, height, sizes[1])
         for row, next_top in zip(rows, tops[1:], strict=True):
-            for column in columns:
-                crop = inputs[:, :, row, column]
-                if crop is None:
-                    continue
-                here = [dict(meta, img_shape=crop.shape[2:]) for meta in metas]
-                logits = self.encode_decode(crop, here)
+            for column, logits in self._windows(inputs, row, columns, metas):
                 sums[..., column] += logits if weights is None else logits * weights
             done = next_top - row.start
             count = counts[0][row.start : next_top, None] * counts[1]
@@ -122,6 +119,31 @@ class LargeImageEncoderDecoder(EncoderDecoder):
             if next_top < sizes[0]:  # move up the rows that the next windows cover
                 sums[:, :, : height - done] = sums[:, :, done:].clone()
                 sums[:, :, height - done :] = 0
+
+    def _windows(
+        self, inputs: Inputs, row: slice, columns: Sequence[slice], metas: Sequence[dict]
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the columns and the logits of the windows of a row, except for those without data.
+
+        The network computes ``window_batch`` windows at a time.
+        """
+        number = self.test_cfg.get('window_batch', 1)
+        for first in range(0, len(columns), number):
+            found = []
+            for column in columns[first : first + number]:
+                crop = inputs[:, :, row, column]
+                if crop is not None:
+                    found.append((column, crop))
+            if not found:
+                continue
+            here = [dict(meta, img_shape=found[0][1].shape[2:]) for meta in metas]
+            if len(found) == 1:
+                column, crop = found[0]
+                yield column, self.encode_decode(crop, here)
+                continue
+            crops = torch.cat([crop for _, crop in found])
+            logits = self.encode_decode(crops, here * len(found)).split(len(inputs))
+            yield from zip((column for column, _ in found), logits, strict=True)
 
     def _labels(self, logits: Tensor) -> Tensor:
         """Convert logits ``(N, C, H, W)`` to labels ``(N, 1, H, W)``."""
@@ -139,7 +161,7 @@ def _profile(size: int, like: Inputs, blend: str) -> Tensor:
     return torch.exp(-(offsets**2) / 2).to(like.dtype)
 
 
-def _windows(size: int, crop: int, stride: int) -> list[slice]:
+def _place_windows(size: int, crop: int, stride: int) -> list[slice]:
     """Place windows along a side like MMSegmentation; the last one ends at the edge.
 
     Raises:

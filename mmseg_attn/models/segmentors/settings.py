@@ -62,6 +62,12 @@ def setting_faults(kind: Any, test_cfg: Any, std: Sequence[float]) -> Iterator[t
             f"model.test_cfg has mode='slide' with blend={blend!r}",
             "set 'uniform', or 'gaussian' with model.type='LargeImageEncoderDecoder'",
         )
+    number = settings.get('window_batch', 1)
+    if not isinstance(number, int) or number < 1:
+        yield (
+            f"model.test_cfg has mode='slide' with window_batch={number!r}",
+            'set the number of windows in a batch, 1 or more',
+        )
     size: Any = settings.get('crop_size')
     stride: Any = settings.get('stride')
     if not (_is_pair(size) and _is_pair(stride)):

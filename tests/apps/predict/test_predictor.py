@@ -175,6 +175,18 @@ def test_a_window_slides_over_the_image(config, checkpoint, gray):
     assert only(predictor([('x', gray[:5, :3])])).shape == (5, 3)  # smaller than a window
 
 
+def test_windows_form_batches_in_place_of_images(config, checkpoint, gray):
+    images = [('x', gray), ('y', gray[::-1])]
+    expected = dict(Predictor(config(), checkpoint, window=(16, 32))(images))
+    predictor = Predictor(config(), checkpoint, window=(16, 32), window_batch=2)
+    sizes = []
+    predictor.model.backbone.register_forward_hook(lambda _, x, __: sizes.append(len(x[0])))
+    for key, labels in predictor(images, batch_size=2):
+        np.testing.assert_array_equal(labels, expected[key])
+    assert set(sizes) == {2}
+    assert Predictor(config(), checkpoint, window_batch=2).window_batch == 1  # no windows
+
+
 def test_test_time_augmentation_averages_probabilities(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint, tta=True)
     labels = only(predictor([('x', gray)]))

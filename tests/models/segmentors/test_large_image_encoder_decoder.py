@@ -152,3 +152,20 @@ def test_borders_of_windows_cannot_be_seen_with_gaussian_blending(monkeypatch):
         errors[blend] = (1 - sample.seg_logits.data[:, 3:-3, 3:-3]).abs().max()
     assert errors['uniform'] >= 0.5
     assert errors['gaussian'] < 0.1
+
+
+@pytest.mark.parametrize('number', [2, 3, 99])
+@pytest.mark.parametrize('blend', ['uniform', 'gaussian'])
+def test_windows_in_batches_give_the_same(number, blend):
+    image = torch.randn(2, 3, 50, 61)
+    model = build('LargeImageEncoderDecoder', blend=blend)
+    seen = []
+    model.backbone.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    with torch.no_grad():
+        expected = model.slide_inference(image, [{}, {}])
+        alone = len(seen)
+        model.test_cfg.window_batch = number
+        actual = model.slide_inference(image, [{}, {}])
+    torch.testing.assert_close(actual, expected)
+    assert max(seen[alone:]) == 2 * min(number, 5)  # images times windows of a row
+    assert sum(seen[alone:]) == sum(seen[:alone])

@@ -30,6 +30,7 @@ def segmentor(kind: str | type = 'EncoderDecoder', *, std: float = 1.0, **test_c
         (dict(mode='slide', crop_size=(40, 40)), 'stride=None: set height and width for both'),
         (dict(mode='slide', crop_size=40, stride=20), 'crop_size=40 and stride=20: set height'),
         (dict(PAIRS, stride=(20, 0)), r'stride=\(20, 0\): set height'),
+        (dict(PAIRS, window_batch=0), 'window_batch=0: set the number of windows in a batch'),
         (dict(PAIRS, stride=(20, 31)), r'\(20, 31\) for windows of \(40, 30\), which leaves gaps'),
     ],
 )
