@@ -47,6 +47,8 @@ class WindowCount:
         return count
 
     def _count(self, _: nn.Module, inputs: tuple[Tensor, ...], *__) -> None:
-        if self.watch is not None and self.total > 1:
-            self.done += len(inputs[0]) // self.images
+        if self.total < 2:
+            return
+        self.done += len(inputs[0]) // self.images
+        if self.watch is not None:
             self.watch(self.key, min(self.done, self.total), self.total)
