@@ -268,12 +268,17 @@ def check(args: argparse.Namespace) -> None:
 
 def check_rasters(args: argparse.Namespace) -> None:
     """Refuse options that rasters, of which only rows of windows are in memory, do not have."""
-    options = ('save', 'objects', 'intensity', 'percentiles', 'tta')
+    options = ('objects', 'intensity', 'percentiles', 'tta')
     used = [f'--{name}' for name in options if getattr(args, name)]
     if used:
         raise UsageError(
             f'{used[0]} does not work with rasters, which are predicted window by window: leave it '
             'out'
+        )
+    if 'disagreement' in args.save:
+        raise UsageError(
+            '--save disagreement does not work with rasters, for which the probabilities of each '
+            'model are not kept: save the entropy'
         )
     rasterio_library()
 
@@ -382,7 +387,9 @@ def main(argv: list[str] | None = None) -> None:
             )
         if rasters:
             windowed = RasterPredictor(predictor, eight_bit=eight_bit)
-            predictions = predict_rasters(windowed, items, results, polygons=args.polygons)
+            predictions = predict_rasters(
+                windowed, items, results, polygons=args.polygons, maps=maps
+            )
         else:
             predictions = predict_files(
                 predictor,

@@ -1,4 +1,4 @@
-"""Write label maps as GeoTIFF files with color table, class names and coordinates, in strips."""
+"""Write label maps and maps of values as GeoTIFF files with coordinates, in strips."""
 
 import contextlib
 import zlib
@@ -17,11 +17,11 @@ COLORS = 256  # entries of a color table
 
 
 class RasterMask:
-    """Collect rows of labels, and write them in rows of complete tiles.
+    """Collect rows of a map, and write them in rows of complete tiles.
 
     Args:
         dataset: The file, opened for writing.
-        nodata: The label of pixels without data.
+        nodata: The value of pixels without data.
     """
 
     def __init__(self, dataset: Any, nodata: int) -> None:
@@ -32,19 +32,19 @@ class RasterMask:
         self._rows = np.empty((TILE, dataset.width), dtype=dataset.dtypes[0])
         self._top = self._filled = 0
 
-    def append(self, labels: np.ndarray, valid: np.ndarray) -> None:
+    def append(self, values: np.ndarray, valid: np.ndarray) -> None:
         """Append rows below those that were written.
 
         Args:
-            labels: Labels ``(rows, W)``.
+            values: Labels or other values ``(rows, W)``.
             valid: Which pixels have data.
         """
-        labels = np.where(valid, labels.astype(self._rows.dtype), self.nodata)
-        while len(labels):
-            part = labels[: TILE - self._filled]
+        values = np.where(valid, values.astype(self._rows.dtype), self.nodata)
+        while len(values):
+            part = values[: TILE - self._filled]
             self._rows[self._filled : self._filled + len(part)] = part
             self._filled += len(part)
-            labels = labels[len(part) :]
+            values = values[len(part) :]
             if self._filled == TILE:
                 self.flush()
 
@@ -83,9 +83,43 @@ def raster_mask(
     Raises:
         OSError: If the disk is full or the folder is not writable.
     """
-    rasterio = rasterio_library()
     small = len(classes) < COLORS
-    dtype = np.uint8 if small else np.uint16
+    with _written(path, like, np.uint8 if small else np.uint16) as mask:
+        if small:
+            colors = {i: (*color, 255) for i, color in enumerate(palette)}
+            mask.dataset.write_colormap(1, {**colors, mask.nodata: (0, 0, 0, 0)})
+        mask.dataset.set_band_description(1, 'class')
+        mask.dataset.update_tags(1, **{f'class_{i}': name for i, name in enumerate(classes)})
+        yield mask
+    write_file(path.with_name(f'{path.name}.aux.xml'), _category_names(classes))
+
+
+@contextlib.contextmanager
+def raster_map(path: Path, like: Raster, *, step: float, text: str) -> Iterator[RasterMask]:
+    """Write a map of values from 0 to 254 with the coordinates of a raster; 255 is its nodata.
+
+    Args:
+        path: The file.
+        like: The raster with the same pixels.
+        step: The value of a stored 1, which is the scale of the band.
+        text: What the values mean, the description of the band.
+
+    Yields:
+        The file, as :func:`raster_mask`.
+
+    Raises:
+        OSError: If the disk is full or the folder is not writable.
+    """
+    with _written(path, like, np.uint8) as values:
+        values.dataset.scales = [step]
+        values.dataset.set_band_description(1, text)
+        yield values
+
+
+@contextlib.contextmanager
+def _written(path: Path, like: Raster, dtype: type[np.integer]) -> Iterator[RasterMask]:
+    """Write a file of one band, whose nodata value is the largest of its type."""
+    rasterio = rasterio_library()
     nodata = int(np.iinfo(dtype).max)
     gcps, gcps_crs = like.gcps
     places: dict[str, Any] = dict(crs=like.grid.crs, transform=like.grid.transform)
@@ -113,16 +147,10 @@ def raster_mask(
                 **places,
             ) as dataset,
         ):
-            if small:
-                colors = {i: (*color, 255) for i, color in enumerate(palette)}
-                dataset.write_colormap(1, {**colors, nodata: (0, 0, 0, 0)})
-            dataset.set_band_description(1, 'class')
-            dataset.update_tags(1, **{f'class_{i}': name for i, name in enumerate(classes)})
             mask = RasterMask(dataset, nodata)
             yield mask
             mask.flush()
         _check(unfinished, path, mask.checksum)
-    write_file(path.with_name(f'{path.name}.aux.xml'), _category_names(classes))
 
 
 @contextlib.contextmanager

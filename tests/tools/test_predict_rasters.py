@@ -58,7 +58,9 @@ def test_a_raster_has_the_labels_of_the_same_png(place, tmp_path, capsys):
 def test_options_that_need_whole_images_are_refused(place, monkeypatch):
     monkeypatch.delattr(predict, 'Predictor')
     words = [*place, 'scene', '--out', 'out']
-    with pytest.raises(UsageError, match='--save does not work with rasters'):
-        predict.main([*words, '--raster', '--save', 'entropy'])
+    with pytest.raises(UsageError, match='--objects does not work with rasters'):
+        predict.main([*words, '--raster', '--objects', 'water'])
+    with pytest.raises(UsageError, match='--save disagreement does not work with rasters'):
+        predict.main([*words, '--raster', '--save', 'entropy', 'disagreement'])
     with pytest.raises(UsageError, match='--polygons needs coordinates: add --raster'):
         predict.main([*words, '--polygons'])

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,12 +37,17 @@ class MapResults:
         folder: The output folder.
         classes: Names of the classes.
         names: The maps to write, of ``MAPS``.
+
+    Attributes:
+        largest: The value of each map that is stored as the largest number.
     """
 
     def __init__(self, folder: Path, *, classes: Sequence[str], names: Sequence[str]) -> None:
         self.folder = folder
         self.classes = classes
-        self.names = names
+        self.largest = {
+            name: 1.0 if name == 'probabilities' else math.log(len(classes)) for name in names
+        }
         below = f'percent_below_{CONFIDENT}'
         append_rows(
             self.folder / TABLE, [('file', 'slice', 'mean_entropy', 'mean_disagreement', below)]
@@ -53,7 +58,9 @@ class MapResults:
         maps = prediction.maps
         uncertain = np.mean(maps['probabilities'].max(axis=0) < CONFIDENT)
         means = [f'{maps[name].mean():.6g}' if name in maps else '' for name in MAPS[1:]]
-        stored = {name: to_bytes(maps[name], (0, self._largest(name))) for name in self.names}
+        stored = {
+            name: to_bytes(maps[name], (0, largest)) for name, largest in self.largest.items()
+        }
         return SliceMaps(stored, (*means, f'{100 * uncertain:.4f}'))
 
     def write(
@@ -67,22 +74,27 @@ class MapResults:
             content: Its content.
             slices: The maps of its slices.
         """
-        for kind in self.names:
+        for kind, largest in self.largest.items():
             stacks = zip(*(maps.stored[kind] for maps in slices), strict=True)
-            for number, stack in enumerate(stacks):
-                folder, what = self.folder / kind, kind
-                if kind == 'probabilities':
-                    label = self.classes[number]
-                    what = f'probability of class {number} ({label})'
-                    folder /= folder_of(number, label)
-                largest = self._largest(kind)
-                unit = '' if kind == 'probabilities' else ' nats'
+            unit = '' if kind == 'probabilities' else ' nats'
+            for (folder, what), stack in zip(self.places(kind), stacks, strict=True):
                 text = f'{what}: 0 to 255 stand for 0 to {largest:.6g}{unit}'
                 write_stack(folder / name, path, content, stack, step=largest / 255, text=text)
-        append_rows(self.folder / TABLE, [(path, k, *maps.row) for k, maps in enumerate(slices)])
+        self.append(path, [maps.row for maps in slices])
 
-    def _largest(self, kind: str) -> float:
-        return 1.0 if kind == 'probabilities' else math.log(len(self.classes))
+    def places(self, kind: str) -> list[tuple[Path, str]]:
+        """Return the folder of each of the maps of a kind, and what they are."""
+        folder = self.folder / kind
+        if kind != 'probabilities':
+            return [(folder, kind)]
+        return [
+            (folder / folder_of(number, label), f'probability of class {number} ({label})')
+            for number, label in enumerate(self.classes)
+        ]
+
+    def append(self, path: Path, rows: Iterable[Sequence[str]]) -> None:
+        """Append the rows of the slices of a file to the table."""
+        append_rows(self.folder / TABLE, [(path, k, *row) for k, row in enumerate(rows)])
 
 
 def folder_of(number: int, label: str) -> str:

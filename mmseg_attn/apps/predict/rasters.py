@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,17 +18,20 @@ from ...io import counted, percentile_window, to_bytes
 from ...io.raster import BandRule, Raster, gdal
 from ...io.raster_mask import raster_mask
 from ...models.label_rule import class_logits
-from ...models.segmentors import LargeImageEncoderDecoder
+from ...models.segmentors import LargeImageEncoderDecoder, entropy_of
 from .inputs import Item
+from .maps import MapResults
 from .pipeline import test_dataset
 from .polygons import write_polygons
 from .predictor import REFUSALS, Predictor
 from .progress import ProgressLine
 from .raster_inputs import RasterInputs
+from .raster_maps import raster_maps
 from .results import LARGE, PANEL, Results
 from .run import Predictions, reason_of
 from .thresholds import decide
 
+ROWS = 64  # are converted at a time
 STRETCH = 1.0, 99.0  # percentiles of the values that are drawn black and white
 NOWHERE = 'no coordinate reference system, so the mask has none and no polygons are written'
 BANDS = dict(color=[3, 2, 1], grayscale=[1])  # of the loaders that return 8 bits
@@ -62,6 +67,21 @@ def use_rasters(cfg: Config) -> bool:
     if not tifffile:
         steps[0]['bands'] = BANDS[kind]
     return not tifffile
+
+
+class Rows(NamedTuple):
+    """Hold what is predicted for some rows of a raster.
+
+    Attributes:
+        labels: The labels ``(rows, W)``.
+        valid: Which pixels have data, ``(rows, W)``.
+        maps: ``probabilities`` ``(classes, rows, W)`` and ``entropy`` in nats ``(1, rows, W)``;
+            empty unless ``Predictor`` was built with ``maps``.
+    """
+
+    labels: np.ndarray
+    valid: np.ndarray
+    maps: dict[str, np.ndarray]
 
 
 class RasterPredictor:
@@ -123,7 +143,7 @@ class RasterPredictor:
 
     def predict(
         self, raster: Raster, watch: Callable[[int, int], None] = lambda *_: None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    ) -> Iterator[Rows]:
         """Predict a raster.
 
         Args:
@@ -131,7 +151,7 @@ class RasterPredictor:
             watch: Called with the number of windows that are read, and of all.
 
         Yields:
-            Labels ``(rows, W)``, and which of these pixels have data, from the top.
+            Rows of the raster, from the top.
 
         Raises:
             DataError: If a window cannot be read.
@@ -157,23 +177,39 @@ class RasterPredictor:
         top = 0
         while top < grid.height:
             with torch.no_grad(), torch.autocast(predictor.device.type, enabled=predictor.amp):
-                labels = self._labels(next(bands))
-            labels = labels[: grid.height - top, : grid.width]
-            top += len(labels)
-            yield labels, inputs.valid[: len(labels)]
+                logits = next(bands)[:, :, : grid.height - top, : grid.width]
+            valid = inputs.valid[: logits.shape[2]]
+            for part, found in zip(logits.split(ROWS, dim=2), _split(valid), strict=True):
+                with torch.no_grad():
+                    rows = self._rows(part, found)
+                yield rows
+            top += len(valid)
 
-    def _labels(self, logits: torch.Tensor) -> np.ndarray:
-        """Convert logits ``(1, channels, rows, W)`` to labels ``(rows, W)``."""
-        predictor = self.predictor
+    def _rows(self, logits: torch.Tensor, valid: np.ndarray) -> Rows:
+        """Convert logits ``(1, channels, rows, W)``."""
+        predictor, maps = self.predictor, {}
+        if predictor.thresholds or predictor.maps:
+            p = class_logits(logits)[0].softmax(dim=0)
+        if predictor.maps:
+            maps = dict(probabilities=p, entropy=entropy_of(p[None])[0])
         if predictor.thresholds:
-            labels = decide(class_logits(logits)[0].softmax(dim=0), predictor.thresholds)
+            labels = decide(p, predictor.thresholds)
         else:
             labels = predictor.rule.labels(logits)[0, 0]
-        return labels.cpu().numpy().astype(predictor.label_type)
+        return Rows(
+            labels.cpu().numpy().astype(predictor.label_type),
+            valid,
+            {name: values.float().cpu().numpy() for name, values in maps.items()},
+        )
 
 
 def predict_rasters(
-    predictor: RasterPredictor, items: Sequence[Item], results: Results, *, polygons: bool = False
+    predictor: RasterPredictor,
+    items: Sequence[Item],
+    results: Results,
+    *,
+    polygons: bool = False,
+    maps: MapResults | None = None,
 ) -> Predictions:
     """Predict rasters and write their results.
 
@@ -182,6 +218,7 @@ def predict_rasters(
         items: The files.
         results: The output folder.
         polygons: Whether to write the regions of the classes to ``polygons/``.
+        maps: Writes probabilities and uncertainty.
 
     Raises:
         OSError: If the results cannot be written.
@@ -202,7 +239,7 @@ def predict_rasters(
                     line.show(done, item.path.name, 0, 1, window, windows)
 
                 try:
-                    preview, valid = _write(predictor, item, raster, results, show)
+                    preview, valid = _write(predictor, item, raster, results, maps, show)
                 except REFUSALS as error:  # DataError is a ValueError
                     _fail(predictions, line, item, error)
                     continue
@@ -231,9 +268,10 @@ def _write(
     item: Item,
     raster: Raster,
     results: Results,
+    maps: MapResults | None,
     watch: Callable[[int, int], None],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Write mask, overlay and counts of a raster.
+    """Write mask, maps, overlay and counts of a raster.
 
     Returns:
         The raster with fewer pixels ``(h, w, C)``, and which of them have data.
@@ -242,10 +280,13 @@ def _write(
     counts = np.zeros(len(results.classes), dtype=np.int64)
     step = math.ceil(max(raster.grid[:2]) / (LARGE * PANEL[1]))
     names = dict(classes=results.classes, palette=results.palette)
-    with raster_mask(path, raster, **names) as mask:
-        for labels, valid in predictor.predict(raster, watch):
-            mask.append(labels, valid)
-            counts += np.bincount(labels[valid], minlength=len(counts))
+    writing = raster_maps(maps, item.path, item.name, raster) if maps else nullcontext()
+    with raster_mask(path, raster, **names) as mask, writing as values:
+        for rows in predictor.predict(raster, watch):
+            mask.append(rows.labels, rows.valid)
+            counts += np.bincount(rows.labels[rows.valid], minlength=len(counts))
+            if values:
+                values.append(rows.maps, rows.valid)
         preview, valid = raster.read(*raster.whole, step=step)
     with Raster(path, BandRule(fill=mask.nodata)) as written:
         drawn, _ = written.read(*written.whole, step=step)
@@ -255,6 +296,10 @@ def _write(
     square_mm = None if area is None else 1e6 * area
     results.count(item.path, f'masks/{item.name}.tif', 0, counts, (square_mm, None))
     return preview, valid
+
+
+def _split(valid: np.ndarray) -> list[np.ndarray]:
+    return [valid[top : top + ROWS] for top in range(0, len(valid), ROWS)]
 
 
 def _visible(image: np.ndarray, valid: np.ndarray) -> np.ndarray:

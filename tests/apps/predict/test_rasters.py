@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from mmseg_attn.apps.predict import (
+    MapResults,
     Predictor,
     RasterPredictor,
     Results,
@@ -87,15 +89,17 @@ def run(checkpoints, tmp_path):
     """Predict the files of tmp_path/in; return the outcome, the results and the predictor."""
     (tmp_path / 'in').mkdir()
 
-    def run(cfg=None, *, polygons=False, eight_bit=False, **settings):
+    def run(cfg=None, *, polygons=False, eight_bit=False, maps=(), **settings):
         settings = dict(window=WINDOW) | settings
-        predictor = Predictor(cfg or make_config(), checkpoints[0], **settings)
+        predictor = Predictor(cfg or make_config(), checkpoints[0], maps=maps, **settings)
         folder = tmp_path / 'out'
         folder.mkdir()
+        written = MapResults(folder, classes=predictor.classes, names=maps) if maps else None
         results = Results(folder, classes=predictor.classes, palette=predictor.palette)
         items, _ = find_items([tmp_path / 'in'], exclude=folder, suffixes=SUFFIXES)
         windowed = RasterPredictor(predictor, eight_bit=eight_bit)
-        return predict_rasters(windowed, items, results, polygons=polygons), results, predictor
+        predictions = predict_rasters(windowed, items, results, polygons=polygons, maps=written)
+        return predictions, results, predictor
 
     return run
 
@@ -143,6 +147,39 @@ def test_labels_are_those_of_the_same_pixels_in_memory(run, tmp_path, checkpoint
     counts = np.bincount(expected[valid], minlength=3)
     assert (counts > 0).sum() > 1
     assert results.pixels.tolist() == counts.tolist()
+
+
+@pytest.mark.parametrize('members', [False, True])
+def test_maps_are_those_of_the_same_pixels_in_memory(run, tmp_path, checkpoints, members):
+    import rasterio
+
+    path = tmp_path / 'in/a.tif'
+    rasters.landsat(path)
+    more = dict(members=[(make_config(), checkpoints[1])]) if members else {}
+    _, results, predictor = run(maps=['probabilities', 'entropy'], **more)
+    image = predictor.loader.transform(dict(img_path=str(path)))['img']
+    ((_, expected),) = predictor.predict([('x', image)])
+    p, entropy = expected.maps['probabilities'], expected.maps['entropy'][0]
+    valid = mask_of(results) != 255
+    assert 0 < valid.mean() < 1
+    folders = ['0_water', '1_park-wood-', '2_field']
+    places = [(f'probabilities/{name}', p[i], 1) for i, name in enumerate(folders)]
+    for place, values, largest in [*places, ('entropy', entropy, math.log(3))]:
+        with rasterio.open(path) as scene, rasterio.open(results.folder / place / 'a.tif') as file:
+            stored = file.read(1)
+            assert (file.crs, file.transform) == (scene.crs, scene.transform)
+            assert (file.dtypes, file.nodata) == (('uint8',), 255)
+            assert file.scales == pytest.approx((largest / 254,))
+        assert (stored[~valid] == 255).all()
+        assert np.ptp(stored[valid]) > 50
+        np.testing.assert_allclose(
+            stored[valid] * (largest / 254), values[valid], atol=largest / 500
+        )
+    with (results.folder / 'uncertainty.csv').open(newline='') as file:
+        (row,) = csv.DictReader(file)
+    assert float(row['mean_entropy']) == pytest.approx(entropy[valid].mean(), rel=1e-4)
+    below = 100 * (p.max(axis=0)[valid] < 0.9).mean()
+    assert float(row['percent_below_0.9']) == pytest.approx(below, abs=0.02)
 
 
 def test_windows_without_data_are_not_predicted(run, tmp_path):
