@@ -50,6 +50,14 @@ def test_attention(run):
     assert content['tables'][-1]['rows'][0]['maps'] == '1 x 4 x 5 x 5 (query and key 2)'
 
 
+def test_prediction(run, monkeypatch, script):
+    changes = script('prediction').CHANGES
+    monkeypatch.delitem(changes, 'side by side, ONNX Runtime')
+    content = run('prediction', '--base', '1', '--images', '3', '--size', '32')
+    assert names(content['tables'][0]) == ['one by one', 'side by side', 'side by side, bfloat16']
+    assert all(row['median'] for row in content['tables'][0]['rows'])
+
+
 def test_the_targets_of_the_attention(script):
     cases, row = script('attention_cases'), script('harness').Row
     rows = {

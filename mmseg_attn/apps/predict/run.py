@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def predict_files(
     objects: ObjectResults | None = None,
     workers: int = 0,
 ) -> Predictions:
-    """Predict files and write their results; overlays are drawn in the meantime.
+    """Predict files and write their results.
 
     Args:
         predictor: The model.
@@ -77,7 +78,8 @@ def predict_files(
         batch_size: The largest number of slices in a batch, also of several files.
         maps: Writes probabilities and uncertainty.
         objects: Writes the objects of some classes.
-        workers: Number of threads that predict, as in :meth:`Predictor.predict`.
+        workers: Number of threads that predict, as in :meth:`Predictor.predict`, while others draw
+            overlays; 0 does everything in the calling thread.
 
     Raises:
         OSError: If the results cannot be written.
@@ -116,7 +118,8 @@ def predict_files(
         line.show(processed, path.name, k, total, window, windows)
 
     predictor.windows.watch = show
-    with Background(torch.get_num_threads()) as background:
+    drawing = Background(torch.get_num_threads()) if workers else nullcontext()
+    with drawing as background:
         for path, result in predictor.predict(slices(), batch_size=batch_size, workers=workers):
             if path in predictions.failed:
                 continue
