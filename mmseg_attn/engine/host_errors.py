@@ -131,6 +131,7 @@ def sentence(error: Exception, cfg: Config | None = None, options: Sequence[str]
         _unknown_argument(error, text, cfg, options)
         or _unknown_type(error, text)
         or _unknown_label(error, text)
+        or _no_number(error, text, options)
     )
 
 
@@ -223,3 +224,12 @@ def _unknown_label(error: Exception, text: str) -> str:
         f'the label {match[1]} is neither a class nor ignored in a loss: set ignore_index of every '
         'head and metric, and seg_pad_val of data_preprocessor, to the ignored label of the masks'
     )
+
+
+def _no_number(error: Exception, text: str, options: Sequence[str]) -> str:
+    """Explain that an option is a word where a number is needed."""
+    match = re.search(r"(?:invalid literal for int\(\).*|to float): '(.*)'$", text)
+    if not (isinstance(error, ValueError) and match):
+        return ''
+    option = next((option for option in options if option.partition('=')[2] == match[1]), None)
+    return f'--cfg-options {option}: {match[1]} is no number: write one' if option else ''

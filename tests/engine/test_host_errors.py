@@ -200,3 +200,11 @@ def test_an_argument_of_the_clipping():
     with pytest.raises(TypeError) as raised:
         torch.nn.utils.clip_grad_norm_([], max_norm=1.0, max_nor=1)
     assert 'set max_norm and norm_type' in sentence(raised.value)
+
+
+@pytest.mark.parametrize('convert', [int, float])
+def test_a_word_in_place_of_a_number(convert):
+    options = ['a=1', 'train_cfg.max_iters=abc']
+    found = told(convert, 'abc', options=options)
+    assert found == '--cfg-options train_cfg.max_iters=abc: abc is no number: write one'
+    assert told(convert, 'abcd', options=options) == ''
