@@ -226,19 +226,16 @@ from mmseg_attn.apps.predict import (
     ObjectRules,
     Predictions,
     Predictor,
-    RasterPredictor,
     Results,
     collect_warnings,
     counted,
     describe_temperatures,
     find_items,
-    loads_rasters,
     predict_files,
-    predict_rasters,
     summarize,
-    use_rasters,
 )
 from mmseg_attn.apps.publish import find_published
+from mmseg_attn.apps.rasters import RasterPredictor, loads_rasters, predict_rasters, use_rasters
 from mmseg_attn.errors import DataError, UsageError
 from mmseg_attn.io import percentile_window, staged_output
 from mmseg_attn.io.output import MANIFEST

@@ -8,9 +8,7 @@ The tool calls, in this order:
 - ``predict_files`` (run.py) goes through the files. For each file, it calls ``load_file``
   (loaded.py), which reads it as in training or with the readers of ``mmseg_attn.io`` (sources.py),
   and ``Intensities`` (intensities.py), which converts more than 8 bits.
-- ``predict_rasters`` (rasters.py) goes through rasters with coordinates instead, and keeps only a
-  row of windows in memory: ``RasterInputs`` (raster_inputs.py) reads the windows, and
-  ``write_polygons`` (polygons.py) writes regions as GeoJSON.
+- ``predict_rasters`` of ``mmseg_attn.apps.rasters`` goes through rasters with coordinates instead.
 - ``Results`` (results.py) writes masks, overlays and ``pixels.csv``, ``MapResults`` (maps.py)
   probabilities and uncertainty, and ``ObjectResults`` (objects.py) tables of objects.
 - ``read_temperature`` (temperature.py) returns the number that calibrates a checkpoint, and
@@ -25,7 +23,6 @@ from .loader import ConfigLoader
 from .maps import MAPS, MapResults
 from .objects import ObjectResults, ObjectRules
 from .predictor import Prediction, Predictor
-from .rasters import RasterPredictor, loads_rasters, predict_rasters, use_rasters
 from .results import Results
 from .run import Predictions, predict_files
 from .sources import FileContent, read_content
@@ -47,7 +44,6 @@ __all__ = [
     'Prediction',
     'Predictions',
     'Predictor',
-    'RasterPredictor',
     'Results',
     'collect_warnings',
     'counted',
@@ -55,14 +51,11 @@ __all__ = [
     'describe_temperatures',
     'find_items',
     'load_file',
-    'loads_rasters',
     'predict_files',
-    'predict_rasters',
     'read_content',
     'read_temperature',
     'split_loader',
     'summarize',
     'truth_and_labels',
-    'use_rasters',
     'write_temperature',
 ]

@@ -19,17 +19,17 @@ from ...io.raster import BandRule, Raster, gdal
 from ...io.raster_mask import raster_mask
 from ...models.label_rule import class_logits
 from ...models.segmentors import LargeImageEncoderDecoder, entropy_of
-from .inputs import Item
-from .maps import MapResults
-from .pipeline import test_dataset
+from ..predict.inputs import Item
+from ..predict.maps import MapResults
+from ..predict.pipeline import test_dataset
+from ..predict.predictor import REFUSALS, Predictor
+from ..predict.progress import ProgressLine
+from ..predict.results import LARGE, PANEL, Results
+from ..predict.run import Predictions, reason_of
+from ..predict.thresholds import decide
+from .inputs import RasterInputs
+from .maps import raster_maps
 from .polygons import write_polygons
-from .predictor import REFUSALS, Predictor
-from .progress import ProgressLine
-from .raster_inputs import RasterInputs
-from .raster_maps import raster_maps
-from .results import LARGE, PANEL, Results
-from .run import Predictions, reason_of
-from .thresholds import decide
 
 ROWS = 64  # are converted at a time
 STRETCH = 1.0, 99.0  # percentiles of the values that are drawn black and white

@@ -11,16 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmseg_attn.apps.predict import (
-    MapResults,
-    Predictor,
-    RasterPredictor,
-    Results,
-    find_items,
-    loads_rasters,
-    predict_rasters,
-    use_rasters,
-)
+from mmseg_attn.apps.predict import MapResults, Predictor, Results, find_items
+from mmseg_attn.apps.rasters import RasterPredictor, loads_rasters, predict_rasters, use_rasters
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import raster_mask
 from mmseg_attn.io.raster import SUFFIXES, gdal

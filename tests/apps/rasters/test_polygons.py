@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mmseg_attn.apps.predict.polygons import E2, A, split, surface, write_polygons
+from mmseg_attn.apps.rasters.polygons import E2, A, split, surface, write_polygons
 from mmseg_attn.errors import DataError
 from tests.data import rasters
 from tests.libraries import needs_rasterio

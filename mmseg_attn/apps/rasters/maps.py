@@ -8,7 +8,7 @@ import numpy as np
 
 from ...io.raster import Raster
 from ...io.raster_mask import RasterMask, raster_map
-from .maps import CONFIDENT, MapResults
+from ..predict.maps import CONFIDENT, MapResults
 
 STEPS = 254  # 255 is the value of pixels without data
 
