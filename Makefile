@@ -52,7 +52,8 @@ stack-%: .venv-%/.installed
 		-r requirements/runtime.txt -r requirements/$(if $(filter onedl,$*),onedl,lite).txt \
 		-r requirements/medical.txt -r requirements/monai.txt -r requirements/scikit-image.txt \
 		-r requirements/safetensors.txt \
-		$(if $(filter torch-2.1,$*),-r requirements/timm.txt) hypothesis pytest pytest-xdist
+		$(if $(filter torch-2.1,$*),-r requirements/timm.txt -r requirements/geo.txt) \
+		hypothesis pytest pytest-xdist
 	touch $@
 
 .PRECIOUS: .venv-%/.installed
