@@ -165,6 +165,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--keep-largest', action='store_true', help='keep only the largest object of each slice'
     )
     parser.add_argument(
+        '--axes',
+        metavar='LETTERS',
+        help='axes of TIFF stacks whose files do not name them, such as ZCYX: T (time) and Z are '
+        'slices, C channels, Y rows and X columns',
+    )
+    parser.add_argument(
+        '--channels',
+        type=int,
+        nargs='+',
+        default=[],
+        metavar='N',
+        help='channels of TIFF stacks, from 0 on and in the order of the model; default: all',
+    )
+    parser.add_argument(
         '--raster',
         action='store_true',
         help='read the inputs as rasters, window by window, and keep their coordinates, although '
@@ -223,6 +237,7 @@ from mmseg_attn.apps.predict import (
     Predictor,
     RasterPredictor,
     Results,
+    StackRules,
     collect_warnings,
     counted,
     describe_temperatures,
@@ -263,7 +278,7 @@ def check(args: argparse.Namespace) -> None:
 
 def check_rasters(args: argparse.Namespace) -> None:
     """Refuse options that rasters, of which only rows of windows are in memory, do not have."""
-    options = ('save', 'objects', 'intensity', 'percentiles', 'tta')
+    options = ('save', 'objects', 'intensity', 'percentiles', 'tta', 'axes', 'channels')
     used = [f'--{name}' for name in options if getattr(args, name)]
     if used:
         raise UsageError(
@@ -386,6 +401,7 @@ def main(argv: list[str] | None = None) -> None:
                 objects=objects,
                 intensities=make_intensities(args, predictor, files),
                 batch_size=args.batch_size,
+                rules=StackRules(args.axes, tuple(args.channels)),
             )
         if not predictions.done:
             raise DataError('no file could be predicted: see the reasons above')

@@ -28,7 +28,7 @@ from .predictor import Prediction, Predictor
 from .rasters import RasterPredictor, loads_rasters, predict_rasters, use_rasters
 from .results import Results
 from .run import Predictions, predict_files
-from .sources import FileContent, read_content
+from .sources import FileContent, StackRules, read_content
 from .splits import data_errors, split_loader, truth_and_labels
 from .summary import collect_warnings, counted, summarize
 from .temperature import describe_temperatures, read_temperature, write_temperature
@@ -49,6 +49,7 @@ __all__ = [
     'Predictor',
     'RasterPredictor',
     'Results',
+    'StackRules',
     'collect_warnings',
     'counted',
     'data_errors',

@@ -17,6 +17,7 @@ from .objects import ObjectResults
 from .predictor import Predictor
 from .progress import ProgressLine
 from .results import Results
+from .sources import StackRules
 
 
 @dataclass
@@ -63,6 +64,7 @@ def predict_files(
     batch_size: int = 1,
     maps: MapResults | None = None,
     objects: ObjectResults | None = None,
+    rules: StackRules | None = None,
 ) -> Predictions:
     """Predict files and write their results.
 
@@ -74,6 +76,7 @@ def predict_files(
         batch_size: The largest number of slices in a batch, also of several files.
         maps: Writes probabilities and uncertainty.
         objects: Writes the objects of some classes.
+        rules: How to read TIFF files.
 
     Raises:
         OSError: If the results cannot be written.
@@ -91,7 +94,11 @@ def predict_files(
         for item in items:
             try:
                 loaded = load_file(
-                    item.path, predictor.loader, intensities, in_channels=predictor.channels
+                    item.path,
+                    predictor.loader,
+                    intensities,
+                    in_channels=predictor.channels,
+                    rules=rules,
                 )
             except DataError as error:
                 fail(item.path, str(error))

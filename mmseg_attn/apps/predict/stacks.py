@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ...io import NiftiHeader
+from ...io.hyperstack import write_hyperstack
 from .sources import FileContent
 
 
@@ -19,7 +20,9 @@ def write_stack(
     step: float = 1.0,
     text: str | None = None,
 ) -> Path:
-    """Write NIfTI for NIfTI input, a multi-page TIFF for several pages, otherwise a PNG.
+    """Write NIfTI for NIfTI input, a TIFF stack for several slices, otherwise a PNG.
+
+    A TIFF stack keeps the axes and lengths of a file that names its axes.
 
     Args:
         base: The path without ending; its folder is created.
@@ -37,6 +40,10 @@ def write_stack(
         ending = '.nii.gz' if source.name.lower().endswith('.gz') else '.nii'
         path = base.with_name(base.name + ending)
         _write_nifti(path, content.nifti, maps, step)
+        return path
+    if content.axes is not None:
+        path = base.with_name(f'{base.name}.tif')
+        write_hyperstack(path, maps, content.axes, text=text)
         return path
     first, *others = map(Image.fromarray, maps)
     if others:
