@@ -179,6 +179,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='channels of TIFF stacks, from 0 on and in the order of the model; default: all',
     )
     parser.add_argument(
+        '--neighbors',
+        type=int,
+        metavar='N',
+        help='for models that take the N slices below and above each slice as channels, if their '
+        'config does not begin with LoadNeighbors, which says it',
+    )
+    parser.add_argument(
         '--raster',
         action='store_true',
         help='read the inputs as rasters, window by window, and keep their coordinates, although '
@@ -209,8 +216,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         args.inputs.insert(0, args.checkpoint)
     elif not args.inputs:
         parser.error('the following arguments are required: input')
-    for name in ('batch_size', 'min_size'):
-        if getattr(args, name) < 1:
+    for name in ('batch_size', 'min_size', 'neighbors'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
             option = name.replace('_', '-')
             parser.error(f'argument --{option}: {getattr(args, name)} is below 1')
     if args.runtime == 'onnx' and (args.amp or args.device not in (None, 'cpu')):
@@ -278,7 +285,16 @@ def check(args: argparse.Namespace) -> None:
 
 def check_rasters(args: argparse.Namespace) -> None:
     """Refuse options that rasters, of which only rows of windows are in memory, do not have."""
-    options = ('save', 'objects', 'intensity', 'percentiles', 'tta', 'axes', 'channels')
+    options = (
+        'save',
+        'objects',
+        'intensity',
+        'percentiles',
+        'tta',
+        'axes',
+        'channels',
+        'neighbors',
+    )
     used = [f'--{name}' for name in options if getattr(args, name)]
     if used:
         raise UsageError(
@@ -376,6 +392,12 @@ def main(argv: list[str] | None = None) -> None:
             thresholds=dict(args.threshold),
             temperature=args.temperature,
         )
+        own = predictor.loader.neighbors
+        if own and args.neighbors not in (None, own):
+            raise UsageError(
+                f'--neighbors is {args.neighbors}, but LoadNeighbors of the config has {own}: '
+                'leave it out'
+            )
         if args.temperature is None:
             for line in describe_temperatures(predictor.temperatures):
                 print(line, flush=True)
@@ -402,6 +424,7 @@ def main(argv: list[str] | None = None) -> None:
                 intensities=make_intensities(args, predictor, files),
                 batch_size=args.batch_size,
                 rules=StackRules(args.axes, tuple(args.channels)),
+                neighbors=args.neighbors,
             )
         if not predictions.done:
             raise DataError('no file could be predicted: see the reasons above')

@@ -7,7 +7,8 @@ The tool calls, in this order:
   (pipeline.py), the model or ensemble (model.py), and thresholds (thresholds.py).
 - ``predict_files`` (run.py) goes through the files. For each file, it calls ``load_file``
   (loaded.py), which reads it as in training or with the readers of ``mmseg_attn.io`` (sources.py),
-  and ``Intensities`` (intensities.py), which converts more than 8 bits.
+  and ``Intensities`` (intensities.py), which converts more than 8 bits. ``neighbor_channels``
+  (neighbors.py) adds the slices below and above, for models of 2.5D.
 - ``predict_rasters`` (rasters.py) goes through rasters with coordinates instead, and keeps only a
   row of windows in memory: ``RasterInputs`` (raster_inputs.py) reads the windows, and
   ``write_polygons`` (polygons.py) writes regions as GeoJSON.
@@ -23,6 +24,7 @@ from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import ConfigLoader
 from .maps import MAPS, MapResults
+from .neighbors import neighbor_channels
 from .objects import ObjectResults, ObjectRules
 from .predictor import Prediction, Predictor
 from .rasters import RasterPredictor, loads_rasters, predict_rasters, use_rasters
@@ -57,6 +59,7 @@ __all__ = [
     'find_items',
     'load_file',
     'loads_rasters',
+    'neighbor_channels',
     'predict_files',
     'predict_rasters',
     'read_content',

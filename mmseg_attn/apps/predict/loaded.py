@@ -80,17 +80,18 @@ def _check_channels(
 ) -> None:
     """Refuse bands that the loader does not support, or of which the user must choose some."""
     bands, count = content.bands, channels(content.slices[0])
+    separate = not (content.images or content.medical)
+    axes = ' (or --axes, if they are slices)' if separate and not content.chosen else ''
     colors = content.chosen and bands == 3 and loader.color_type == 'color'
     if bands and loader.color_type != 'unchanged' and not colors:
         choice = 'one or three' if loader.color_type == 'color' and bands > 2 else 'one'
         raise UnsupportedError(
             f'{path} contains {bands} bands that are not colors, but the loader of the config '
-            f'({loader}) supports only gray and color images: choose {choice} with --channels, '
-            "use such an image, or train a model with imdecode_backend='tifffile'"
+            f'({loader}) supports only gray and color images: choose {choice} with --channels'
+            f"{axes}, use such an image, or train a model with imdecode_backend='tifffile'"
         )
-    separate = not (content.images or content.medical)
     if separate and loader.color_type == 'unchanged' and in_channels not in (None, count):
         raise UnsupportedError(
             f'{path} has {counted(count, "channel")}, but the model takes {in_channels}: name the '
-            'channels of the model, from 0 on and in its order, with --channels'
+            f'channels of the model, from 0 on and in its order, with --channels{axes}'
         )

@@ -10,9 +10,10 @@ import numpy as np
 from ...errors import DataError
 from .inputs import Item
 from .intensities import Intensities, IntensityMapping
-from .loaded import Loaded, load_file
+from .loaded import Loaded
 from .loader import channels
 from .maps import MapResults, SliceMaps
+from .neighbors import neighbor_channels
 from .objects import ObjectResults
 from .predictor import Predictor
 from .progress import ProgressLine
@@ -65,6 +66,7 @@ def predict_files(
     maps: MapResults | None = None,
     objects: ObjectResults | None = None,
     rules: StackRules | None = None,
+    neighbors: int | None = None,
 ) -> Predictions:
     """Predict files and write their results.
 
@@ -77,6 +79,8 @@ def predict_files(
         maps: Writes probabilities and uncertainty.
         objects: Writes the objects of some classes.
         rules: How to read TIFF files.
+        neighbors: Number of slices below and above each slice that the model takes as channels;
+            ``None`` for those of ``LoadNeighbors`` in the config.
 
     Raises:
         OSError: If the results cannot be written.
@@ -84,6 +88,8 @@ def predict_files(
     predictions = Predictions()
     line = ProgressLine(len(items))
     opened: dict[Path, _Open] = {}
+    files = [item.path for item in items]
+    source = neighbor_channels(predictor, intensities, files, rules=rules, neighbors=neighbors)
 
     def fail(path: Path, reason: str) -> None:
         opened.pop(path, None)
@@ -93,24 +99,16 @@ def predict_files(
     def slices() -> Iterator[tuple[Path, np.ndarray]]:
         for item in items:
             try:
-                loaded = load_file(
-                    item.path,
-                    predictor.loader,
-                    intensities,
-                    in_channels=predictor.channels,
-                    rules=rules,
-                )
+                loaded = source.load(item.path)
+                opened[item.path] = _Open(item, loaded)
+                for image in source.images(item.path, loaded):
+                    if item.path in predictions.failed:
+                        break
+                    yield item.path, image
             except DataError as error:
                 fail(item.path, str(error))
-                continue
             except OSError as error:
                 fail(item.path, f'{item.path} cannot be read: {error.strerror or error}')
-                continue
-            opened[item.path] = _Open(item, loaded)
-            for image in loaded.images:
-                if item.path in predictions.failed:
-                    break
-                yield item.path, image
 
     def show(path: Path, window: int, windows: int) -> None:
         current = opened[path]
