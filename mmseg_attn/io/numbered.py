@@ -1,7 +1,7 @@
 """Find the adjacent slices of a stack whose slices are numbered files."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from ..errors import DataError
@@ -10,7 +10,7 @@ LAST_NUMBER = r'(\d+)\D*$'
 
 
 def adjacent_files(
-    path: str, neighbors: int, *, exists: Callable[[str], bool], pattern: str = LAST_NUMBER
+    path: str, neighbors: int, *, exists: Callable[[str], bool], patterns: Sequence[str]
 ) -> list[str]:
     """List a file with its neighbors, whose names differ only in their number.
 
@@ -20,8 +20,8 @@ def adjacent_files(
         path: The file.
         neighbors: How many files below it and how many above it.
         exists: Returns whether a file exists.
-        pattern: A regular expression that is searched in the name without its suffix, whose group
-            is the number; by default, the last number.
+        patterns: Regular expressions that are searched in the name without its suffix. The first
+            group of the first that is found is the number.
 
     Returns:
         ``2 * neighbors + 1`` files, by increasing number.
@@ -31,11 +31,13 @@ def adjacent_files(
     """
     folder, name = _split(path)
     stem = PurePath(name).stem
-    match = re.search(pattern, stem)
-    if match is None or not (match[1] or '').isdecimal():
+    matches = (re.search(pattern, stem) for pattern in patterns)
+    match = next((match for match in matches if match and (match[1] or '').isdecimal()), None)
+    if match is None:
         raise DataError(
-            f'{path} has no number in its name by which its neighbors are found ({pattern}): name '
-            'the slices of a stack like slice_007.png, or set pattern of LoadNeighbors'
+            f'{path} has no number in its name by which its neighbors are found '
+            f'({" or ".join(patterns)}): name the slices of a stack like slice_007.png, or set '
+            'pattern of LoadNeighbors'
         )
     start, end = match.span(1)
     number = match[1]

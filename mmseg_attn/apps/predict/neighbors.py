@@ -28,7 +28,7 @@ class NeighborChannels:
     Neighbors of a slice of a stack lie in the same file: along Z or, without Z, along its slices.
     Those of a DICOM file belong to the same series, in the order of their positions. Those of
     another file with one slice are files beside it whose names differ in their number, as
-    ``LoadNeighbors`` finds them. At the ends, the last slice is repeated.
+    ``LoadNeighbors`` finds them, or by the last number. At the ends, the last slice is repeated.
 
     Args:
         count: Number of slices below, and of slices above; 0 leaves the slices alone.
@@ -109,7 +109,8 @@ class NeighborChannels:
                 at, last = series.index(path), len(series) - 1
                 offsets = range(-self.count, self.count + 1)
                 return [series[min(max(at + offset, 0), last)] for offset in offsets]
-        files = adjacent_files(str(path), self.count, exists=os.path.exists, pattern=self.pattern)
+        patterns = dict.fromkeys((self.pattern, LAST_NUMBER))  # files may be named otherwise
+        files = adjacent_files(str(path), self.count, exists=os.path.exists, patterns=[*patterns])
         return [*map(Path, files)]
 
     def _read(self, file: Path, path: Path, image: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ class LoadNeighbors(LoadImageFromFile):
         if loaded is None or not self.neighbors:
             return loaded
         images = {path: loaded['img']}
-        files = adjacent_files(path, self.neighbors, exists=self._exists, pattern=self.pattern)
+        files = adjacent_files(path, self.neighbors, exists=self._exists, patterns=[self.pattern])
         for file in files:
             if file not in images:
                 images[file] = self._load(file)
