@@ -1,8 +1,10 @@
 """Read and write TIFF stacks by their axes: channels as separate planes, Z and T as slices."""
 
+import hashlib
 import io
 import math
 import struct
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,6 +122,8 @@ def write_hyperstack(
         metadata |= dict(Info=text) if text else {}
     else:
         options['ome'] = True
+        digest = hashlib.sha256(pixels).hexdigest()
+        metadata['UUID'] = str(uuid.uuid5(uuid.NAMESPACE_OID, digest))  # random without this
         for axis, length in lengths.items():
             if length.unit:
                 metadata |= {OME_NAMES[axis]: length.value, f'{OME_NAMES[axis]}Unit': length.unit}

@@ -183,6 +183,8 @@ def test_masks_keep_axes_and_lengths(tmp_path, kind, names):
         assert file.is_imagej is (kind == 'imagej')
         assert 'labels' in str(file.imagej_metadata if kind == 'imagej' else file.ome_metadata)
     data = (tmp_path / 'a.tif').read_bytes()
+    write_hyperstack(tmp_path / 'b.tif', maps, axes, text='labels')
+    assert (tmp_path / 'b.tif').read_bytes() == data  # so that a repeated run changes nothing
     lengths = tiff_sizes(data)
     assert set(lengths) == {*'XYZT'}
     for axis, (value, unit) in LENGTHS.items():

@@ -1,5 +1,6 @@
 """Load a file for a model, with the loader of its config if that can read the file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 
 from ...errors import UnknownTypeError, UnsupportedError
 from ...io import counted
+from ...io.ome_zarr import ZarrSlices
 from .intensities import Intensities, IntensityMapping
+from .lazy import LazySlices
 from .loader import ConfigLoader, channels
 from .sources import FileContent, StackRules, read_content
 
@@ -18,12 +21,13 @@ class Loaded:
 
     Attributes:
         content: The content of the file.
-        images: Input of the model, (H, W) or (H, W, C), in the channel order of the loader.
+        images: Input of the model, (H, W) or (H, W, C), in the channel order of the loader; of a
+            volume that is read by slices, they are computed when they are needed.
         mapping: The conversion of values of more than 8 bits; ``None`` without a conversion.
     """
 
     content: FileContent
-    images: list[np.ndarray]
+    images: Sequence[np.ndarray]
     mapping: IntensityMapping | None = None
 
 
@@ -72,6 +76,8 @@ def load_file(
     values, mapping = intensities.apply(path, content)
     if mapping is None and content.images:
         return Loaded(content, loader.load_all(path, content.images))
+    if isinstance(content.slices, ZarrSlices):
+        return Loaded(content, LazySlices(values, loader.prepare), mapping)
     return Loaded(content, [loader.prepare(image) for image in values], mapping)
 
 

@@ -1,5 +1,6 @@
 """Predict many files; a broken file does not stop the others."""
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from ...io.ome_zarr import ZarrMaps
 from .inputs import Item
 from .intensities import Intensities, IntensityMapping
+from .lazy import WindowedSlices
 from .loaded import Loaded
 from .loader import channels
-from .maps import MapResults, SliceMaps
+from .maps import MapResults, StackMaps
 from .neighbors import neighbor_channels
 from .objects import ObjectResults
 from .predictor import Predictor
@@ -52,8 +55,8 @@ class _Open:
 
     item: Item
     loaded: Loaded
-    labels: list[np.ndarray] = field(default_factory=list)
-    maps: list[SliceMaps] = field(default_factory=list)
+    labels: list[np.ndarray] | ZarrMaps
+    maps: StackMaps | None
 
 
 def predict_files(
@@ -92,7 +95,11 @@ def predict_files(
     source = neighbor_channels(predictor, intensities, files, rules=rules, neighbors=neighbors)
 
     def fail(path: Path, reason: str) -> None:
-        opened.pop(path, None)
+        stopped = opened.pop(path, None)
+        if stopped:
+            for written in (stopped.labels, *(stopped.maps.stacks if stopped.maps else ())):
+                if isinstance(written, ZarrMaps):
+                    shutil.rmtree(written.path, ignore_errors=True)
         predictions.failed[path] = reason
         line.note(f'skipped: {reason}')
 
@@ -100,7 +107,9 @@ def predict_files(
         for item in items:
             try:
                 loaded = source.load(item.path)
-                opened[item.path] = _Open(item, loaded)
+                labels = results.new_labels(item.name, loaded.content)
+                kept = maps.start(item.name, loaded.content) if maps else None
+                opened[item.path] = _Open(item, loaded, labels, kept)
                 for image in source.images(item.path, loaded):
                     if item.path in predictions.failed:
                         break
@@ -125,8 +134,8 @@ def predict_files(
             fail(path, f'{path} {reason_of(result)}')
             continue
         current.labels.append(result.labels)
-        if maps:
-            current.maps.append(maps.keep(result))
+        if current.maps:
+            current.maps.append(result)
         total = len(current.loaded.images)
         if len(current.labels) == total:
             del opened[path]
@@ -138,8 +147,8 @@ def predict_files(
                 current.labels,
                 bgr=predictor.loader.bgr,
             )
-            if maps:
-                maps.write(path, current.item.name, current.loaded.content, current.maps)
+            if maps and current.maps:
+                maps.write(path, current.loaded.content, current.maps)
             if objects:
                 objects.write(path, current.item.name, current.loaded.content, current.labels)
             _count(predictions, current)
@@ -151,6 +160,9 @@ def predict_files(
 
 def _count(predictions: Predictions, current: _Open) -> None:
     path, content, mapping = current.item.path, current.loaded.content, current.loaded.mapping
+    values = getattr(current.loaded.images, 'slices', None)
+    if mapping and isinstance(values, WindowedSlices):
+        mapping = mapping._replace(outside=values.outside)
     predictions.done[path] = current.item.name, mapping
     predictions.slices += len(current.labels)
     stored = content.images[0].channels if content.images else channels(content.slices[0])

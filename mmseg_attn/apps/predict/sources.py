@@ -1,4 +1,4 @@
-"""Read an image, DICOM or NIfTI file as gray slices or images of several channels."""
+"""Read an image, DICOM, NIfTI or OME-Zarr file as gray slices or images of several channels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from ...io import (
 )
 from ...io.axes import StackAxes
 from ...io.hyperstack import Hyperstack, read_hyperstack
+from ...io.ome_zarr import ZarrSlices, is_zarr
 from ...io.slices import IMAGES, SUFFIXES
 from ...io.spacing import tiff_area
 from ...io.tiff_tags import first_tags, is_plain
@@ -48,7 +49,8 @@ class FileContent:
 
     Attributes:
         slices: The slices as a viewer shows them, in the type of the file: (H, W) if gray,
-            (H, W, 3) in RGB, otherwise (H, W, C). An image has one slice.
+            (H, W, 3) in RGB, otherwise (H, W, C). An image has one slice. Those of OME-Zarr are
+            read when they are needed.
         images: The decoded images, for an image file whose channels lie together and were not
             chosen.
         axes: The axes of the slices, for a stack that names them.
@@ -77,7 +79,7 @@ class FileContent:
 
 
 def read_content(path: Path, rules: StackRules | None = None) -> FileContent:
-    """Read an image, DICOM or NIfTI file.
+    """Read an image, DICOM or NIfTI file, or open an OME-Zarr folder.
 
     Images are oriented by their EXIF tag, and transparency is removed. Slice k of a NIfTI volume is
     ``volume[:, :, k].T``, as in the converters. In TIFF files that name their axes, C is the
@@ -93,6 +95,8 @@ def read_content(path: Path, rules: StackRules | None = None) -> FileContent:
         OSError: If the file cannot be read.
     """
     rules = rules or StackRules()
+    if is_zarr(path):
+        return _open_zarr(path, rules)
     if is_nifti(path):
         volume, nifti = open_nifti(path)
         content = FileContent(
@@ -113,12 +117,25 @@ def read_content(path: Path, rules: StackRules | None = None) -> FileContent:
     option = '--axes' if rules.axes else '--channels' if rules.channels else None
     if option and (content.medical or not is_tiff(_start(path))):
         raise UnsupportedError(
-            f'{path} is no TIFF file, but {option} is for TIFF stacks: leave it out, or predict '
-            'this file alone'
+            f'{path} is no TIFF or OME-Zarr file, to which {option} applies: leave it out, or '
+            'predict this file alone'
         )
     if not content.slices or not all(pixels.size for pixels in content.slices):
         raise DataError(f'{path} contains no pixels: get it again')
     return content
+
+
+def _open_zarr(path: Path, rules: StackRules) -> FileContent:
+    slices = ZarrSlices(path, axes=rules.axes, channels=rules.channels)
+    count = len(rules.channels) or slices.channels
+    return FileContent(
+        slices,
+        axes=slices.axes,
+        pixel_area=slices.axes.pixel_area,
+        voxel_volume=slices.axes.voxel_volume,
+        bands=count if count > 1 else 0,
+        chosen=bool(rules.channels),
+    )
 
 
 def _start(path: Path) -> bytes:

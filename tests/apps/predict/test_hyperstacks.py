@@ -97,7 +97,9 @@ def test_letters_are_for_stacks_of_tiff(tmp_path):
         import cv2
 
         cv2.imwrite(str(tmp_path / 'x.png'), PIXELS[0, 0, 0])
-        with pytest.raises(UnsupportedError, match=rf'x\.png is no TIFF file, but {option} is'):
+        with pytest.raises(
+            UnsupportedError, match=rf'x\.png is no TIFF or OME-Zarr file, to which {option} app'
+        ):
             load(tmp_path / 'x.png', GRAY, **rules)
 
 
