@@ -2,12 +2,12 @@
 
     python tools/predict.py CONFIG CHECKPOINT INPUT... --out DIR
 
-INPUT is a PNG, JPEG, TIFF (8 or 16 bit, one or more pages), DICOM or NIfTI file, or a folder of
-such files. The tool writes masks/ (class indices; NIfTI files for NIfTI input), overlays/ (drawings
-of the predictions) and pixels.csv (pixels per class; areas and volumes if the file has a pixel
-size) to DIR. It writes DIR after the last file. It replaces an existing DIR only if DIR is the
-unchanged result of an earlier run on the same files. A file that cannot be read is reported and
-skipped; the exit code is then 1.
+INPUT is a PNG, JPEG, TIFF (8 or 16 bit, pages or a stack with axes), DICOM or NIfTI file, an
+OME-Zarr folder, or a folder of these. The tool writes masks/ (class indices; NIfTI for NIfTI input,
+and OME-Zarr for OME-Zarr), overlays/ (drawings of the predictions) and pixels.csv (pixels per
+class; areas and volumes if the file has a pixel size) to DIR. It writes DIR after the last file. It
+replaces an existing DIR only if DIR is the unchanged result of an earlier run on the same files. A
+file that cannot be read is reported and skipped; the exit code is then 1.
 
 If the pipeline of the config begins with LoadRaster, or with --raster, INPUT is a GeoTIFF, COG,
 JPEG 2000 or VRT file of any size. It is read window by window, and the mask keeps its coordinates.
@@ -167,8 +167,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--axes',
         metavar='LETTERS',
-        help='axes of TIFF stacks whose files do not name them, such as ZCYX: T (time) and Z are '
-        'slices, C channels, Y rows and X columns',
+        help='axes of TIFF or OME-Zarr stacks whose files do not name them, such as ZCYX: T (time) '
+        'and Z are slices, C channels, Y rows and X columns',
     )
     parser.add_argument(
         '--channels',
@@ -176,7 +176,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='N',
-        help='channels of TIFF stacks, from 0 on and in the order of the model; default: all',
+        help='channels of TIFF or OME-Zarr files, from 0 on and in the order of the model; '
+        'default: all',
     )
     parser.add_argument(
         '--neighbors',
