@@ -56,6 +56,8 @@ class StackAxes:
             k: The number of the slice.
             offset: How many slices further; negative for slices before it.
         """
+        if not self.names:
+            return k
         axis = self.names.index('Z') if 'Z' in self.names else len(self.names) - 1
         stride = math.prod(self.shape[axis + 1 :])
         place = k // stride % self.shape[axis]

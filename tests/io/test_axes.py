@@ -31,6 +31,10 @@ def test_neighbors_lie_in_the_same_volume(names, shape, k, offset, expected):
     assert np.arange(axes.count).reshape(shape)[tuple(place)] == expected
 
 
+def test_an_image_has_no_neighbors():
+    assert StackAxes('', (), 'zarr').adjacent(0, 1) == 0
+
+
 def test_areas_and_volumes_need_known_units():
     lengths = dict(X=Length(0.5, 'µm'), Y=Length(250, 'nm'), Z=Length(2, 'um'))
     axes = StackAxes('Z', (3,), 'imagej', lengths)

@@ -13,6 +13,7 @@ from ...errors import DataError, UnsupportedError
 from ...io import is_dicom, is_nifti
 from ...io.dicom import dicom_header
 from ...io.numbered import LAST_NUMBER, adjacent_files
+from ...io.ome_zarr import is_zarr
 from .intensities import Intensities
 from .loaded import Loaded, load_file
 from .predictor import Predictor
@@ -79,7 +80,8 @@ class NeighborChannels:
         slices = loaded.images
         if not self.count:
             return slices[k]
-        if len(slices) > 1 or is_nifti(path):
+        if len(slices) > 1 or is_nifti(path) or is_zarr(path):
+            files = []
             images = [slices[j] for j in self._adjacent(k, loaded)]
             if len({(image.shape, image.dtype) for image in images}) > 1:
                 raise UnsupportedError(
@@ -87,11 +89,10 @@ class NeighborChannels:
                     'slices of one size, or use a model of single slices'
                 )
         else:
-            files = self._adjacent_files(path)
-            if set(files) == {path}:
-                loaded.content.notes.append(ALONE)
-            image = slices[k]
+            files, image = self._adjacent_files(path), slices[k]
             images = [image if file == path else self._read(file, path, image) for file in files]
+        if len(slices) == 1 and set(files) <= {path}:
+            loaded.content.notes.append(ALONE)
         stacked = np.dstack(images)
         return self.arrange(stacked) if self.arrange else stacked
 

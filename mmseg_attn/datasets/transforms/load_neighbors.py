@@ -44,10 +44,14 @@ class LoadNeighbors(LoadImageFromFile):
         super().__init__(**settings)
         if not isinstance(neighbors, int) or neighbors < 1:
             raise DataError(f'neighbors of LoadNeighbors is {neighbors}: set a positive integer')
-        if re.compile(pattern).groups < 1:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error:
+            groups = 0
+        if not groups:
             raise DataError(
-                f'pattern of LoadNeighbors is {pattern!r}, which has no group for the number: '
-                r'write the number as (\d+)'
+                f'pattern of LoadNeighbors is {pattern!r}, which is no regular expression with a '
+                r'group for the number: write the number as (\d+)'
             )
         self.neighbors = neighbors
         self.pattern = pattern

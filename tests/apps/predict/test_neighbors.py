@@ -110,8 +110,10 @@ def test_volumes(predictor, tmp_path):
     # a volume of one slice does not take the next patient for its neighbor
     nibabel.save(nibabel.Nifti1Image(STACK[:1].T, np.eye(4)), tmp_path / 'x_3.nii.gz')
     source = neighbor_channels(predictor, Intensities([]), [])
-    image = source.image(tmp_path / 'x_3.nii.gz', source.load(tmp_path / 'x_3.nii.gz'), 0)
+    loaded = source.load(tmp_path / 'x_3.nii.gz')
+    image = source.image(tmp_path / 'x_3.nii.gz', loaded, 0)
     np.testing.assert_array_equal(image, np.stack([STACK[0]] * 3, axis=-1))
+    assert loaded.content.notes[-1].startswith('no neighbors were found')
 
 
 def write_series(folder, positions, *, series='1.2.3', prefix=''):
@@ -260,3 +262,21 @@ def test_a_file_that_fails_does_not_stop_the_others(predictor, tmp_path):
     assert {path.name for path in done.failed} == {'s_11.png', 's_12.png'}
     assert 's_12.png is truncated' in done.failed[folder / 's_11.png']
     assert len(done.done) == 3
+
+
+def test_deep_values_reach_the_network_as_they_are(make, tmp_path):
+    tifffile = pytest.importorskip('tifffile')
+    deep = STACK[:3].astype('f4') * 200.5 - 7000
+    tifffile.imwrite(tmp_path / 'x.tif', deep, imagej=True, metadata=dict(axes='CYX'))
+    kept = dict(color_type='unchanged', imdecode_backend='tifffile', to_float32=True)
+    predictor = make(dict(type='LoadImageFromFile', **kept))
+    source = neighbor_channels(predictor, Intensities([], keep=True), [])
+    image = source.image(tmp_path / 'x.tif', source.load(tmp_path / 'x.tif'), 0)
+    inputs = predictor.prepare('x', image)['inputs']
+    np.testing.assert_array_equal(inputs.numpy(), deep)
+    ((_, labels),) = predictor([('x', image)])
+    x = (torch.from_numpy(deep) - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(
+        3, 1, 1
+    )
+    with torch.no_grad():
+        np.testing.assert_array_equal(labels, predictor.model(x[None]).argmax(1)[0])

@@ -56,7 +56,8 @@ def test_a_neighbor_that_does_not_fit_is_named(slices):
     ('settings', 'message'),
     [
         (dict(neighbors=0), 'neighbors of LoadNeighbors is 0: set a positive integer'),
-        (dict(pattern=r'\d+'), 'which has no group for the number'),
+        (dict(pattern=r'\d+'), 'no regular expression with a group for the number'),
+        (dict(pattern='(\\d+'), r'pattern of LoadNeighbors is .* write the number as \(\\d\+\)'),
     ],
 )
 def test_settings_without_a_meaning(settings, message):
