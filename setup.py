@@ -14,6 +14,7 @@ EXTRAS = (
     'onedl',
     'medical',
     'geo',
+    'zarr',
     'monai',
     'scikit-image',
     'timm',

@@ -20,3 +20,6 @@ needs_huggingface_hub = pytest.mark.skipif(
     importlib.util.find_spec('huggingface_hub') is None,
     reason='needs huggingface_hub: see docs/predict.md',
 )
+needs_zarr = pytest.mark.skipif(
+    importlib.util.find_spec('zarr') is None, reason='needs zarr: see docs/predict.md'
+)

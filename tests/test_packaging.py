@@ -70,6 +70,7 @@ def test_the_wheel_ships_configs_tools_and_index_and_no_tests(source):
         'onedl',
         'medical',
         'geo',
+        'zarr',
         'monai',
         'scikit-image',
         'timm',

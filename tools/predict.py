@@ -2,12 +2,12 @@
 
     python tools/predict.py CONFIG CHECKPOINT INPUT... --out DIR
 
-INPUT is a PNG, JPEG, TIFF (8 or 16 bit, one or more pages), DICOM or NIfTI file, or a folder of
-such files. The tool writes masks/ (class indices; NIfTI files for NIfTI input), overlays/ (drawings
-of the predictions) and pixels.csv (pixels per class; areas and volumes if the file has a pixel
-size) to DIR. It writes DIR after the last file. It replaces an existing DIR only if DIR is the
-unchanged result of an earlier run on the same files. A file that cannot be read is reported and
-skipped; the exit code is then 1.
+INPUT is a PNG, JPEG, TIFF (8 or 16 bit, pages or a stack with axes), DICOM or NIfTI file, an
+OME-Zarr folder, or a folder of these. The tool writes masks/ (class indices; NIfTI for NIfTI input,
+and OME-Zarr for OME-Zarr), overlays/ (drawings of the predictions) and pixels.csv (pixels per
+class; areas and volumes if the file has a pixel size) to DIR. It writes DIR after the last file. It
+replaces an existing DIR only if DIR is the unchanged result of an earlier run on the same files. A
+file that cannot be read is reported and skipped; the exit code is then 1.
 
 If the pipeline of the config begins with LoadRaster, or with --raster, INPUT is a GeoTIFF, COG,
 JPEG 2000 or VRT file of any size. It is read window by window, and the mask keeps its coordinates.
@@ -169,6 +169,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--keep-largest', action='store_true', help='keep only the largest object of each slice'
     )
     parser.add_argument(
+        '--axes',
+        metavar='LETTERS',
+        help='axes of TIFF or OME-Zarr stacks whose files do not name them, such as ZCYX: T (time) '
+        'and Z are slices, C channels, Y rows and X columns',
+    )
+    parser.add_argument(
+        '--channels',
+        type=int,
+        nargs='+',
+        default=[],
+        metavar='N',
+        help='channels of TIFF or OME-Zarr files, from 0 on and in the order of the model; '
+        'default: all',
+    )
+    parser.add_argument(
+        '--neighbors',
+        type=int,
+        metavar='N',
+        help='for models that take the N slices below and above each slice as channels, if their '
+        'config does not begin with LoadNeighbors, which says it',
+    )
+    parser.add_argument(
         '--raster',
         action='store_true',
         help='read the inputs as rasters, window by window, and keep their coordinates, although '
@@ -199,8 +221,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         args.inputs.insert(0, args.checkpoint)
     elif not args.inputs:
         parser.error('the following arguments are required: input')
-    for name in ('batch_size', 'min_size'):
-        if getattr(args, name) < 1:
+    for name in ('batch_size', 'min_size', 'neighbors'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
             option = name.replace('_', '-')
             parser.error(f'argument --{option}: {getattr(args, name)} is below 1')
     if args.runtime == 'onnx' and (args.amp or args.device not in (None, 'cpu')):
@@ -227,6 +249,7 @@ from mmseg_attn.apps.predict import (
     Predictions,
     Predictor,
     Results,
+    StackRules,
     collect_warnings,
     counted,
     describe_temperatures,
@@ -265,7 +288,15 @@ def check(args: argparse.Namespace) -> None:
 
 def check_rasters(args: argparse.Namespace) -> None:
     """Refuse options that rasters, of which only rows of windows are in memory, do not have."""
-    options = ('objects', 'intensity', 'percentiles', 'tta')
+    options = (
+        'objects',
+        'intensity',
+        'percentiles',
+        'tta',
+        'axes',
+        'channels',
+        'neighbors',
+    )
     used = [f'--{name}' for name in options if getattr(args, name)]
     if used:
         raise UsageError(
@@ -369,6 +400,12 @@ def main(argv: list[str] | None = None) -> None:
             thresholds=dict(args.threshold),
             temperature=args.temperature,
         )
+        own = predictor.loader.neighbors
+        if own and args.neighbors not in (None, own):
+            raise UsageError(
+                f'--neighbors is {args.neighbors}, but LoadNeighbors of the config has {own}: '
+                'leave it out'
+            )
         if args.temperature is None:
             for line in describe_temperatures(predictor.temperatures):
                 print(line, flush=True)
@@ -397,6 +434,8 @@ def main(argv: list[str] | None = None) -> None:
                 intensities=make_intensities(args, predictor, files),
                 batch_size=args.batch_size,
                 workers=min(torch.get_num_threads(), WORKERS) if device == 'cpu' else 1,
+                rules=StackRules(args.axes, tuple(args.channels)),
+                neighbors=args.neighbors,
             )
         if not predictions.done:
             raise DataError('no file could be predicted: see the reasons above')

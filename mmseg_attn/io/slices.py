@@ -16,6 +16,7 @@ from .tiff_tags import COMPRESSION, first_tags, is_tiff
 JPEG, NIFTI, DICOM = ('.jpg', '.jpeg'), ('.nii.gz', '.nii'), ('.dcm', '.dicom')
 IMAGES = ('.png', '.tif', '.tiff', *JPEG)
 SUFFIXES = (*IMAGES, *DICOM, *NIFTI)
+ZARR = '.zarr'  # of folders
 JPEG_START, JPEG_IN_TIFF = b'\xff\xd8\xff', (6, 7, 33007)
 
 
@@ -91,8 +92,8 @@ def is_dicom(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """Return the name of a file without its suffix, if that is one of ``SUFFIXES``."""
-    for suffix in SUFFIXES:
+    """Return the name of a file without its suffix, if that is one of ``SUFFIXES`` or Zarr's."""
+    for suffix in (*SUFFIXES, ZARR):
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
     return path.name

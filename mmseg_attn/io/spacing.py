@@ -1,4 +1,4 @@
-"""Read the size of a pixel from DICOM and NIfTI files, and its area from TIFF files.
+"""Read the size of a pixel from DICOM, NIfTI and TIFF files.
 
 Print resolutions, such as the 72 or 300 dots per inch in PNG, JPEG and most TIFF files, are not
 related to the size of the objects in the image and are not used.
@@ -8,7 +8,7 @@ import html
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,22 +18,32 @@ from .slices import is_dicom, is_nifti
 from .tiff_tags import description, first_tags
 
 MILLIMETERS = {
+    'angstrom': 1e-7,
     'nm': 1e-6,
     'nanometer': 1e-6,
     'um': 1e-3,
     'µm': 1e-3,  # the micro sign
     'μm': 1e-3,  # the Greek letter
-    '\\u00b5m': 1e-3,  # as ImageJ escapes it
     'micron': 1e-3,
     'microns': 1e-3,
     'micrometer': 1e-3,
     'mm': 1.0,
     'millimeter': 1.0,
     'cm': 10.0,
+    'centimeter': 10.0,
     'm': 1e3,
     'meter': 1e3,
 }
+ESCAPED_MICROMETER = '\\u00b5m'  # as ImageJ writes it
+OME_NAMES = dict(X='PhysicalSizeX', Y='PhysicalSizeY', Z='PhysicalSizeZ', T='TimeIncrement')
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, CENTIMETER = 282, 283, 296, 3
+
+
+class Length(NamedTuple):
+    """A length or time, with its unit as a file names it."""
+
+    value: float
+    unit: str
 
 
 def slice_spacing(path: Path) -> tuple[float, float] | None:
@@ -57,22 +67,45 @@ def slice_spacing(path: Path) -> tuple[float, float] | None:
 
 def tiff_area(data: bytes) -> float | None:
     """Read the area in square millimeters from OME or ImageJ metadata, or from the TIFF tags."""
+    sizes = tiff_sizes(data)
+    x, y = (millimeters(*sizes.get(axis, (0, ''))) for axis in 'XY')
+    return x * y if x and y else None
+
+
+def tiff_sizes(data: bytes) -> dict[str, Length]:
+    """Read the size of a pixel from OME or ImageJ metadata, or from the TIFF tags.
+
+    Returns:
+        The distances of pixels along X and Y and of slices along Z, and the time between images
+        along T, by axis and as far as the file has them.
+    """
     tags, _ = first_tags(data)
     text = html.unescape(description(tags))
+    sizes: dict[str, Length] = {}
     if '<OME' in text:
-        sizes_and_units = dict(re.findall(r'\b(PhysicalSize[XY](?:Unit)?)="([^"]*)"', text))
-        units = [sizes_and_units.get(f'PhysicalSize{axis}Unit', 'µm').lower() for axis in 'XY']
-        sizes = [sizes_and_units.get(f'PhysicalSize{axis}', 0) for axis in 'XY']
+        names = r'\b((?:PhysicalSize[XYZ]|TimeIncrement)(?:Unit)?)="([^"]*)"'
+        values = dict(re.findall(names, text))
+        for axis, name in OME_NAMES.items():
+            unit = values.get(f'{name}Unit', 's' if axis == 'T' else 'µm')
+            sizes[axis] = Length(_number(values.get(name, 0)), unit)
     else:
-        named = re.search(r'^unit=(.*)$', text, re.M) if text.startswith('ImageJ=') else None
-        unit = 'cm' if tags.get(RESOLUTION_UNIT) == CENTIMETER else ''
-        units = 2 * [named[1].strip().lower() if named else unit]
-        per_unit = [_number(tags.get(tag, 0)) for tag in (X_RESOLUTION, Y_RESOLUTION)]
-        sizes = [1 / value if value else 0 for value in per_unit]
-    x, y = (
-        _number(size) * MILLIMETERS.get(unit, 0) for size, unit in zip(sizes, units, strict=True)
-    )
-    return x * y if 0 < x < math.inf and 0 < y < math.inf else None
+        fields = {}
+        if text.startswith('ImageJ='):
+            fields = dict(re.findall(r'^(unit|spacing|finterval)=(.*)$', text, re.M))
+        unit = fields.get('unit', 'cm' if tags.get(RESOLUTION_UNIT) == CENTIMETER else '').strip()
+        unit = 'µm' if unit.lower() == ESCAPED_MICROMETER else unit
+        for axis, tag in (('X', X_RESOLUTION), ('Y', Y_RESOLUTION)):
+            per_unit = _number(tags.get(tag, 0))
+            sizes[axis] = Length(1 / per_unit if per_unit else 0, unit)
+        sizes['Z'] = Length(_number(fields.get('spacing', 0)), unit)
+        sizes['T'] = Length(_number(fields.get('finterval', 0)), 's')
+    return {axis: size for axis, size in sizes.items() if 0 < size.value < math.inf}
+
+
+def millimeters(value: float, unit: str) -> float:
+    """Convert a length to millimeters; 0 if it is not a positive length in a known unit."""
+    length = value * MILLIMETERS.get(unit.lower(), 0)
+    return length if 0 < length < math.inf else 0
 
 
 def _number(value: Any) -> float:

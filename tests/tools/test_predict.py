@@ -263,3 +263,43 @@ def test_a_temperature_beside_the_checkpoint_is_used_and_told(place, folds, tmp_
     with pytest.raises(MMSegAttnError, match=r'fold0\.temperature\.json was written for another'):
         predict.main([*words, '--out', 'new'])
     assert not (tmp_path / 'new').exists()
+
+
+@pytest.fixture
+def neighbors(place, tmp_path):
+    """A config that begins with LoadNeighbors, and a stack of three slices."""
+    tifffile = pytest.importorskip('tifffile')
+    (tmp_path / 'neighbors.py').write_text(
+        f'_base_ = {place!r}\n'
+        "load = dict(type='LoadNeighbors', color_type='grayscale')\n"
+        'model = dict(data_preprocessor=dict(mean=[9] * 3, std=[9] * 3), '
+        'backbone=dict(in_channels=3))\n'
+        "test_dataloader = dict(dataset=dict(pipeline=[load, dict(type='PackSegInputs')]))\n"
+    )
+    model = MODELS.build(Config.fromfile(tmp_path / 'neighbors.py').model)
+    torch.save(model.state_dict(), 'n.pth')
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 48), np.uint8)
+    tifffile.imwrite(tmp_path / 'stack.tif', pixels, imagej=True, metadata=dict(axes='ZYX'))
+    return ['neighbors.py', 'n.pth', 'stack.tif']
+
+
+def test_a_stack_has_neighbors_and_axes(neighbors, tmp_path):
+    tifffile = pytest.importorskip('tifffile')
+    assert run(*neighbors, '--batch-size', '2') == 0
+    with tifffile.TiffFile(tmp_path / 'out/masks/stack.tif') as mask:
+        assert (mask.series[0].axes, mask.series[0].shape) == ('ZYX', (3, 32, 48))
+    settings = json.loads((tmp_path / 'out/conversion.json').read_text())['settings']
+    assert (settings['axes'], settings['channels'], settings['neighbors']) == (None, [], None)
+
+
+def test_options_of_stacks_that_do_not_fit(neighbors, capsys):
+    with pytest.raises(MMSegAttnError, match='--neighbors is 2, but LoadNeighbors of the config h'):
+        predict.main([*neighbors, '--neighbors', '2', '--out', 'out'])
+    with pytest.raises(MMSegAttnError, match='no file could be predicted'):
+        predict.main([*neighbors, '--axes', 'CZYX', '--out', 'out'])
+    assert 'stack.tif has the shape 3x32x48 (ZYX), but --axes is CZYX' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        predict.main([*neighbors, '--neighbors', '0', '--out', 'out'])
+    assert 'argument --neighbors: 0 is below 1' in capsys.readouterr().err
+    with pytest.raises(MMSegAttnError, match='--channels does not work with rasters'):
+        predict.main([*neighbors, '--raster', '--channels', '0', '--out', 'out'])

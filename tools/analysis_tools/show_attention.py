@@ -57,7 +57,7 @@ from mmengine.dataset import pseudo_collate
 
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
-from mmseg_attn.apps.predict import Intensities, Predictor, load_file
+from mmseg_attn.apps.predict import Intensities, Predictor, neighbor_channels
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import counted
 from mmseg_attn.visualization.attention_picture import draw_attention
@@ -70,7 +70,8 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
     choose = getattr(predictor.dataset, 'intensity_window', None)
     keep = predictor.color_type == 'unchanged'
     intensities = Intensities([args.image], choose=choose, keep=keep)
-    loaded = load_file(args.image, predictor.loader, intensities, in_channels=predictor.channels)
+    source = neighbor_channels(predictor, intensities, [args.image])
+    loaded = source.load(args.image)
     slices = loaded.images
     if args.slice is None and len(slices) > 1:
         raise DataError(f'{args.image} has {len(slices)} slices: choose one with --slice')
@@ -80,7 +81,7 @@ def read(args: argparse.Namespace, predictor: Predictor) -> np.ndarray:
             f'{args.image} has {counted(len(slices), "slice")}: choose --slice from 0 to '
             f'{len(slices) - 1}'
         )
-    return slices[index]
+    return source.image(args.image, loaded, index)
 
 
 def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tuple[float, float]]:

@@ -13,7 +13,7 @@ from PIL import UnidentifiedImageError
 
 from ...datasets.pipelines import keeps_values
 from ...datasets.rules import is_0_255, is_color, is_stray
-from ...datasets.transforms import LoadStrictAnnotations
+from ...datasets.transforms import LoadNeighbors, LoadStrictAnnotations
 from ...errors import DataError, TooLargeError, UnsupportedError
 from ...io import DecodedImage, explain, is_finite, read_image
 
@@ -90,6 +90,8 @@ class Inspector:
         self.image_loaders = [copy.copy(loader) for loader in image_loaders]
         for loader in self.image_loaders:
             loader.to_float32 = False  # it would hide a reduction from 16 to 8 bits
+            if isinstance(loader, LoadNeighbors):
+                loader.neighbors = 0  # it would look like a conversion of channels
         self.unoriented_loaders = [_without_orientation(loader) for loader in self.image_loaders]
         self.label_loaders = [copy.copy(loader) for loader in label_loaders]
         self.keeps_values = all(map(keeps_values, self.label_loaders))

@@ -13,14 +13,15 @@ from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
 from ...config_types import is_a, type_name
-from ...datasets.transforms import LoadRaster
+from ...datasets.transforms import LoadNeighbors, LoadRaster
 from ...errors import ExportError
 from ...models.label_rule import LabelRule
 from ...version import __version__
 from .loader import Loader
 from .program import PixelsToLogits
 
-# LoadRaster, which chooses bands and scales values, is described all the same.
+# These two, which choose the channels, are described all the same.
+CHOOSES_CHANNELS = (LoadNeighbors, LoadRaster)
 READS_OR_PACKS = (LoadImageFromFile, LoadAnnotations, PackSegInputs)
 
 
@@ -87,7 +88,8 @@ def describe(
             steps=[
                 dict(step, type=type_name(step))
                 for step in steps
-                if is_a(step, TRANSFORMS, LoadRaster) or not is_a(step, TRANSFORMS, *READS_OR_PACKS)
+                if is_a(step, TRANSFORMS, *CHOOSES_CHANNELS)
+                or not is_a(step, TRANSFORMS, *READS_OR_PACKS)
             ],
         ),
         done_by_model=dict(

@@ -169,6 +169,10 @@ def read_image_slices(path: Path) -> tuple[Sequence[np.ndarray], DecodedImage | 
     """
     _check_pixels(path)
     content = read_content(path)
+    if not (content.images or content.medical):
+        raise UnsupportedError(
+            f'{path} contains channels as separate planes: save them as the bands of one image'
+        )
     for image in content.images:
         if image.alpha and np.unique(image.transparency).size > 1:
             raise UnsupportedError(

@@ -7,7 +7,8 @@ The tool calls, in this order:
   (pipeline.py), the model or ensemble (model.py), and thresholds (thresholds.py).
 - ``predict_files`` (run.py) goes through the files. For each file, it calls ``load_file``
   (loaded.py), which reads it as in training or with the readers of ``mmseg_attn.io`` (sources.py),
-  and ``Intensities`` (intensities.py), which converts more than 8 bits.
+  and ``Intensities`` (intensities.py), which converts more than 8 bits. ``neighbor_channels``
+  (neighbors.py) adds the slices below and above, for models of 2.5D.
 - ``predict_rasters`` of ``mmseg_attn.apps.rasters`` goes through rasters with coordinates instead.
 - ``Results`` (results.py) writes masks, overlays and ``pixels.csv``, ``MapResults`` (maps.py)
   probabilities and uncertainty, and ``ObjectResults`` (objects.py) tables of objects.
@@ -21,11 +22,12 @@ from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import ConfigLoader
 from .maps import MAPS, MapResults
+from .neighbors import neighbor_channels
 from .objects import ObjectResults, ObjectRules
 from .predictor import Prediction, Predictor
 from .results import Results
 from .run import Predictions, predict_files
-from .sources import FileContent, read_content
+from .sources import FileContent, StackRules, read_content
 from .splits import data_errors, split_loader, truth_and_labels
 from .summary import collect_warnings, counted, summarize
 from .temperature import describe_temperatures, read_temperature, write_temperature
@@ -45,12 +47,14 @@ __all__ = [
     'Predictions',
     'Predictor',
     'Results',
+    'StackRules',
     'collect_warnings',
     'counted',
     'data_errors',
     'describe_temperatures',
     'find_items',
     'load_file',
+    'neighbor_channels',
     'predict_files',
     'read_content',
     'read_temperature',

@@ -8,15 +8,17 @@ from typing import NamedTuple
 
 from ...io import is_dicom, stem
 from ...io.dicom import DICOMDIR
-from ...io.slices import SUFFIXES
+from ...io.ome_zarr import is_zarr
+from ...io.slices import SUFFIXES, ZARR
 
 # of the result files and folders of an item
-ENDINGS = ('', '.png', '.tif', '.tif.aux.xml', '.geojson', '.nii', '.nii.gz', '_slices')
+ENDINGS = ('', '.png', '.tif', '.tif.aux.xml', '.geojson', '.nii', '.nii.gz', '.zarr', '_slices')
 
 # Of the files in a folder. Those after SUFFIXES are images that only some loaders read: they are
 # not skipped without a reason.
 IMAGES = (
     *SUFFIXES,
+    ZARR,
     *('.avif', '.bmp', '.exr', '.gif', '.heic', '.j2k', '.jp2', '.jxl', '.mha', '.nrrd', '.pgm'),
     *('.ppm', '.webp'),
 )
@@ -45,7 +47,8 @@ def find_items(
     file is listed once, also if links lead to it; a link to a missing file is listed.
 
     Args:
-        inputs: Files and folders. Files are listed whatever their type, even if they are missing.
+        inputs: Files and folders; a Zarr folder is a file. Files are listed whatever their type,
+            even if they are missing.
         exclude: The output folder, which is skipped.
         suffixes: Suffixes of the files in folders, in lower case; without any, those of images,
             and DICOM files.
@@ -59,7 +62,7 @@ def find_items(
     names = _Names()
     for entry in inputs:
         named = [(entry, stem(entry))]
-        if entry.is_dir():
+        if entry.is_dir() and (suffixes or not is_zarr(entry)):
             prefix = entry.resolve().name if len(inputs) > 1 else ''
             files = list(_images(entry, exclude.resolve(), tuple(suffixes)))
             named = [
@@ -75,7 +78,7 @@ def find_items(
 
 
 def _images(folder: Path, exclude: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    for path in sorted(_files(folder, exclude, set())):
+    for path in sorted(_files(folder, exclude, set(), zarr=not suffixes)):
         index = path.name.upper() == DICOMDIR
         image = path.name.lower().endswith(suffixes or IMAGES)
         dicom = not suffixes and path.is_file() and is_dicom(path)
@@ -83,8 +86,11 @@ def _images(folder: Path, exclude: Path, suffixes: tuple[str, ...]) -> Iterator[
             yield path
 
 
-def _files(folder: Path, exclude: Path, seen: set[Path]) -> Iterator[Path]:
-    """Yield all files that are not hidden; follow links, and enter each folder once."""
+def _files(folder: Path, exclude: Path, seen: set[Path], *, zarr: bool) -> Iterator[Path]:
+    """Yield all files that are not hidden; follow links, and enter each folder once.
+
+    With ``zarr``, a Zarr folder counts as a file.
+    """
     own = folder.resolve()
     if own in seen or own.is_relative_to(exclude):
         return
@@ -93,8 +99,10 @@ def _files(folder: Path, exclude: Path, seen: set[Path]) -> Iterator[Path]:
         path = folder / entry.name
         if entry.name.startswith('.'):
             continue
-        if entry.is_dir():
-            yield from _files(path, exclude, seen)
+        if zarr and is_zarr(path):
+            yield path
+        elif entry.is_dir():
+            yield from _files(path, exclude, seen, zarr=zarr)
         elif entry.is_file() or entry.is_symlink():
             yield path
 

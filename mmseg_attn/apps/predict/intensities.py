@@ -9,6 +9,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...io import Window, dicom_series, is_dicom, to_bytes
+from ...io.ome_zarr import ZarrSlices
+from .lazy import WindowedSlices
 from .sources import FileContent, read_content
 
 
@@ -47,16 +49,20 @@ class Intensities:
 
     def apply(
         self, path: Path, content: FileContent
-    ) -> tuple[list[np.ndarray], IntensityMapping | None]:
+    ) -> tuple[Sequence[np.ndarray], IntensityMapping | None]:
         """Convert the slices of a file.
 
         Returns:
-            The slices, and the mapping; ``None`` if the slices were not changed.
+            The slices, and the mapping; ``None`` if the slices were not changed. Those of a volume
+            that is read by slices are converted when they are read, and pixels outside the window
+            are counted then.
 
         Raises:
             DataError: If there is no window for values of more than 8 bits.
         """
         slices = content.slices
+        if isinstance(slices, ZarrSlices):
+            return self._apply_by_slices(path, slices)
         deep = _deep(slices)
         if self.keep or not deep:
             return slices, None
@@ -73,6 +79,20 @@ class Intensities:
         return [
             image if image.dtype == np.uint8 else to_bytes(image, window) for image in slices
         ], mapping
+
+    def _apply_by_slices(
+        self, path: Path, slices: ZarrSlices
+    ) -> tuple[Sequence[np.ndarray], IntensityMapping | None]:
+        """Convert a volume whose values are not in memory; the window is that of a sample."""
+        if self.keep or slices.dtype in (np.uint8, bool):
+            return slices, None
+        window = self.window or (self.choose(slices.sample()) if self.choose else None)
+        if window is None:
+            raise DataError(
+                f'{path} contains {slices.dtype} values, but the model was trained on 8 bits: set '
+                'the values that become 0 and 255 with --intensity LOW HIGH'
+            )
+        return WindowedSlices(slices, window), IntensityMapping(window, 0.0)
 
     def _choose(self, path: Path, content: FileContent) -> Window | None:
         series = dicom_series(path) if is_dicom(path) else ''

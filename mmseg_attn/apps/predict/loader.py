@@ -12,6 +12,7 @@ from mmcv.transforms import LoadImageFromFile
 
 from ...errors import UnsupportedError
 from ...io import DecodedImage, counted, select_page
+from ...io.numbered import LAST_NUMBER
 
 # Largest mean difference (0 to 255) between JPEG decoders, or between conversions to gray
 TOLERANCE = 2.0
@@ -28,11 +29,18 @@ class ConfigLoader:
     Attributes:
         color_type: 'grayscale', 'color' or 'unchanged'; always 'unchanged' for ``tifffile``.
         bgr: Whether colors are in BGR; ``tifffile`` returns them as they are stored.
+        neighbors: Number of slices below and above each slice that ``LoadNeighbors`` adds as
+            channels; 0 for other loaders. The loader itself loads single slices.
+        pattern: How ``LoadNeighbors`` finds the number of a slice.
     """
 
     def __init__(self, transform: LoadImageFromFile) -> None:
         self.transform = copy.copy(transform)
         self.transform.to_float32 = False  # a conversion here would hide lost bits
+        self.neighbors = getattr(transform, 'neighbors', 0)
+        self.pattern = getattr(transform, 'pattern', LAST_NUMBER)
+        if self.neighbors:
+            self.transform.neighbors = 0
         self.backend = transform.imdecode_backend or 'cv2'
         self.bgr = self.backend != 'tifffile'
         color_type = transform.color_type.removesuffix('_ignore_orientation')
@@ -40,6 +48,12 @@ class ConfigLoader:
 
     def __str__(self) -> str:
         return f'imdecode_backend={self.backend!r}, color_type={self.transform.color_type!r}'
+
+    def as_gray(self) -> 'ConfigLoader':
+        """Return a loader with the same decoder, for gray images."""
+        transform = copy.copy(self.transform)
+        transform.color_type = 'grayscale'
+        return ConfigLoader(transform)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Convert an image to the channels that the loader returns.

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,18 +12,55 @@ from ...io import to_bytes
 from .predictor import Prediction
 from .results import append_rows
 from .sources import FileContent
-from .stacks import write_stack
+from .stacks import new_maps, write_stack
 
 MAPS = ('probabilities', 'entropy', 'disagreement')
 TABLE = 'uncertainty.csv'
 CONFIDENT = 0.9  # probability of the predicted class
 
 
-class SliceMaps(NamedTuple):
-    """Hold the maps of a slice in 8 bits, (K, H, W) by name, and its row of the table."""
+class StackMap(NamedTuple):
+    """Where the map of one kind and class is written, and how.
 
-    stored: dict[str, np.ndarray]
-    row: tuple[str, ...]
+    Attributes:
+        base: The path without ending.
+        text: What the values mean.
+        largest: The value of a stored 255.
+        maps: The maps of the slices in 8 bits, (H, W).
+    """
+
+    base: Path
+    text: str
+    largest: float
+    maps: Any
+
+
+class StackMaps:
+    """The maps of the slices of a file.
+
+    Attributes:
+        kinds: The maps of each kind, one for each class or a single one.
+        rows: The rows of the table, by slice.
+    """
+
+    def __init__(self, kinds: dict[str, list[StackMap]]) -> None:
+        self.kinds = kinds
+        self.rows: list[tuple[str, ...]] = []
+
+    @property
+    def stacks(self) -> list[Any]:
+        """The maps of the slices, for each kind and class."""
+        return [stack.maps for stacks in self.kinds.values() for stack in stacks]
+
+    def append(self, prediction: Prediction) -> None:
+        """Round the maps of the next slice to 8 bits, and compute its row."""
+        maps = prediction.maps
+        for kind, stacks in self.kinds.items():
+            for stack, values in zip(stacks, maps[kind], strict=True):
+                stack.maps.append(to_bytes(values, (0, stack.largest)))
+        uncertain = np.mean(maps['probabilities'].max(axis=0) < CONFIDENT)
+        means = [f'{maps[name].mean():.6g}' if name in maps else '' for name in MAPS[1:]]
+        self.rows.append((*means, f'{100 * uncertain:.4f}'))
 
 
 class MapResults:
@@ -53,34 +90,30 @@ class MapResults:
             self.folder / TABLE, [('file', 'slice', 'mean_entropy', 'mean_disagreement', below)]
         )
 
-    def keep(self, prediction: Prediction) -> SliceMaps:
-        """Round the maps of a slice to 8 bits, and compute its row."""
-        maps = prediction.maps
-        uncertain = np.mean(maps['probabilities'].max(axis=0) < CONFIDENT)
-        means = [f'{maps[name].mean():.6g}' if name in maps else '' for name in MAPS[1:]]
-        stored = {
-            name: to_bytes(maps[name], (0, largest)) for name, largest in self.largest.items()
-        }
-        return SliceMaps(stored, (*means, f'{100 * uncertain:.4f}'))
+    def start(self, name: str, content: FileContent) -> StackMaps:
+        """Return what takes the maps of the slices of a file, for :meth:`write`."""
+        kinds: dict[str, list[StackMap]] = {}
+        for kind, largest in self.largest.items():
+            unit = '' if kind == 'probabilities' else ' nats'
+            kinds[kind] = []
+            for folder, what in self.places(kind):
+                text = f'{what}: 0 to 255 stand for 0 to {largest:.6g}{unit}'
+                maps = new_maps(folder / name, content, text=text)
+                kinds[kind].append(StackMap(folder / name, text, largest, maps))
+        return StackMaps(kinds)
 
-    def write(
-        self, path: Path, name: str, content: FileContent, slices: Sequence[SliceMaps]
-    ) -> None:
+    def write(self, path: Path, content: FileContent, stack_maps: StackMaps) -> None:
         """Write the maps of one file.
 
         Args:
             path: The file, for the table.
-            name: The name of its results.
             content: Its content.
-            slices: The maps of its slices.
+            stack_maps: The maps of its slices.
         """
-        for kind, largest in self.largest.items():
-            stacks = zip(*(maps.stored[kind] for maps in slices), strict=True)
-            unit = '' if kind == 'probabilities' else ' nats'
-            for (folder, what), stack in zip(self.places(kind), stacks, strict=True):
-                text = f'{what}: 0 to 255 stand for 0 to {largest:.6g}{unit}'
-                write_stack(folder / name, path, content, stack, step=largest / 255, text=text)
-        self.append(path, [maps.row for maps in slices])
+        for stacks in stack_maps.kinds.values():
+            for base, text, largest, maps in stacks:
+                write_stack(base, path, content, maps, step=largest / 255, text=text)
+        self.append(path, stack_maps.rows)
 
     def places(self, kind: str) -> list[tuple[Path, str]]:
         """Return the folder of each of the maps of a kind, and what they are."""

@@ -14,7 +14,7 @@ from ...io import counted
 from .maps import folder_of
 from .results import append_rows
 from .sources import FileContent
-from .stacks import write_stack
+from .stacks import new_maps, write_stack
 
 TABLE, SUMMARY = 'objects.csv', 'objects_per_file.csv'
 NEIGHBORS = np.ones((3, 3), dtype=bool)  # 8: regions that touch at a corner are one
@@ -113,7 +113,9 @@ class ObjectResults:
             DataError: If a slice has more objects than a label image can number.
         """
         for kind, number in self.numbers.items():
-            images, areas = [], []
+            areas, text = [], f'objects of {kind}: 1, 2, ...'
+            base = self.folder / 'objects' / folder_of(number, kind) / name
+            images = new_maps(base, content, text=text)
             for k, label_map in enumerate(labels):
                 objects = self.rules.label(label_map == number)
                 if objects.max() > LIMIT:
@@ -131,8 +133,7 @@ class ObjectResults:
             area = f'{total * content.pixel_area:.10g}' if content.pixel_area else ''
             means = [f'{f(areas):.6g}' if areas else '' for f in (np.mean, np.median)]
             append_rows(self.folder / SUMMARY, [(path, kind, len(areas), total, *means, area)])
-            base = self.folder / 'objects' / folder_of(number, kind) / name
-            write_stack(base, path, content, images, text=f'objects of {kind}: 1, 2, ...')
+            write_stack(base, path, content, images, text=text)
 
     def _rows(self, objects: np.ndarray, pixel_area: float | None) -> Iterator[tuple]:
         """Measure numbered objects (H, W), as ``MEASURES`` lists."""

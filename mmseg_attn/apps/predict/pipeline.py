@@ -10,7 +10,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 from ...config_types import class_of, is_a, type_name
 from ...datasets.nested_datasets import nested_datasets
 from ...datasets.pipelines import is_random
-from ...datasets.transforms import LoadRaster
+from ...datasets.transforms import LoadNeighbors, LoadRaster
 from ...errors import DataError
 
 
@@ -48,11 +48,11 @@ def unlabeled_steps(cfg: Config, dataset: ConfigDict, *, tta: bool) -> list[dict
             f'{cfg.filename} has no tta_pipeline or no tta_model: add them, or leave out --tta'
         )
     steps = _unlabeled(cfg.tta_pipeline if tta else dataset.pipeline)
-    loaders = LoadImageFromFile, LoadRaster
+    loaders = LoadImageFromFile, LoadNeighbors, LoadRaster
     if not steps or class_of(steps[0], TRANSFORMS) not in loaders:
         raise DataError(
-            f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile or '
-            'LoadRaster, so it cannot load files: add one of them'
+            f'the test pipeline of {cfg.filename} does not begin with LoadImageFromFile, '
+            'LoadNeighbors or LoadRaster, so it cannot load files: add one of them'
         )
     for name in filter(is_random, map(type_name, steps)):
         raise DataError(

@@ -12,11 +12,12 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from ...io.ome_zarr import ZarrMaps
 from ...visualization import SegComparisonVisualizer
 from ...visualization.drawable import drawable
 from .parallel import Background
 from .sources import FileContent
-from .stacks import write_stack
+from .stacks import new_maps, write_stack
 
 TABLE = 'pixels.csv'
 COLUMNS = ('file', 'mask', 'slice', 'class', 'pixels', 'percent', 'area_mm2', 'volume_mm3')
@@ -46,6 +47,10 @@ class Results:
         self.visualizer = SegComparisonVisualizer(name=str(folder))
         self.visualizer.dataset_meta = dict(classes=classes, palette=palette)
         append_rows(folder / TABLE, [COLUMNS])
+
+    def new_labels(self, name: str, content: FileContent) -> list[np.ndarray] | ZarrMaps:
+        """Return what takes the labels of the slices of a file, for :meth:`write`."""
+        return new_maps(self.folder / 'masks' / name, content, colors=self.palette)
 
     def write(
         self,

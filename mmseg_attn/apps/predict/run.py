@@ -1,5 +1,6 @@
 """Predict many files; a broken file does not stop the others."""
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -10,16 +11,20 @@ import numpy as np
 import torch
 
 from ...errors import DataError
+from ...io.ome_zarr import ZarrMaps
 from .inputs import Item
 from .intensities import Intensities, IntensityMapping
-from .loaded import Loaded, load_file
+from .lazy import WindowedSlices
+from .loaded import Loaded
 from .loader import channels
-from .maps import MapResults, SliceMaps
+from .maps import MapResults, StackMaps
+from .neighbors import neighbor_channels
 from .objects import ObjectResults
 from .parallel import Background
 from .predictor import Predictor
 from .progress import ProgressLine
 from .results import Results
+from .sources import StackRules
 
 
 @dataclass
@@ -53,8 +58,8 @@ class _Open:
 
     item: Item
     loaded: Loaded
-    labels: list[np.ndarray] = field(default_factory=list)
-    maps: list[SliceMaps] = field(default_factory=list)
+    labels: list[np.ndarray] | ZarrMaps
+    maps: StackMaps | None
 
 
 def predict_files(
@@ -67,6 +72,8 @@ def predict_files(
     maps: MapResults | None = None,
     objects: ObjectResults | None = None,
     workers: int = 0,
+    rules: StackRules | None = None,
+    neighbors: int | None = None,
 ) -> Predictions:
     """Predict files and write their results.
 
@@ -80,6 +87,9 @@ def predict_files(
         objects: Writes the objects of some classes.
         workers: Number of threads that predict, as in :meth:`Predictor.predict`, while others draw
             overlays; 0 does everything in the calling thread.
+        rules: How to read TIFF files.
+        neighbors: Number of slices below and above each slice that the model takes as channels;
+            ``None`` for those of ``LoadNeighbors`` in the config.
 
     Raises:
         OSError: If the results cannot be written.
@@ -87,29 +97,33 @@ def predict_files(
     predictions = Predictions()
     line = ProgressLine(len(items))
     opened: dict[Path, _Open] = {}
+    files = [item.path for item in items]
+    source = neighbor_channels(predictor, intensities, files, rules=rules, neighbors=neighbors)
 
     def fail(path: Path, reason: str) -> None:
-        opened.pop(path, None)
+        stopped = opened.pop(path, None)
+        if stopped:
+            for written in (stopped.labels, *(stopped.maps.stacks if stopped.maps else ())):
+                if isinstance(written, ZarrMaps):
+                    shutil.rmtree(written.path, ignore_errors=True)
         predictions.failed[path] = reason
         line.note(f'skipped: {reason}')
 
     def slices() -> Iterator[tuple[Path, np.ndarray]]:
         for item in items:
             try:
-                loaded = load_file(
-                    item.path, predictor.loader, intensities, in_channels=predictor.channels
-                )
+                loaded = source.load(item.path)
+                labels = results.new_labels(item.name, loaded.content)
+                kept = maps.start(item.name, loaded.content) if maps else None
+                opened[item.path] = _Open(item, loaded, labels, kept)
+                for image in source.images(item.path, loaded):
+                    if item.path in predictions.failed:
+                        break
+                    yield item.path, image
             except DataError as error:
                 fail(item.path, str(error))
-                continue
             except OSError as error:
                 fail(item.path, f'{item.path} cannot be read: {error.strerror or error}')
-                continue
-            opened[item.path] = _Open(item, loaded)
-            for image in loaded.images:
-                if item.path in predictions.failed:
-                    break
-                yield item.path, image
 
     def show(path: Path, window: int, windows: int) -> None:
         current = opened[path]
@@ -128,8 +142,8 @@ def predict_files(
                 fail(path, f'{path} {reason_of(result)}')
                 continue
             current.labels.append(result.labels)
-            if maps:
-                current.maps.append(maps.keep(result))
+            if current.maps:
+                current.maps.append(result)
             total = len(current.loaded.images)
             if len(current.labels) == total:
                 del opened[path]
@@ -142,8 +156,8 @@ def predict_files(
                     bgr=predictor.loader.bgr,
                     background=background,
                 )
-                if maps:
-                    maps.write(path, current.item.name, current.loaded.content, current.maps)
+                if maps and current.maps:
+                    maps.write(path, current.loaded.content, current.maps)
                 if objects:
                     objects.write(path, current.item.name, current.loaded.content, current.labels)
                 _count(predictions, current)
@@ -155,6 +169,9 @@ def predict_files(
 
 def _count(predictions: Predictions, current: _Open) -> None:
     path, content, mapping = current.item.path, current.loaded.content, current.loaded.mapping
+    values = getattr(current.loaded.images, 'slices', None)
+    if mapping and isinstance(values, WindowedSlices):
+        mapping = mapping._replace(outside=values.outside)
     predictions.done[path] = current.item.name, mapping
     predictions.slices += len(current.labels)
     stored = content.images[0].channels if content.images else channels(content.slices[0])

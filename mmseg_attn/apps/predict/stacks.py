@@ -7,7 +7,39 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ...io import NiftiHeader
+from ...io.hyperstack import write_hyperstack
+from ...io.ome_zarr import ZarrMaps, ZarrSlices
+from ...io.slices import ZARR
 from .sources import FileContent
+
+
+def new_maps(
+    base: Path, content: FileContent, *, colors: Sequence[Sequence[int]] = (), text: str = ''
+) -> list[np.ndarray] | ZarrMaps:
+    """Return what takes the maps of the slices of a file before :func:`write_stack`.
+
+    Args:
+        base: The path of the result without ending.
+        content: The content of the file.
+        colors: Of label images, the color of each label, RGB.
+        text: What the values mean.
+
+    Returns:
+        A list or, for a volume that is read by slices, what writes each map at once.
+    """
+    slices = content.slices
+    if not isinstance(slices, ZarrSlices):
+        return []
+    metadata: dict = dict(name=text) if text else {}
+    if colors:
+        named = [
+            {'label-value': number, 'rgba': [*map(int, color), 255]}
+            for number, color in enumerate(colors)
+        ]
+        metadata['image-label'] = dict(version=slices.version, colors=named)
+    path = base.with_name(base.name + ZARR)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return ZarrMaps(path, slices.axes, version=slices.version, metadata=metadata)
 
 
 def write_stack(
@@ -19,7 +51,10 @@ def write_stack(
     step: float = 1.0,
     text: str | None = None,
 ) -> Path:
-    """Write NIfTI for NIfTI input, a multi-page TIFF for several pages, otherwise a PNG.
+    """Write NIfTI for NIfTI input, a TIFF stack for several slices, otherwise a PNG.
+
+    Maps of OME-Zarr are written already. A TIFF stack keeps the axes and lengths of a file that
+    names its axes.
 
     Args:
         base: The path without ending; its folder is created.
@@ -32,11 +67,17 @@ def write_stack(
     Returns:
         The path with its ending.
     """
+    if isinstance(maps, ZarrMaps):
+        return maps.path
     base.parent.mkdir(parents=True, exist_ok=True)
     if content.nifti is not None:
         ending = '.nii.gz' if source.name.lower().endswith('.gz') else '.nii'
         path = base.with_name(base.name + ending)
         _write_nifti(path, content.nifti, maps, step)
+        return path
+    if content.axes is not None:
+        path = base.with_name(f'{base.name}.tif')
+        write_hyperstack(path, maps, content.axes, text=text)
         return path
     first, *others = map(Image.fromarray, maps)
     if others:

@@ -4,6 +4,7 @@ from .class_balanced_crop import ClassBalancedCrop
 from .equalize_histogram import EqualizeHistogram
 from .external_transform import ExternalTransform
 from .gaussian_smooth import GaussianSmooth
+from .load_neighbors import LoadNeighbors
 from .load_raster import LoadRaster
 from .load_raster_annotations import LoadRasterAnnotations
 from .load_strict_annotations import LoadStrictAnnotations
@@ -15,6 +16,7 @@ __all__ = [
     'EqualizeHistogram',
     'ExternalTransform',
     'GaussianSmooth',
+    'LoadNeighbors',
     'LoadRaster',
     'LoadRasterAnnotations',
     'LoadStrictAnnotations',

@@ -915,3 +915,11 @@ def test_the_real_covid19_set(root, real_data, tmp_path, monkeypatch):
     assert {each.kind for each in report.findings} == {'blank'}  # the reconstruction's empty slices
     blank = {Path(file.path).stem for each in report.findings for file in each.files}
     assert blank == {'022', '048'}
+
+
+def test_neighbors_are_no_conversion_of_channels(folder):
+    for number in range(10):
+        image(folder, number, pixels(folder, number)[..., 0])
+    load = dict(type='LoadNeighbors', color_type='grayscale')
+    found = check_config(config(folder, pipeline=[load, LOAD[1], PACK]))
+    assert found.findings == []

@@ -56,6 +56,12 @@ def test_bands_and_scale_of_a_raster_are_described():
     assert found['preprocessing'] == dict(channels='as stored', steps=[raster])
 
 
+def test_neighbors_of_a_slice_are_described():
+    load = dict(type='LoadNeighbors', neighbors=1, color_type='grayscale')
+    found = description('grayscale', steps=[load, *STEPS[2:]])
+    assert found['preprocessing']['steps'] == [load]
+
+
 @pytest.mark.parametrize('settings', [dict(), dict(to_rgb=True)])
 def test_a_step_that_swaps_colors_is_refused(settings):
     step = dict(type='Normalize', mean=[1, 2, 3], std=[4, 5, 6])

@@ -25,7 +25,10 @@ def prediction(seed: int) -> Prediction:
 
 def write(folder: Path, source: Path, content: FileContent, predictions: list[Prediction]) -> None:
     results = MapResults(folder, classes=CLASSES, names=MAPS)
-    results.write(source, 'x', content, [results.keep(each) for each in predictions])
+    maps = results.start('x', content)
+    for each in predictions:
+        maps.append(each)
+    results.write(source, content, maps)
 
 
 def content_of(tmp_path: Path, name: str, slices: int = 1) -> tuple[Path, FileContent]:
@@ -103,7 +106,9 @@ def test_without_disagreement_the_column_is_empty(tmp_path):
     predicted = prediction(1)
     del predicted.maps['disagreement']
     results = MapResults(tmp_path, classes=CLASSES, names=['entropy'])
-    results.write(path, 'x', content, [results.keep(predicted)])
+    maps = results.start('x', content)
+    maps.append(predicted)
+    results.write(path, content, maps)
     with (tmp_path / 'uncertainty.csv').open(newline='') as file:
         (row,) = csv.DictReader(file)
     assert row['mean_disagreement'] == ''
