@@ -121,7 +121,8 @@ def markdown(
         parts.append('Empty cells have not been run yet.')
     parts.append(f'![{table.title}]({image})')
     if compared := comparisons(table, results):
-        parts += ['## Comparisons', _COMPARED, _compared(compared)]
+        claimed = comparisons(table, results, table.claimed) if table.claimed else {}
+        parts += ['## Comparisons', _COMPARED, _compared(compared, table.claimed, claimed)]
     parts += ['## Rows', _rows(table, results)]
     parts += ['## Runs', _runs(table, results, records)]
     parts += ['## Measurement', f'```shell\n{command}\n```', _conditions(table, results)]
@@ -129,12 +130,22 @@ def markdown(
 
 
 def comparisons(
-    table: PaperTable, results: Sequence[RowResult]
+    table: PaperTable, results: Sequence[RowResult], name: str = ''
 ) -> dict[tuple[str, str], Comparison]:
-    """Compare each proposal with each baseline that was tested on the same images."""
+    """Compare each proposal with each baseline that was tested on the same images.
+
+    Args:
+        table: The table.
+        results: Its rows.
+        name: The class whose IoU is compared in place of the mIoU.
+    """
     images = {r.row.name: [record.images for record in r.records] for r in results}
+    classes = next((record.classes for r in results for record in r.records), [])
+    label = classes.index(name) if name and classes else None
     compared = {
-        (proposal, baseline): compare(images.get(proposal, ()), images.get(baseline, ()))
+        (proposal, baseline): compare(
+            images.get(proposal, ()), images.get(baseline, ()), label=label
+        )
         for proposal in table.proposals
         for baseline in table.baselines
     }
@@ -249,11 +260,16 @@ def _measured(result: RowResult, column: Column) -> str:
     return column.text(mean) + ('' if std is None else f' ± {column.text(std)}')
 
 
-def _compared(comparisons: Mapping[tuple[str, str], Comparison]) -> str:
-    lines = [['proposal', 'baseline', 'difference in percentage points', 'Wilcoxon p', 'images']]
+def _compared(
+    comparisons: Mapping[tuple[str, str], Comparison],
+    name: str,
+    claimed: Mapping[tuple[str, str], Comparison],
+) -> str:
+    header = ['proposal', 'baseline', 'difference in percentage points', 'Wilcoxon p', 'images']
+    lines = [header[:3] + ([name] if claimed else []) + header[3:]]
     for names, comparison in comparisons.items():
-        cells = [str(comparison), f'{comparison.p:.2g}', str(comparison.images)]
-        lines.append([*names, *cells])
+        cells = [str(comparison), *([str(claimed[names])] if claimed else [])]
+        lines.append([*names, *cells, f'{comparison.p:.2g}', str(comparison.images)])
     return md_table(lines)
 
 

@@ -98,6 +98,7 @@ class PaperTable:
         options: Changes to the configs of all rows without ``own_protocol``, by dotted key.
         baselines: Names of the rows that the proposals are compared with.
         proposals: Names of the rows that are compared with the baselines.
+        claimed: The class whose IoU is compared, too; empty without one.
     """
 
     name: str
@@ -112,6 +113,7 @@ class PaperTable:
     options: dict[str, Any] = field(default_factory=dict)
     baselines: tuple[str, ...] = ()
     proposals: tuple[str, ...] = ()
+    claimed: str = ''
 
     def changes(self, row: PaperRow) -> dict[str, Any]:
         """Return all changes to the config of a row, by dotted key."""

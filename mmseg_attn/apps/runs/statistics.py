@@ -20,11 +20,12 @@ class Comparison:
     """A difference between two models on the same images.
 
     Attributes:
-        difference: Difference of their mIoU, in percentage points.
+        difference: Difference of their mIoU, or of the IoU of a class, in percentage points.
         low: Lower bound of its 95 % interval.
         high: Upper bound.
         p: p-value of the Wilcoxon signed-rank test.
         images: Number of images.
+        measure: What is compared.
     """
 
     difference: float
@@ -32,6 +33,7 @@ class Comparison:
     high: float
     p: float
     images: int
+    measure: str = 'mIoU'
 
     @property
     def shown(self) -> bool:
@@ -39,13 +41,14 @@ class Comparison:
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
-        text = (
-            f'{self.difference:+.1f} mIoU ({_LEVEL} % interval {self.low:.1f} to {self.high:.1f})'
-        )
+        interval = f'{_LEVEL} % interval {self.low:.1f} to {self.high:.1f}'
+        text = f'{self.difference:+.1f} {self.measure} ({interval})'
         return text if self.shown else f'no difference shown: {text}'
 
 
-def compare(ours: Sequence[_Images], theirs: Sequence[_Images]) -> Comparison | None:
+def compare(
+    ours: Sequence[_Images], theirs: Sequence[_Images], *, label: int | None = None
+) -> Comparison | None:
     """Compare the runs of two models on the images that both were tested on.
 
     The difference is the mean over the test sets (one per fold) of the difference of mIoU. The mIoU
@@ -59,11 +62,14 @@ def compare(ours: Sequence[_Images], theirs: Sequence[_Images]) -> Comparison | 
     Args:
         ours: The areas of each run of our model by image.
         theirs: Those of each run of the other model.
+        label: The number of the class whose IoU is compared in place of the mIoU.
 
     Returns:
         The comparison; ``None`` if there is no common test set.
     """
     sets = [*_common_sets(ours, theirs)]
+    if label is not None:
+        sets = [(one[..., [label]], other[..., [label]]) for one, other in sets]
     if not sets:
         return None
     observed = [[_miou(areas.sum(axis=1)).mean() for areas in pair] for pair in sets]
@@ -75,7 +81,8 @@ def compare(ours: Sequence[_Images], theirs: Sequence[_Images]) -> Comparison | 
     differences = np.concatenate([one - other for one, other in scores])
     difference = float(np.mean([one - other for one, other in observed]))
     count = sum(pair[0].shape[1] for pair in sets)
-    return Comparison(difference, float(low), float(high), _wilcoxon(differences), count)
+    measure = 'mIoU' if label is None else 'IoU'
+    return Comparison(difference, float(low), float(high), _wilcoxon(differences), count, measure)
 
 
 def measures(areas: np.ndarray) -> dict[str, np.ndarray]:

@@ -105,6 +105,14 @@ def test_the_difference_is_that_of_the_means_in_the_table(table, results):
     assert comparisons(table, rows)['LFA', 'U-Net'].difference == pytest.approx(lfa - unet)
 
 
+def test_the_class_of_a_claim_is_compared_too(table, results):
+    rows = results({'U-Net': {(0, 0): [40, 50]}, 'LFA': {(0, 0): [45, 55]}})
+    text = page(replace(table, claimed='cell'), rows)
+    assert '| difference in percentage points | cell | Wilcoxon p |' in text
+    both = '+5.0 mIoU (95 % interval 5.0 to 5.0) | +5.0 IoU (95 % interval 5.0 to 5.0) | 0.5 | 2 |'
+    assert f'| LFA | U-Net | {both}' in text
+
+
 def test_without_runs_there_is_nothing_to_compare(table, results):
     text = page(table, results({}))
     assert '## Comparisons' not in text

@@ -197,6 +197,8 @@ def test_proposals_and_baselines_are_rows():
         assert table.baselines
         assert {*table.proposals, *table.baselines} <= names
         assert not {*table.proposals} & {*table.baselines}
+        names = {column.name for column in table.columns}
+        assert not table.claimed or table.claimed in names
 
 
 def test_variants_by_options_have_what_they_are_named_after():

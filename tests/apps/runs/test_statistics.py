@@ -72,6 +72,16 @@ def test_the_difference_is_that_of_the_summed_areas():
     assert compare([ours], [theirs]).difference == pytest.approx(100 * 350 / 500 - 100 * 190 / 500)
 
 
+def test_the_difference_of_one_class():
+    ours = {'a.png': [[6, 3], [7, 5], [8, 4]], 'b.png': [[2, 0], [2, 1], [4, 0]]}
+    theirs = {'a.png': [[4, 3], [6, 5], [8, 4]], 'b.png': [[1, 0], [1, 0], [4, 0]]}
+    compared = compare([ours], [theirs], label=0)
+    assert compared.difference == pytest.approx(100 * 8 / 13 - 100 * 5 / 14)
+    assert str(compared).startswith('+25.8 IoU (95 % interval')
+    second = compare([ours], [theirs], label=1)
+    assert second.difference == pytest.approx(100 * 3 / 7 - 100 * 3 / 6)
+
+
 def test_runs_of_a_model_are_averaged_and_sets_count_the_same():
     seeds = [run(50, 50), run(60, 60)]  # 55
     other_set = {'x.png': image(90)}
