@@ -81,7 +81,7 @@ def predict_files(
         batch_size: The largest number of slices in a batch, also of several files.
         maps: Writes probabilities and uncertainty.
         objects: Writes the objects of some classes.
-        rules: How to read TIFF files.
+        rules: How to read TIFF and OME-Zarr files.
         neighbors: Number of slices below and above each slice that the model takes as channels;
             ``None`` for those of ``LoadNeighbors`` in the config.
 
