@@ -16,7 +16,7 @@ from .axes import CHANNELS, StackAxes, arranged, check_axes
 from .decoded import DecodedImage
 from .libraries import library
 from .limits import check_size
-from .spacing import OME_NAMES, tiff_sizes
+from .spacing import OME_NAMES, OME_UNITS, tiff_sizes
 from .tiff import GENERIC, SLIDES, _check_segments, _images, _quiet
 from .tiff_tags import DESCRIPTION, PALETTE
 
@@ -126,7 +126,8 @@ def write_hyperstack(
         metadata['UUID'] = str(uuid.uuid5(uuid.NAMESPACE_OID, digest))  # random without this
         for axis, length in lengths.items():
             if length.unit:
-                metadata |= {OME_NAMES[axis]: length.value, f'{OME_NAMES[axis]}Unit': length.unit}
+                unit = OME_UNITS.get(length.unit.lower(), length.unit)
+                metadata |= {OME_NAMES[axis]: length.value, f'{OME_NAMES[axis]}Unit': unit}
         metadata |= dict(Description=text) if text else {}
     tifffile.imwrite(
         path, pixels, photometric='minisblack', compression='zlib', metadata=metadata, **options
@@ -140,10 +141,12 @@ def _lost_description(file: Any, data: bytes) -> bool:
     """
     form, at = file.tiff, file.pages[0].offset
     (count,) = struct.unpack_from(form.tagnoformat, data, at)
-    start = at + form.tagnosize
-    entries = range(start, start + count * form.tagsize, form.tagsize)
-    codes = [struct.unpack_from(f'{form.byteorder}H', data, entry)[0] for entry in entries]
-    return DESCRIPTION in codes and DESCRIPTION not in file.pages[0].tags
+    entry = struct.Struct(form.byteorder + ('HHII' if form.tagsize == 12 else 'HHQQ'))
+    for number in range(count):
+        code, _, size, offset = entry.unpack_from(data, at + form.tagnosize + number * form.tagsize)
+        if code == DESCRIPTION:
+            return size > struct.calcsize(entry.format[-1]) and offset + size > len(data)
+    return False
 
 
 def _series(file: Any) -> list[Any]:

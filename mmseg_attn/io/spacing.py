@@ -19,6 +19,7 @@ from .tiff_tags import description, first_tags
 
 MILLIMETERS = {
     'angstrom': 1e-7,
+    'å': 1e-7,
     'nm': 1e-6,
     'nanometer': 1e-6,
     'um': 1e-3,
@@ -36,6 +37,18 @@ MILLIMETERS = {
 }
 ESCAPED_MICROMETER = '\\u00b5m'  # as ImageJ writes it
 OME_NAMES = dict(X='PhysicalSizeX', Y='PhysicalSizeY', Z='PhysicalSizeZ', T='TimeIncrement')
+OME_UNITS = {  # of the names that other files use
+    'um': 'µm',
+    'μm': 'µm',
+    'micron': 'µm',
+    'microns': 'µm',
+    'micrometer': 'µm',
+    'nanometer': 'nm',
+    'millimeter': 'mm',
+    'centimeter': 'cm',
+    'angstrom': 'Å',
+    'second': 's',
+}
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, CENTIMETER = 282, 283, 296, 3
 
 

@@ -205,6 +205,19 @@ def test_lengths_of_a_file_that_imagej_wrote():
     assert read(data).axes.voxel_volume == pytest.approx(0.25 * 0.125 * 2.5 * 1e-9)
 
 
+def test_units_have_the_names_of_ome(tmp_path):
+    axes = StackAxes('Z', (2,), 'ome', dict(Z=Length(2, 'micron'), X=Length(5, 'nm')))
+    write_hyperstack(tmp_path / 'a.tif', [np.zeros((8, 9), 'u1')] * 2, axes)
+    lengths = tiff_sizes((tmp_path / 'a.tif').read_bytes())
+    assert lengths == dict(Z=Length(2, 'µm'), X=Length(5, 'nm'))
+
+
+@pytest.mark.parametrize('bigtiff', [False, True])
+def test_a_short_description_lies_in_its_tag(bigtiff):
+    data = written(PIXELS[0, 0, 0], None, description='ab', bigtiff=bigtiff)
+    assert read(data) == (None, None)
+
+
 def test_lengths_of_ome():
     metadata = dict(PhysicalSizeX=100, PhysicalSizeXUnit='nm', PhysicalSizeY=0.2, PhysicalSizeZ=1)
     data = written(PIXELS[0], 'ZCYX', ome=True, metadata=metadata)

@@ -50,7 +50,7 @@ def load_file(
         loader: The loader of the config.
         intensities: The conversion of values of more than 8 bits.
         in_channels: Number of channels that the model takes; ``None`` if unknown.
-        rules: How to read TIFF files.
+        rules: How to read TIFF and OME-Zarr files.
 
     Raises:
         DataError: If the file is damaged, not supported or too large, or its values or bands

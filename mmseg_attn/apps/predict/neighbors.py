@@ -173,7 +173,7 @@ def neighbor_channels(
         predictor: The model.
         intensities: The conversion of values of more than 8 bits.
         files: All files of the run.
-        rules: How to read TIFF files.
+        rules: How to read TIFF and OME-Zarr files.
         neighbors: Number of neighbors on each side; ``None`` for those of ``LoadNeighbors`` in the
             config. If the config loads color images with three channels in place of
             ``LoadNeighbors``, the slice below becomes red, the slice green and the one above blue.

@@ -87,7 +87,7 @@ def predict_files(
         objects: Writes the objects of some classes.
         workers: Number of threads that predict, as in :meth:`Predictor.predict`, while others draw
             overlays; 0 does everything in the calling thread.
-        rules: How to read TIFF files.
+        rules: How to read TIFF and OME-Zarr files.
         neighbors: Number of slices below and above each slice that the model takes as channels;
             ``None`` for those of ``LoadNeighbors`` in the config.
 

@@ -87,7 +87,7 @@ def read_content(path: Path, rules: StackRules | None = None) -> FileContent:
 
     Args:
         path: The file.
-        rules: How to read TIFF files.
+        rules: How to read TIFF and OME-Zarr files.
 
     Raises:
         UnknownTypeError: If none of our readers knows the type of the file.
