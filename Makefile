@@ -14,7 +14,7 @@ INPUTS := setup.py requirements/*.txt requirements/stacks/*.txt mmseg_attn/versi
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
-PARTS := models ops compat engine evaluation datasets io # what other stacks run
+PARTS := models ops compat engine evaluation datasets io apps/predict apps/rasters # what other stacks run
 
 .PHONY: quickstart test docs lint wheel smoke clean
 

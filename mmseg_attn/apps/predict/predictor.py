@@ -25,7 +25,6 @@ from ...models.label_rule import LabelRule, stored_probabilities
 from ...models.segmentors import (
     EnsembleSegmentor,
     LargeImageEncoderDecoder,
-    check_tta,
     entropy_of,
 )
 from ...models.temperature import check_temperature
@@ -178,11 +177,9 @@ class Predictor:
         self.preprocessor = self.model.data_preprocessor
         if tta:
             kind = dict(cfg.tta_model, module=self.model)
-            merged = self.maps or self.thresholds
-            if merged and class_of(kind, MODELS) is SegTTAModel:  # which merges labels alone
+            if class_of(kind, MODELS) is SegTTAModel:  # keeps no logits; 1.1.0 needs ground truth
                 kind['type'] = 'ProbabilityTTAModel'
             self.model = MODELS.build(kind)
-            check_tta(self.model)
         self.model.to(self.device).eval()
 
     def __call__(

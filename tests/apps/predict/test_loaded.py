@@ -139,16 +139,28 @@ def test_bands_that_lie_on_the_last_axis_of_pages(tmp_path):
     np.testing.assert_array_equal(image, bands)
 
 
+def pillow_reads(path) -> bool:
+    """Tell whether the installed version reads a file."""
+    try:
+        Image.open(path).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_planes_of_bands_are_refused_where_the_loader_mixes_them_up(tmp_path):
     tifffile = pytest.importorskip('tifffile')
     planes = np.random.default_rng(0).integers(0, 256, (4, 12, 9), dtype=np.uint8)
     options = dict(photometric='minisblack', planarconfig='separate', compression='zlib')
     tifffile.imwrite(tmp_path / 'x.tif', planes, **options)
     for backend in ('cv2', 'pillow', 'tifffile'):
-        with pytest.raises(UnsupportedError, match=r'x\.tif \(4 bands, 8 bits\) does not fit'):
-            load(
-                tmp_path / 'x.tif', imdecode_backend=backend, color_type='unchanged', in_channels=4
-            )
+        settings = dict(imdecode_backend=backend, color_type='unchanged', in_channels=4)
+        if backend == 'pillow' and not pillow_reads(tmp_path / 'x.tif'):
+            (image,) = load(tmp_path / 'x.tif', **settings).images
+            np.testing.assert_array_equal(image, planes.transpose(1, 2, 0))
+        else:
+            with pytest.raises(UnsupportedError, match=r'x\.tif \(4 bands, 8 bits\) does not fit'):
+                load(tmp_path / 'x.tif', **settings)
         if backend != 'tifffile':
             with pytest.raises(
                 UnsupportedError, match=r'x\.tif contains 4 bands that are not colors'

@@ -2,11 +2,13 @@ import copy
 import threading
 import weakref
 
+import mmseg
 import numpy as np
 import pytest
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.config import Config
+from mmengine.utils import digit_version
 from mmseg.apis import init_model
 
 from mmseg_attn.apps.predict import Prediction, Predictor
@@ -86,7 +88,8 @@ def test_batches_give_the_same_and_keep_the_order(config, checkpoint, gray):
     assert batches == [1] * 7
     batches.clear()
     together = list(predictor(enumerate(images), batch_size=2))
-    assert batches == [2, 2, 1, 2]
+    if digit_version(mmseg.__version__) >= digit_version('1.2.0'):  # earlier ones refuse batches
+        assert batches == [2, 2, 1, 2]
     assert [key for key, _ in together] == list(range(7))
     for (_, labels), expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(labels, expected)
