@@ -46,7 +46,7 @@ def find_items(
 
     Args:
         inputs: Files and folders. Files are listed whatever their type, even if they are missing.
-        exclude: The output folder, which is skipped.
+        exclude: The output folder, which is skipped, as is the folder of its shards.
         suffixes: Suffixes of the files in folders, in lower case; without any, those of images,
             and DICOM files.
 
@@ -57,11 +57,12 @@ def find_items(
     empty: list[Path] = []
     seen: set[Path] = set()
     names = _Names()
+    outputs = exclude.resolve(), shards_root(exclude).resolve()
     for entry in inputs:
         named = [(entry, stem(entry))]
         if entry.is_dir():
             prefix = entry.resolve().name if len(inputs) > 1 else ''
-            files = list(_images(entry, exclude.resolve(), tuple(suffixes)))
+            files = list(_images(entry, outputs, tuple(suffixes)))
             named = [
                 (path, Path(prefix, path.relative_to(entry)).with_name(stem(path)).as_posix())
                 for path in files
@@ -74,7 +75,13 @@ def find_items(
     return items, empty
 
 
-def _images(folder: Path, exclude: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+def shards_root(out: Path) -> Path:
+    """Return the folder beside an output folder that contains its shards."""
+    out = out.resolve() if out.name in ('', '..') else out
+    return out.with_name(f'{out.name}.shards')
+
+
+def _images(folder: Path, exclude: tuple[Path, Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
     for path in sorted(_files(folder, exclude, set())):
         index = path.name.upper() == DICOMDIR
         image = path.name.lower().endswith(suffixes or IMAGES)
@@ -83,10 +90,10 @@ def _images(folder: Path, exclude: Path, suffixes: tuple[str, ...]) -> Iterator[
             yield path
 
 
-def _files(folder: Path, exclude: Path, seen: set[Path]) -> Iterator[Path]:
+def _files(folder: Path, exclude: tuple[Path, Path], seen: set[Path]) -> Iterator[Path]:
     """Yield all files that are not hidden; follow links, and enter each folder once."""
     own = folder.resolve()
-    if own in seen or own.is_relative_to(exclude):
+    if own in seen or any(map(own.is_relative_to, exclude)):
         return
     seen.add(own)
     for entry in os.scandir(folder):
