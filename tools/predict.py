@@ -168,7 +168,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         choices=MAPS,
         default=[],
         metavar='MAP',
-        help='also write maps: probabilities, entropy and, of an ensemble, disagreement',
+        help='also write maps: probabilities, entropy, with drawings of the uncertain pixels, and, '
+        'of an ensemble, disagreement',
+    )
+    parser.add_argument(
+        '--save-classes',
+        nargs='+',
+        default=[],
+        metavar='CLASS',
+        help='classes whose probabilities are saved; default: all',
     )
     parser.add_argument(
         '--threshold',
@@ -243,6 +251,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error(
             '--runtime onnx runs on the CPU, in single precision: leave out --amp and --device'
         )
+    if args.save_classes and 'probabilities' not in args.save:
+        parser.error('--save-classes needs --save probabilities')
     if not args.objects and (args.min_size > 1 or args.fill_holes or args.keep_largest):
         parser.error('--min-size, --fill-holes and --keep-largest need --objects')
     return args
@@ -359,6 +369,13 @@ def check_earlier(out: Path, args: argparse.Namespace, files: list[Path]) -> Non
             f'{out} contains results of {counted(len(lost), "other file")} ({lost[0]}), which '
             'would be lost: choose another output folder, or remove this one'
         )
+    kept, asked = settings.get('save_classes') or (), args.save_classes
+    saved = 'probabilities' in (settings.get('save') or ())
+    if saved and asked and (not kept or {*kept} - {*asked}):
+        raise DataError(
+            f'{out} contains probabilities of {" ".join(kept) or "all classes"}, some of which '
+            'would be lost: add the classes to --save-classes, or choose another output folder'
+        )
     for option in ('save', 'objects'):
         lost = [name for name in settings.get(option) or () if name not in getattr(args, option)]
         if lost:
@@ -425,7 +442,9 @@ def main(argv: list[str] | None = None) -> None:
         results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
         maps = None
         if args.save:
-            maps = MapResults(stage.folder, classes=predictor.classes, names=args.save)
+            maps = MapResults(
+                stage.folder, classes=predictor.classes, names=args.save, only=args.save_classes
+            )
         objects = None
         if args.objects:
             rules = ObjectRules(args.min_size, args.fill_holes, args.keep_largest)

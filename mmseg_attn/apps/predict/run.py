@@ -134,7 +134,14 @@ def predict_files(
                 bgr=predictor.loader.bgr,
             )
             if maps:
-                maps.write(path, current.item.name, current.loaded.content, current.maps)
+                maps.write(
+                    path,
+                    current.item.name,
+                    current.loaded.content,
+                    current.loaded.images,
+                    current.maps,
+                    bgr=predictor.loader.bgr,
+                )
             if objects:
                 objects.write(path, current.item.name, current.loaded.content, current.labels)
             _count(predictions, current)
