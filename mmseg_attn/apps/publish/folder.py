@@ -197,8 +197,15 @@ def _step(step: Mapping[str, Any]) -> str:
 
 
 def _data(cfg: Config) -> str:
-    """Name the test data without the folder of the user."""
+    """Name the test data without the folder of the user, but with the name of their project."""
     *_, inner = nested_datasets(cfg.test_dataloader.dataset)
-    parts = Path(inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', '')).parts
-    place = '/'.join(parts[-3:] if not Path(*parts).is_absolute() else parts[-2:]) if parts else ''
-    return ', '.join(part for part in (type_name(inner), place) if part)
+    file = Path(inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', ''))
+    parts = file.parts
+    place = '/'.join(parts[-3:] if not file.is_absolute() else parts[-2:]) if parts else ''
+    project = cfg.get(
+        'project'
+    )  # of tools/new_dataset.py, whose datasets have no class of their own
+    own = bool(project) and file.is_relative_to(project)
+    return ', '.join(
+        part for part in (Path(project).name if own else type_name(inner), place) if part
+    )
