@@ -19,6 +19,7 @@ EXTRAS = (
     'timm',
     'safetensors',
     'huggingface_hub',
+    'bioimageio.spec',
     'onnx',
     'tensorboard',
     'benchmark',

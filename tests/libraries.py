@@ -20,3 +20,7 @@ needs_huggingface_hub = pytest.mark.skipif(
     importlib.util.find_spec('huggingface_hub') is None,
     reason='needs huggingface_hub: see docs/predict.md',
 )
+needs_bioimageio_spec = pytest.mark.skipif(
+    importlib.util.find_spec('bioimageio') is None,
+    reason='needs bioimageio.spec: see docs/predict.md',
+)

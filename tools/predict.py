@@ -90,10 +90,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[merging],
     )
-    if alone.merge and '--help' not in others:
+    if alone.merge and not {'-h', '--help'} & {*others}:
         if others:
             parser.error('--merge takes no other argument than the output folder')
-        return alone
+        return merging.parse_args(argv)
     parser.add_argument('config', type=Path, help='config file, or folder of tools/publish.py')
     parser.add_argument(
         'checkpoint', type=Path, help='checkpoint file; left out after a folder of publish.py'

@@ -34,7 +34,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--private', action='store_true', help='make a new repository of --push private'
     )
+    parser.add_argument(
+        '--bioimage',
+        action='store_true',
+        help='also describe the model for the BioImage Model Zoo, with an ONNX file; needs '
+        '--license and --authors',
+    )
+    parser.add_argument(
+        '--authors', nargs='+', default=[], metavar='NAME', help='authors, for --bioimage'
+    )
     args = parser.parse_args(argv)
+    if args.authors and not args.bioimage:
+        parser.error('--authors needs --bioimage')
     if args.private and not args.push:
         parser.error('--private needs --push')
     return args
@@ -47,7 +58,7 @@ from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import check_file, run_cli
-from mmseg_attn.apps.publish import PREVIEW, check_hub, publish, push
+from mmseg_attn.apps.publish import PREVIEW, check_bioimage, check_hub, publish, push
 from mmseg_attn.apps.runs import find_groups
 from mmseg_attn.errors import UsageError
 
@@ -67,7 +78,15 @@ def main(argv: list[str] | None = None) -> None:
     client = check_hub(args.push) if args.push else None
     out = args.out or run.folder / 'published'
     dropped = not args.preview and (out / PREVIEW).exists()
-    publish(run, out, name=args.name or group.name, license=args.license, preview=args.preview)
+    publish(
+        run,
+        out,
+        name=args.name or group.name,
+        license=args.license,
+        preview=args.preview,
+        bioimage=check_bioimage(args.license, args.authors) if args.bioimage else None,
+        authors=args.authors,
+    )
     print(f'{out}: the model of {run.checkpoint}')
     if dropped:
         print(f'the earlier {PREVIEW} was removed: to draw it again, publish with --preview IMAGE')
