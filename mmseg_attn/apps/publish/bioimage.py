@@ -116,7 +116,7 @@ def write_bioimage(
         format_version=library.model.v0_5.ModelDescr.implemented_format_version,
         type='model',
         name=name,
-        description=_text(description),
+        description=_text(description, module.smallest),
         authors=[dict(name=author) for author in authors],
         license=_license(library, license),
         cite=[dict(text='mmseg_attn, the software of the training', url=SITE)],
@@ -139,7 +139,7 @@ def write_bioimage(
     (folder / RDF).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
-def _text(description: dict[str, str]) -> str:
+def _text(description: dict[str, str], smallest: int) -> str:
     """Describe the output; the channels of the input have names."""
     threshold = json.loads(description['threshold'])
     rule = (
@@ -147,7 +147,7 @@ def _text(description: dict[str, str]) -> str:
         if threshold is None
         else f'a pixel is of the class where the sigmoid of the logit exceeds {threshold:g}'
     )
-    return f'Semantic segmentation of images of any size; {rule}.'
+    return f'Semantic segmentation of images with sides of {smallest} pixels or more; {rule}.'
 
 
 def _license(library: Any, license: str) -> str:
