@@ -20,6 +20,7 @@ EXTRAS = (
     'timm',
     'safetensors',
     'huggingface_hub',
+    'bioimageio.spec',
     'onnx',
     'tensorboard',
     'benchmark',

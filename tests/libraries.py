@@ -23,3 +23,7 @@ needs_huggingface_hub = pytest.mark.skipif(
 needs_zarr = pytest.mark.skipif(
     importlib.util.find_spec('zarr') is None, reason='needs zarr: see docs/predict.md'
 )
+needs_bioimageio_spec = pytest.mark.skipif(
+    importlib.util.find_spec('bioimageio') is None,
+    reason='needs bioimageio.spec: see docs/predict.md',
+)

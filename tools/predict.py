@@ -21,6 +21,12 @@ stay as they are.
 Models are trained on 8-bit images. Files with more than 8 bits are converted as in training if the
 dataset of the config defines the conversion (CT: -1500 to 500 Hounsfield units become 0 to 255).
 Otherwise, set the range with --intensity or --percentiles.
+
+With --shard 3/16, a job predicts every 16th file, from the third on, into a folder in DIR.shards.
+The job that finds all shards finished merges them into DIR. A finished shard is not computed again.
+To merge shards that were copied together from several disks:
+
+    python tools/predict.py --merge DIR
 """
 
 import argparse
@@ -28,6 +34,7 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -58,10 +65,36 @@ def threshold(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f'{text} is not CLASS=PROBABILITY') from None
 
 
+def shard(text: str) -> tuple[int, int]:
+    """Parse number and count from '3/16'."""
+    if not re.fullmatch(r'\d+/\d+', text):
+        raise argparse.ArgumentTypeError(f'{text} is not a shard such as 3/16')
+    number, count = map(int, text.split('/'))
+    if not 1 <= number <= count:
+        raise argparse.ArgumentTypeError(
+            f'{text} is no shard: the first of {count} is 1/{count}, and the last {count}/{count}'
+        )
+    return number, count
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    merging = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    merging.add_argument(
+        '--merge',
+        type=Path,
+        metavar='DIR',
+        help='merge the shards in DIR.shards into DIR; takes no other argument',
     )
+    alone, others = merging.parse_known_args(argv)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[merging],
+    )
+    if alone.merge and not {'-h', '--help'} & {*others}:
+        if others:
+            parser.error('--merge takes no other argument than the output folder')
+        return merging.parse_args(argv)
     parser.add_argument('config', type=Path, help='config file, or folder of tools/publish.py')
     parser.add_argument(
         'checkpoint', type=Path, help='checkpoint file; left out after a folder of publish.py'
@@ -70,6 +103,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'inputs', type=Path, nargs='*', metavar='input', help='image file, or folder of image files'
     )
     parser.add_argument('--out', type=Path, required=True, help='output folder')
+    parser.add_argument(
+        '--shard',
+        type=shard,
+        metavar='K/N',
+        help='predict only every Nth file, from the Kth on, into a folder in DIR.shards, and merge '
+        'the shards into DIR if all are finished',
+    )
     parser.add_argument(
         '--window',
         type=window,
@@ -132,7 +172,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         choices=MAPS,
         default=[],
         metavar='MAP',
-        help='also write maps: probabilities, entropy and, of an ensemble, disagreement',
+        help='also write maps: probabilities, entropy, with drawings of the uncertain pixels, and, '
+        'of an ensemble, disagreement',
+    )
+    parser.add_argument(
+        '--save-classes',
+        nargs='+',
+        default=[],
+        metavar='CLASS',
+        help='classes whose probabilities are saved; default: all',
     )
     parser.add_argument(
         '--threshold',
@@ -229,6 +277,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error(
             '--runtime onnx runs on the CPU, in single precision: leave out --amp and --device'
         )
+    if args.save_classes and 'probabilities' not in args.save:
+        parser.error('--save-classes needs --save probabilities')
     if not args.objects and (args.min_size > 1 or args.fill_holes or args.keep_largest):
         parser.error('--min-size, --fill-holes and --keep-largest need --objects')
     return args
@@ -249,12 +299,17 @@ from mmseg_attn.apps.predict import (
     Predictions,
     Predictor,
     Results,
+    Shard,
+    ShardJob,
     StackRules,
     collect_warnings,
     counted,
+    describe_job,
     describe_temperatures,
     find_items,
+    merge_shards,
     predict_files,
+    shards_root,
     summarize,
 )
 from mmseg_attn.apps.publish import find_published
@@ -338,9 +393,8 @@ def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list
     )
 
 
-def check_earlier(args: argparse.Namespace, files: list[Path]) -> None:
+def check_earlier(out: Path, args: argparse.Namespace, files: list[Path]) -> None:
     """Refuse to replace results, of files or of options, that are not made again."""
-    out = args.out
     try:
         earlier = json.loads((out / MANIFEST).read_text())
         earlier_files = {*earlier['inputs'], *earlier['skipped']}
@@ -353,6 +407,13 @@ def check_earlier(args: argparse.Namespace, files: list[Path]) -> None:
             f'{out} contains results of {counted(len(lost), "other file")} ({lost[0]}), which '
             'would be lost: choose another output folder, or remove this one'
         )
+    kept, asked = settings.get('save_classes') or (), args.save_classes
+    saved = 'probabilities' in (settings.get('save') or ())
+    if saved and asked and (not kept or {*kept} - {*asked}):
+        raise DataError(
+            f'{out} contains probabilities of {" ".join(kept) or "all classes"}, some of which '
+            'would be lost: add the classes to --save-classes, or choose another output folder'
+        )
     for option in ('save', 'objects'):
         lost = [name for name in settings.get(option) or () if name not in getattr(args, option)]
         if lost:
@@ -364,6 +425,8 @@ def check_earlier(args: argparse.Namespace, files: list[Path]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    if args.merge:
+        sys.exit(merge(args.merge))
     if args.config.is_dir():
         args.config, args.checkpoint = find_published(args.config)
     cfg = load_config(args.config, args.cfg_options)
@@ -382,9 +445,21 @@ def main(argv: list[str] | None = None) -> None:
     if not items:
         raise DataError('the inputs contain no images: name image files, or folders with images')
     files = [item.path for item in items]
-    check_earlier(args, files)
+    check_earlier(args.out, args, files)
+    members, out, job = find_members(args), args.out, None
+    if args.shard:
+        checkpoints = [args.checkpoint, *(path for _, path in members)]
+        described = describe_job(
+            items, [cfg, *(cfg for cfg, _ in members)], checkpoints, settings(args)
+        )
+        share = Shard(*args.shard)
+        job = ShardJob(share, out, described, share.take(items), command_of(argv), len(empty))
+        out, items = job.folder, job.items
+        if finished := job.finished():
+            sys.exit(finish(job, len(finished['skipped']), again=True))
+        check_earlier(out, args, [item.path for item in items])
     option = '--intensity' if args.intensity else '--percentiles' if args.percentiles else None
-    with staged_output(args.out, converter='predict') as stage:
+    with staged_output(out, converter='predict') as stage:
         predictor = Predictor(
             cfg,
             args.checkpoint,
@@ -395,7 +470,7 @@ def main(argv: list[str] | None = None) -> None:
             tta=args.tta,
             amp=args.amp,
             runtime=args.runtime,
-            members=find_members(args),
+            members=members,
             maps=args.save,
             thresholds=dict(args.threshold),
             temperature=args.temperature,
@@ -412,7 +487,9 @@ def main(argv: list[str] | None = None) -> None:
         results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
         maps = None
         if args.save:
-            maps = MapResults(stage.folder, classes=predictor.classes, names=args.save)
+            maps = MapResults(
+                stage.folder, classes=predictor.classes, names=args.save, only=args.save_classes
+            )
         objects = None
         if args.objects:
             rules = ObjectRules(args.min_size, args.fill_holes, args.keep_largest)
@@ -437,23 +514,73 @@ def main(argv: list[str] | None = None) -> None:
                 rules=StackRules(args.axes, tuple(args.channels)),
                 neighbors=args.neighbors,
             )
-        if not predictions.done:
+        if not predictions.done and not job:
             raise DataError('no file could be predicted: see the reasons above')
         warnings = collect_warnings(predictions, results, predictor, option=option)
         stage.manifest.update(
             manifest(args, predictions), temperatures=predictor.temperatures, warnings=warnings
         )
-    print(summarize(args.out, predictions, results, option=option), flush=True)
+        if job:
+            stage.manifest.update(shard=job.entry(predictions, results, predictor))
+    print(summarize(out, predictions, results, option=option), flush=True)
     for warning in warnings:
         print(f'warning: {warning}', file=sys.stderr)
     if predictions.failed:
         skipped = f'{len(predictions.failed)} of {counted(len(items), "file")} skipped'
-        print(f'{skipped}: see the reasons above or in {args.out}/conversion.json')
-    sys.exit(bool(predictions.failed or empty))
+        print(f'{skipped}: see the reasons above or in {out}/conversion.json')
+    sys.exit(finish(job, len(predictions.failed)) if job else bool(predictions.failed or empty))
 
 
-def manifest(args: argparse.Namespace, predictions: Predictions) -> dict:
-    """Return the entries of the manifest in the output folder."""
+def finish(job: ShardJob, skipped: int, *, again: bool = False) -> int:
+    """Merge the shards if all are finished, and return the exit code of a shard.
+
+    Args:
+        job: The shard, which is finished.
+        skipped: Number of its files that were skipped.
+        again: Whether an earlier job has finished it.
+    """
+    if again:
+        print(f'{job.folder} is finished, and was not computed again')
+    if again and skipped:
+        print(
+            f'{counted(skipped, "file")} skipped: see the reasons in {job.folder}/conversion.json; '
+            'to try again, remove this folder'
+        )
+    done, count = job.count_finished(), job.shard.count
+    if done == count:
+        return merge(job.out, count)
+    print(f'{done} of {count} shards are finished; {job.out} is written when all are')
+    return int(bool(skipped or job.empty))
+
+
+def merge(out: Path, count: int | None = None) -> int:
+    """Merge the shards of a run, and return the exit code of the run."""
+    merged = merge_shards(out, count)
+    print(merged.summary, flush=True)
+    for warning in merged.warnings:
+        print(f'warning: {warning}', file=sys.stderr)
+    if merged.skipped:
+        skipped = f'{merged.skipped} of {counted(merged.files, "file")} skipped'
+        print(f'{skipped}: see the reasons in {out}/conversion.json')
+    print(f'{shards_root(out)} is merged, and can be removed')
+    return int(bool(merged.skipped or merged.empty))
+
+
+def command_of(argv: list[str] | None) -> str:
+    """Return the command of this process without ``--shard``, for messages to the user."""
+    program = sys.argv[0] if argv is None else 'tools/predict.py'
+    words = list(sys.argv[1:] if argv is None else argv)
+    for word in words:
+        option, sign, _ = word.partition('=')
+        if len(option) > 3 and '--shard'.startswith(option):
+            start = words.index(word)
+            del words[start : start + (1 if sign else 2)]
+            break
+    return shlex.join(['python', program, *words])
+
+
+def settings(args: argparse.Namespace) -> dict:
+    """Return the options that change the results."""
     inputs = (
         'config',
         'checkpoint',
@@ -463,12 +590,19 @@ def manifest(args: argparse.Namespace, predictions: Predictions) -> dict:
         'batch_size',
         'checkpoints',
         'member',
+        'shard',
+        'merge',
     )
+    return {name: value for name, value in vars(args).items() if name not in inputs}
+
+
+def manifest(args: argparse.Namespace, predictions: Predictions) -> dict:
+    """Return the entries of the manifest in the output folder."""
     return dict(
         config=str(args.config),
         checkpoint=str(args.checkpoint),
         ensemble=[str(path) for path in (*args.checkpoints, *(path for _, path in args.member))],
-        settings={name: value for name, value in vars(args).items() if name not in inputs},
+        settings=settings(args),
         skipped={str(path): reason for path, reason in predictions.failed.items()},
         inputs={
             str(path): dict(name=name, window=mapping and mapping.window)

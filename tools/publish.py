@@ -5,7 +5,8 @@
 WORK_DIR is the output of tools/train.py. DIR gets the weights of the best checkpoint as
 model.safetensors, which cannot contain code, config.py with what predictions need, README.md (a
 model card with classes, input, scores and training), the same as model.json, and SHA256SUMS. No
-path of your machine and none of your images is in it. Use it with
+path of your machine and none of your images is in it; the card has the name of a project of
+new_dataset.py. Use it with
 
     python tools/predict.py DIR IMAGES --out predicted
 
@@ -33,7 +34,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--private', action='store_true', help='make a new repository of --push private'
     )
+    parser.add_argument(
+        '--bioimage',
+        action='store_true',
+        help='also describe the model for the BioImage Model Zoo, with an ONNX file; needs '
+        '--license and --authors',
+    )
+    parser.add_argument(
+        '--authors', nargs='+', default=[], metavar='NAME', help='authors, for --bioimage'
+    )
     args = parser.parse_args(argv)
+    if args.authors and not args.bioimage:
+        parser.error('--authors needs --bioimage')
     if args.private and not args.push:
         parser.error('--private needs --push')
     return args
@@ -46,7 +58,7 @@ from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import check_file, run_cli
-from mmseg_attn.apps.publish import check_hub, publish, push
+from mmseg_attn.apps.publish import PREVIEW, check_bioimage, check_hub, publish, push
 from mmseg_attn.apps.runs import find_groups
 from mmseg_attn.errors import UsageError
 
@@ -65,8 +77,19 @@ def main(argv: list[str] | None = None) -> None:
         check_file(args.preview, 'an image file')
     client = check_hub(args.push) if args.push else None
     out = args.out or run.folder / 'published'
-    publish(run, out, name=args.name or group.name, license=args.license, preview=args.preview)
+    dropped = not args.preview and (out / PREVIEW).exists()
+    publish(
+        run,
+        out,
+        name=args.name or group.name,
+        license=args.license,
+        preview=args.preview,
+        bioimage=check_bioimage(args.license, args.authors) if args.bioimage else None,
+        authors=args.authors,
+    )
     print(f'{out}: the model of {run.checkpoint}')
+    if dropped:
+        print(f'the earlier {PREVIEW} was removed: to draw it again, publish with --preview IMAGE')
     if not run.recorded_metrics('test')[0]:
         print('no scores: run tools/test.py, and publish again')
     if client:

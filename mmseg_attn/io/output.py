@@ -62,7 +62,7 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
         OSError: If the disk is full or the folder is not writable.
     """
     out = Path(out).resolve()
-    _complete_manifest(out, converter)
+    complete_manifest(out, converter)
     new_parents = [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(out)
@@ -75,7 +75,7 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
         yield stage
         manifest = {'converter': converter, **stage.manifest, 'files': _checksums(stage.folder)}
         (stage.folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + '\n')
-        stage.unchanged = _complete_manifest(out, converter) == manifest
+        stage.unchanged = complete_manifest(out, converter) == manifest
         if not stage.unchanged:
             _swap(stage.folder, out, backup=workspace / 'old')
     except DataError as error:  # the scratch folder is deleted: name the archive instead
@@ -104,8 +104,17 @@ def fingerprint(files: Iterable[Path]) -> str:
     return hashlib.sha256(''.join(lines).encode()).hexdigest()
 
 
-def _complete_manifest(out: Path, converter: str) -> dict | None:
-    """Read the manifest of a complete result; ``None`` if a file or the folder is missing."""
+def complete_manifest(out: Path, converter: str) -> dict | None:
+    """Read the manifest of a complete result; ``None`` if a file or the folder is missing.
+
+    Args:
+        out: The output folder.
+        converter: The name of the converter.
+
+    Raises:
+        DataError: If ``out`` contains files that this converter did not write, or that were
+            changed since.
+    """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     try:

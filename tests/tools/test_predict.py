@@ -59,6 +59,25 @@ def test_maps_of_an_earlier_run_are_not_lost(place, tmp_path):
     assert run(place, 'x.pth', 'a.png', '--save', 'probabilities', 'entropy') == 0
 
 
+def test_probabilities_of_classes_of_an_earlier_run_are_not_lost(place, tmp_path):
+    words = [place, 'x.pth', 'a.png', '--save', 'probabilities', '--out', 'out', '--save-classes']
+    assert run(*words[:-3], *words[-1:], 'synapse', 'membrane') == 0
+    assert len([*(tmp_path / 'out/probabilities').iterdir()]) == 2
+    with pytest.raises(MMSegAttnError, match='probabilities of synapse membrane, some of which'):
+        predict.main([*words, 'synapse'])
+    assert run(*words[:-3]) == 0  # all classes
+    with pytest.raises(MMSegAttnError, match='probabilities of all classes, some of which'):
+        predict.main([*words, 'synapse'])
+
+
+def test_classes_of_no_map(capsys):
+    with pytest.raises(SystemExit):
+        predict.parse_args(
+            ['c', 'x', 'a', '--out', 'o', '--save', 'entropy', '--save-classes', 'b']
+        )
+    assert '--save-classes needs --save probabilities' in capsys.readouterr().err
+
+
 def test_what_is_skipped_is_counted(place, tmp_path, capsys):
     (tmp_path / 'b.png').write_text('no image')
     assert run(place, 'x.pth', 'a.png', 'b.png') == 1

@@ -29,6 +29,20 @@ def test_the_folder_is_enough_to_predict(run, tmp_path, capsys):  # noqa: F811
     assert '# my-run' in (tmp_path / 'model/README.md').read_text()
 
 
+@needs_safetensors
+def test_a_preview_that_is_dropped_is_told(run, tmp_path, capsys):  # noqa: F811
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
+    Image.fromarray(noise).save(tmp_path / 'a.png')
+    words = [str(run.folder), '--out', str(tmp_path / 'model')]
+    publish.main([*words, '--preview', str(tmp_path / 'a.png')])
+    publish.main(words)
+    told = 'the earlier preview.png was removed: to draw it again, publish with --preview IMAGE\n'
+    assert told in capsys.readouterr().out
+    assert not (tmp_path / 'model/preview.png').exists()
+    publish.main(words)
+    assert told not in capsys.readouterr().out
+
+
 def test_one_training_is_named(run, tmp_path):  # noqa: F811
     for fold in range(2):
         shutil.copytree(run.folder, tmp_path / f'cv/fold{fold}')

@@ -17,7 +17,7 @@ def split_table(folds: Mapping[str, Split]) -> str:
 
 def class_table(classes: Sequence[str], pixels: Sequence[int]) -> str:
     """Format the number and percentage of pixels per class."""
-    total = sum(pixels)
+    total = max(sum(pixels), 1)
     rows = [('class', 'pixels', 'percent')]
     rows += [
         (name, str(count), f'{100 * count / total:.2f}')

@@ -14,19 +14,23 @@ The tool calls, in this order:
   probabilities and uncertainty, and ``ObjectResults`` (objects.py) tables of objects.
 - ``read_temperature`` (temperature.py) returns the number that calibrates a checkpoint, and
   ``split_loader`` (splits.py) loads labeled images, for ``tools/calibrate.py`` and ``report.py``.
+- ``ShardJob`` (shards.py) is a part of the files that a job of its own predicts, and
+  ``merge_shards`` (merge.py) joins the results of all jobs.
 - ``summarize`` and ``collect_warnings`` (summary.py) return the text that the tool prints.
 """
 
-from .inputs import Item, find_items
+from .inputs import Item, find_items, shards_root
 from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
 from .loader import ConfigLoader
 from .maps import MAPS, MapResults
+from .merge import Merged, merge_shards
 from .neighbors import neighbor_channels
 from .objects import ObjectResults, ObjectRules
 from .predictor import Prediction, Predictor
 from .results import Results
 from .run import Predictions, predict_files
+from .shards import Shard, ShardJob, describe_job
 from .sources import FileContent, StackRules, read_content
 from .splits import data_errors, split_loader, truth_and_labels
 from .summary import collect_warnings, counted, summarize
@@ -41,23 +45,29 @@ __all__ = [
     'Item',
     'Loaded',
     'MapResults',
+    'Merged',
     'ObjectResults',
     'ObjectRules',
     'Prediction',
     'Predictions',
     'Predictor',
     'Results',
+    'Shard',
+    'ShardJob',
     'StackRules',
     'collect_warnings',
     'counted',
     'data_errors',
+    'describe_job',
     'describe_temperatures',
     'find_items',
     'load_file',
+    'merge_shards',
     'neighbor_channels',
     'predict_files',
     'read_content',
     'read_temperature',
+    'shards_root',
     'split_loader',
     'summarize',
     'truth_and_labels',

@@ -49,7 +49,7 @@ def find_items(
     Args:
         inputs: Files and folders; a Zarr folder is a file. Files are listed whatever their type,
             even if they are missing.
-        exclude: The output folder, which is skipped.
+        exclude: The output folder, which is skipped, as is the folder of its shards.
         suffixes: Suffixes of the files in folders, in lower case; without any, those of images,
             and DICOM files.
 
@@ -60,11 +60,12 @@ def find_items(
     empty: list[Path] = []
     seen: set[Path] = set()
     names = _Names()
+    outputs = exclude.resolve(), shards_root(exclude).resolve()
     for entry in inputs:
         named = [(entry, stem(entry))]
         if entry.is_dir() and (suffixes or not is_zarr(entry)):
             prefix = entry.resolve().name if len(inputs) > 1 else ''
-            files = list(_images(entry, exclude.resolve(), tuple(suffixes)))
+            files = list(_images(entry, outputs, tuple(suffixes)))
             named = [
                 (path, Path(prefix, path.relative_to(entry)).with_name(stem(path)).as_posix())
                 for path in files
@@ -77,7 +78,13 @@ def find_items(
     return items, empty
 
 
-def _images(folder: Path, exclude: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+def shards_root(out: Path) -> Path:
+    """Return the folder beside an output folder that contains its shards."""
+    out = out.resolve() if out.name in ('', '..') else out
+    return out.with_name(f'{out.name}.shards')
+
+
+def _images(folder: Path, exclude: tuple[Path, Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
     for path in sorted(_files(folder, exclude, set(), zarr=not suffixes)):
         index = path.name.upper() == DICOMDIR
         image = path.name.lower().endswith(suffixes or IMAGES)
@@ -86,13 +93,15 @@ def _images(folder: Path, exclude: Path, suffixes: tuple[str, ...]) -> Iterator[
             yield path
 
 
-def _files(folder: Path, exclude: Path, seen: set[Path], *, zarr: bool) -> Iterator[Path]:
+def _files(
+    folder: Path, exclude: tuple[Path, Path], seen: set[Path], *, zarr: bool
+) -> Iterator[Path]:
     """Yield all files that are not hidden; follow links, and enter each folder once.
 
     With ``zarr``, a Zarr folder counts as a file.
     """
     own = folder.resolve()
-    if own in seen or own.is_relative_to(exclude):
+    if own in seen or any(map(own.is_relative_to, exclude)):
         return
     seen.add(own)
     for entry in os.scandir(folder):

@@ -3,14 +3,20 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import mmcv
 import numpy as np
 
+from ...errors import UsageError
 from ...io import to_bytes
+from ...visualization.drawable import drawable
+from ...visualization.uncertainty_picture import draw_uncertainty
+from .parallel import Background
 from .predictor import Prediction
-from .results import append_rows
+from .results import LARGE, PANEL, append_rows
 from .sources import FileContent
 from .stacks import new_maps, write_stack
 
@@ -40,11 +46,13 @@ class StackMaps:
 
     Attributes:
         kinds: The maps of each kind, one for each class or a single one.
+        only: The numbers of the classes.
         rows: The rows of the table, by slice.
     """
 
-    def __init__(self, kinds: dict[str, list[StackMap]]) -> None:
+    def __init__(self, kinds: dict[str, list[StackMap]], only: Sequence[int]) -> None:
         self.kinds = kinds
+        self.only = only
         self.rows: list[tuple[str, ...]] = []
 
     @property
@@ -56,7 +64,8 @@ class StackMaps:
         """Round the maps of the next slice to 8 bits, and compute its row."""
         maps = prediction.maps
         for kind, stacks in self.kinds.items():
-            for stack, values in zip(stacks, maps[kind], strict=True):
+            chosen = maps[kind][self.only] if kind == 'probabilities' else maps[kind]
+            for stack, values in zip(stacks, chosen, strict=True):
                 stack.maps.append(to_bytes(values, (0, stack.largest)))
         uncertain = np.mean(maps['probabilities'].max(axis=0) < CONFIDENT)
         means = [f'{maps[name].mean():.6g}' if name in maps else '' for name in MAPS[1:]]
@@ -68,23 +77,42 @@ class MapResults:
 
     A probability of 1, and the largest entropy, ``log(classes)``, are 255. The metadata of each
     file has the scale. Columns of ``uncertainty.csv``: means over the pixels of a slice in nats,
-    and the percentage of pixels whose class has a probability below ``CONFIDENT``.
+    and the percentage of pixels whose class has a probability below ``CONFIDENT``. With the
+    entropy, ``uncertain/`` has a drawing of each slice.
 
     Args:
         folder: The output folder.
         classes: Names of the classes.
         names: The maps to write, of ``MAPS``.
+        only: The classes whose probabilities are written; all, if empty.
 
     Attributes:
         largest: The value of each map that is stored as the largest number.
+        only: The numbers of these classes.
+
+    Raises:
+        UsageError: If a class is unknown.
     """
 
-    def __init__(self, folder: Path, *, classes: Sequence[str], names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        classes: Sequence[str],
+        names: Sequence[str],
+        only: Sequence[str] = (),
+    ) -> None:
+        for name in only:
+            if name not in classes:
+                raise UsageError(
+                    f'the model has no class {name!r}: name one of {", ".join(classes)}'
+                )
         self.folder = folder
         self.classes = classes
         self.largest = {
             name: 1.0 if name == 'probabilities' else math.log(len(classes)) for name in names
         }
+        self.only = [k for k, name in enumerate(classes) if name in only or not only]
         below = f'percent_below_{CONFIDENT}'
         append_rows(
             self.folder / TABLE, [('file', 'slice', 'mean_entropy', 'mean_disagreement', below)]
@@ -100,20 +128,55 @@ class MapResults:
                 text = f'{what}: 0 to 255 stand for 0 to {largest:.6g}{unit}'
                 maps = new_maps(folder / name, content, text=text)
                 kinds[kind].append(StackMap(folder / name, text, largest, maps))
-        return StackMaps(kinds)
+        return StackMaps(kinds, self.only)
 
-    def write(self, path: Path, content: FileContent, stack_maps: StackMaps) -> None:
+    def write(
+        self,
+        path: Path,
+        name: str,
+        content: FileContent,
+        images: Sequence[np.ndarray],
+        stack_maps: StackMaps,
+        *,
+        bgr: bool = True,
+        background: Background | None = None,
+    ) -> None:
         """Write the maps of one file.
 
         Args:
             path: The file, for the table.
+            name: The name of its results.
             content: Its content.
+            images: Its slices as the model received them, (H, W) or (H, W, C).
             stack_maps: The maps of its slices.
+            bgr: Whether the first three channels are in BGR.
+            background: Draws where the model is uncertain.
         """
         for stacks in stack_maps.kinds.values():
             for base, text, largest, maps in stacks:
                 write_stack(base, path, content, maps, step=largest / 255, text=text)
         self.append(path, stack_maps.rows)
+        draw = partial(background.call, self.draw) if background else self.draw
+        digits, several = len(str(len(images) - 1)), len(images) > 1
+        for _, _, largest, maps in stack_maps.kinds.get('entropy', ()):
+            for k, (image, stored) in enumerate(zip(images, maps, strict=True)):
+                part = f'{name}_slices/{k:0{digits}d}' if several else name
+                draw(part, image, stored * (largest / 255), bgr=bgr)
+
+    def draw(self, name: str, image: np.ndarray, entropy: np.ndarray, *, bgr: bool = False) -> None:
+        """Draw where the model is uncertain, in panels of the size of overlays.
+
+        Args:
+            name: The name of the drawing.
+            image: ``(H, W)`` or ``(H, W, C)``.
+            entropy: In nats, ``(H, W)``.
+            bgr: Whether the first three channels are in BGR.
+        """
+        step = max(1, max(entropy.shape) // (LARGE * PANEL[1]))
+        image, entropy = drawable(image[::step, ::step], bgr=bgr), entropy[::step, ::step]
+        size = min(max(*entropy.shape, PANEL[0]), PANEL[1])
+        drawn = draw_uncertainty(image, entropy, self.largest['entropy'], panel_size=size)
+        mmcv.imwrite(drawn[..., ::-1], str(self.folder / 'uncertain' / f'{name}.png'))
 
     def places(self, kind: str) -> list[tuple[Path, str]]:
         """Return the folder of each of the maps of a kind, and what they are."""
@@ -121,8 +184,11 @@ class MapResults:
         if kind != 'probabilities':
             return [(folder, kind)]
         return [
-            (folder / folder_of(number, label), f'probability of class {number} ({label})')
-            for number, label in enumerate(self.classes)
+            (
+                folder / folder_of(number, self.classes[number]),
+                f'probability of class {number} ({self.classes[number]})',
+            )
+            for number in self.only
         ]
 
     def append(self, path: Path, rows: Iterable[Sequence[str]]) -> None:

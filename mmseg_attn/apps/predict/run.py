@@ -157,7 +157,15 @@ def predict_files(
                     background=background,
                 )
                 if maps and current.maps:
-                    maps.write(path, current.loaded.content, current.maps)
+                    maps.write(
+                        path,
+                        current.item.name,
+                        current.loaded.content,
+                        current.loaded.images,
+                        current.maps,
+                        bgr=predictor.loader.bgr,
+                        background=background,
+                    )
                 if objects:
                     objects.write(path, current.item.name, current.loaded.content, current.labels)
                 _count(predictions, current)

@@ -3,7 +3,7 @@
 import copy
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from ..predict import (
 )
 from ..report.overview import setup
 from ..runs import Run
+from .bioimage import write_bioimage
 from .card import Card, card_text
 from .config import prediction_config
 
@@ -69,7 +70,14 @@ def find_published(folder: Path) -> Published:
 
 
 def publish(
-    run: Run, out: Path, *, name: str, license: str | None = None, preview: Path | None = None
+    run: Run,
+    out: Path,
+    *,
+    name: str,
+    license: str | None = None,
+    preview: Path | None = None,
+    bioimage: Any = None,
+    authors: Sequence[str] = (),
 ) -> Stage:
     """Write a folder with a trained model that others can use.
 
@@ -79,6 +87,9 @@ def publish(
         name: Name of the model.
         license: Identifier of the license of the weights.
         preview: An image that may be published; a drawing of its prediction is added.
+        bioimage: The library of ``check_bioimage``, to describe the model for the BioImage Model
+            Zoo, too, which needs a license and authors.
+        authors: Names of the authors, for this description.
 
     Returns:
         What was written.
@@ -130,6 +141,17 @@ def publish(
         content = {key: value for key, value in card._asdict().items() if key != 'imports'}
         text = json.dumps(content, indent=1, ensure_ascii=False)
         (stage.folder / 'model.json').write_text(text + '\n', encoding='utf-8')
+        if bioimage:
+            write_bioimage(
+                bioimage,
+                stage.folder,
+                stage.folder / CONFIG,
+                weights,
+                name=name,
+                license=str(license),
+                authors=authors,
+                cover=PREVIEW if preview else None,
+            )
         files = sorted(path for path in stage.folder.iterdir())
         sums = ''.join(f'{checksum(path)}  {path.name}\n' for path in files)
         (stage.folder / SUMS).write_text(sums, encoding='utf-8')
@@ -197,8 +219,15 @@ def _step(step: Mapping[str, Any]) -> str:
 
 
 def _data(cfg: Config) -> str:
-    """Name the test data without the folder of the user."""
+    """Name the test data without the folder of the user, but with the name of their project."""
     *_, inner = nested_datasets(cfg.test_dataloader.dataset)
-    parts = Path(inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', '')).parts
-    place = '/'.join(parts[-3:] if not Path(*parts).is_absolute() else parts[-2:]) if parts else ''
-    return ', '.join(part for part in (type_name(inner), place) if part)
+    file = Path(inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', ''))
+    parts = file.parts
+    place = '/'.join(parts[-3:] if not file.is_absolute() else parts[-2:]) if parts else ''
+    project = cfg.get(
+        'project'
+    )  # of tools/new_dataset.py, whose datasets have no class of their own
+    own = bool(project) and file.is_relative_to(project)
+    return ', '.join(
+        part for part in (Path(project).name if own else type_name(inner), place) if part
+    )

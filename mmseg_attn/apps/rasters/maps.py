@@ -18,12 +18,13 @@ class RasterMaps:
 
     Args:
         files: The files of each map.
-        largest: The value of each map that is stored as ``STEPS``.
+        results: The maps to write.
     """
 
-    def __init__(self, files: Mapping[str, list[RasterMask]], largest: Mapping[str, float]) -> None:
+    def __init__(self, files: Mapping[str, list[RasterMask]], results: MapResults) -> None:
         self.files = files
-        self.largest = largest
+        self.largest = results.largest
+        self.only = results.only
         self.pixels = self.unsure = 0
         self.entropy = 0.0
 
@@ -38,7 +39,8 @@ class RasterMaps:
         self.entropy += float(maps['entropy'][0][valid].sum(dtype=np.float64))
         self.unsure += int((maps['probabilities'].max(axis=0)[valid] < CONFIDENT).sum())
         for kind, files in self.files.items():
-            for file, values in zip(files, maps[kind], strict=True):
+            chosen = maps[kind][self.only] if kind == 'probabilities' else maps[kind]
+            for file, values in zip(files, chosen, strict=True):
                 file.append(np.rint(values * (STEPS / self.largest[kind])).clip(0, STEPS), valid)
 
     @property
@@ -74,6 +76,6 @@ def raster_maps(results: MapResults, path: Path, name: str, like: Raster) -> Ite
             ]
             for kind, largest in results.largest.items()
         }
-        maps = RasterMaps(files, results.largest)
+        maps = RasterMaps(files, results)
         yield maps
     results.append(path, [maps.row])

@@ -28,7 +28,7 @@ from ..predict.results import LARGE, PANEL, Results
 from ..predict.run import Predictions, reason_of
 from ..predict.thresholds import decide
 from .inputs import RasterInputs
-from .maps import raster_maps
+from .maps import STEPS, raster_maps
 from .polygons import write_polygons
 
 ROWS = 64  # are converted at a time
@@ -290,8 +290,13 @@ def _write(
         preview, valid = raster.read(*raster.whole, step=step)
     with Raster(path, BandRule(fill=mask.nodata)) as written:
         drawn, _ = written.read(*written.whole, step=step)
-    bgr = predictor.eight_bit and preview.shape[2] == 3
-    results.draw(item.name, _visible(preview, valid), drawn[..., 0], bgr=bgr)
+    bgr, shown = predictor.eight_bit and preview.shape[2] == 3, _visible(preview, valid)
+    results.draw(item.name, shown, drawn[..., 0], bgr=bgr)
+    if maps and 'entropy' in maps.largest:
+        with Raster(maps.folder / 'entropy' / f'{item.name}.tif', BandRule()) as written:
+            stored, known = written.read(*written.whole, step=step)
+        entropy = stored[..., 0] * (maps.largest['entropy'] / STEPS)
+        maps.draw(item.name, shown, np.where(known, entropy, 0), bgr=bgr)
     area = raster.pixel_area
     square_mm = None if area is None else 1e6 * area
     results.count(item.path, f'masks/{item.name}.tif', 0, counts, (square_mm, None))

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from mmseg_attn.apps.predict import MAPS, FileContent, MapResults, Prediction, read_content
+from mmseg_attn.errors import UsageError
 
 CLASSES = ['cell body', 'rim', 'none/other']
 FOLDERS = ['0_cell-body', '1_rim', '2_none-other']
@@ -28,7 +29,7 @@ def write(folder: Path, source: Path, content: FileContent, predictions: list[Pr
     maps = results.start('x', content)
     for each in predictions:
         maps.append(each)
-    results.write(source, content, maps)
+    results.write(source, 'x', content, content.slices, maps)
 
 
 def content_of(tmp_path: Path, name: str, slices: int = 1) -> tuple[Path, FileContent]:
@@ -108,8 +109,46 @@ def test_without_disagreement_the_column_is_empty(tmp_path):
     results = MapResults(tmp_path, classes=CLASSES, names=['entropy'])
     maps = results.start('x', content)
     maps.append(predicted)
-    results.write(path, content, maps)
+    results.write(path, 'x', content, content.slices, maps)
     with (tmp_path / 'uncertainty.csv').open(newline='') as file:
         (row,) = csv.DictReader(file)
     assert row['mean_disagreement'] == ''
     assert not (tmp_path / 'probabilities').exists()
+
+
+def test_probabilities_of_named_classes(tmp_path):
+    path, content = content_of(tmp_path, 'x.png')
+    predicted = prediction(1)
+    results = MapResults(
+        tmp_path, classes=CLASSES, names=['probabilities'], only=['none/other', 'cell body']
+    )
+    maps = results.start('x', content)
+    maps.append(predicted)
+    results.write(path, 'x', content, content.slices, maps)
+    written = sorted(folder.name for folder in (tmp_path / 'probabilities').iterdir())
+    assert written == [FOLDERS[0], FOLDERS[2]]
+    image = Image.open(tmp_path / f'probabilities/{FOLDERS[2]}/x.png')
+    expected = np.round(255 * predicted.maps['probabilities'][2])
+    np.testing.assert_array_equal(np.asarray(image), expected)
+    assert image.text['Description'].startswith('probability of class 2 (none/other)')
+    assert not (tmp_path / 'uncertain').exists()  # without entropy
+
+
+def test_a_class_that_the_model_does_not_have(tmp_path):
+    message = "the model has no class 'body': name one of cell body, rim, none/other"
+    with pytest.raises(UsageError, match=message):
+        MapResults(tmp_path, classes=CLASSES, names=['probabilities'], only=['rim', 'body'])
+
+
+def test_every_slice_has_a_drawing_of_its_uncertainty(tmp_path):
+    path, content = content_of(tmp_path, 'x.tif', 2)
+    predicted = [prediction(1), prediction(2)]
+    for each, nats in zip(predicted, (0, log(3)), strict=True):
+        each.maps['entropy'][:] = nats
+    write(tmp_path, path, content, predicted)
+    sure, unsure = (np.asarray(Image.open(tmp_path / f'uncertain/x_slices/{k}.png')) for k in '01')
+    assert sure.shape == unsure.shape
+    row, column = 26 + 100, 6 + 320 + 6 + 100  # in the right panel
+    assert sure[row, column].tolist() == [0, 0, 0]
+    assert unsure[row, column].tolist() == [240, 249, 33]  # the last color of plasma
+    np.testing.assert_array_equal(sure[:200, :320], unsure[:200, :320])

@@ -153,3 +153,16 @@ def test_a_preview_that_is_no_image(run, tmp_path):
     with pytest.raises(DataError, match=r'shown\.png is truncated or damaged'):
         publish(run, tmp_path / 'out', name='x', preview=tmp_path / 'shown.png')
     assert not (tmp_path / 'out').exists()
+
+
+def test_the_data_of_a_project_has_its_name(run, tmp_path):
+    project = tmp_path / 'cells'
+    run.cfg.project = str(project)
+    run.cfg.test_dataloader.dataset.ann_file = str(project / 'splits/fold0/test.txt')
+    publish(run, tmp_path / 'out', name='x')
+    content = json.loads((tmp_path / 'out/model.json').read_text())
+    assert content['data'] == 'cells, fold0/test.txt'
+    run.cfg.project = str(tmp_path / 'other')  # not that of the test data
+    publish(run, tmp_path / 'out', name='x')
+    content = json.loads((tmp_path / 'out/model.json').read_text())
+    assert content['data'] == 'DrosophilaDataset, fold0/test.txt'

@@ -167,6 +167,7 @@ def test_maps_are_those_of_the_same_pixels_in_memory(run, tmp_path, checkpoints,
         np.testing.assert_allclose(
             stored[valid] * (largest / 254), values[valid], atol=largest / 500
         )
+    assert (results.folder / 'uncertain/a.png').is_file()
     with (results.folder / 'uncertainty.csv').open(newline='') as file:
         (row,) = csv.DictReader(file)
     assert float(row['mean_entropy']) == pytest.approx(entropy[valid].mean(), rel=1e-4)
