@@ -68,12 +68,13 @@ def contender(name: str, folder: Path, checksums: dict[str, str]) -> Contender:
         checksums: Filled with the checksum of the results by name.
     """
     changes = dict(CHANGES[name])
-    workers = changes.pop('workers', torch.get_num_threads())
+    one_by_one = changes.pop('workers', None) == 0
 
     def build() -> Callable[[], str]:
         base = torch.load(folder / 'weights.pth')['state_dict']['decode_head.conv_seg.weight']
         predictor = Predictor(config(base.shape[1]), folder / 'weights.pth', **changes)
         items, _ = find_items([folder / 'images'], exclude=folder / 'out')
+        workers = 0 if one_by_one else predictor.workers
         names = dict(classes=predictor.classes, palette=predictor.palette)
 
         def predict() -> str:

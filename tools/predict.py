@@ -43,7 +43,6 @@ if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
 
 SMALLEST_WINDOW = 32
 MAPS = 'probabilities', 'entropy', 'disagreement'
-WORKERS = 16  # beyond, threads wait for Python's lock
 
 
 def window(text: str) -> tuple[int, int]:
@@ -287,7 +286,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-import torch
 from mmengine.config import Config
 
 from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
@@ -510,7 +508,7 @@ def main(argv: list[str] | None = None) -> None:
                 objects=objects,
                 intensities=make_intensities(args, predictor, files),
                 batch_size=args.batch_size,
-                workers=min(torch.get_num_threads(), WORKERS) if device == 'cpu' else 1,
+                workers=predictor.workers,
                 rules=StackRules(args.axes, tuple(args.channels)),
                 neighbors=args.neighbors,
             )

@@ -39,6 +39,8 @@ Key = TypeVar('Key')
 OVERLAP = 4  # windows overlap by 1/4 of their size
 FAR = 10  # standard deviations
 LARGE = 2**22  # values of a batch, such as those of four color images of 512x512
+WIDE = 2**23  # weights: PyTorch's threads share the work of one image well
+MOST = 16  # threads: beyond, they wait for Python's lock
 # Errors of a model for images that it cannot take, and of PyTorch for too little memory
 REFUSALS = (ValueError, RuntimeError, AssertionError, cv2.error)
 
@@ -247,6 +249,14 @@ class Predictor:
                 yield from zip(batch.keys, results, strict=True)
         finally:
             torch.set_num_threads(threads)  # for the threads that are started from now on
+
+    @property
+    def workers(self) -> int:
+        """The fastest number of threads for :meth:`predict`."""
+        weights = sum(parameter.numel() for parameter in self.model.parameters())
+        if self.device.type != 'cpu' or weights > WIDE:
+            return 1
+        return min(torch.get_num_threads(), MOST)
 
     def _batches(
         self, images: Iterable[tuple[Key, np.ndarray]], batch_size: int

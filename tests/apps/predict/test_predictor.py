@@ -111,6 +111,14 @@ def test_several_threads_give_the_same_and_keep_the_order(config, checkpoint, gr
         np.testing.assert_allclose(ours.maps['probabilities'], theirs.maps['probabilities'])
 
 
+def test_wide_networks_are_not_predicted_side_by_side(config, checkpoint, monkeypatch):
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 6)
+    predictor = Predictor(config(), checkpoint)
+    assert predictor.workers == 6
+    monkeypatch.setattr('mmseg_attn.apps.predict.predictor.WIDE', 100)
+    assert predictor.workers == 1
+
+
 def test_threads_have_models_of_their_own_that_share_the_weights(config, checkpoint, gray):
     predictor = Predictor(config(), checkpoint)
     seen = {}
