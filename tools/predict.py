@@ -291,6 +291,7 @@ from mmengine.config import Config
 from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
 from mmseg_attn.apps.predict import (
     Intensities,
+    Item,
     MapResults,
     ObjectResults,
     ObjectRules,
@@ -435,7 +436,7 @@ def main(argv: list[str] | None = None) -> None:
         check_rasters(args)
     elif args.polygons:
         raise UsageError('--polygons needs coordinates: add --raster, for files that have some')
-    eight_bit = rasters and use_rasters(cfg)
+    eight_bit = use_rasters(cfg) if rasters else None
     kinds = dict(suffixes=SUFFIXES) if rasters else {}
     items, empty = find_items(args.inputs, exclude=args.out, **kinds)
     for folder in empty:
@@ -458,60 +459,9 @@ def main(argv: list[str] | None = None) -> None:
         check_earlier(out, args, [item.path for item in items])
     option = '--intensity' if args.intensity else '--percentiles' if args.percentiles else None
     with staged_output(out, converter='predict') as stage:
-        predictor = Predictor(
-            cfg,
-            args.checkpoint,
-            device=device,
-            window=args.window,
-            blend=args.blend,
-            window_batch=args.batch_size,
-            tta=args.tta,
-            amp=args.amp,
-            runtime=args.runtime,
-            members=members,
-            maps=args.save,
-            thresholds=dict(args.threshold),
-            temperature=args.temperature,
+        predictor, results, predictions = predict(
+            args, cfg, members, items, stage.folder, files=files, device=device, eight_bit=eight_bit
         )
-        own = predictor.loader.neighbors
-        if own and args.neighbors not in (None, own):
-            raise UsageError(
-                f'--neighbors is {args.neighbors}, but LoadNeighbors of the config has {own}: '
-                'leave it out'
-            )
-        if args.temperature is None:
-            for line in describe_temperatures(predictor.temperatures):
-                print(line, flush=True)
-        results = Results(stage.folder, classes=predictor.classes, palette=predictor.palette)
-        maps = None
-        if args.save:
-            maps = MapResults(
-                stage.folder, classes=predictor.classes, names=args.save, only=args.save_classes
-            )
-        objects = None
-        if args.objects:
-            rules = ObjectRules(args.min_size, args.fill_holes, args.keep_largest)
-            objects = ObjectResults(
-                stage.folder, classes=predictor.classes, names=args.objects, rules=rules
-            )
-        if rasters:
-            windowed = RasterPredictor(predictor, eight_bit=eight_bit)
-            predictions = predict_rasters(
-                windowed, items, results, polygons=args.polygons, maps=maps
-            )
-        else:
-            predictions = predict_files(
-                predictor,
-                items,
-                results,
-                maps=maps,
-                objects=objects,
-                intensities=make_intensities(args, predictor, files),
-                batch_size=args.batch_size,
-                workers=predictor.workers,
-                rules=StackRules(args.axes, tuple(args.channels)),
-                neighbors=args.neighbors,
-            )
         if not predictions.done and not job:
             raise DataError('no file could be predicted: see the reasons above')
         warnings = collect_warnings(predictions, results, predictor, option=option)
@@ -527,6 +477,82 @@ def main(argv: list[str] | None = None) -> None:
         skipped = f'{len(predictions.failed)} of {counted(len(items), "file")} skipped'
         print(f'{skipped}: see the reasons above or in {out}/conversion.json')
     sys.exit(finish(job, len(predictions.failed)) if job else bool(predictions.failed or empty))
+
+
+def predict(
+    args: argparse.Namespace,
+    cfg: Config,
+    members: list[tuple[Config, Path]],
+    items: list[Item],
+    folder: Path,
+    *,
+    files: list[Path],
+    device: str,
+    eight_bit: bool | None,
+) -> tuple[Predictor, Results, Predictions]:
+    """Load the model, predict files and write their results.
+
+    Args:
+        args: The arguments.
+        cfg: The config.
+        members: The other models of an ensemble.
+        items: The files.
+        folder: The output folder.
+        files: All files of the run, of which those of a shard are a part.
+        device: The device.
+        eight_bit: Of rasters, whether the model takes values of 8 bits; ``None`` for images.
+    """
+    predictor = Predictor(
+        cfg,
+        args.checkpoint,
+        device=device,
+        window=args.window,
+        blend=args.blend,
+        window_batch=args.batch_size,
+        tta=args.tta,
+        amp=args.amp,
+        runtime=args.runtime,
+        members=members,
+        maps=args.save,
+        thresholds=dict(args.threshold),
+        temperature=args.temperature,
+    )
+    own = predictor.loader.neighbors
+    if own and args.neighbors not in (None, own):
+        raise UsageError(
+            f'--neighbors is {args.neighbors}, but LoadNeighbors of the config has {own}: '
+            'leave it out'
+        )
+    if args.temperature is None:
+        for line in describe_temperatures(predictor.temperatures):
+            print(line, flush=True)
+    results = Results(folder, classes=predictor.classes, palette=predictor.palette)
+    maps = None
+    if args.save:
+        maps = MapResults(
+            folder, classes=predictor.classes, names=args.save, only=args.save_classes
+        )
+    objects = None
+    if args.objects:
+        rules = ObjectRules(args.min_size, args.fill_holes, args.keep_largest)
+        objects = ObjectResults(folder, classes=predictor.classes, names=args.objects, rules=rules)
+    if eight_bit is not None:
+        windowed = RasterPredictor(predictor, eight_bit=eight_bit)
+        predictions = predict_rasters(windowed, items, results, polygons=args.polygons, maps=maps)
+    else:
+        predictions = predict_files(
+            predictor,
+            items,
+            results,
+            maps=maps,
+            objects=objects,
+            intensities=make_intensities(args, predictor, files),
+            batch_size=args.batch_size,
+            workers=predictor.workers,
+            rules=StackRules(args.axes, tuple(args.channels)),
+            neighbors=args.neighbors,
+        )
+    return predictor, results, predictions
 
 
 def finish(job: ShardJob, skipped: int, *, again: bool = False) -> int:
