@@ -551,6 +551,7 @@ def predict(
             workers=predictor.workers,
             rules=StackRules(args.axes, tuple(args.channels)),
             neighbors=args.neighbors,
+            files=files,
         )
     return predictor, results, predictions
 

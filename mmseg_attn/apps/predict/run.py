@@ -74,6 +74,7 @@ def predict_files(
     workers: int = 0,
     rules: StackRules | None = None,
     neighbors: int | None = None,
+    files: Sequence[Path] = (),
 ) -> Predictions:
     """Predict files and write their results.
 
@@ -90,6 +91,7 @@ def predict_files(
         rules: How to read TIFF and OME-Zarr files.
         neighbors: Number of slices below and above each slice that the model takes as channels;
             ``None`` for those of ``LoadNeighbors`` in the config.
+        files: The files among which neighbors of a DICOM file are found; default: those of items.
 
     Raises:
         OSError: If the results cannot be written.
@@ -97,7 +99,7 @@ def predict_files(
     predictions = Predictions()
     line = ProgressLine(len(items))
     opened: dict[Path, _Open] = {}
-    files = [item.path for item in items]
+    files = files or [item.path for item in items]
     source = neighbor_channels(predictor, intensities, files, rules=rules, neighbors=neighbors)
 
     def fail(path: Path, reason: str) -> None:

@@ -151,6 +151,16 @@ def test_series_are_ordered_by_position(predictor, tmp_path):
         source.image(folder / '0.dcm', source.load(folder / '0.dcm'), 0)
 
 
+def test_a_shard_of_a_series_has_the_neighbors_of_the_whole(predictor, tmp_path):
+    pytest.importorskip('pydicom')
+    folder = tmp_path / 'dicom'
+    write_series(folder, [(0, -7), (1, -2), (2, 0), (3, 5.5), (4, 9)])
+    files = sorted(folder.iterdir())
+    _, masks = predict(predictor, folder / '1.dcm', tmp_path, files=files)
+    mask = np.asarray(Image.open(masks / '1.png'))
+    np.testing.assert_array_equal(mask, by_hand(predictor)[1])
+
+
 def test_a_model_whose_config_does_not_say_it(make, predictor, tmp_path):
     expected = by_hand(predictor)
     folder = write_files(tmp_path / 'files')
