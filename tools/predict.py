@@ -135,7 +135,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--runtime',
         choices=('torch', 'onnx'),
         default='torch',
-        help='what computes the network: PyTorch, or ONNX Runtime, which is faster on a CPU; '
+        help='what computes the network: PyTorch, or ONNX Runtime, which is faster on some CPUs; '
         'default: %(default)s',
     )
     parser.add_argument(

@@ -89,6 +89,19 @@ def staged_output(out: Path, *, converter: str) -> Iterator[Stage]:
                 folder.rmdir()
 
 
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is created; wait while another process holds it.
+
+    Where the system or the file system has no locks, this does nothing.
+    """
+    with file.open('w') as handle:
+        if fcntl:
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def checksum(path: Path) -> str:
     """Compute the SHA-256 of a file, as ``sha256sum`` does."""
     digest = hashlib.sha256()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,44 @@ def test_shards_of_other_runs_are_not_merged(shards, tmp_path, capsys):
     assert not (tmp_path / 'out').exists()
     assert run(*shards, '--shard', '2/3') == 0
     assert (tmp_path / 'out/masks/a.png').is_file()
+
+
+@pytest.mark.parametrize('content', [None, '{'])
+def test_a_damaged_shard_is_to_be_removed(shards, tmp_path, content):
+    assert run(*shards, '--shard', '1/3') == 0
+    manifest = tmp_path / 'out.shards/1-of-3/conversion.json'
+    manifest.write_text(content) if content else manifest.unlink()
+    with pytest.raises(
+        DataError, match=r'shards, 1,3, .*: run rm -r out.shards/1-of-3, and then py'
+    ):
+        predict.main(['--merge', 'out'])
+    with pytest.raises(DataError, match=r'1-of-3 was changed, or is no shard: remove it, and run'):
+        predict.main([*shards, '--shard', '1/3'])
+
+
+def test_jobs_that_end_together_merge_one_after_the_other(shards, tmp_path):
+    from mmseg_attn.apps.predict import merge_shards
+
+    for number in (1, 3):
+        assert run(*shards, '--shard', f'{number}/3') == 0
+    expected = contents(tmp_path / 'out')
+    together = threading.Barrier(4)
+    failures = []
+
+    def merge() -> None:
+        together.wait(20)
+        try:
+            merge_shards(tmp_path / 'out')
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=merge) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert contents(tmp_path / 'out') == expected
 
 
 def test_shards_are_no_inputs(shards, tmp_path):

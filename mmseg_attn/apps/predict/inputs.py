@@ -1,5 +1,6 @@
 """Find the files to predict, and give the results of each file a unique name."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from ...io import is_dicom, stem
 from ...io.dicom import DICOMDIR
 from ...io.ome_zarr import is_zarr
+from ...io.output import MANIFEST
 from ...io.slices import SUFFIXES, ZARR
 
 # of the result files and folders of an item
@@ -22,6 +24,8 @@ IMAGES = (
     *('.avif', '.bmp', '.exr', '.gif', '.heic', '.j2k', '.jp2', '.jxl', '.mha', '.nrrd', '.pgm'),
     *('.ppm', '.webp'),
 )
+
+CONVERTER = 'predict'  # the tool, in the manifest of its results
 
 
 class Item(NamedTuple):
@@ -98,7 +102,8 @@ def _files(
 ) -> Iterator[Path]:
     """Yield all files that are not hidden; follow links, and enter each folder once.
 
-    With ``zarr``, a Zarr folder counts as a file.
+    Folders inside with results of predictions are left out. With ``zarr``, a Zarr folder counts as
+    a file.
     """
     own = folder.resolve()
     if own in seen or any(map(own.is_relative_to, exclude)):
@@ -110,10 +115,18 @@ def _files(
             continue
         if zarr and is_zarr(path):
             yield path
-        elif entry.is_dir():
+        elif entry.is_dir() and not _has_results(path):
             yield from _files(path, exclude, seen, zarr=zarr)
-        elif entry.is_file() or entry.is_symlink():
+        elif not entry.is_dir() and (entry.is_file() or entry.is_symlink()):
             yield path
+
+
+def _has_results(folder: Path) -> bool:
+    """Tell whether an earlier run has written its results to a folder."""
+    try:
+        return json.loads((folder / MANIFEST).read_text())['converter'] == CONVERTER
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 class _Names:

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import itertools
 import os
+import shlex
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,11 @@ import numpy as np
 
 from ...errors import DataError
 from ...io import counted, staged_output
-from ...io.output import complete_manifest
-from .inputs import shards_root
+from ...io.output import complete_manifest, locked
+from .inputs import CONVERTER, shards_root
 from .intensities import IntensityMapping
 from .run import Predictions
 from .shards import (
-    CONVERTER,
     COUNTS,
     ENTRY,
     Shard,
@@ -31,6 +31,7 @@ from .shards import (
 )
 from .summary import collect_warnings, summarize
 
+LOCK = '.merging'  # jobs that end together merge one after the other
 OWN = ('converter', 'files', ENTRY)  # entries of a manifest that belong to the shard alone
 PARTS = dict(
     files='another list of files',
@@ -100,7 +101,7 @@ def merge_shards(out: Path, count: int | None = None) -> Merged:
     option = next((f'--{name}' for name in options if settings.get(name)), None)
     warnings = collect_warnings(predictions, results, _model(entries), option=option)
     kept = {key: value for key, value in manifests[0].items() if key not in OWN}
-    with staged_output(out, converter=CONVERTER) as stage:
+    with locked(folders[0].parent / LOCK), staged_output(out, converter=CONVERTER) as stage:
         _join(folders, order, stage.folder)
         stage.manifest.update(kept, inputs=inputs, skipped=skipped, warnings=warnings)
     summary = summarize(out, predictions, results, option=option)
@@ -124,6 +125,9 @@ def _folders(out: Path, count: int | None) -> list[Path]:
     if missing:
         command = _command(read_entry(min(present).folder(out)), missing[0])
         others = len(missing) - 1
+        folder = missing[0].folder(out)
+        if folder.exists():
+            command = f'rm -r {shlex.quote(str(folder))}, and then {command}'
         raise DataError(
             f'{root} lacks {len(missing)} of {counts[0]} shards, '
             f'{_listed([shard.number for shard in missing])}, which failed or did not end yet: run '
@@ -142,7 +146,10 @@ def _manifest(folder: Path, first: Path) -> dict[str, Any]:
                 f'{folder} was made with {description} than {first}: run the one again that is '
                 f'wrong, such as {command}'
             )
-    manifest = complete_manifest(folder, CONVERTER)
+    try:
+        manifest = complete_manifest(folder, CONVERTER)
+    except DataError as error:
+        raise DataError(f'{folder} was changed: remove it, and run {command}') from error
     if manifest is None:
         raise DataError(f'files are missing in {folder}: run {command}')
     return manifest

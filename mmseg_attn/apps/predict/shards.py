@@ -15,16 +15,16 @@ from typing import Any, NamedTuple, TypeVar
 
 from mmengine.config import Config
 
+from ...errors import DataError
 from ...io import checksum
 from ...io.output import MANIFEST, complete_manifest
 from ...version import __version__
-from .inputs import Item, shards_root
+from .inputs import CONVERTER, Item, shards_root
 from .predictor import Predictor
 from .results import Results
 from .run import Predictions
 from .temperature import read_temperature
 
-CONVERTER = 'predict'
 ENTRY = 'shard'  # of the manifest
 COUNTS = ('slices', 'made_gray', 'cut', 'without_area', 'medical')  # of Predictions
 T = TypeVar('T')
@@ -129,10 +129,15 @@ class ShardJob:
         Raises:
             DataError: If a file in the folder of the shard was added or changed.
         """
+        try:
+            manifest = complete_manifest(self.folder, CONVERTER)
+        except DataError as error:
+            raise DataError(
+                f'{self.folder} was changed, or is no shard: remove it, and run the command again'
+            ) from error
         entry = read_entry(self.folder)
-        if (entry.get('job'), entry.get('stamps')) != (self.job, self.stamps):
-            return None
-        return complete_manifest(self.folder, CONVERTER)
+        same = (entry.get('job'), entry.get('stamps')) == (self.job, self.stamps)
+        return manifest if same else None
 
     def count_finished(self) -> int:
         """Count the shards that jobs of this run have finished."""

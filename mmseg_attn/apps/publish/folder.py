@@ -17,6 +17,7 @@ from ...config_types import is_a, type_name
 from ...datasets.nested_datasets import nested_datasets
 from ...errors import CheckpointError, DataError, UsageError
 from ...io import Stage, checksum, staged_output
+from ...io.output import MANIFEST
 from ...models.segmentors import EnsembleSegmentor
 from ...version import __version__
 from ..predict import (
@@ -114,6 +115,9 @@ def publish(
         save_safetensors(predictor.model.state_dict(), weights, meta)
         if temperature := read_temperature(run.checkpoint):
             write_temperature(weights, temperature)
+        calibration = (
+            dict(temperature=f'logits divided by {temperature:.4g}') if temperature else {}
+        )
         if preview:
             _draw(stage, preview)
         metrics, source = run.recorded_metrics('test')
@@ -124,7 +128,7 @@ def publish(
             name=name,
             classes=classes,
             palette=palette,
-            preprocessing=values | _preprocessing(cfg),
+            preprocessing=values | _preprocessing(cfg) | calibration,
             metrics=metrics,
             source=source,
             data=_data(run.cfg),
@@ -224,10 +228,16 @@ def _data(cfg: Config) -> str:
     file = Path(inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', ''))
     parts = file.parts
     place = '/'.join(parts[-3:] if not file.is_absolute() else parts[-2:]) if parts else ''
-    project = cfg.get(
-        'project'
-    )  # of tools/new_dataset.py, whose datasets have no class of their own
+    project = cfg.get('project')  # of new_dataset.py, whose datasets have no class of their own
     own = bool(project) and file.is_relative_to(project)
-    return ', '.join(
-        part for part in (Path(project).name if own else type_name(inner), place) if part
-    )
+    name = Path(project).name if own else type_name(inner)
+    drawn = 'synthetic images' if _is_synthetic(Path(inner.get('data_root') or '')) else ''
+    return ', '.join(part for part in (name, place, drawn) if part)
+
+
+def _is_synthetic(root: Path) -> bool:
+    """Tell whether a converter says that the images of a dataset are synthetic."""
+    try:
+        return bool(json.loads((root / MANIFEST).read_text()).get('synthetic_stack'))
+    except (OSError, ValueError, AttributeError):
+        return False

@@ -46,8 +46,9 @@ class RasterMaps:
     @property
     def row(self) -> tuple[str, ...]:
         """The row of the table of uncertainty, as for a slice."""
-        pixels = max(self.pixels, 1)
-        return f'{self.entropy / pixels:.6g}', '', f'{100 * self.unsure / pixels:.4f}'
+        if not self.pixels:
+            return '', '', ''
+        return f'{self.entropy / self.pixels:.6g}', '', f'{100 * self.unsure / self.pixels:.4f}'
 
 
 @contextlib.contextmanager

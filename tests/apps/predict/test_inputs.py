@@ -112,3 +112,15 @@ def test_folders_of_the_same_name_stay_apart(files):
     folder = files('x/s/a.png', 'y/s/a.png', 'y/s/b.png')
     items, _ = find_items([folder / 'x/s', folder / 'y/s'], exclude=folder / 'out')
     assert names(items) == ['s/a', 's/a_png', 's/b']
+
+
+def test_results_of_an_earlier_run_are_no_images(tmp_path):
+    for folder, converter in (('predicted/masks', 'predict'), ('data/images', 'drosophila')):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / 'x.png').touch()
+        manifest = (tmp_path / folder).parent / 'conversion.json'
+        manifest.write_text(f'{{"converter": "{converter}"}}')
+    items, _ = find_items([tmp_path], exclude=tmp_path / 'out')
+    assert [item.name for item in items] == ['data/images/x']
+    items, _ = find_items([tmp_path / 'predicted/masks'], exclude=tmp_path / 'out')
+    assert [item.name for item in items] == ['x']

@@ -166,3 +166,9 @@ def test_the_data_of_a_project_has_its_name(run, tmp_path):
     publish(run, tmp_path / 'out', name='x')
     content = json.loads((tmp_path / 'out/model.json').read_text())
     assert content['data'] == 'DrosophilaDataset, fold0/test.txt'
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/conversion.json').write_text('{"synthetic_stack": {"seed": 0}}')
+    run.cfg.test_dataloader.dataset.data_root = str(tmp_path / 'data')
+    publish(run, tmp_path / 'out', name='x')
+    content = json.loads((tmp_path / 'out/model.json').read_text())
+    assert content['data'] == 'DrosophilaDataset, fold0/test.txt, synthetic images'

@@ -175,6 +175,16 @@ def test_maps_are_those_of_the_same_pixels_in_memory(run, tmp_path, checkpoints,
     assert float(row['percent_below_0.9']) == pytest.approx(below, abs=0.02)
 
 
+def test_a_raster_without_data_has_no_uncertainty(run, tmp_path):
+    values = np.zeros((5, 64, 96), np.uint16)
+    place = dict(names=rasters.NAMES, nodata=0, **rasters.LANDSAT)
+    rasters.write_raster(tmp_path / 'in/a.tif', values, **place)
+    _, results, _ = run(maps=['entropy'])
+    with (results.folder / 'uncertainty.csv').open(newline='') as file:
+        (row,) = csv.DictReader(file)
+    assert (row['mean_entropy'], row['percent_below_0.9']) == ('', '')
+
+
 def test_windows_without_data_are_not_predicted(run, tmp_path):
     values = np.zeros((5, 64, 96), np.uint16)
     values[:, :, 80:] = 9000
