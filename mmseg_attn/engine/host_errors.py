@@ -139,11 +139,13 @@ def file_sentence(error: OSError) -> str:
     """Return one sentence about a file or folder that cannot be used.
 
     Args:
-        error: The error of the operating system; one that does not name a file keeps its message.
+        error: The error of the operating system. One that does not name a file keeps its message,
+            unless the disk is full.
     """
     name = error.filename
     if name is None:
-        return str(error)
+        full = 'the disk of the output is full: free disk space, and run the command again'
+        return full if error.errno in FULL else str(error)
     if isinstance(error, FileNotFoundError):
         return f'{name} is missing: correct the path'
     if isinstance(error, PermissionError):

@@ -16,6 +16,7 @@ from mmseg_attn.errors import CheckpointError, DataError, UsageError
         (DataError('y.png is bad'), 'error: y.png is bad'),
         (CheckpointError('z.pth is bad'), 'error: z.pth is bad'),
         (OSError(errno.ENOSPC, 'No space left on device', 'x'), 'error: x cannot be written, as'),
+        (OSError(errno.ENOSPC, 'No space left on device'), 'error: the disk of the output is full'),
         (OSError('no file'), 'error: no file'),
         (ImportError('albumentations is not installed, we suggest'), 'error: Albu in a pipeline'),
         (KeyError('Foo is not in the mmseg::model registry.'), "error: type='Foo' is not regis"),
