@@ -56,7 +56,8 @@ def training_sizes(cfg: Config) -> list[tuple[int, int]]:
         if hook.type == 'ResolutionScheduleHook':
             return [tuple(hook.schedule[max(hook.schedule)])]
     steps = cfg.train_dataloader.dataset.pipeline
-    crops = [tuple(step.crop_size)[::-1] for step in steps if step.type == 'RandomCrop']
+    kinds = 'RandomCrop', 'ClassBalancedCrop'
+    crops = [tuple(step.crop_size)[::-1] for step in steps if step.type in kinds]
     resized = [tuple(step.scale) for step in steps if step.type == 'Resize']
     return crops or resized or [UNCHANGED[cfg.dataset.type]]
 

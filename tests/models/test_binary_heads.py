@@ -1,6 +1,7 @@
 """Two classes as MMSegmentation's heads allow them: every part gives the labels of its own test."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mmseg.structures import SegDataSample
 from mmseg_attn.apps.predict import Predictor
 from mmseg_attn.errors import DataError
 from mmseg_attn.models.label_rule import LabelRule
+from mmseg_attn.models.segmentors import check_tta
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.attention_recording import record
 
@@ -176,10 +178,22 @@ def test_augmented_versions_are_averaged_as_probabilities(trained, image, name):
 
 
 def test_a_sigmoid_of_a_probability_is_refused(trained):
-    cfg, file, _ = trained('one class')
-    cfg.tta_model.type = 'SegTTAModel'
-    with pytest.raises(DataError, match=r"twice .* set tta_model=dict\(type='ProbabilityTTAMod"):
-        Predictor(cfg, file, tta=True)
-    cfg, file, _ = trained('two channels')
-    cfg.tta_model.type = 'SegTTAModel'
-    Predictor(cfg, file, tta=True)
+    for head, refused in (('one class', True), ('two channels', False)):
+        cfg, file, _ = trained(head)
+        model = Predictor(cfg, file).model
+        merging = MODELS.build(dict(type='SegTTAModel', module=model))
+        message = r"twice .* set tta_model=dict\(type='ProbabilityTTAMod"
+        with pytest.raises(DataError, match=message) if refused else nullcontext():
+            check_tta(merging)
+
+
+@pytest.mark.parametrize('head', ['one class', 'two channels'])
+def test_a_prediction_does_not_apply_the_sigmoid_to_a_probability(trained, head):
+    masks = []
+    for kind in ('SegTTAModel', 'ProbabilityTTAModel'):
+        cfg, file, _ = trained(head)
+        cfg.tta_model.type = kind
+        image = np.random.default_rng(0).integers(0, 256, (40, 48), np.uint8)
+        masks += [labels for _, labels in Predictor(cfg, file, tta=True)([('x', image)])]
+    np.testing.assert_array_equal(*masks)
+    assert len(np.unique(masks[0])) == 2
