@@ -57,11 +57,9 @@ if __name__ == '__main__':
 
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import check_file, load_config, run_cli
-from mmseg_attn.apps.export import SUFFIXES, Check, PixelsToLogits, describe, loader_of, write
-from mmseg_attn.apps.predict import Predictor, describe_temperatures
-from mmseg_attn.datasets.nested_datasets import nested_datasets
+from mmseg_attn.apps.export import SUFFIXES, Check, write
+from mmseg_attn.apps.predict import Predictor, describe_temperatures, exportable
 from mmseg_attn.errors import UsageError
-from mmseg_attn.evaluation.input_shape import channels
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -75,23 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options)
     check_file(args.checkpoint, 'a checkpoint')
     predictor = Predictor(cfg, args.checkpoint, temperature=args.temperature)
-    *_, dataset = nested_datasets(cfg.test_dataloader.dataset)
-    loader = loader_of(dataset.pipeline)
-    module = PixelsToLogits(
-        predictor.model,
-        in_channels=channels(cfg),
-        color_type=predictor.color_type,
-        bgr=loader.bgr,
-    )
-    description = describe(
-        module,
-        config=args.config.stem,
-        steps=dataset.pipeline,
-        classes=predictor.classes,
-        palette=predictor.palette,
-        loader=loader,
-        temperatures=predictor.temperatures,
-    )
+    module, description = exportable(predictor, cfg, name=args.config.stem)
     check = write(
         module,
         out,

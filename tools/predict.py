@@ -30,7 +30,6 @@ To merge shards that were copied together from several disks:
 """
 
 import argparse
-import json
 import math
 import os
 import re
@@ -314,8 +313,7 @@ from mmseg_attn.apps.predict import (
 from mmseg_attn.apps.publish import find_published
 from mmseg_attn.apps.rasters import RasterPredictor, loads_rasters, predict_rasters, use_rasters
 from mmseg_attn.errors import DataError, UsageError
-from mmseg_attn.io import percentile_window, staged_output
-from mmseg_attn.io.output import MANIFEST
+from mmseg_attn.io import percentile_window, read_manifest, staged_output
 from mmseg_attn.io.raster import SUFFIXES, rasterio_library
 
 
@@ -394,11 +392,11 @@ def make_intensities(args: argparse.Namespace, predictor: Predictor, files: list
 
 def check_earlier(out: Path, args: argparse.Namespace, files: list[Path]) -> None:
     """Refuse to replace results, of files or of options, that are not made again."""
+    earlier = read_manifest(out)
     try:
-        earlier = json.loads((out / MANIFEST).read_text())
         earlier_files = {*earlier['inputs'], *earlier['skipped']}
         settings = dict(earlier['settings'])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return  # no earlier result of this tool: staged_output decides
     lost = sorted(earlier_files - {str(path) for path in files})
     if lost:

@@ -1,6 +1,5 @@
 """Compute confusion matrices."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ import numpy as np
 from ..datasets.nested_datasets import nested_datasets
 from ..datasets.rules import IGNORE
 from ..errors import DataError
-from ..io import decode_image
-from ..io.output import MANIFEST
+from ..io import decode_image, read_manifest
 
 
 def metric_configs(evaluator: Any) -> Sequence[Mapping]:
@@ -104,11 +102,11 @@ def confusion_of_masks(
 
 def _names_of_predict(folder: Path) -> dict[str, str] | None:
     """Return the names of results by image if ``tools/predict.py`` wrote the folder."""
+    manifest = read_manifest(folder.resolve().parent)
     try:
-        manifest = json.loads((folder.resolve().parent / MANIFEST).read_text(encoding='utf-8'))
         if manifest['converter'] != 'predict':
             return None
         inputs = manifest['inputs'].items()
         return {str(Path(path).resolve()): result['name'] for path, result in inputs}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return None

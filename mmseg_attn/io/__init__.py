@@ -8,7 +8,7 @@ from .finite import check_finite, is_finite
 from .images import decode_image, explain, read_gray8, read_image, read_images, write_png
 from .intensities import Window, ct_window, percentile_window, to_bytes
 from .nifti import NiftiHeader, open_nifti, read_nifti
-from .output import Stage, checksum, fingerprint, staged_output
+from .output import Stage, checksum, fingerprint, read_manifest, staged_output
 from .placement import check_placement
 from .slices import is_dicom, is_nifti, read_slices, stem
 from .spacing import slice_spacing
@@ -44,6 +44,7 @@ __all__ = [
     'read_gray8',
     'read_image',
     'read_images',
+    'read_manifest',
     'read_nifti',
     'read_slices',
     'select_page',

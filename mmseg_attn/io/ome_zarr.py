@@ -73,8 +73,8 @@ class ZarrSlices(Sequence):
             raise UnsupportedError(
                 f'{path} contains {self.dtype} values: save it as integers or floats'
             )
-        at = next((i for i, axis in enumerate(self.letters) if axis in CHANNELS), None)
-        self.channels = 1 if at is None else shape[at]
+        self._channel_axis = next((i for i, a in enumerate(self.letters) if a in CHANNELS), None)
+        self.channels = 1 if self._channel_axis is None else shape[self._channel_axis]
         self._channels = list(channels)
         missing = [number for number in channels if not 0 <= number < self.channels]
         if missing:
@@ -126,9 +126,9 @@ class ZarrSlices(Sequence):
             stop = start + self.depth if axis == names[-1] else start + 1
             index[self.letters.index(axis)] = slice(start, stop)
         try:
-            if len(self._channels) == 1:
+            if len(self._channels) == 1 and self._channel_axis is not None:
                 number = self._channels[0]
-                index[self._channel_axis()] = slice(number, number + 1)
+                index[self._channel_axis] = slice(number, number + 1)
             pixels = np.asarray(self.array[tuple(index)])
         except Exception as error:  # zarr raises nearly anything on damaged chunks
             raise damaged(self.path, error) from error
@@ -148,9 +148,6 @@ class ZarrSlices(Sequence):
         while len(self._slabs) > max(SLABS, PLANES // self.depth):
             self._slabs.popitem(last=False)
         return pixels
-
-    def _channel_axis(self) -> int:
-        return next(i for i, axis in enumerate(self.letters) if axis in CHANNELS)
 
 
 class ZarrMaps(Sequence):

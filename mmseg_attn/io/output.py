@@ -117,6 +117,15 @@ def fingerprint(files: Iterable[Path]) -> str:
     return hashlib.sha256(''.join(lines).encode()).hexdigest()
 
 
+def read_manifest(folder: Path) -> dict:
+    """Read the manifest in a folder; empty if it is missing or damaged."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
 def complete_manifest(out: Path, converter: str) -> dict | None:
     """Read the manifest of a complete result; ``None`` if a file or the folder is missing.
 
@@ -130,18 +139,18 @@ def complete_manifest(out: Path, converter: str) -> dict | None:
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
+    manifest = read_manifest(out)
     try:
-        manifest = json.loads((out / MANIFEST).read_text())
         name, recorded = manifest['converter'], dict(manifest['files'])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         name, recorded = None, {}
     if name != converter:
         raise DataError(
             f'{out} contains files that this converter did not write: choose another output folder'
         )
     present = _checksums(out)
-    for file, checksum in present.items():
-        if recorded.get(file) != checksum:
+    for file, digest in present.items():
+        if recorded.get(file) != digest:
             raise DataError(
                 f'{out / file} was added or changed after the conversion: '
                 'remove it, or choose another output folder'

@@ -7,7 +7,6 @@ To keep the crops of a slice in one fold, use --split-unit slice.
 """
 
 import argparse
-import json
 import math
 import re
 from pathlib import Path
@@ -66,8 +65,15 @@ from mmseg_attn.apps.cli import progress, run_cli
 from mmseg_attn.apps.convert import class_table, make_folds, split_table, write_splits
 from mmseg_attn.datasets import DrosophilaDataset
 from mmseg_attn.errors import DataError
-from mmseg_attn.io import counted, fingerprint, read_gray8, staged_output, unpack, write_png
-from mmseg_attn.io.output import MANIFEST
+from mmseg_attn.io import (
+    counted,
+    fingerprint,
+    read_gray8,
+    read_manifest,
+    staged_output,
+    unpack,
+    write_png,
+)
 
 CLASSES = DrosophilaDataset.METAINFO['classes']
 MEMBRANES = (0, 32, 64, 96, 128)  # at 0, 45, 90 and 135 degrees; junctions
@@ -99,11 +105,11 @@ def find_stack(root: Path) -> Path:
 
 def synthetic_stack(stack: Path) -> dict[str, dict]:
     """Return the entry of the manifest for a drawn stack, its settings; empty for another one."""
+    manifest = read_manifest(stack)
     try:
-        manifest = json.loads((stack / MANIFEST).read_text(encoding='utf-8'))
         drawn = manifest['converter'] == 'synthetic_sstem'
         return dict(synthetic_stack=dict(manifest['settings'])) if drawn else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return {}
 
 

@@ -14,11 +14,13 @@ The tool calls, in this order:
   probabilities and uncertainty, and ``ObjectResults`` (objects.py) tables of objects.
 - ``read_temperature`` (temperature.py) returns the number that calibrates a checkpoint, and
   ``split_loader`` (splits.py) loads labeled images, for ``tools/calibrate.py`` and ``report.py``.
+- ``exportable`` (exported.py) returns the network with a description, for ``export_onnx.py``.
 - ``ShardJob`` (shards.py) is a part of the files that a job of its own predicts, and
   ``merge_shards`` (merge.py) joins the results of all jobs.
 - ``summarize`` and ``collect_warnings`` (summary.py) return the text that the tool prints.
 """
 
+from .exported import exportable
 from .inputs import Item, find_items, shards_root
 from .intensities import Intensities, IntensityMapping
 from .loaded import Loaded, load_file
@@ -60,6 +62,7 @@ __all__ = [
     'data_errors',
     'describe_job',
     'describe_temperatures',
+    'exportable',
     'find_items',
     'load_file',
     'merge_shards',

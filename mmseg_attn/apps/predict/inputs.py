@@ -1,16 +1,14 @@
 """Find the files to predict, and give the results of each file a unique name."""
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
-from ...io import is_dicom, stem
+from ...io import is_dicom, read_manifest, stem
 from ...io.dicom import DICOMDIR
 from ...io.ome_zarr import is_zarr
-from ...io.output import MANIFEST
 from ...io.slices import SUFFIXES, ZARR
 
 # of the result files and folders of an item
@@ -115,18 +113,10 @@ def _files(
             continue
         if zarr and is_zarr(path):
             yield path
-        elif entry.is_dir() and not _has_results(path):
+        elif entry.is_dir() and read_manifest(path).get('converter') != CONVERTER:
             yield from _files(path, exclude, seen, zarr=zarr)
         elif not entry.is_dir() and (entry.is_file() or entry.is_symlink()):
             yield path
-
-
-def _has_results(folder: Path) -> bool:
-    """Tell whether an earlier run has written its results to a folder."""
-    try:
-        return json.loads((folder / MANIFEST).read_text())['converter'] == CONVERTER
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 class _Names:

@@ -16,7 +16,7 @@ from ...visualization.drawable import drawable
 from ...visualization.uncertainty_picture import draw_uncertainty
 from .parallel import Background
 from .predictor import Prediction
-from .results import LARGE, PANEL, append_rows
+from .results import append_rows, panel_of, part_of
 from .sources import FileContent
 from .stacks import new_maps, write_stack
 
@@ -102,11 +102,7 @@ class MapResults:
         names: Sequence[str],
         only: Sequence[str] = (),
     ) -> None:
-        for name in only:
-            if name not in classes:
-                raise UsageError(
-                    f'the model has no class {name!r}: name one of {", ".join(classes)}'
-                )
+        check_classes(only, classes)
         self.folder = folder
         self.classes = classes
         self.largest = {
@@ -157,11 +153,9 @@ class MapResults:
                 write_stack(base, path, content, maps, step=largest / 255, text=text)
         self.append(path, stack_maps.rows)
         draw = partial(background.call, self.draw) if background else self.draw
-        digits, several = len(str(len(images) - 1)), len(images) > 1
         for _, _, largest, maps in stack_maps.kinds.get('entropy', ()):
             for k, (image, stored) in enumerate(zip(images, maps, strict=True)):
-                part = f'{name}_slices/{k:0{digits}d}' if several else name
-                draw(part, image, stored * (largest / 255), bgr=bgr)
+                draw(part_of(name, k, len(images)), image, stored * (largest / 255), bgr=bgr)
 
     def draw(self, name: str, image: np.ndarray, entropy: np.ndarray, *, bgr: bool = False) -> None:
         """Draw where the model is uncertain, in panels of the size of overlays.
@@ -172,9 +166,8 @@ class MapResults:
             entropy: In nats, ``(H, W)``.
             bgr: Whether the first three channels are in BGR.
         """
-        step = max(1, max(entropy.shape) // (LARGE * PANEL[1]))
+        step, size = panel_of(entropy.shape)
         image, entropy = drawable(image[::step, ::step], bgr=bgr), entropy[::step, ::step]
-        size = min(max(*entropy.shape, PANEL[0]), PANEL[1])
         drawn = draw_uncertainty(image, entropy, self.largest['entropy'], panel_size=size)
         mmcv.imwrite(drawn[..., ::-1], str(self.folder / 'uncertain' / f'{name}.png'))
 
@@ -194,6 +187,17 @@ class MapResults:
     def append(self, path: Path, rows: Iterable[Sequence[str]]) -> None:
         """Append the rows of the slices of a file to the table."""
         append_rows(self.folder / TABLE, [(path, k, *row) for k, row in enumerate(rows)])
+
+
+def check_classes(names: Sequence[str], classes: Sequence[str]) -> None:
+    """Check that a model has the classes that a user names.
+
+    Raises:
+        UsageError: If it does not.
+    """
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        raise UsageError(f'the model has no class {unknown[0]!r}: name one of {", ".join(classes)}')
 
 
 def folder_of(number: int, label: str) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from ...compat.libraries import optional_library
-from ...errors import DataError, UsageError
+from ...errors import DataError
 from ...io import counted
-from .maps import folder_of
+from .maps import check_classes, folder_of
 from .results import append_rows
 from .sources import FileContent
 from .stacks import new_maps, write_stack
@@ -83,11 +83,7 @@ class ObjectResults:
     def __init__(
         self, folder: Path, *, classes: Sequence[str], names: Sequence[str], rules: ObjectRules
     ) -> None:
-        unknown = [name for name in names if name not in classes]
-        if unknown:
-            raise UsageError(
-                f'the model has no class {unknown[0]!r}: name one of {", ".join(classes)}'
-            )
+        check_classes(names, classes)
         self.measure = optional_library(
             'skimage.measure', package='scikit-image', part='measuring objects'
         )

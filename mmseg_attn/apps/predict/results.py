@@ -77,12 +77,9 @@ class Results:
         draw = partial(background.call, self.draw) if background else self.draw
         written = write_stack(self.folder / 'masks' / name, path, content, labels)
         mask = written.relative_to(self.folder).as_posix()
-        several = len(labels) > 1
-        digits = len(str(len(labels) - 1))
         sizes = content.pixel_area, content.voxel_volume
         for k, (image, label_map) in enumerate(zip(images, labels, strict=True)):
-            part = f'{name}_slices/{k:0{digits}d}' if several else name
-            draw(part, image, label_map, bgr=bgr)
+            draw(part_of(name, k, len(labels)), image, label_map, bgr=bgr)
             counts = np.bincount(label_map.ravel(), minlength=len(self.classes))
             self.count(path, mask, k, counts, sizes)
 
@@ -121,16 +118,27 @@ class Results:
             bgr: Whether the first three channels are in BGR.
         """
         path = self.folder / 'overlays' / f'{name}.png'
-        step = max(1, max(labels.shape) // (LARGE * PANEL[1]))
+        step, size = panel_of(labels.shape)
         image, labels = image[::step, ::step], labels[::step, ::step].astype(np.int32)
         sample = SegDataSample(pred_sem_seg=PixelData(data=torch.from_numpy(labels)[None]))
         visualizer = copy.copy(self.visualizer)  # other threads draw other sizes
-        visualizer.panel_size = min(max(*labels.shape, PANEL[0]), PANEL[1])
+        visualizer.panel_size = size
         # add_datasample would also draw with Matplotlib, which takes as long again
         drawn = visualizer.draw(
             drawable(image, bgr=bgr), sample, visualizer.dataset_meta, draw_gt=False
         )
         mmcv.imwrite(drawn[..., ::-1], str(path))
+
+
+def part_of(name: str, k: int, count: int) -> str:
+    """Return the name of the drawing of slice ``k`` of ``count``."""
+    return f'{name}_slices/{k:0{len(str(count - 1))}d}' if count > 1 else name
+
+
+def panel_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return every how many pixels of an image are drawn, and the longer side of its panel."""
+    step = max(1, max(shape) // (LARGE * PANEL[1]))
+    return step, min(max(-(-max(shape) // step), PANEL[0]), PANEL[1])
 
 
 def append_rows(table: Path, rows: Iterable[Sequence[object]]) -> None:

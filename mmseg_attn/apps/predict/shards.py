@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 from mmengine.config import Config
 
 from ...errors import DataError
-from ...io import checksum
-from ...io.output import MANIFEST, complete_manifest
+from ...io import checksum, read_manifest
+from ...io.output import complete_manifest
 from ...version import __version__
 from .inputs import CONVERTER, Item, shards_root
 from .predictor import Predictor
@@ -174,10 +174,8 @@ class ShardJob:
 
 def read_entry(folder: Path) -> dict[str, Any]:
     """Return the entry of the manifest in the folder of a shard; empty if there is none."""
-    try:
-        return dict(json.loads((folder / MANIFEST).read_text())[ENTRY])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    entry = read_manifest(folder).get(ENTRY)
+    return entry if isinstance(entry, dict) else {}
 
 
 def interleave(lists: Sequence[Sequence[T]]) -> Iterator[T]:

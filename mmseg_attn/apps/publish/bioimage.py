@@ -11,12 +11,10 @@ import yaml
 from mmengine.config import Config
 
 from ...compat.libraries import optional_library
-from ...datasets.nested_datasets import nested_datasets
 from ...errors import UsageError
-from ...evaluation.input_shape import channels
-from ..export import PixelsToLogits, describe, loader_of, write
+from ..export import PixelsToLogits, write
 from ..export.files import OPSET
-from ..predict import Predictor
+from ..predict import Predictor, exportable
 
 RDF, NETWORK = 'rdf.yaml', 'model.onnx'
 TEST_INPUT, TEST_OUTPUT = 'test_input.npy', 'test_output.npy'
@@ -77,24 +75,8 @@ def write_bioimage(
         ExportError: If the model cannot be exported.
     """
     cfg = Config.fromfile(config)
-    *_, dataset = nested_datasets(cfg.test_dataloader.dataset)
     predictor = Predictor(cfg, weights, temperature=None)
-    loader = loader_of(dataset.pipeline)
-    module = PixelsToLogits(
-        predictor.model,
-        in_channels=channels(cfg),
-        color_type=predictor.color_type,
-        bgr=loader.bgr,
-    )
-    description = describe(
-        module,
-        config=name,
-        steps=dataset.pipeline,
-        classes=predictor.classes,
-        palette=predictor.palette,
-        loader=loader,
-        temperatures=predictor.temperatures,
-    )
+    module, description = exportable(predictor, cfg, name=name)
     before = json.loads(description['preprocessing'])
     if before['steps']:
         raise UsageError(

@@ -16,8 +16,7 @@ from ...compat.safetensors import save_safetensors
 from ...config_types import is_a, type_name
 from ...datasets.nested_datasets import nested_datasets
 from ...errors import CheckpointError, DataError, UsageError
-from ...io import Stage, checksum, staged_output
-from ...io.output import MANIFEST
+from ...io import Stage, checksum, read_manifest, staged_output
 from ...models.segmentors import EnsembleSegmentor
 from ...version import __version__
 from ..predict import (
@@ -231,13 +230,6 @@ def _data(cfg: Config) -> str:
     project = cfg.get('project')  # of new_dataset.py, whose datasets have no class of their own
     own = bool(project) and file.is_relative_to(project)
     name = Path(project).name if own else type_name(inner)
-    drawn = 'synthetic images' if _is_synthetic(Path(inner.get('data_root') or '')) else ''
+    synthetic = read_manifest(Path(inner.get('data_root') or '')).get('synthetic_stack')
+    drawn = 'synthetic images' if synthetic else ''
     return ', '.join(part for part in (name, place, drawn) if part)
-
-
-def _is_synthetic(root: Path) -> bool:
-    """Tell whether a converter says that the images of a dataset are synthetic."""
-    try:
-        return bool(json.loads((root / MANIFEST).read_text()).get('synthetic_stack'))
-    except (OSError, ValueError, AttributeError):
-        return False

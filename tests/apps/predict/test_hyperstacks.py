@@ -1,7 +1,6 @@
 """Stacks that name their axes, from the file to the model and to the masks."""
 
 import csv
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from mmseg_attn.apps.predict import (
     predict_files,
 )
 from mmseg_attn.errors import UnsupportedError
+from tests.apps.predict.stand_ins import Rule
 
 tifffile = pytest.importorskip('tifffile', reason='needs tifffile: install mmseg_attn[medical]')
 
@@ -115,18 +115,9 @@ def test_deep_values_reach_a_model_of_stored_values_as_they_are(tmp_path, kind):
     np.testing.assert_array_equal(mapped.images[4], PIXELS[1, 1, 1])
 
 
-class Bright:
-    """A predictor of two channels: label 1 where the first is larger."""
-
-    loader = ConfigLoader(LoadImageFromFile(**STORED))
-    channels = 2
-
-    def __init__(self):
-        self.windows = SimpleNamespace(watch=None)
-
-    def predict(self, images, **_):
-        for key, image in images:
-            yield key, Prediction((image[..., 0] > image[..., 1]).astype('u1'), {})
+def brighter(image: np.ndarray) -> Prediction:
+    """Label 1 where the first of two channels is larger."""
+    return Prediction((image[..., 0] > image[..., 1]).astype('u1'), {})
 
 
 @pytest.mark.parametrize('kind', ['imagej', 'ome'])
@@ -143,7 +134,11 @@ def test_masks_have_the_axes_and_the_spacing_of_the_stack(tmp_path, kind):
     items, _ = find_items([path], exclude=out)
     rules = StackRules(channels=(3, 0))
     done = predict_files(
-        Bright(), items, results, intensities=Intensities([], keep=True), rules=rules
+        Rule(brighter, channels=2, **STORED),
+        items,
+        results,
+        intensities=Intensities([], keep=True),
+        rules=rules,
     )
     assert (done.failed, done.slices) == ({}, 6)
     with tifffile.TiffFile(out / 'masks/x.tif') as mask:

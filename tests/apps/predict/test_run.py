@@ -3,15 +3,12 @@ import re
 import shutil
 import sys
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mmcv.transforms import LoadImageFromFile
 from PIL import Image, ImageSequence
 
 from mmseg_attn.apps.predict import (
-    ConfigLoader,
     FileContent,
     Intensities,
     Prediction,
@@ -20,6 +17,7 @@ from mmseg_attn.apps.predict import (
     predict_files,
     read_content,
 )
+from tests.apps.predict.stand_ins import Rule
 from tests.processes import HANG
 
 CLASSES, PALETTE = ['dark', 'light'], [[0, 0, 200], [250, 200, 0]]
@@ -28,19 +26,9 @@ CLASSES, PALETTE = ['dark', 'light'], [[0, 0, 200], [250, 200, 0]]
 GRAY = np.arange(108, dtype=np.uint8).reshape(12, 9)
 
 
-class Threshold:
+def threshold() -> Rule:
     """A predictor that calls values above 100 light and rejects images of 13 rows."""
-
-    loader = ConfigLoader(LoadImageFromFile(color_type='grayscale'))
-    channels = 1
-
-    def __init__(self):
-        self.windows = SimpleNamespace(watch=None)
-
-    def predict(self, images, **_):
-        for key, image in images:
-            refused = len(image) == 13
-            yield key, RuntimeError('13 is\nno size') if refused else light(image)
+    return Rule(lambda x: RuntimeError('13 is\nno size') if len(x) == 13 else light(x))
 
 
 def light(image: np.ndarray) -> Prediction:
@@ -57,7 +45,7 @@ def predict(tmp_path):
         items, _ = find_items([tmp_path / 'in'], exclude=folder)
         results = Results(folder, classes=CLASSES, palette=PALETTE)
         intensities = Intensities([item.path for item in items], **rule)
-        return predict_files(Threshold(), items, results, intensities=intensities), results
+        return predict_files(threshold(), items, results, intensities=intensities), results
 
     (tmp_path / 'in').mkdir()
     return predict
@@ -299,7 +287,7 @@ def test_memory_that_does_not_suffice_has_a_remedy(predict, tmp_path, monkeypatc
     def fail(self, images, **_):
         yield from ((key, RuntimeError('CUDA out of memory. Tried 3 GiB')) for key, _ in images)
 
-    monkeypatch.setattr(Threshold, 'predict', fail)
+    monkeypatch.setattr(Rule, 'predict', fail)
     Image.fromarray(noise(0)).save(tmp_path / 'in/x.png')
     report, _ = predict()
     assert 'does not fit into the memory: use --window' in str(report.failed)
@@ -309,7 +297,7 @@ def test_a_missing_file_is_skipped(tmp_path):
     items, _ = find_items([tmp_path / 'x.png'], exclude=tmp_path / 'out')
     (tmp_path / 'out').mkdir()
     results = Results(tmp_path / 'out', classes=CLASSES, palette=PALETTE)
-    report = predict_files(Threshold(), items, results, intensities=Intensities([]))
+    report = predict_files(threshold(), items, results, intensities=Intensities([]))
     assert report.failed == {
         tmp_path / 'x.png': f'{tmp_path}/x.png cannot be read: No such file or directory'
     }
@@ -356,7 +344,7 @@ def test_the_windows_of_a_large_image_are_counted(predict, tmp_path, capsys, mon
                 self.windows.watch(key, window, 4)
             yield key, light(image)
 
-    monkeypatch.setattr(Threshold, 'predict', slides)
+    monkeypatch.setattr(Rule, 'predict', slides)
     monkeypatch.setattr('mmseg_attn.apps.predict.progress.LOG_PAUSE', 0)
     pages = [Image.fromarray(noise(i)) for i in range(2)]
     pages[0].save(tmp_path / 'in/a.tif', save_all=True, append_images=pages[1:])

@@ -3,7 +3,6 @@
 import csv
 import json
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from mmseg_attn.apps.predict import (
     predict_files,
 )
 from mmseg_attn.errors import DataError
+from tests.apps.predict.stand_ins import Rule
 from tests.data import ome_zarr
 from tests.libraries import needs_scikit_image, needs_zarr
 
@@ -38,20 +38,14 @@ def write(folder, pixels=PIXELS, axes='tczyx', **options):
     return ome_zarr.write(folder, [pixels], axes, scale=scale, units=UNITS, **options)
 
 
-class Bright:
-    """A predictor that calls values above 100 light, with a probability of 0.8."""
+def light(image: np.ndarray) -> Prediction:
+    """Call values above 100 light, with a probability of 0.8."""
+    p = np.where(image > 100, np.float32(0.8), np.float32(0.2))
+    maps = dict(probabilities=np.stack([1 - p, p]), entropy=p[None] * 0)
+    return Prediction((image > 100).astype('u1'), maps)
 
-    loader = ConfigLoader(LoadImageFromFile(color_type='grayscale'))
-    channels = 1
 
-    def __init__(self):
-        self.windows = SimpleNamespace(watch=None)
-
-    def predict(self, images, **_):
-        for key, image in images:
-            light = np.where(image > 100, np.float32(0.8), np.float32(0.2))
-            maps = dict(probabilities=np.stack([1 - light, light]), entropy=light[None] * 0)
-            yield key, Prediction((image > 100).astype('u1'), maps)
+LOADER = Rule(light).loader
 
 
 def predict(tmp_path, path, *, rule=None, **options):
@@ -61,7 +55,7 @@ def predict(tmp_path, path, *, rule=None, **options):
     results = Results(out, classes=CLASSES, palette=PALETTE)
     options = {name: make(out) for name, make in options.items()}
     return predict_files(
-        Bright(),
+        Rule(light),
         items,
         results,
         intensities=Intensities([], **(rule or {})),
@@ -135,7 +129,7 @@ def test_deep_values_are_converted_slice_by_slice(tmp_path):
     deep = PIXELS.astype('u2') * 16
     path = write(tmp_path / 'x.zarr', deep)
     with pytest.raises(DataError, match=r'x\.zarr contains uint16 values, .*--intensity LOW HIGH'):
-        load_file(path, Bright.loader, Intensities([]), rules=StackRules(channels=(1,)))
+        load_file(path, LOADER, Intensities([]), rules=StackRules(channels=(1,)))
     done = predict(tmp_path, path, rule=dict(window=(160, 4080)))
     ((_, mapping),) = done.done.values()
     assert mapping.window == (160, 4080)
@@ -146,7 +140,7 @@ def test_deep_values_are_converted_slice_by_slice(tmp_path):
     assert len(masks) == 6
     # a window from the values is that of all slices, and a model of stored values gets these
     chosen = Intensities([], choose=lambda values: (values.min(), values.max()))
-    loaded = load_file(path, Bright.loader, chosen, rules=StackRules(channels=(0,)))
+    loaded = load_file(path, LOADER, chosen, rules=StackRules(channels=(0,)))
     assert loaded.mapping.window == (deep[:, 0].min(), deep[:, 0].max())
     stored = ConfigLoader(LoadImageFromFile(color_type='unchanged', imdecode_backend='tifffile'))
     loaded = load_file(path, stored, Intensities([], keep=True), in_channels=2)
@@ -171,7 +165,7 @@ def test_a_slice_that_cannot_be_read_leaves_no_mask(tmp_path):
 @needs_zarr
 def test_slices_have_their_neighbors(tmp_path):
     path = write(tmp_path / 'x.zarr')
-    predictor = Bright()
+    predictor = Rule(light)
     predictor.channels = 3
     rules = StackRules(channels=(1,))
     source = neighbor_channels(predictor, Intensities([]), [], rules=rules, neighbors=1)
@@ -198,7 +192,7 @@ def test_the_memory_does_not_grow_with_the_number_of_slices(tmp_path):
         rule = Intensities([], window=(0, depth))
         tracemalloc.start()
         try:
-            done = predict_files(Bright(), items, results, intensities=rule)
+            done = predict_files(Rule(light), items, results, intensities=rule)
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()
