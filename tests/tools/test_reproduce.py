@@ -153,7 +153,8 @@ def calls_of(project: Path) -> list[str]:
 
 def table(file: Path) -> dict[str, dict[str, str]]:
     """The first table of a page, by model."""
-    lines = [x for x in file.read_text().partition('\n![')[0].splitlines() if x.startswith('|')]
+    text = next(part for part in file.read_text().split('\n\n') if part.startswith('|'))
+    lines = text.splitlines()
     header, _, *rows = [[cell.strip() for cell in x[1:-1].split(' | ')] for x in lines]
     return {row[0]: dict(zip(header, row, strict=True)) for row in rows}
 
@@ -212,20 +213,38 @@ def test_all_rows_are_run_and_written_beside_the_papers_figures(run, project, ca
 def test_all_tables_are_listed_with_what_has_been_run(run, project):
     run('cells', '--rows', 'u-net')
     page = project / 'out/index.md'
-    rows = {name: (row['run'], row['command']) for name, row in table(page).items()}
+    rows = {name: [*row.values()][2:] for name, row in table(page).items()}
     assert rows == {
-        '[cells](cells.md)': (
-            '1 of 3 rows, 1 of 3 folds, runs: 1',
+        '[cells](cells.md)': [
+            '1 of 3',
+            '1 of 9',
+            '1',
             '`python tools/reproduce.py cells --folds 3`',
-        ),
-        'cells-small': ('no', '`python tools/reproduce.py cells --protocol small`'),
-        'recipe-small': ('no', '`python tools/reproduce.py recipe --protocol small`'),
-        'same-small': (  # its row is the same training
-            '1 of 1 rows, 1 of 3 folds, runs: 1',
+        ],
+        'cells-small': [
+            '0 of 1',
+            '0 of 1',
+            '0',
+            '`python tools/reproduce.py cells --protocol small`',
+        ],
+        'recipe-small': [
+            '0 of 2',
+            '0 of 2',
+            '0',
+            '`python tools/reproduce.py recipe --protocol small`',
+        ],
+        'same-small': [  # its row is the same training
+            '1 of 1',
+            '1 of 3',
+            '1',
             '`python tools/reproduce.py same --protocol small --folds 3`',
-        ),
-        'validation': ('no', '`python tools/reproduce.py validation`'),
+        ],
+        'validation': ['0 of 2', '0 of 2', '0', '`python tools/reproduce.py validation`'],
     }
+    section = page.read_text().partition('## Cells')[2]
+    assert '[All figures, comparisons and runs](cells.md)' in section
+    assert '![Cells](cells.png)' in section
+    assert section.count('\n| ') == 3  # header, line and the row that was run
     page.unlink()
     run('cells', '--rows', 'u-net', '--max-iters', '5')
     assert not page.exists()  # a trial fills no table

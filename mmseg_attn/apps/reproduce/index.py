@@ -1,9 +1,9 @@
-"""List all tables, and what has been run of each."""
+"""List all tables, what has been run of each, and their main figures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .results import RowResult, md_table
+from .results import RowResult, main_figures, md_table
 from .tables import PaperTable
 
 _HEADING = """# Results
@@ -20,7 +20,7 @@ def index(
     commands: Mapping[str, str],
     folder: Path,
 ) -> str:
-    """Return the page that lists the tables.
+    """Return the page that lists the tables, with the main figures and the plot of those run.
 
     Args:
         tables: The tables, by name.
@@ -28,16 +28,26 @@ def index(
         commands: The command that fills each table.
         folder: The folder of their pages.
     """
-    lines = [['table', 'title', 'run', 'command']]
+    lines = [['table', 'title', 'rows run', 'rows x folds run', 'runs', 'command']]
+    sections = []
     for name, table in tables.items():
-        runs = [len(result.records) for result in results[name] if result.records]
-        folds = {record.fold for result in results[name] for record in result.records}
-        of_folds = f', {len(folds)} of {table.folds} folds' if table.folds > 1 else ''
+        page = (folder / f'{name}.md').is_file()
+        records = [result.records for result in results[name] if result.records]
+        folds = sum(len({record.fold for record in of_row}) for of_row in records)
         cells = [
-            f'[{name}]({name}.md)' if (folder / f'{name}.md').is_file() else name,
+            f'[{name}]({name}.md)' if page else name,
             table.title,
-            f'{len(runs)} of {len(table.rows)} rows{of_folds}, runs: {sum(runs)}' if runs else 'no',
+            f'{len(records)} of {len(table.rows)}',
+            f'{folds} of {len(table.rows) * table.folds}',
+            str(sum(map(len, records))),
             f'`{commands[name]}`',
         ]
         lines.append(cells)
-    return f'{_HEADING}\n{md_table(lines)}\n'
+        if page and records:
+            sections += [
+                f'## {table.title}',
+                f'[All figures, comparisons and runs]({name}.md)',
+                main_figures(table, results[name]),
+                f'![{table.title}]({name}.png)',
+            ]
+    return '\n\n'.join([_HEADING.rstrip(), md_table(lines), *sections]) + '\n'

@@ -129,6 +129,19 @@ def markdown(
     return '\n\n'.join(parts) + '\n'
 
 
+def main_figures(table: PaperTable, results: Sequence[RowResult]) -> str:
+    """Return a table in Markdown of the main metric of the rows that were run."""
+    column = table.columns[0]
+    header = [_PAPER] if table.in_paper[0] else []
+    lines = [['model', *(f'{column.name}, {kind}' for kind in [*header, _OURS]), 'runs']]
+    for result in results:
+        if result.records:
+            reported = result.row.reported(0)
+            paper = ['' if reported is None else column.text(reported)] if header else []
+            lines.append([result.row.name, *paper, _measured(result, column), result.runs])
+    return md_table(lines)
+
+
 def comparisons(
     table: PaperTable, results: Sequence[RowResult], name: str = ''
 ) -> dict[tuple[str, str], Comparison]:
