@@ -521,6 +521,12 @@ def predict(
             f'--neighbors is {args.neighbors}, but LoadNeighbors of the config has {own}: '
             'leave it out'
         )
+    slices = 2 * (args.neighbors or 0) + 1
+    if predictor.channels and predictor.channels % slices:
+        raise UsageError(
+            f'--neighbors {args.neighbors} makes a channel of each of {slices} slices, but the '
+            f'model takes {predictor.channels}: leave it out, or train a model with LoadNeighbors'
+        )
     if args.temperature is None:
         for line in describe_temperatures(predictor.temperatures):
             print(line, flush=True)

@@ -311,7 +311,9 @@ def test_a_stack_has_neighbors_and_axes(neighbors, tmp_path):
     assert (settings['axes'], settings['channels'], settings['neighbors']) == (None, [], None)
 
 
-def test_options_of_stacks_that_do_not_fit(neighbors, capsys):
+def test_options_of_stacks_that_do_not_fit(place, neighbors, capsys):
+    with pytest.raises(MMSegAttnError, match='of each of 3 slices, but the model takes 1: leave'):
+        predict.main([place, 'x.pth', 'stack.tif', '--neighbors', '1', '--out', 'out'])
     with pytest.raises(MMSegAttnError, match='--neighbors is 2, but LoadNeighbors of the config h'):
         predict.main([*neighbors, '--neighbors', '2', '--out', 'out'])
     with pytest.raises(MMSegAttnError, match='no file could be predicted'):
