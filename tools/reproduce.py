@@ -141,6 +141,7 @@ from mmseg_attn.apps.reproduce import (
     Plan,
     check_data,
     collect,
+    compare_splits,
     index,
     load_tables,
     markdown,
@@ -305,15 +306,28 @@ def options(args: argparse.Namespace) -> list[str]:
 
 def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], name: str) -> Path:
     """Write the table from the records, and return its page."""
-    page, results = args.out / f'{name}.md', collect(table, plans, read_records(args.records))
-    records = Path(os.path.relpath(args.records, args.out)).as_posix()
+    recorded = read_records(args.records)
+    page, results = args.out / f'{name}.md', collect(table, plans, recorded)
+    trial, other_splits = name != table.name, ''
+    if table.other_split and not trial:
+        other = load_tables(CONFIGS / 'tables.yaml')[table.other_split]
+        rows = [row for row in other.rows if row.name in {result.row.name for result in results}]
+        others = collect(other, [plan_row(row, other, CONFIGS) for row in rows], recorded)
+        other_splits = compare_splits(table, results, other, others)
     png = io.BytesIO()
     plot(table, results).savefig(png, dpi=150)
-    text = markdown(table, results, command=command(args), image=f'{name}.png', records=records)
+    text = markdown(
+        table,
+        results,
+        command=command(args),
+        image=f'{name}.png',
+        records=Path(os.path.relpath(args.records, args.out)).as_posix(),
+        other_splits=other_splits,
+    )
     write_file(page, text)
     write_file(page.with_name(f'{name}.csv'), to_csv(table, results))
     write_file(page.with_name(f'{name}.png'), png.getvalue())
-    if name == table.name:  # not a trial
+    if not trial:
         write_file(args.out / 'index.md', list_tables(args.out, args.records))
     return page
 

@@ -1,6 +1,7 @@
 """Reproduce the tables of the papers: runs of a row, and results next to the paper's figures."""
 
 from .index import index
+from .other_splits import compare_splits
 from .results import collect, markdown, plot, to_csv
 from .tables import PaperRow, PaperTable, Plan, check_data, load_tables, plan_row
 
@@ -10,6 +11,7 @@ __all__ = [
     'Plan',
     'check_data',
     'collect',
+    'compare_splits',
     'index',
     'load_tables',
     'markdown',

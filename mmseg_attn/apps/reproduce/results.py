@@ -100,7 +100,13 @@ def collect(
 
 
 def markdown(
-    table: PaperTable, results: Sequence[RowResult], *, command: str, image: str, records: str
+    table: PaperTable,
+    results: Sequence[RowResult],
+    *,
+    command: str,
+    image: str,
+    records: str,
+    other_splits: str = '',
 ) -> str:
     """Return the page of a table.
 
@@ -110,6 +116,7 @@ def markdown(
         command: The command that fills it.
         image: The file of its plot.
         records: The folder of the records, relative to the page.
+        other_splits: The section of :func:`compare_splits`.
     """
     parts = [f'# {table.title}', ' '.join([*_preface(table, results), *table.notes])]
     parts.append(_figures(table, results))
@@ -123,6 +130,7 @@ def markdown(
     if compared := comparisons(table, results):
         claimed = comparisons(table, results, table.claimed) if table.claimed else {}
         parts += ['## Comparisons', _COMPARED, _compared(compared, table.claimed, claimed)]
+    parts += [other_splits] if other_splits else []
     parts += ['## Rows', _rows(table, results)]
     parts += ['## Runs', _runs(table, results, records)]
     parts += ['## Measurement', f'```shell\n{command}\n```', _conditions(table, results)]

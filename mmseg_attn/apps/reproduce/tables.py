@@ -99,6 +99,8 @@ class PaperTable:
         baselines: Names of the rows that the proposals are compared with.
         proposals: Names of the rows that are compared with the baselines.
         claimed: The class whose IoU is compared, too; empty without one.
+        other_split: The table that tests the same images after trainings on other splits, with
+            which rows of the same name are compared; empty without one.
     """
 
     name: str
@@ -114,6 +116,7 @@ class PaperTable:
     baselines: tuple[str, ...] = ()
     proposals: tuple[str, ...] = ()
     claimed: str = ''
+    other_split: str = ''
 
     def changes(self, row: PaperRow) -> dict[str, Any]:
         """Return all changes to the config of a row, by dotted key."""

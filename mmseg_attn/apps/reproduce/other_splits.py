@@ -1,0 +1,72 @@
+"""Compare the rows of a table with those of another one that tests the same images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..runs import compare
+from ..runs.statistics import scores
+from .results import RowResult, md_table
+from .tables import PaperTable
+
+_EXPLAINED = (
+    'Over all folds, this table and [{title}]({name}.md) test the same images, after trainings on '
+    'other splits. Here, the folds of a seed are one test of all images: mIoU from the areas '
+    'summed over them, the mean over the seeds. The interval is from a bootstrap of the images, as '
+    'above. Rows without all folds in both tables are omitted.'
+)
+
+
+def compare_splits(
+    table: PaperTable,
+    results: Sequence[RowResult],
+    other: PaperTable,
+    others: Sequence[RowResult],
+) -> str:
+    """Return a section in Markdown with the rows that both tables have run on all folds.
+
+    Args:
+        table: The table.
+        results: Its rows.
+        other: The other table, which has the same images and classes.
+        others: Its rows.
+
+    Returns:
+        The section; empty if there are no such rows.
+    """
+    header = ['model', 'mIoU there', 'mIoU here', 'there minus here']
+    header += [table.claimed] if table.claimed else []
+    lines = [[*header, 'Wilcoxon p', 'images']]
+    there_by_name = {result.row.name: _folds_together(result, other) for result in others}
+    for result in results:
+        here, there = _folds_together(result, table), there_by_name.get(result.row.name, [])
+        comparison = compare(there, here)
+        if not comparison:
+            continue
+        classes = result.records[0].classes
+        cells = [f'{np.mean([_miou(run, classes) for run in runs]):.2f}' for runs in (there, here)]
+        cells.append(str(comparison))
+        if table.claimed:
+            cells.append(str(compare(there, here, label=classes.index(table.claimed))))
+        cells += [f'{comparison.p:.2g}', str(comparison.images)]
+        lines.append([result.row.name, *cells])
+    if len(lines) == 1:
+        return ''
+    text = _EXPLAINED.format(title=other.title, name=other.name)
+    return '\n\n'.join(['## Other splits', text, md_table(lines)])
+
+
+def _folds_together(result: RowResult, table: PaperTable) -> list[dict[str, list[list[int]]]]:
+    """Return the areas of all test images, for each seed that has all folds."""
+    by_seed: dict[int | None, dict[int, dict]] = {}
+    for record in result.records:
+        by_seed.setdefault(record.seed, {})[record.fold] = record.images
+    return [
+        {name: areas for images in folds.values() for name, areas in images.items()}
+        for folds in by_seed.values()
+        if len(folds) == table.folds
+    ]
+
+
+def _miou(images: dict[str, list[list[int]]], classes: Sequence[str]) -> float:
+    return scores(np.array([*images.values()]).sum(axis=0), classes)['mIoU']
