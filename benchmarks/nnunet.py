@@ -1,6 +1,6 @@
 """Compare nnU-Net v2 with recorded runs of ours: same crops, same minutes of training, same metric.
 
-    python -m benchmarks.nnunet --env NNUNET/bin/python --records FILE ... [--fold 0] [--json FILE]
+    python -m benchmarks.nnunet --env NNUNET/bin/python --records FILE ... [--fold 0] [--plot FILE]
 
 nnU-Net runs in its own environment, whose Python --env names:
 
@@ -20,11 +20,12 @@ import argparse
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from benchmarks.report import Report, at_least, parser
 from mmseg_attn.apps.cli import run_cli
@@ -161,6 +162,22 @@ def row(name: str, minutes: float, parameters: int | None, areas: Areas, **more:
     }
 
 
+def plot(rows: Sequence[Mapping], title: str, file: Path) -> None:
+    """Plot the scores of the rows, with a panel for the mean and one per class."""
+    columns = ['mIoU', *CLASSES]
+    figure = Figure(figsize=(2 + 2.2 * len(columns), 1.4 + 0.35 * len(rows)), layout='constrained')
+    panels = figure.subplots(1, len(columns), sharey=True)
+    for column, panel in zip(columns, panels, strict=True):
+        panel.plot([row[column] for row in rows], range(len(rows)), 'D', color='C0', ms=5)
+        panel.set_title(column, fontsize='medium')
+        panel.grid(axis='y', color='0.9')
+        panel.margins(x=0.15)
+    panels[0].set_yticks(range(len(rows)), [row['name'].partition('_')[0] for row in rows])
+    panels[0].set_ylim(len(rows) - 0.5, -0.5)
+    figure.suptitle(title)
+    figure.savefig(file, dpi=150)
+
+
 def check_records(records: Mapping[str, Record], fold: int, names: list[str]) -> None:
     """Check that all records are tests of the same crops.
 
@@ -202,6 +219,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=Path('work_dirs/nnunet'),
         help='folder for the files of nnU-Net; default: %(default)s',
     )
+    options.add_argument('--plot', type=Path, metavar='FILE', help='write the plot to FILE')
     options.set_defaults(device='cpu', repeats=1)
     args = options.parse_args(argv)
     if args.minutes is None and not args.records:
@@ -218,7 +236,7 @@ def main(argv: list[str] | None = None) -> None:
     check_records(records, args.fold, lists['test'])
     minutes = {name: record.seconds['training'] / 60 for name, record in records.items()}
     args.minutes = args.minutes or max(minutes.values())
-    report = Report(args)
+    report = Report(args, outputs=[args.plot])
     work_dir = args.work_dir.absolute() / f'fold{args.fold}'
     convert(args.data, lists, work_dir / 'raw' / NAME)
     told = run_nnunet(args, work_dir)
@@ -228,7 +246,10 @@ def main(argv: list[str] | None = None) -> None:
     for name, record in records.items():
         rows.append(row(name, minutes[name], record.parameters, record.images))
     report.content |= dict(nnunet=told, images=areas)
-    report.table(f'Drosophila, test split of fold {args.fold}, IoU in percent', rows)
+    title = f'Drosophila, test split of fold {args.fold}, IoU in percent'
+    report.table(title, rows)
+    if args.plot:
+        plot(rows, title, args.plot)
     compared = {name: compare([record.images], [areas]) for name, record in records.items()}
     if compared:
         lines = [dict(ours=name, difference=str(value)) for name, value in compared.items()]

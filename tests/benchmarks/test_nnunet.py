@@ -136,7 +136,8 @@ def test_ours_and_nnunet_on_the_same_crops(nnunet, data, lists, tmp_path, monkey
     record.write(tmp_path / 'ours.json')
     arguments = ['--env', 'x', '--data', str(data), '--work-dir', str(tmp_path / 'work')]
     arguments += ['--records', str(tmp_path / 'ours.json'), '--json', str(tmp_path / 'out.json')]
-    nnunet.main(arguments)
+    nnunet.main([*arguments, '--plot', str(tmp_path / 'out.png')])
+    assert (tmp_path / 'out.png').read_bytes()[:4] == b'\x89PNG'
     content = json.loads((tmp_path / 'out.json').read_text())
     theirs, ours = content['tables'][0]['rows']
     assert (theirs['minutes of training'], theirs['iterations'], theirs['mIoU']) == (2, 7, 100)
