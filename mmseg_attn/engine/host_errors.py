@@ -61,6 +61,12 @@ TABLE: tuple[tuple[type[Exception], str, str], ...] = (
         'optim_wrapper.optimizer.weight_decay',
     ),
     (
+        ValueError,
+        'some parameters appear in more than one parameter group',
+        'layers of the model share parameters, and paramwise_cfg counts them twice: set '
+        'optim_wrapper.paramwise_cfg.bypass_duplicate=True',
+    ),
+    (
         KeyError,
         'must contain the key "type"',
         'a dict of the config describes an object but has no type: add type, or correct its '

@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS, MODELS, PARAM_SCHEDULERS
 from mmseg.structures import SegDataSample
 
 from mmseg_attn.engine.host_errors import file_sentence, sentence
+from mmseg_attn.models.layers import RecurrentResidualBlock
 
 HEAD = dict(type='UNetHead', in_channels=[2, 4], num_classes=2)
 MODEL = dict(
@@ -64,6 +65,17 @@ def test_a_factor_of_a_weight_decay_that_is_not_set():
     wrapper = dict(optimizer=optimizer, paramwise_cfg=dict(norm_decay_mult=0))
     found = told(build_optim_wrapper, torch.nn.Linear(1, 1), wrapper)
     assert found.endswith('the optimizer has none: set optim_wrapper.optimizer.weight_decay')
+
+
+def test_parameters_that_layers_share():
+    block = RecurrentResidualBlock(3, 4, norm_cfg=dict(type='BN'))
+    wrapper = dict(
+        optimizer=dict(type='AdamW', weight_decay=0.1), paramwise_cfg=dict(norm_decay_mult=0)
+    )
+    found = told(build_optim_wrapper, block, wrapper)
+    assert found.endswith('set optim_wrapper.paramwise_cfg.bypass_duplicate=True')
+    wrapper['paramwise_cfg']['bypass_duplicate'] = True
+    build_optim_wrapper(block, wrapper)
 
 
 def test_an_option_that_nothing_takes():

@@ -76,5 +76,50 @@ def test_the_parameters_do_not_grow_with_t():
 
 def test_without_normalization_and_with_another_activation():
     block = RecurrentResidualBlock(3, 4, act_cfg=dict(type='LeakyReLU'))
-    assert [type(m).__name__ for m in block.recurrent[0]] == ['Conv2d', 'LeakyReLU']
+    layers = [type(m).__name__ for m in block.recurrent[0].children()]
+    assert layers == ['Conv2d', 'Identity', 'LeakyReLU', 'ModuleList']
     assert block(torch.randn(1, 3, 1, 1)).shape == (1, 4, 1, 1)
+
+
+@pytest.mark.parametrize('norm_cfg', [BN, dict(type='BN', affine=False)])
+def test_each_application_has_its_own_statistics(norm_cfg):
+    block = RecurrentResidualBlock(3, 4, t=2, norm_cfg=dict(norm_cfg, momentum=1.0)).double()
+    x = torch.randn(8, 3, 32, 32, dtype=torch.double)
+    expected = block(x)  # the running statistics are now those of this batch
+    actual = block.eval()(x)
+    # but for the variance, whose running value is without bias: n / (n - 1) with n = 8 * 32 * 32
+    torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_an_older_checkpoint_is_tested_with_the_statistics_that_its_applications_shared():
+    block = RecurrentResidualBlock(3, 4, t=2, norm_cfg=BN).eval()
+    old = {
+        key.replace('conv.', '0.').replace('norm.', '1.'): torch.rand_like(value.float())
+        for key, value in block.state_dict().items()
+        if 'later_norms' not in key
+    }
+    assert block.load_state_dict(dict(old)).missing_keys == []
+    x = torch.randn(1, 3, 5, 6)
+    y = nn.functional.conv2d(x, old['project.weight'], old['project.bias'])
+    expected = y
+    for i in range(2):
+        part = {key[len(f'recurrent.{i}.') :]: old[key] for key in old if f'recurrent.{i}.' in key}
+
+        def f(z, part=part):
+            z = nn.functional.conv2d(z, part['0.weight'], part['0.bias'], padding=1)
+            statistics = part['1.running_mean'], part['1.running_var']
+            return nn.functional.batch_norm(
+                z, *statistics, part['1.weight'], part['1.bias'], training=False
+            ).clamp(min=0)
+
+        y = recurrent(y, f, 2)
+    torch.testing.assert_close(block(x), expected + y)
+
+
+def test_a_normalization_without_statistics_is_shared():
+    block = RecurrentResidualBlock(3, 4, t=2, norm_cfg=dict(type='GN', num_groups=2))
+    assert not [name for name in block.state_dict() if 'later' in name]
+    calls = []
+    block.recurrent[0].norm.register_forward_hook(lambda *_: calls.append(0))
+    block(torch.randn(1, 3, 5, 6))
+    assert len(calls) == 3
