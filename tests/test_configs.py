@@ -100,6 +100,8 @@ def test_one_training_and_one_test_step(path, pseudo_data, monkeypatch):
     learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     assert [name for name, p in learning if p.grad is None] == []
     optim_wrapper.step()
+    uses = [int(b) for name, b in model.named_buffers() if name.endswith('num_batches_tracked')]
+    assert not uses or max(uses) == 1, 'running statistics of several uses fit none of them'
 
     test_set = DATASETS.build(cfg.test_dataloader.dataset)
     assert cfg.model.decode_head.num_classes == len(test_set.metainfo['classes'])
