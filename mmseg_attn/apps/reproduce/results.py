@@ -64,6 +64,10 @@ class RowResult:
         values = values if len(values) > 1 else [v for seeds in by_fold.values() for v in seeds]
         return mean, statistics.stdev(values) if len(values) > 1 else None
 
+    def complete(self, table: PaperTable) -> bool:
+        """Return whether the row was run on all folds of its table."""
+        return len({record.fold for record in self.records}) == table.folds
+
     @property
     def runs(self) -> str:
         """The folds and seeds that were run, such as 'folds 0 to 4, seed 0'."""
@@ -195,7 +199,10 @@ def to_csv(table: PaperTable, results: Sequence[RowResult]) -> str:
 
 
 def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
-    """Plot our figures and those of the paper, with a panel per column and a line per row."""
+    """Plot our figures and those of the paper, with a panel per column and a line per row.
+
+    The marker of a row that was not run on all folds is open.
+    """
     width = 2.0 + 2.2 * len(table.columns)
     figure = Figure(figsize=(max(width, 6), 1.6 + 0.32 * len(results)), layout='constrained')
     panels = figure.subplots(1, len(table.columns), sharey=True, squeeze=False)[0]
@@ -207,7 +214,8 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
             if len(values) > 1:
                 panel.plot(values, [y] * len(values), '.', color='C0', ms=4, alpha=0.6)
             if mean is not None:
-                panel.errorbar(mean, y, xerr=std, fmt='D', color='C0', ms=5, capsize=3)
+                fill = 'C0' if result.complete(table) else 'white'
+                panel.errorbar(mean, y, xerr=std, fmt='D', color='C0', mfc=fill, ms=5, capsize=3)
         panel.set_title(column.name, fontsize='medium')
         panel.grid(axis='y', color='0.9')
         panel.margins(x=0.15)
@@ -215,7 +223,14 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
     panels[0].set_yticks(range(len(results)), labels)
     panels[0].set_ylim(len(results) - 0.5, -0.5)
     cut = any(result.plan.cut for result in results)
-    handles = [panels[0].plot([], [], 'D', color='C0', ms=5, label=_OURS + ', cut' * cut)[0]]
+    ours, handles = _OURS + ', cut' * cut, []
+    of_all_folds = {result.complete(table) for result in results if result.records}
+    for complete, fill, label in (
+        (True, 'C0', ours),
+        (False, 'white', f'{ours}, not on all folds'),
+    ):
+        if complete in of_all_folds:
+            handles += panels[0].plot([], [], 'D', color='C0', mfc=fill, ms=5, label=label)
     if any(len(result.records) > 1 for result in results):
         handles += panels[0].plot([], [], '.', color='C0', ms=4, alpha=0.6, label='single runs')
     if any(table.in_paper):
