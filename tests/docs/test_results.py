@@ -1,11 +1,13 @@
 """The pages in docs/results have the figures of the records, and no others."""
 
 import csv
+import json
 import shutil
 
+import numpy as np
 import pytest
 
-from mmseg_attn.apps.runs import statistics
+from mmseg_attn.apps.runs import compare, read_record, statistics
 from tests.docs.pages import RESULTS
 from tools import reproduce
 
@@ -34,3 +36,22 @@ def test_a_page_is_made_of_the_records(page, tmp_path, monkeypatch):
 def test_the_list_of_tables_is_made_of_the_records():
     listed = (RESULTS / 'index.md').read_text()
     assert listed == reproduce.list_tables(RESULTS, RESULTS / 'runs'), 'write a table again'
+
+
+def test_the_comparison_with_nnunet_has_the_figures_of_its_record():
+    content = json.loads((RESULTS / 'nnunet_fold0.json').read_text())
+    page = (RESULTS / 'nnunet.md').read_text()
+    theirs = content['images']
+    names = [row['name'] for row in content['tables'][0]['rows']]
+    ours = {name: read_record(RESULTS / f'runs/{name}.json') for name in names[1:]}
+    classes = next(iter(ours.values())).classes
+    images = [theirs, *(record.images for record in ours.values())]
+    minutes = [content['nnunet']['seconds'], *(r.seconds['training'] for r in ours.values())]
+    for areas, seconds in zip(images, minutes, strict=True):
+        found = statistics.scores(np.array([*areas.values()]).sum(axis=0), classes)
+        cells = [found['mIoU'], *(found[f'IoU.{name}'] for name in classes)]
+        line = ' | '.join(f'{cell:.1f}' for cell in cells)
+        (row,) = [x for x in page.splitlines() if line in x]
+        assert f'| {seconds / 60:.1f} |' in row
+    for record in ours.values():
+        assert str(compare([record.images], [theirs])) in page
