@@ -137,8 +137,10 @@ from mmengine.logging import MMLogger
 import mmseg_attn  # noqa: F401  registers the parts and prepares the stack
 from mmseg_attn.apps.cli import run_cli
 from mmseg_attn.apps.reproduce import (
+    PaperRow,
     PaperTable,
     Plan,
+    RowResult,
     check_data,
     collect,
     compare_splits,
@@ -312,8 +314,7 @@ def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], na
     if table.other_split and not trial:
         other = load_tables(CONFIGS / 'tables.yaml')[table.other_split]
         rows = [row for row in other.rows if row.name in {result.row.name for result in results}]
-        others = collect(other, [plan_row(row, other, CONFIGS) for row in rows], recorded)
-        other_splits = compare_splits(table, results, other, others)
+        other_splits = compare_splits(table, results, other, collect_rows(other, rows, recorded))
     png = io.BytesIO()
     plot(table, results).savefig(png, dpi=150)
     text = markdown(
@@ -332,6 +333,13 @@ def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], na
     return page
 
 
+def collect_rows(
+    table: PaperTable, rows: Sequence[PaperRow], recorded: Mapping[Key, Record]
+) -> list[RowResult]:
+    """Find the records of rows as the table has them, whatever the arguments change."""
+    return collect(table, [plan_row(row, table, CONFIGS) for row in rows], recorded)
+
+
 def list_tables(folder: Path, records: Path) -> str:
     """Return the page that lists all tables, with the command that fills each of them."""
     tables, recorded = load_tables(CONFIGS / 'tables.yaml'), read_records(records)
@@ -339,8 +347,7 @@ def list_tables(folder: Path, records: Path) -> str:
     results, commands = {}, {}
     for name, table in tables.items():
         rows = [row for row in table.rows if row.config in configs]
-        plans = [plan_row(row, table, CONFIGS) for row in rows]
-        results[name] = collect(table, plans, recorded)
+        results[name] = collect_rows(table, rows, recorded)
         on_command_line, protocol = split_name(name)
         words = ['python', 'tools/reproduce.py', on_command_line]
         words += ['--protocol', protocol] if protocol != PROTOCOLS[0] else []

@@ -2,13 +2,15 @@
 
 from .index import index
 from .other_splits import compare_splits
-from .results import collect, markdown, plot, to_csv
+from .plot import plot
+from .results import RowResult, collect, markdown, to_csv
 from .tables import PaperRow, PaperTable, Plan, check_data, load_tables, plan_row
 
 __all__ = [
     'PaperRow',
     'PaperTable',
     'Plan',
+    'RowResult',
     'check_data',
     'collect',
     'compare_splits',

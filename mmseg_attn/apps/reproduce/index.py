@@ -32,18 +32,17 @@ def index(
     sections = []
     for name, table in tables.items():
         page = (folder / f'{name}.md').is_file()
-        records = [result.records for result in results[name] if result.records]
-        folds = sum(len({record.fold for record in of_row}) for of_row in records)
+        run = [result for result in results[name] if result.records]
         cells = [
             f'[{name}]({name}.md)' if page else name,
             table.title,
-            f'{len(records)} of {len(table.rows)}',
-            f'{folds} of {len(table.rows) * table.folds}',
-            str(sum(map(len, records))),
+            f'{len(run)} of {len(table.rows)}',
+            f'{sum(len(result.folds) for result in run)} of {len(table.rows) * table.folds}',
+            str(sum(len(result.records) for result in run)),
             f'`{commands[name]}`',
         ]
         lines.append(cells)
-        if page and records:
+        if page and run:
             sections += [
                 f'## {table.title}',
                 f'[All figures, comparisons and runs]({name}.md)',

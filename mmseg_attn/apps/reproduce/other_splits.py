@@ -1,11 +1,11 @@
 """Compare the rows of a table with those of another one that tests the same images."""
 
+import statistics
+from collections import ChainMap
 from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from ..runs import compare
-from ..runs.statistics import scores
+from ..runs import Record, compare
 from .results import RowResult, md_table
 from .tables import PaperTable
 
@@ -40,14 +40,15 @@ def compare_splits(
     there_by_name = {result.row.name: _folds_together(result, other) for result in others}
     for result in results:
         here, there = _folds_together(result, table), there_by_name.get(result.row.name, [])
-        comparison = compare(there, here)
+        images = [[run.images for run in runs] for runs in (there, here)]
+        comparison = compare(*images)
         if not comparison:
             continue
-        classes = result.records[0].classes
-        cells = [f'{np.mean([_miou(run, classes) for run in runs]):.2f}' for runs in (there, here)]
-        cells.append(str(comparison))
+        mious = (statistics.mean(run.scores['mIoU'] for run in runs) for runs in (there, here))
+        cells = [*(f'{miou:.2f}' for miou in mious), str(comparison)]
         if table.claimed:
-            cells.append(str(compare(there, here, label=classes.index(table.claimed))))
+            label = here[0].classes.index(table.claimed)
+            cells.append(str(compare(*images, label=label)))
         cells += [f'{comparison.p:.2g}', str(comparison.images)]
         lines.append([result.row.name, *cells])
     if len(lines) == 1:
@@ -56,17 +57,13 @@ def compare_splits(
     return '\n\n'.join(['## Other splits', text, md_table(lines)])
 
 
-def _folds_together(result: RowResult, table: PaperTable) -> list[dict[str, list[list[int]]]]:
-    """Return the areas of all test images, for each seed that has all folds."""
-    by_seed: dict[int | None, dict[int, dict]] = {}
+def _folds_together(result: RowResult, table: PaperTable) -> list[Record]:
+    """Return a record of all test images, for each seed that has all folds."""
+    by_seed: dict[int | None, list[Record]] = {}
     for record in result.records:
-        by_seed.setdefault(record.seed, {})[record.fold] = record.images
+        by_seed.setdefault(record.seed, []).append(record)
     return [
-        {name: areas for images in folds.values() for name, areas in images.items()}
+        replace(folds[0], images=dict(ChainMap(*(record.images for record in folds))))
         for folds in by_seed.values()
         if len(folds) == table.folds
     ]
-
-
-def _miou(images: dict[str, list[list[int]]], classes: Sequence[str]) -> float:
-    return scores(np.array([*images.values()]).sum(axis=0), classes)['mIoU']

@@ -1,4 +1,4 @@
-"""Write the records of a table as Markdown, CSV and plot, next to the paper's figures."""
+"""Write the records of a table as Markdown and CSV, next to the paper's figures."""
 
 import csv
 import io
@@ -6,12 +6,10 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
 from ..runs import Comparison, Key, Record, compare
 from .tables import Column, PaperRow, PaperTable, Plan
 
-_PAPER, _OURS = 'reported by the paper', 'measured here'
+PAPER, OURS = 'reported by the paper', 'measured here'
 _MARK = ' \\*'  # of a row whose code has changed
 _LISTED = 3  # changed files of a row
 _COMPARED = (
@@ -66,13 +64,18 @@ class RowResult:
 
     def complete(self, table: PaperTable) -> bool:
         """Return whether the row was run on all folds of its table."""
-        return len({record.fold for record in self.records}) == table.folds
+        return len(self.folds) == table.folds
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds that were run, in order."""
+        return sorted({record.fold for record in self.records})
 
     @property
     def runs(self) -> str:
         """The folds and seeds that were run, such as 'folds 0 to 4, seed 0'."""
         by_seeds: dict[str, list[int]] = {}
-        for fold in sorted({record.fold for record in self.records}):
+        for fold in self.folds:
             seeds = _numbers('seed', [r.seed for r in self.records if r.fold == fold])
             by_seeds.setdefault(seeds, []).append(fold)
         parts = [f'{_numbers("fold", folds)}, {seeds}' for seeds, folds in by_seeds.items()]
@@ -144,13 +147,9 @@ def markdown(
 def main_figures(table: PaperTable, results: Sequence[RowResult]) -> str:
     """Return a table in Markdown of the main metric of the rows that were run."""
     column = table.columns[0]
-    header = [_PAPER] if table.in_paper[0] else []
-    lines = [['model', *(f'{column.name}, {kind}' for kind in [*header, _OURS]), 'runs']]
-    for result in results:
-        if result.records:
-            reported = result.row.reported(0)
-            paper = ['' if reported is None else column.text(reported)] if header else []
-            lines.append([result.row.name, *paper, _measured(result, column), result.runs])
+    header = [PAPER] if table.in_paper[0] else []
+    lines = [['model', *(f'{column.name}, {kind}' for kind in [*header, OURS]), 'runs']]
+    lines += [[r.row.name, *_cells(table, r, 0), r.runs] for r in results if r.records]
     return md_table(lines)
 
 
@@ -181,7 +180,7 @@ def to_csv(table: PaperTable, results: Sequence[RowResult]) -> str:
     """Return the table as CSV with six digits; a cell without a figure is empty."""
     header = ['model', 'config', 'options', 'runs', 'training']
     for column, in_paper in zip(table.columns, table.in_paper, strict=True):
-        kinds = [*([_PAPER] if in_paper else []), _OURS, f'{_OURS}, sd']
+        kinds = [*([PAPER] if in_paper else []), OURS, f'{OURS}, sd']
         header += [f'{column.name}, {kind}' for kind in kinds]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator='\n')
@@ -198,51 +197,9 @@ def to_csv(table: PaperTable, results: Sequence[RowResult]) -> str:
     return stream.getvalue()
 
 
-def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
-    """Plot our figures and those of the paper, with a panel per column and a line per row.
-
-    The marker of a row that was not run on all folds is open.
-    """
-    width = 2.0 + 2.2 * len(table.columns)
-    figure = Figure(figsize=(max(width, 6), 1.6 + 0.32 * len(results)), layout='constrained')
-    panels = figure.subplots(1, len(table.columns), sharey=True, squeeze=False)[0]
-    for i, (column, panel) in enumerate(zip(table.columns, panels, strict=True)):
-        for y, result in enumerate(results):
-            values, (mean, std) = result.values(column), result.measured(column)
-            if (reported := result.row.reported(i)) is not None:
-                panel.plot([reported] * 2, [y - 0.4, y + 0.4], color='0.35', lw=1.5)
-            if len(values) > 1:
-                panel.plot(values, [y] * len(values), '.', color='C0', ms=4, alpha=0.6)
-            if mean is not None:
-                fill = 'C0' if result.complete(table) else 'white'
-                panel.errorbar(mean, y, xerr=std, fmt='D', color='C0', mfc=fill, ms=5, capsize=3)
-        panel.set_title(column.name, fontsize='medium')
-        panel.grid(axis='y', color='0.9')
-        panel.margins(x=0.15)
-    labels = [r.row.name if r.records else f'{r.row.name} (not run)' for r in results]
-    panels[0].set_yticks(range(len(results)), labels)
-    panels[0].set_ylim(len(results) - 0.5, -0.5)
-    cut = any(result.plan.cut for result in results)
-    ours, handles = _OURS + ', cut' * cut, []
-    of_all_folds = {result.complete(table) for result in results if result.records}
-    for complete, fill, label in (
-        (True, 'C0', ours),
-        (False, 'white', f'{ours}, not on all folds'),
-    ):
-        if complete in of_all_folds:
-            handles += panels[0].plot([], [], 'D', color='C0', mfc=fill, ms=5, label=label)
-    if any(len(result.records) > 1 for result in results):
-        handles += panels[0].plot([], [], '.', color='C0', ms=4, alpha=0.6, label='single runs')
-    if any(table.in_paper):
-        handles += panels[0].plot([], [], '|', color='0.35', ms=12, mew=1.5, label=_PAPER)
-    figure.legend(handles=handles, loc='outside lower center', ncols=3, frameon=False)
-    figure.suptitle(table.title)
-    return figure
-
-
 def _preface(table: PaperTable, results: Sequence[RowResult]) -> list[str]:
     if table.paper:
-        first = f'"{_PAPER.capitalize()}": {table.paper}. "{_OURS.capitalize()}": this package.'
+        first = f'"{PAPER.capitalize()}": {table.paper}. "{OURS.capitalize()}": this package.'
     else:
         first = 'All figures were measured here.'
     sentences = [first]
@@ -252,7 +209,7 @@ def _preface(table: PaperTable, results: Sequence[RowResult]) -> list[str]:
             '**The rows were run on different folds or with different seeds (see Rows), so their '
             'means cannot be compared.**'
         )
-    elif runs and table.folds > len({r.fold for result in results for r in result.records}):
+    elif runs and table.folds > len({fold for result in results for fold in result.folds}):
         sentences.append(f'**Our figures are for {runs[0]}**, of {table.folds} folds.')
     if any(len(result.records) > 1 for result in results):
         sentences.append(
@@ -271,22 +228,26 @@ def _preface(table: PaperTable, results: Sequence[RowResult]) -> list[str]:
 def _figures(table: PaperTable, results: Sequence[RowResult]) -> str:
     header = ['model']
     for column, in_paper in zip(table.columns, table.in_paper, strict=True):
-        header += [f'{column.name}, {_PAPER}'] if in_paper else []
-        header.append(f'{column.name}, {_OURS}' if table.paper else column.name)
+        header += [f'{column.name}, {PAPER}'] if in_paper else []
+        header.append(f'{column.name}, {OURS}' if table.paper else column.name)
     lines = [[*header, 'parameters (M)', 'GFLOPs per image', 's per iteration']]
     for result in results:
         cells = [result.row.name + (_MARK if result.changed else '')]
-        for i, column in enumerate(table.columns):
-            if table.in_paper[i]:
-                figure = result.row.reported(i)
-                cells.append('' if figure is None else column.text(figure))
-            cells.append(_measured(result, column))
+        for i in range(len(table.columns)):
+            cells += _cells(table, result, i)
         first = result.records[0] if result.records else None
         cells.append(f'{first.parameters / 1e6:.2f}' if first and first.parameters else '')
         cells.append(f'{first.flops / 1e9:.2f}' if first and first.flops else '')
         cells.append('' if result.seconds is None else f'{result.seconds:.3g}')
         lines.append(cells)
     return md_table(lines)
+
+
+def _cells(table: PaperTable, result: RowResult, i: int) -> list[str]:
+    """Return the cells of a column: the paper's figure, if the paper has any there, and ours."""
+    column, figure = table.columns[i], result.row.reported(i)
+    reported = ['' if figure is None else column.text(figure)] if table.in_paper[i] else []
+    return [*reported, _measured(result, column)]
 
 
 def _measured(result: RowResult, column: Column) -> str:

@@ -16,6 +16,7 @@ from mmseg.registry import DATASETS
 from ...engine.cfg_keys import TOP
 from ...engine.cfg_options import merge_options, parse_options
 from ...errors import DataError, UsageError
+from ...io import read_manifest
 from ...io.output import MANIFEST
 from ..runs import Job, config_hash, read_config
 
@@ -282,10 +283,10 @@ def _check_conversion(job: Job, folder: Path, trial: bool) -> None:
         UsageError: If the manifest of the dataset has another value.
     """
     needed = job.config.get('conversion') or {}
+    manifest = read_manifest(folder)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
         entries = manifest | manifest.get('settings', {})
-    except (OSError, ValueError, TypeError, AttributeError):  # no converter wrote it
+    except TypeError:  # no converter wrote it
         entries = {}
     if not trial:
         needed = _CONVERSIONS.get(entries.get('converter'), {}) | needed

@@ -6,47 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from mmseg_attn.apps.reproduce import PaperRow, PaperTable, Plan, collect, markdown, plot, to_csv
+from mmseg_attn.apps.reproduce import markdown, to_csv
 from mmseg_attn.apps.reproduce.results import comparisons
-from mmseg_attn.apps.reproduce.tables import Column
-from tests.apps.runs.records import make_record
-
-FOLDS = 3
-
-
-@pytest.fixture
-def table() -> PaperTable:
-    rows = [PaperRow(name=name, config='a/x_1xb4_cells-64x64') for name in ('U-Net', 'LFA', 'DA')]
-    return PaperTable(
-        name='cells-small',
-        title='Cells',
-        split='test',
-        checkpoint='best',
-        columns=(Column(name='mean', metric='mIoU', decimals=1),),
-        rows=tuple(rows),
-        folds=FOLDS,
-        baselines=('U-Net',),
-        proposals=('LFA', 'DA'),
-    )
-
-
-@pytest.fixture
-def results(table):
-    """Make the rows of the table from the IoU of single-class images, by row, fold and seed."""
-
-    def results(runs: dict[str, dict[tuple[int, int], list[int]]], **changes):
-        plans, records = [], []
-        for row in table.rows:
-            plan = Plan(row)
-            plan.hashes = [f'{row.name}{fold}' for fold in range(FOLDS)]
-            plans.append(plan)
-            for (fold, seed), values in runs.get(row.name, {}).items():
-                images = {f'{fold}-{i}.png': [[v], [v], [100]] for i, v in enumerate(values)}
-                content = dict(classes=['cell'], images=images, config_hash=f'{row.name}{fold}')
-                records.append(make_record(**content, fold=fold, seed=seed, **changes))
-        return collect(table, plans, {record.key: record for record in records})
-
-    return results
 
 
 def page(table, results) -> str:
@@ -146,20 +107,6 @@ def test_the_csv_has_the_values_without_rounding(table, results):
     line, *_ = csv.DictReader(io.StringIO(to_csv(table, rows)))
     assert (line['mean, measured here'], line['mean, measured here, sd']) == ('1.5', '0.707107')
     assert (line['runs'], line['parameters']) == ('2', '1000000')
-
-
-def test_the_plot_has_dots_for_folds_their_mean_and_the_papers_figure_as_a_line(table, results):
-    rows = results({'U-Net': {(0, 0): [40], (1, 0): [52], (2, 0): [46]}, 'LFA': {(0, 0): [60]}})
-    rows[0].plan.row = replace(table.rows[0], paper=(45.0,))
-    table = replace(table, rows=(rows[0].row, *table.rows[1:]))
-    (panel,) = plot(table, rows).axes
-    drawn = [(*map(list, line.get_data()), line.get_linestyle()) for line in panel.lines]
-    assert ([45, 45], [-0.4, 0.4], '-') in drawn
-    assert ([40, 52, 46], [0, 0, 0], 'None') in drawn
-    assert ([46], [0], 'None') in drawn
-    assert ([60], [1], 'None') in drawn
-    fills = {tuple(line.get_xdata()): line.get_markerfacecolor() for line in panel.lines}
-    assert (fills[(46,)], fills[(60,)]) == ('C0', 'white')  # two folds of LFA are missing
 
 
 def test_changed_files_are_listed_but_not_all(table, results):
