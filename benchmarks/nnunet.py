@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.report import Report, at_least, parser
 from mmseg_attn.apps.cli import run_cli
-from mmseg_attn.apps.runs import Record, compare, read_record
+from mmseg_attn.apps.runs import Record, case_rule, compare, read_record
 from mmseg_attn.apps.runs.statistics import scores
 from mmseg_attn.datasets import DrosophilaDataset
 from mmseg_attn.errors import DataError
@@ -39,6 +39,7 @@ from mmseg_attn.io import read_gray8, write_file, write_png
 CLASSES = DrosophilaDataset.METAINFO['classes']
 NAME = 'Dataset001_Drosophila'
 SPLITS = 'train', 'val', 'test'
+SLICE = r'^\d+'  # of the name of a crop, whose slice is a case of the comparison
 WORKER = Path(__file__).with_name('nnunet_worker.py')
 
 Areas = dict[str, list[list[int]]]
@@ -250,7 +251,10 @@ def main(argv: list[str] | None = None) -> None:
     report.table(title, rows)
     if args.plot:
         plot(rows, title, args.plot)
-    compared = {name: compare([record.images], [areas]) for name, record in records.items()}
+    compared = {
+        name: compare([record.images], [areas], case=case_rule(SLICE))
+        for name, record in records.items()
+    }
     if compared:
         lines = [dict(ours=name, difference=str(value)) for name, value in compared.items()]
         report.table('Difference to nnU-Net on the same crops', lines)

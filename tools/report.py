@@ -39,6 +39,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=1,
         help='number of images of each kind (best, median, worst); default: %(default)s',
     )
+    parser.add_argument(
+        '--case-pattern',
+        metavar='REGEX',
+        help='compare models by cases, such as patients, instead of images: the case is the first '
+        'group of the regular expression, or else its match, in the path of an image below the '
+        'folder that all test images have in common',
+    )
     parser.add_argument('--device', help='default: the GPU, if there is one')
     args = parser.parse_args(argv)
     if args.images < 0:
@@ -54,7 +61,7 @@ from mmengine.logging import MMLogger
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import progress, run_cli, usable_device
 from mmseg_attn.apps.report import GroupResult, find_result, render
-from mmseg_attn.apps.runs import find_groups, merge
+from mmseg_attn.apps.runs import case_rule, find_groups, merge
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import write_file
 
@@ -78,6 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     MMLogger.get_current_instance().setLevel('WARNING')  # one progress line is enough
     folder = args.work_dirs[0] if len(args.work_dirs) == 1 else Path()
     out = args.out or folder / 'report.html'
+    case = case_rule(args.case_pattern) if args.case_pattern else str
     groups = merge(find_groups(args.work_dirs))
     device = usable_device(args.device)
     check(out)
@@ -96,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         for group in groups
     ]
-    write_file(out, render(results, images=args.images))
+    write_file(out, render(results, images=args.images, case=case))
     for result in [result for group in results for result in group.results]:
         if result.missing:
             print(f'missing from the page: {result.missing}')

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from ...errors import DataError, UsageError
+from ...errors import DataError
 from ...io import counted
 from ..convert import make_folds
+from ..runs import case_rule
 from .files import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
 from .reading import Slice
 
@@ -58,7 +59,8 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
         UsageError: If the pattern is not valid, or does not match a name.
     """
     if pattern is not None:
-        cases = {one.name: _match(pattern, one.name) for one in slices}
+        rule = case_rule(pattern)
+        cases = {one.name: rule(one.name) for one in slices}
         return cases, f'{_count(cases)}, by --case-pattern'
     alone = {one.name: one.name for one in slices}
     for rules in _rules():
@@ -142,18 +144,6 @@ def make_splits(
 
 def _count(cases: Mapping[str, str]) -> str:
     return counted(len(set(cases.values())), 'case')
-
-
-def _match(pattern: str, name: str) -> str:
-    try:
-        match = re.search(pattern, name)
-    except re.error as error:
-        raise UsageError(
-            f'--case-pattern {pattern} is not a regular expression ({error}): correct it'
-        ) from error
-    if match is None:
-        raise UsageError(f'--case-pattern {pattern} does not match the name {name}: correct it')
-    return match[1] if match.re.groups else match[0]
 
 
 def _of_file(one: Slice) -> str:

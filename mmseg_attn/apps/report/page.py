@@ -1,6 +1,6 @@
 """Render the report as one HTML page without other files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,12 +38,13 @@ class Part:
     confused: Sequence[tuple[str, str, float]] = ()
 
 
-def render(groups: Sequence[GroupResult], *, images: int) -> str:
+def render(groups: Sequence[GroupResult], *, images: int, case: Callable[[str], str] = str) -> str:
     """Render the page.
 
     Args:
         groups: The results, side by side.
         images: Number of images of each kind (best, median, worst).
+        case: Returns the case of an image, see :func:`tables.paired`.
     """
     jinja = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -70,7 +71,7 @@ def render(groups: Sequence[GroupResult], *, images: int) -> str:
         notes=_notes(groups),
         figures=_headlines(groups[0]) if len(groups) == 1 else [],
         compared=tables.compared(scored) if scored and len(groups) > 1 else None,
-        paired=tables.paired(groups),
+        paired=tables.paired(groups, case),
         parts=[_part(group) for group in scored if class_names(group.results)],
         curves=_curves(groups),
         diagrams=reliability.diagrams(groups),

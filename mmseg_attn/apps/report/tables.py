@@ -1,11 +1,14 @@
 """Make the tables of scores."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from os.path import relpath
 
 import numpy as np
 
+from ...errors import UsageError
 from ..runs import MEASURES, compare, summarize
 from .evaluation import GroupResult, class_names, differences
 
@@ -104,22 +107,42 @@ def compared(groups: Sequence[GroupResult]) -> Table:
     return table
 
 
-def paired(groups: Sequence[GroupResult]) -> Table | None:
-    """Compare all groups in pairs on the images that both were tested on; ``None`` if none are."""
+def paired(groups: Sequence[GroupResult], case: Callable[[str], str] = str) -> Table | None:
+    """Compare all groups in pairs on the images that both were tested on; ``None`` if none are.
+
+    Args:
+        groups: The groups.
+        case: Returns the case of an image by its path below the folder that all have in common.
+    """
     table = Table(
         'Difference of mean IoU of two models on the same images, in percentage points, with the '
-        'interval from a bootstrap of the images. It does not cover the randomness of training. p: '
-        'Wilcoxon signed-rank test of the scores of single images.',
-        ['compared', 'difference', 'p', 'images'],
+        'interval from a bootstrap of the cases, which are single images unless --case-pattern '
+        'names patients or stacks. It does not cover the randomness of training, which the '
+        'differences on several test sets show. p: Wilcoxon signed-rank test of the scores of '
+        'single cases.',
+        ['compared', 'difference', 'on each test set', 'p', 'images', 'cases'],
     )
     for first, second in combinations(groups, 2):
-        if first.classes == second.classes:
-            comparison = compare(second.areas, first.areas)
-            if comparison:
-                cells = [str(comparison), f'{comparison.p:.2g}', str(comparison.images)]
-                name = f'{second.group.name} against {first.group.name}'
-                table.rows.append(Row(name, [Cell(text) for text in cells]))
+        if first.classes == second.classes and (cells := _difference(second, first, case)):
+            name = f'{second.group.name} against {first.group.name}'
+            table.rows.append(Row(name, [Cell(text) for text in cells]))
     return table if table.rows else None
+
+
+def _difference(
+    ours: GroupResult, theirs: GroupResult, case: Callable[[str], str]
+) -> list[str] | None:
+    """Return the cells of :func:`paired`, or a sentence about a pattern that does not match."""
+    paths = [os.path.abspath(path) for images in ours.areas for path in images]
+    root = os.path.commonpath(map(os.path.dirname, paths)) if paths else ''
+    try:
+        found = compare(ours.areas, theirs.areas, case=lambda path: case(relpath(path, root)))
+    except UsageError as error:
+        return [str(error), '', '', '', '']
+    if found is None:
+        return None
+    of_sets = ' '.join(f'{difference:+.1f}' for difference in found.by_set)
+    return [str(found), of_sets, f'{found.p:.2g}', str(found.images), str(found.cases)]
 
 
 def of_runs(group: GroupResult) -> Table:

@@ -12,8 +12,8 @@ from .tables import PaperTable
 _EXPLAINED = (
     'Over all folds, this table and [{title}]({name}.md) test the same images, after trainings on '
     'other splits. Here, the folds of a seed are one test of all images: mIoU from the areas '
-    'summed over them, the mean over the seeds. The interval is from a bootstrap of the images, as '
-    'above. Rows without all folds in both tables are omitted.'
+    'summed over them, the mean over the seeds. The interval is from a bootstrap as above. Rows '
+    'without all folds in both tables are omitted.'
 )
 
 
@@ -41,14 +41,14 @@ def compare_splits(
     for result in results:
         here, there = _folds_together(result, table), there_by_name.get(result.row.name, [])
         images = [[run.images for run in runs] for runs in (there, here)]
-        comparison = compare(*images)
+        comparison = compare(*images, case=table.case)
         if not comparison:
             continue
         mious = (statistics.mean(run.scores['mIoU'] for run in runs) for runs in (there, here))
         cells = [*(f'{miou:.2f}' for miou in mious), str(comparison)]
         if table.claimed:
             label = here[0].classes.index(table.claimed)
-            cells.append(str(compare(*images, label=label)))
+            cells.append(str(compare(*images, label=label, case=table.case)))
         cells += [f'{comparison.p:.2g}', str(comparison.images)]
         lines.append([result.row.name, *cells])
     if len(lines) == 1:

@@ -14,14 +14,16 @@ _MARK = ' \\*'  # of a row whose code has changed
 _LISTED = 3  # changed files of a row
 _COMPARED = (
     'Each proposal against each baseline on the same test images. The difference is that of the '
-    'means above, over the folds that both have. The interval is from a bootstrap of the test '
-    'images (10,000 resamples within the folds, mIoU from summed areas). It says how much the '
-    'difference depends on the choice of the images; it does not cover the randomness of training, '
-    'which several seeds show. "No difference shown": the interval contains 0, as that of '
-    'about 19 in 20 comparisons of equal models. Wilcoxon p: signed-rank test of the scores of '
-    'single images, their mean IoU over the classes that are labeled in them. It can disagree with '
-    'the interval, since it counts images and not pixels.'
+    'means above, over the folds that both have. Each fold has trainings of its own, so the '
+    'differences in the folds show how much it depends on the randomness of training. The interval '
+    'does not cover that. It says how much the difference depends on the choice of the {cases}: it '
+    'is from a bootstrap of them (10,000 resamples, mIoU from summed areas). "No difference '
+    'shown": the interval contains 0, as that of about 19 in 20 comparisons of equal models. '
+    'Wilcoxon p: signed-rank test of the scores of single {cases}{means}. The score of an image is '
+    'its mean IoU over the classes that are labeled in it. The test can disagree with the '
+    'interval, since it does not count pixels.'
 )
+_MEANS = ', the means over their images'
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,9 @@ class RowResult:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds per training iteration, the mean over the runs."""
+        """Seconds per training iteration of the fastest run."""
         times = [record.seconds.get('iteration') for record in self.records]
-        known = [time for time in times if time is not None]
-        return statistics.mean(known) if known else None
+        return min((time for time in times if time is not None), default=None)
 
 
 def collect(
@@ -136,7 +137,9 @@ def markdown(
     parts.append(f'![{table.title}]({image})')
     if compared := comparisons(table, results):
         claimed = comparisons(table, results, table.claimed) if table.claimed else {}
-        parts += ['## Comparisons', _COMPARED, _compared(compared, table.claimed, claimed)]
+        cases = ''.join(table.cases)
+        text = _COMPARED.format(cases=cases or 'test images', means=_MEANS if cases else '')
+        parts += ['## Comparisons', text, _compared(compared, claimed, table.claimed, cases)]
     parts += [other_splits] if other_splits else []
     parts += ['## Rows', _rows(table, results)]
     parts += ['## Runs', _runs(table, results, records)]
@@ -168,7 +171,7 @@ def comparisons(
     label = classes.index(name) if name and classes else None
     compared = {
         (proposal, baseline): compare(
-            images.get(proposal, ()), images.get(baseline, ()), label=label
+            images.get(proposal, ()), images.get(baseline, ()), label=label, case=table.case
         )
         for proposal in table.proposals
         for baseline in table.baselines
@@ -259,14 +262,18 @@ def _measured(result: RowResult, column: Column) -> str:
 
 def _compared(
     comparisons: Mapping[tuple[str, str], Comparison],
-    name: str,
     claimed: Mapping[tuple[str, str], Comparison],
+    name: str,
+    cases: str,
 ) -> str:
-    header = ['proposal', 'baseline', 'difference in percentage points', 'Wilcoxon p', 'images']
-    lines = [header[:3] + ([name] if claimed else []) + header[3:]]
+    header = ['proposal', 'baseline', 'difference in percentage points', 'in each fold']
+    header += [name] if claimed else []
+    lines = [[*header, 'Wilcoxon p', 'images', *([cases] if cases else [])]]
     for names, comparison in comparisons.items():
-        cells = [str(comparison), *([str(claimed[names])] if claimed else [])]
-        lines.append([*names, *cells, f'{comparison.p:.2g}', str(comparison.images)])
+        of_sets = ' '.join(f'{difference:+.1f}' for difference in comparison.by_set)
+        cells = [str(comparison), of_sets, *([str(claimed[names])] if claimed else [])]
+        cells += [f'{comparison.p:.2g}', str(comparison.images)]
+        lines.append([*names, *cells, *([str(comparison.cases)] if cases else [])])
     return md_table(lines)
 
 
@@ -326,7 +333,7 @@ def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
         'the command that repeats it',
         '- FLOPs: for one image of the size at the end of the name of the config; a multiply-add '
         'is two FLOPs; parameters: including auxiliary heads; seconds per iteration: the median of '
-        'the logged values',
+        'the logged values of the fastest run, since a machine is slower beside other work',
     ]
     if not records:
         return '\n'.join(lines)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from ...engine.cfg_options import merge_options, parse_options
 from ...errors import DataError, UsageError
 from ...io import read_manifest
 from ...io.output import MANIFEST
-from ..runs import Job, config_hash, read_config
+from ..runs import Job, case_rule, config_hash, read_config
 
 _LENGTHS = dict(max_epochs='epochs', max_iters='iterations')
 # What the manifest of a converter has if a config says nothing else in `conversion`
@@ -100,6 +100,8 @@ class PaperTable:
         baselines: Names of the rows that the proposals are compared with.
         proposals: Names of the rows that are compared with the baselines.
         claimed: The class whose IoU is compared, too; empty without one.
+        cases: What the cases are, such as slices, and their pattern for :func:`case_rule`; empty if
+            each image is its own case.
         other_split: The table that tests the same images after trainings on other splits, with
             which rows of the same name are compared; empty without one.
     """
@@ -117,11 +119,17 @@ class PaperTable:
     baselines: tuple[str, ...] = ()
     proposals: tuple[str, ...] = ()
     claimed: str = ''
+    cases: dict[str, str] = field(default_factory=dict)
     other_split: str = ''
 
     def changes(self, row: PaperRow) -> dict[str, Any]:
         """Return all changes to the config of a row, by dotted key."""
         return row.options if row.own_protocol else self.options | row.options
+
+    @property
+    def case(self) -> Callable[[str], str]:
+        """Returns the case of an image by its name."""
+        return case_rule(*self.cases.values()) if self.cases else str
 
     @property
     def in_paper(self) -> list[bool]:

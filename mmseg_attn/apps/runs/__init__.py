@@ -1,11 +1,13 @@
 """Read the work directories of training runs, run jobs, and record and compare their results."""
 
+from .cases import case_rule
+from .comparison import Comparison, compare
 from .job import Job, read_config
 from .log import PER_CLASS, seconds_per_iteration
 from .process import end_by_signals, environment
 from .queue import run_jobs
 from .record import Key, Record, config_hash, portable_options, read_record, read_records
-from .statistics import MEASURES, Comparison, compare, summarize
+from .statistics import MEASURES, summarize
 from .work_dir import Group, Run, find_groups, merge
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     'Key',
     'Record',
     'Run',
+    'case_rule',
     'compare',
     'config_hash',
     'end_by_signals',

@@ -6,7 +6,7 @@ import pytest
 
 from mmseg_attn.apps.report import GroupResult, RunResult, tables
 from mmseg_attn.apps.report.tables import NONE
-from mmseg_attn.apps.runs import Group, Run
+from mmseg_attn.apps.runs import Group, Run, case_rule
 from tests.apps.report.fakes import make_evaluation
 
 CLASSES = ['a', 'b']
@@ -114,10 +114,30 @@ def test_groups_are_compared_in_pairs_on_the_same_images(result):
     one, other, alone = result('one', 1), result('other', 0), with_images(result, 'alone', 7)
     table = tables.paired([one, other, alone])
     assert [row.name for row in table.rows] == ['other against one']
-    text, p, images = (cell.text for cell in table.rows[0].cells)
+    text, *others = (cell.text for cell in table.rows[0].cells)
     assert re.match(r'\+32\.4 mIoU \(95 % interval \d', text)  # 100 and 67.61
     # images without a difference do not count; of three with one, 2 of 8 orders of signs
-    assert (p, images) == ('0.25', '4')
+    assert others == ['+32.4', '0.25', '4', '4']
+
+
+def test_the_case_of_an_image_is_in_its_path_below_the_common_folder(result):
+    """The images are /data/<0>.png to /data/<3>.png; all of two cases differ."""
+    names = []
+
+    def case(name: str) -> str:
+        names.append(name)
+        return str(int(name[1]) // 2)
+
+    table = tables.paired([result('one', 1), result('other', 0)], case)
+    assert [cell.text for cell in table.rows[0].cells][1:] == ['+32.4', '0.5', '4', '2']
+    assert names == [f'<{i}>.png' for i in range(4)]
+
+
+def test_a_pattern_that_does_not_match_is_named_in_the_page(result):
+    table = tables.paired([result('one', 1), result('other', 0)], case_rule('patient'))
+    text, *others = (cell.text for cell in table.rows[0].cells)
+    assert text == '--case-pattern patient does not match the name <0>.png: correct it'
+    assert not any(others)
 
 
 def test_groups_with_other_classes_or_without_predictions_are_no_pair(result, group):

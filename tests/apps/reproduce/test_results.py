@@ -49,10 +49,25 @@ def test_proposals_are_compared_with_baselines_on_common_folds(table, results):
     assert names == ('LFA', 'U-Net')
     assert comparison.difference == pytest.approx(5)
     text = page(table, rows)
-    line = '| LFA | U-Net | +5.0 mIoU (95 % interval 5.0 to 5.0) | 0.5 | 2 |'
+    line = '| LFA | U-Net | +5.0 mIoU (95 % interval 5.0 to 5.0) | +5.0 | 0.5 | 2 |\n'
     assert line in text
+    assert 'on the choice of the test images:' in text
     assert 'about 19 in 20 comparisons of equal models' in text
     assert 'so their means cannot be compared.**' in text
+
+
+def test_images_of_one_case_count_together(table, results):
+    rows = results(
+        {'U-Net': {(0, 0): [40, 50], (1, 0): [60]}, 'LFA': {(0, 0): [45, 59], (1, 0): [59]}}
+    )
+    table = replace(table, cases={'slices': r'^\w'})
+    (comparison,) = comparisons(table, rows).values()
+    assert (comparison.images, comparison.cases) == (3, 2)
+    text = page(table, rows)
+    assert 'on the choice of the slices:' in text
+    assert 'of the scores of single slices, the means over their images.' in text
+    assert ' in each fold | Wilcoxon p | images | slices |\n' in text
+    assert ' | +7.0 -1.0 | 1 | 3 | 2 |\n' in text
 
 
 def test_the_difference_is_that_of_the_means_in_the_table(table, results):
@@ -69,9 +84,9 @@ def test_the_difference_is_that_of_the_means_in_the_table(table, results):
 def test_the_class_of_a_claim_is_compared_too(table, results):
     rows = results({'U-Net': {(0, 0): [40, 50]}, 'LFA': {(0, 0): [45, 55]}})
     text = page(replace(table, claimed='cell'), rows)
-    assert '| difference in percentage points | cell | Wilcoxon p |' in text
-    both = '+5.0 mIoU (95 % interval 5.0 to 5.0) | +5.0 IoU (95 % interval 5.0 to 5.0) | 0.5 | 2 |'
-    assert f'| LFA | U-Net | {both}' in text
+    assert '| difference in percentage points | in each fold | cell | Wilcoxon p |' in text
+    interval = '(95 % interval 5.0 to 5.0)'
+    assert f'| +5.0 mIoU {interval} | +5.0 | +5.0 IoU {interval} | 0.5 | 2 |' in text
 
 
 def test_without_runs_there_is_nothing_to_compare(table, results):
@@ -79,6 +94,15 @@ def test_without_runs_there_is_nothing_to_compare(table, results):
     assert '## Comparisons' not in text
     assert 'Nothing has been run yet.' in text
     assert '| U-Net |  |  |  |  |' in text
+
+
+def test_the_time_is_that_of_the_fastest_run(table, results):
+    (row, *_) = results({'U-Net': {(0, 0): [40], (1, 0): [50]}})
+    slow = replace(row.records[1], seconds=row.records[1].seconds | dict(iteration=0.9))
+    assert replace(row, records=[slow, row.records[0]]).seconds == 0.25
+    unknown = replace(slow, seconds=slow.seconds | dict(iteration=None))
+    assert replace(row, records=[unknown, slow]).seconds == 0.9
+    assert replace(row, records=[unknown]).seconds is None
 
 
 def test_machines_and_versions_are_listed_with_their_rows(table, results):

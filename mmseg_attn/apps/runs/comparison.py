@@ -1,0 +1,200 @@
+"""Compare two models on the images that both were tested on."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .statistics import measures
+
+_LEVEL = 95  # of an interval, in percent
+_RESAMPLES = 10_000
+_CHUNK = 1_000  # resamples at once
+_Images = Mapping[str, Sequence[Sequence[int]]]  # areas (3, C) by image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A difference between two models on the same images.
+
+    Attributes:
+        difference: Difference of their mIoU, or of the IoU of a class, in percentage points.
+        low: Lower bound of its 95 % interval.
+        high: Upper bound.
+        p: p-value of the Wilcoxon signed-rank test.
+        images: Number of images.
+        cases: Number of cases that they show.
+        by_set: The differences on the single test sets, of which ``difference`` is the mean.
+        measure: What is compared.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    images: int
+    cases: int
+    by_set: tuple[float, ...]
+    measure: str = 'mIoU'
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval does not contain 0."""
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        interval = f'{_LEVEL} % interval {self.low:.1f} to {self.high:.1f}'
+        text = f'{self.difference:+.1f} {self.measure} ({interval})'
+        return text if self.shown else f'no difference shown: {text}'
+
+
+def compare(
+    ours: Sequence[_Images],
+    theirs: Sequence[_Images],
+    *,
+    label: int | None = None,
+    case: Callable[[str], str] = str,
+) -> Comparison | None:
+    """Compare the runs of two models on the images that both were tested on.
+
+    The difference is the mean over the test sets (one per fold) of the difference of mIoU. The mIoU
+    of a model on a set follows from areas summed over the images, and is the mean over its runs,
+    such as several seeds.
+
+    Images of one case (a patient, a stack) are not independent, so the cases are what is drawn: the
+    interval is from a bootstrap that resamples the cases of all sets, the same for all runs; a set
+    of which a resample has no case does not count in it. The interval does not cover the randomness
+    of training. The Wilcoxon signed-rank test compares the scores of the cases. The score of a case
+    is the mean over its images, and that of an image the mean IoU over the classes that are labeled
+    in it, as the mean over the runs.
+
+    Args:
+        ours: The areas of each run of our model by image.
+        theirs: Those of each run of the other model.
+        label: The number of the class whose IoU is compared in place of the mIoU.
+        case: Returns the case of an image by its name; by default, each image is its own case.
+
+    Returns:
+        The comparison; ``None`` if there is no common test set.
+    """
+    numbers: dict[str, int] = {}  # of the cases
+    sets = [*_common_sets(ours, theirs, label, lambda x: numbers.setdefault(case(x), len(numbers)))]
+    if not sets:
+        return None
+    by_set = [float(_difference(one, np.ones((1, len(one.cases))))[0]) for one in sets]
+    tail = (100 - _LEVEL) / 2
+    low, high = np.percentile(_bootstrap(sets, len(numbers)), [tail, 100 - tail])
+    return Comparison(
+        difference=float(np.mean(by_set)),
+        low=float(low),
+        high=float(high),
+        p=_wilcoxon(_of_cases(sets, len(numbers))),
+        images=sum(len(one.cases) for one in sets),
+        cases=len(numbers),
+        by_set=tuple(by_set),
+        measure='mIoU' if label is None else 'IoU',
+    )
+
+
+class _Set(NamedTuple):
+    """Images that both models were tested on.
+
+    Attributes:
+        cases: The numbers of their cases (images).
+        ours: Areas (runs, images, 3, C).
+        theirs: Areas (runs, images, 3, C).
+    """
+
+    cases: np.ndarray
+    ours: np.ndarray
+    theirs: np.ndarray
+
+
+def _common_sets(
+    ours: Sequence[_Images],
+    theirs: Sequence[_Images],
+    label: int | None,
+    number: Callable[[str], int],
+) -> Iterator[_Set]:
+    """Yield the sets of images that both models were tested on."""
+    by_set: dict[frozenset[str], tuple[list, list]] = {}
+    for side, runs in enumerate((ours, theirs)):
+        for run in runs:
+            by_set.setdefault(frozenset(run), ([], []))[side].append(run)
+    classes = slice(None) if label is None else [label]
+    for images, sides in by_set.items():
+        if images and all(sides):
+            names = sorted(images)
+            areas = [np.array([[run[x] for x in names] for run in side], float) for side in sides]
+            cases = np.array([number(name) for name in names])
+            yield _Set(cases, *(values[..., classes] for values in areas))
+
+
+def _miou(areas: np.ndarray) -> np.ndarray:
+    """Return the mean IoU (...) over the classes that occur, in percent.
+
+    Args:
+        areas: Areas (..., 3, C).
+    """
+    iou = measures(areas)['IoU']
+    return np.nansum(iou, axis=-1) / np.maximum(np.isfinite(iou).sum(axis=-1), 1)
+
+
+def _difference(images: _Set, times: np.ndarray) -> np.ndarray:
+    """Return the differences of mIoU (resamples); nan for a resample without images.
+
+    Args:
+        images: The images.
+        times: How many times each of them counts (resamples, images).
+    """
+    one, other = (
+        _miou(np.einsum('ri,siac->rsac', times, areas, optimize=True)).mean(axis=1)
+        for areas in (images.ours, images.theirs)
+    )
+    return np.where(times.any(axis=1), one - other, np.nan)
+
+
+def _bootstrap(sets: Sequence[_Set], count: int) -> np.ndarray:
+    """Return the mean differences of mIoU (resamples) on resampled cases, of which count exist."""
+    random, differences = np.random.default_rng(0), []
+    for _ in range(_RESAMPLES // _CHUNK):
+        times = random.multinomial(count, [1 / count] * count, size=_CHUNK).astype(float)
+        by_set = [_difference(images, times[:, images.cases]) for images in sets]
+        differences.append(np.nanmean(by_set, axis=0))
+    return np.concatenate(differences)
+
+
+def _of_cases(sets: Sequence[_Set], count: int) -> np.ndarray:
+    """Return the difference of the scores of each case (cases), without those without labels."""
+    of_images = [_of_images(one.ours) - _of_images(one.theirs) for one in sets]
+    differences, cases = np.concatenate(of_images), np.concatenate([one.cases for one in sets])
+    known = np.isfinite(differences)
+    sums = np.bincount(cases[known], differences[known], count)
+    images = np.bincount(cases[known], minlength=count)
+    return sums[images > 0] / images[images > 0]
+
+
+def _of_images(areas: np.ndarray) -> np.ndarray:
+    """Return the score of each image (images), the mean over the runs; nan without labels.
+
+    Args:
+        areas: Areas (runs, images, 3, C).
+    """
+    labeled = areas[0, :, 2] > 0  # (images, C)
+    iou = np.where(labeled, measures(areas)['IoU'], 0.0)
+    count = labeled.sum(axis=1)
+    return np.where(count, iou.sum(axis=-1).mean(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def _wilcoxon(differences: np.ndarray) -> float:
+    """Return the two-sided p-value of the signed-rank test; differences of 0 do not count."""
+    from scipy.stats import wilcoxon  # which MMSegmentation requires
+
+    differences = differences[differences != 0]
+    if not differences.size:
+        return 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of few images
+        return float(wilcoxon(differences).pvalue)
