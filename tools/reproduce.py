@@ -6,7 +6,8 @@ The tool trains every run (row, fold, seed) with tools/train.py and tests it wit
 records each finished run as a JSON file in docs/results/runs, with its scores per class and per
 image, and writes the table from all records as Markdown, CSV and a plot. So a table can be filled
 in several sessions, and on several machines if you copy the JSON files. Rows that have not been run
-have empty cells. If a run fails, the others still run. index.md lists all tables.
+have empty cells. If a run fails, the others still run. index.md lists all tables. Pages of other
+tables with the same configs are written again, since they may share runs.
 
 A run whose record has the same config is not repeated. If only the code of this package was changed
 since, the record is kept and the row is marked, because a run takes hours: set --rerun-changed-code
@@ -307,29 +308,61 @@ def options(args: argparse.Namespace) -> list[str]:
 
 
 def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], name: str) -> Path:
-    """Write the table from the records, and return its page."""
+    """Write a table, and those that may share its runs, from the records; return its page."""
     recorded = read_records(args.records)
-    page, results = args.out / f'{name}.md', collect(table, plans, recorded)
-    trial, other_splits = name != table.name, ''
-    if table.other_split and not trial:
-        other = load_tables(CONFIGS / 'tables.yaml')[table.other_split]
-        rows = [row for row in other.rows if row.name in {result.row.name for result in results}]
-        other_splits = compare_splits(table, results, other, collect_rows(other, rows, recorded))
-    png = io.BytesIO()
+    results, text = collect(table, plans, recorded), command(args)
+    if name != table.name:  # a trial, which is no part of any table
+        return write_page(args, name, table, results, text)
+    tables = load_tables(CONFIGS / 'tables.yaml')
+    page = write_page(args, name, table, results, text, splits(table, results, tables, recorded))
+    configs = {row.config for row in table.rows}
+    for other in tables.values():
+        written = other.name != name and (args.out / f'{other.name}.md').is_file()
+        if written and configs & {row.config for row in other.rows}:
+            results = collect_rows(other, other.rows, recorded)
+            text = 'python tools/reproduce.py {} --protocol {}'.format(*split_name(other.name))
+            other_splits = splits(other, results, tables, recorded)
+            write_page(args, other.name, other, results, text, other_splits)
+    write_file(args.out / 'index.md', list_tables(args.out, args.records))
+    return page
+
+
+def splits(
+    table: PaperTable,
+    results: Sequence[RowResult],
+    tables: Mapping[str, PaperTable],
+    recorded: Mapping[Key, Record],
+) -> str:
+    """Compare the rows with those of the table that has other splits, if there is one."""
+    if not table.other_split:
+        return ''
+    other, names = tables[table.other_split], {result.row.name for result in results}
+    rows = [row for row in other.rows if row.name in names]
+    return compare_splits(table, results, other, collect_rows(other, rows, recorded))
+
+
+def write_page(
+    args: argparse.Namespace,
+    name: str,
+    table: PaperTable,
+    results: Sequence[RowResult],
+    text: str,
+    other_splits: str = '',
+) -> Path:
+    """Write the page of a table with its CSV and plot, and return it."""
+    page, png = args.out / f'{name}.md', io.BytesIO()
     plot(table, results).savefig(png, dpi=150)
-    text = markdown(
+    content = markdown(
         table,
         results,
-        command=command(args),
+        command=text,
         image=f'{name}.png',
         records=Path(os.path.relpath(args.records, args.out)).as_posix(),
         other_splits=other_splits,
     )
-    write_file(page, text)
+    write_file(page, content)
     write_file(page.with_name(f'{name}.csv'), to_csv(table, results))
     write_file(page.with_name(f'{name}.png'), png.getvalue())
-    if not trial:
-        write_file(args.out / 'index.md', list_tables(args.out, args.records))
     return page
 
 

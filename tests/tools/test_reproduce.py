@@ -324,6 +324,22 @@ def test_a_run_of_two_tables_is_trained_once(run, project):
     assert table(project / 'out/same-small.md')['none']['mean'] == '70.0'
 
 
+def test_pages_that_share_a_run_are_written_with_it(run, project):
+    run('same', '--hours', '0')
+    run('validation', '--rows', 'u-net', '--hours', '0')
+    pages = {name: project / f'out/{name}' for name in ('same-small.md', 'validation.md')}
+    before = {name: page.read_text() for name, page in pages.items()}
+    run('cells', '--rows', 'u-net', '--max-iters', '5')
+    assert {name: page.read_text() for name, page in pages.items()} == before  # a trial
+    run('cells', '--rows', 'u-net')
+    written = pages['same-small.md'].read_text()
+    assert table(pages['same-small.md'])['none']['mean'] == '70.0'
+    assert pages['validation.md'].read_text() == before['validation.md']  # of another split
+    assert not (project / 'out/recipe-small.md').exists()  # was never written
+    run('same', '--hours', '0')
+    assert pages['same-small.md'].read_text() == written
+
+
 def test_a_run_whose_config_changed_is_repeated(run, project):
     run('cells', '--rows', 'u-net')
     (old,) = records(project)
