@@ -4,12 +4,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from os.path import relpath
 
 import numpy as np
 
 from ...errors import UsageError
-from ..runs import MEASURES, compare, summarize
+from ..runs import MEASURES, Comparison, compare, summarize
 from .evaluation import GroupResult, class_names, differences
 
 NONE = '–'
@@ -115,33 +114,36 @@ def paired(groups: Sequence[GroupResult], case: Callable[[str], str] = str) -> T
         case: Returns the case of an image by its path below the folder that all have in common.
     """
     table = Table(
-        'Difference of mean IoU of two models on the same images, in percentage points, with the '
-        'interval from a bootstrap of the cases, which are single images unless --case-pattern '
-        'names patients or stacks. It does not cover the randomness of training, which the '
-        'differences on several test sets show. p: Wilcoxon signed-rank test of the scores of '
-        'single cases.',
+        'Difference of mean IoU of two models on the same images, in percentage points. The '
+        'interval over cases (images, or what --case-pattern names) is from a bootstrap, and says '
+        'how much it depends on the choice of the images. The interval over folds says how much it '
+        'depends on the training. Of a single test set, there is none: two trained networks are '
+        'compared, and others of the same models may differ by as much. p: Wilcoxon signed-rank '
+        'test of the scores of single cases.',
         ['compared', 'difference', 'on each test set', 'p', 'images', 'cases'],
     )
-    for first, second in combinations(groups, 2):
-        if first.classes == second.classes and (cells := _difference(second, first, case)):
-            name = f'{second.group.name} against {first.group.name}'
-            table.rows.append(Row(name, [Cell(text) for text in cells]))
+    areas = [
+        [{os.path.abspath(path): values for path, values in run.items()} for run in group.areas]
+        for group in groups
+    ]
+    folders = {os.path.dirname(path) for runs in areas for run in runs for path in run}
+    root = os.path.commonpath(folders) if folders else ''
+    for (first, theirs), (second, ours) in combinations(zip(groups, areas, strict=True), 2):
+        if first.classes == second.classes:
+            try:
+                found = compare(ours, theirs, case=lambda path: case(os.path.relpath(path, root)))
+            except UsageError as error:  # the pattern does not match
+                cells = [str(error), '', '', '', '']
+            else:
+                cells = _cells(found) if found else []
+            if cells:
+                name = f'{second.group.name} against {first.group.name}'
+                table.rows.append(Row(name, [Cell(text) for text in cells]))
     return table if table.rows else None
 
 
-def _difference(
-    ours: GroupResult, theirs: GroupResult, case: Callable[[str], str]
-) -> list[str] | None:
-    """Return the cells of :func:`paired`, or a sentence about a pattern that does not match."""
-    paths = [os.path.abspath(path) for images in ours.areas for path in images]
-    root = os.path.commonpath(map(os.path.dirname, paths)) if paths else ''
-    try:
-        found = compare(ours.areas, theirs.areas, case=lambda path: case(relpath(path, root)))
-    except UsageError as error:
-        return [str(error), '', '', '', '']
-    if found is None:
-        return None
-    of_sets = ' '.join(f'{difference:+.1f}' for difference in found.by_set)
+def _cells(found: Comparison) -> list[str]:
+    of_sets = ', '.join(f'{difference:+.1f}' for difference in found.by_set)
     return [str(found), of_sets, f'{found.p:.2g}', str(found.images), str(found.cases)]
 
 

@@ -12,8 +12,8 @@ from .tables import PaperTable
 _EXPLAINED = (
     'Over all folds, this table and [{title}]({name}.md) test the same images, after trainings on '
     'other splits. Here, the folds of a seed are one test of all images: mIoU from the areas '
-    'summed over them, the mean over the seeds. The interval is from a bootstrap as above. Rows '
-    'without all folds in both tables are omitted.'
+    'summed over them, the mean over the seeds. The interval is over cases, as in Comparisons. '
+    'Rows without all folds in both tables are omitted.'
 )
 
 

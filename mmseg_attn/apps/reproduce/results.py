@@ -13,17 +13,17 @@ PAPER, OURS = 'reported by the paper', 'measured here'
 _MARK = ' \\*'  # of a row whose code has changed
 _LISTED = 3  # changed files of a row
 _COMPARED = (
-    'Each proposal against each baseline on the same test images. The difference is that of the '
-    'means above, over the folds that both have. Each fold has trainings of its own, so the '
-    'differences in the folds show how much it depends on the randomness of training. The interval '
-    'does not cover that. It says how much the difference depends on the choice of the {cases}: it '
-    'is from a bootstrap of them (10,000 resamples, mIoU from summed areas). "No difference '
-    'shown": the interval contains 0, as that of about 19 in 20 comparisons of equal models. '
-    'Wilcoxon p: signed-rank test of the scores of single {cases}{means}. The score of an image is '
-    'its mean IoU over the classes that are labeled in it. The test can disagree with the '
-    'interval, since it does not count pixels.'
+    'Each proposal against each baseline on the same test images. The difference of mIoU is the '
+    'mean over the folds that both have. The interval over cases ({cases}) says how much it '
+    'depends on the choice of the test images: it is from a bootstrap of the cases (10,000 '
+    'resamples, mIoU from summed areas). The interval over folds (Student, from the differences in '
+    'each fold) says how much it depends on the training, since each fold has its own. **A '
+    'comparison on a single fold and seed has no such interval: it compares two trained networks, '
+    'and others of the same models may differ by as much.** "No difference shown": one of the '
+    'intervals contains 0. Wilcoxon p: signed-rank test of the scores of the cases. The score of '
+    'a case is the mean over its images, and that of an image its mean IoU over the classes that '
+    'are labeled in it. The test can disagree with the interval, since it does not count pixels.'
 )
-_MEANS = ', the means over their images'
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ def markdown(
     parts.append(f'![{table.title}]({image})')
     if compared := comparisons(table, results):
         claimed = comparisons(table, results, table.claimed) if table.claimed else {}
-        cases = ''.join(table.cases)
-        text = _COMPARED.format(cases=cases or 'test images', means=_MEANS if cases else '')
-        parts += ['## Comparisons', text, _compared(compared, claimed, table.claimed, cases)]
+        text = _COMPARED.format(cases=''.join(table.cases) or 'single images')
+        folds = {result.row.name: result.folds for result in results}
+        parts += ['## Comparisons', text, _compared(compared, claimed, table, folds)]
     parts += [other_splits] if other_splits else []
     parts += ['## Rows', _rows(table, results)]
     parts += ['## Runs', _runs(table, results, records)]
@@ -263,17 +263,21 @@ def _measured(result: RowResult, column: Column) -> str:
 def _compared(
     comparisons: Mapping[tuple[str, str], Comparison],
     claimed: Mapping[tuple[str, str], Comparison],
-    name: str,
-    cases: str,
+    table: PaperTable,
+    folds: Mapping[str, Sequence[int]],
 ) -> str:
     header = ['proposal', 'baseline', 'difference in percentage points', 'in each fold']
-    header += [name] if claimed else []
-    lines = [[*header, 'Wilcoxon p', 'images', *([cases] if cases else [])]]
+    header += ['Wilcoxon p', *([table.claimed] if claimed else [])]
+    lines = [[*header, 'images', *table.cases]]
     for names, comparison in comparisons.items():
-        of_sets = ' '.join(f'{difference:+.1f}' for difference in comparison.by_set)
-        cells = [str(comparison), of_sets, *([str(claimed[names])] if claimed else [])]
-        cells += [f'{comparison.p:.2g}', str(comparison.images)]
-        lines.append([*names, *cells, *([str(comparison.cases)] if cases else [])])
+        common = sorted({*folds[names[0]]} & {*folds[names[1]]})
+        differences = [f'{difference:+.1f}' for difference in comparison.by_set]
+        if len(common) == len(differences):  # a fold may have other images in one of the rows
+            differences = [f'{k}: {text}' for k, text in zip(common, differences, strict=True)]
+        cells = [str(comparison), ', '.join(differences), f'{comparison.p:.2g}']
+        cells += [str(claimed[names]) if names in claimed else ''] if claimed else []
+        cells += [str(comparison.images), *([str(comparison.cases)] if table.cases else [])]
+        lines.append([*names, *cells])
     return md_table(lines)
 
 

@@ -10,10 +10,11 @@ def case_rule(pattern: str) -> Callable[[str], str]:
     """Return the function that returns the case of an image by its name.
 
     Args:
-        pattern: Regular expression; a case is its first group, or else its whole match, in a name.
+        pattern: Regular expression; a case is its first group or, if that matches nothing, its
+            whole match in a name.
 
     Raises:
-        UsageError: If the pattern is not valid; the function, if it does not match a name.
+        UsageError: If the pattern is not valid; the function, if it matches nothing in a name.
     """
     try:
         compiled = re.compile(pattern)
@@ -24,8 +25,9 @@ def case_rule(pattern: str) -> Callable[[str], str]:
 
     def case(name: str) -> str:
         match = compiled.search(name)
-        if match is None:
+        found = match and ((compiled.groups and match[1]) or match[0])
+        if not found:
             raise UsageError(f'--case-pattern {pattern} does not match the name {name}: correct it')
-        return match[1] if compiled.groups else match[0]
+        return found
 
     return case

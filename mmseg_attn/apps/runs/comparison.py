@@ -1,5 +1,7 @@
 """Compare two models on the images that both were tested on."""
 
+import math
+import statistics
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ import numpy as np
 from .statistics import measures
 
 _LEVEL = 95  # of an interval, in percent
+_FEWEST = 6  # cases; with fewer, no signed-rank test is below 5 percent
 _RESAMPLES = 10_000
 _CHUNK = 1_000  # resamples at once
 _Images = Mapping[str, Sequence[Sequence[int]]]  # areas (3, C) by image
@@ -21,18 +24,16 @@ class Comparison:
 
     Attributes:
         difference: Difference of their mIoU, or of the IoU of a class, in percentage points.
-        low: Lower bound of its 95 % interval.
-        high: Upper bound.
+        over_cases: Its 95 % interval from a bootstrap of the cases.
         p: p-value of the Wilcoxon signed-rank test.
-        images: Number of images.
+        images: Number of images; one in two test sets counts twice.
         cases: Number of cases that they show.
         by_set: The differences on the single test sets, of which ``difference`` is the mean.
         measure: What is compared.
     """
 
     difference: float
-    low: float
-    high: float
+    over_cases: tuple[float, float]
     p: float
     images: int
     cases: int
@@ -40,12 +41,27 @@ class Comparison:
     measure: str = 'mIoU'
 
     @property
+    def over_sets(self) -> tuple[float, float] | None:
+        """Its 95 % t interval from the differences on the test sets; ``None`` of a single one."""
+        count = len(self.by_set)
+        if count < 2:
+            return None
+        half = _quantile(count) * statistics.stdev(self.by_set) / math.sqrt(count)
+        return self.difference - half, self.difference + half
+
+    @property
     def shown(self) -> bool:
-        """Whether the interval does not contain 0."""
-        return self.low > 0 or self.high < 0
+        """Whether there are enough cases, and no interval contains 0 as it is printed."""
+        intervals = [self.over_cases, self.over_sets or self.over_cases]
+        apart = all(round(low, 1) > 0 or round(high, 1) < 0 for low, high in intervals)
+        return self.cases >= _FEWEST and apart
 
     def __str__(self) -> str:
-        interval = f'{_LEVEL} % interval {self.low:.1f} to {self.high:.1f}'
+        interval = f'{_LEVEL} % interval {_range(self.over_cases)}'
+        if self.cases < _FEWEST:
+            interval = f'no interval of fewer than {_FEWEST} cases'
+        elif self.over_sets:
+            interval += f' over cases, {_range(self.over_sets)} over folds'
         text = f'{self.difference:+.1f} {self.measure} ({interval})'
         return text if self.shown else f'no difference shown: {text}'
 
@@ -57,18 +73,22 @@ def compare(
     label: int | None = None,
     case: Callable[[str], str] = str,
 ) -> Comparison | None:
-    """Compare the runs of two models on the images that both were tested on.
+    """Compare the runs of two models on the sets of images that both were tested on.
 
     The difference is the mean over the test sets (one per fold) of the difference of mIoU. The mIoU
-    of a model on a set follows from areas summed over the images, and is the mean over its runs,
-    such as several seeds.
+    of a model on a set follows from areas summed over the images, over the classes that it predicts
+    or that are labeled, and is the mean over its runs, such as several seeds. A set in which a
+    model has no mIoU does not count.
 
-    Images of one case (a patient, a stack) are not independent, so the cases are what is drawn: the
-    interval is from a bootstrap that resamples the cases of all sets, the same for all runs; a set
-    of which a resample has no case does not count in it. The interval does not cover the randomness
-    of training. The Wilcoxon signed-rank test compares the scores of the cases. The score of a case
-    is the mean over its images, and that of an image the mean IoU over the classes that are labeled
-    in it, as the mean over the runs.
+    Images of one case (a patient, a stack) are not independent, so the cases are what is drawn: a
+    bootstrap resamples the cases of all sets, the same for all runs. The bounds are percentiles
+    that are moved apart for few cases (the expanded percentile interval of Hesterberg, The American
+    Statistician 69(4), 2015). This interval does not cover the randomness of training; the one over
+    the test sets, whose models were trained anew, does.
+
+    The Wilcoxon signed-rank test compares the scores of the cases. The score of a case is the mean
+    over its images, and that of an image the mean IoU over the classes that are labeled in it, as
+    the mean over the runs.
 
     Args:
         ours: The areas of each run of our model by image.
@@ -83,19 +103,39 @@ def compare(
     sets = [*_common_sets(ours, theirs, label, lambda x: numbers.setdefault(case(x), len(numbers)))]
     if not sets:
         return None
-    by_set = [float(_difference(one, np.ones((1, len(one.cases))))[0]) for one in sets]
-    tail = (100 - _LEVEL) / 2
-    low, high = np.percentile(_bootstrap(sets, len(numbers)), [tail, 100 - tail])
+    by_set = [_miou_of_runs(one.ours) - _miou_of_runs(one.theirs) for one in sets]
+    tail = _tail(len(numbers))
+    low, high = np.nanpercentile(_bootstrap(sets, len(numbers)), [tail, 100 - tail])
     return Comparison(
-        difference=float(np.mean(by_set)),
-        low=float(low),
-        high=float(high),
+        difference=statistics.mean(by_set),
+        over_cases=(float(low), float(high)),
         p=_wilcoxon(_of_cases(sets, len(numbers))),
         images=sum(len(one.cases) for one in sets),
         cases=len(numbers),
         by_set=tuple(by_set),
         measure='mIoU' if label is None else 'IoU',
     )
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    """Format an interval without -0.0."""
+    return ' to '.join(f'{round(bound, 1) + 0:.1f}' for bound in bounds)
+
+
+def _quantile(count: int) -> float:
+    """Return the quantile of Student's distribution for an interval from as many values."""
+    from scipy.stats import t  # which MMSegmentation requires
+
+    return float(t.ppf((1 + _LEVEL / 100) / 2, count - 1))
+
+
+def _tail(count: int) -> float:
+    """Return the percentile of the lower bound of an expanded percentile interval."""
+    from scipy.stats import norm
+
+    if count == 1:
+        return 0
+    return float(100 * norm.cdf(-_quantile(count) * math.sqrt(count / (count - 1))))
 
 
 class _Set(NamedTuple):
@@ -118,7 +158,7 @@ def _common_sets(
     label: int | None,
     number: Callable[[str], int],
 ) -> Iterator[_Set]:
-    """Yield the sets of images that both models were tested on."""
+    """Yield the sets of images that both models were tested on and have a mIoU of."""
     by_set: dict[frozenset[str], tuple[list, list]] = {}
     for side, runs in enumerate((ours, theirs)):
         for run in runs:
@@ -127,23 +167,36 @@ def _common_sets(
     for images, sides in by_set.items():
         if images and all(sides):
             names = sorted(images)
-            areas = [np.array([[run[x] for x in names] for run in side], float) for side in sides]
-            cases = np.array([number(name) for name in names])
-            yield _Set(cases, *(values[..., classes] for values in areas))
+            areas = [
+                np.array([[run[name] for name in names] for run in side], float)[..., classes]
+                for side in sides
+            ]
+            if all(np.isfinite(_miou_of_runs(values)) for values in areas):
+                yield _Set(np.array([number(name) for name in names]), *areas)
+
+
+def _miou_of_runs(areas: np.ndarray) -> float:
+    """Return the mIoU of all images as the mean over the runs; nan if a run has none.
+
+    Args:
+        areas: Areas (runs, images, 3, C).
+    """
+    return float(_miou(areas.sum(axis=1)).mean())
 
 
 def _miou(areas: np.ndarray) -> np.ndarray:
-    """Return the mean IoU (...) over the classes that occur, in percent.
+    """Return the mean IoU (...) over the classes that occur, in percent; nan without classes.
 
     Args:
         areas: Areas (..., 3, C).
     """
     iou = measures(areas)['IoU']
-    return np.nansum(iou, axis=-1) / np.maximum(np.isfinite(iou).sum(axis=-1), 1)
+    with np.errstate(invalid='ignore'):
+        return np.nansum(iou, axis=-1) / np.isfinite(iou).sum(axis=-1)
 
 
 def _difference(images: _Set, times: np.ndarray) -> np.ndarray:
-    """Return the differences of mIoU (resamples); nan for a resample without images.
+    """Return the differences of mIoU (resamples); nan where a model has none.
 
     Args:
         images: The images.
@@ -153,16 +206,18 @@ def _difference(images: _Set, times: np.ndarray) -> np.ndarray:
         _miou(np.einsum('ri,siac->rsac', times, areas, optimize=True)).mean(axis=1)
         for areas in (images.ours, images.theirs)
     )
-    return np.where(times.any(axis=1), one - other, np.nan)
+    return one - other
 
 
 def _bootstrap(sets: Sequence[_Set], count: int) -> np.ndarray:
-    """Return the mean differences of mIoU (resamples) on resampled cases, of which count exist."""
+    """Return the mean differences of mIoU (resamples) over the sets, on resampled cases."""
     random, differences = np.random.default_rng(0), []
     for _ in range(_RESAMPLES // _CHUNK):
         times = random.multinomial(count, [1 / count] * count, size=_CHUNK).astype(float)
         by_set = [_difference(images, times[:, images.cases]) for images in sets]
-        differences.append(np.nanmean(by_set, axis=0))
+        known = np.isfinite(by_set)
+        with np.errstate(invalid='ignore'):
+            differences.append(np.where(known, by_set, 0).sum(axis=0) / known.sum(axis=0))
     return np.concatenate(differences)
 
 

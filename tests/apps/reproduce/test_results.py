@@ -49,10 +49,9 @@ def test_proposals_are_compared_with_baselines_on_common_folds(table, results):
     assert names == ('LFA', 'U-Net')
     assert comparison.difference == pytest.approx(5)
     text = page(table, rows)
-    line = '| LFA | U-Net | +5.0 mIoU (95 % interval 5.0 to 5.0) | +5.0 | 0.5 | 2 |\n'
-    assert line in text
-    assert 'on the choice of the test images:' in text
-    assert 'about 19 in 20 comparisons of equal models' in text
+    few = 'no difference shown: +5.0 mIoU (no interval of fewer than 6 cases)'
+    assert f'| LFA | U-Net | {few} | 0: +5.0 | 0.5 | 2 |\n' in text
+    assert 'The interval over cases (single images) says' in text
     assert 'so their means cannot be compared.**' in text
 
 
@@ -64,10 +63,9 @@ def test_images_of_one_case_count_together(table, results):
     (comparison,) = comparisons(table, rows).values()
     assert (comparison.images, comparison.cases) == (3, 2)
     text = page(table, rows)
-    assert 'on the choice of the slices:' in text
-    assert 'of the scores of single slices, the means over their images.' in text
+    assert 'The interval over cases (slices) says' in text
     assert ' in each fold | Wilcoxon p | images | slices |\n' in text
-    assert ' | +7.0 -1.0 | 1 | 3 | 2 |\n' in text
+    assert ' | 0: +7.0, 1: -1.0 | 1 | 3 | 2 |\n' in text
 
 
 def test_the_difference_is_that_of_the_means_in_the_table(table, results):
@@ -82,11 +80,19 @@ def test_the_difference_is_that_of_the_means_in_the_table(table, results):
 
 
 def test_the_class_of_a_claim_is_compared_too(table, results):
-    rows = results({'U-Net': {(0, 0): [40, 50]}, 'LFA': {(0, 0): [45, 55]}})
+    values = [40, 50, 60, 40, 50, 60]
+    rows = results({'U-Net': {(0, 0): values}, 'LFA': {(0, 0): [value + 5 for value in values]}})
     text = page(replace(table, claimed='cell'), rows)
-    assert '| difference in percentage points | in each fold | cell | Wilcoxon p |' in text
+    assert '| difference in percentage points | in each fold | Wilcoxon p | cell | images |' in text
     interval = '(95 % interval 5.0 to 5.0)'
-    assert f'| +5.0 mIoU {interval} | +5.0 | +5.0 IoU {interval} | 0.5 | 2 |' in text
+    assert f'| +5.0 mIoU {interval} | 0: +5.0 | 0.031 | +5.0 IoU {interval} | 6 |' in text
+
+
+def test_a_fold_with_other_images_in_one_row_is_not_compared(table, results):
+    rows = results({'U-Net': {(0, 0): [40], (1, 0): [50]}, 'LFA': {(0, 0): [45], (1, 0): [50, 60]}})
+    (comparison,) = comparisons(table, rows).values()
+    assert comparison.by_set == pytest.approx((5,))
+    assert ' | +5.0 | 1 | 1 |\n' in page(table, rows)
 
 
 def test_without_runs_there_is_nothing_to_compare(table, results):

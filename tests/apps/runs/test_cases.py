@@ -8,7 +8,13 @@ from mmseg_attn.errors import UsageError
 
 @pytest.mark.parametrize(
     ('pattern', 'case'),
-    [(r'p\d+', 'p07'), (r'p(\d+)_', '07'), ('^[^_]+', 'mri/p07'), (r'_(\d)(\d)', '1')],
+    [
+        (r'p\d+', 'p07'),
+        (r'p(\d+)_', '07'),
+        ('^[^_]+', 'mri/p07'),
+        (r'_(\d)(\d)', '1'),
+        (r'(stack\d)|p\d+', 'p07'),
+    ],
 )
 def test_a_case_is_the_first_group_or_the_match(pattern, case):
     assert case_rule(pattern)('mri/p07_12.png') == case
@@ -19,3 +25,5 @@ def test_a_wrong_pattern_is_named():
         case_rule('(')
     with pytest.raises(UsageError, match=r'^--case-pattern q does not match the name p07: '):
         case_rule('q')('p07')
+    with pytest.raises(UsageError, match='does not match the name p07'):
+        case_rule('^[0-9]*')('p07')  # which matches nothing

@@ -27,7 +27,7 @@ def test_the_difference_of_one_class():
     theirs = {'a.png': [[4, 3], [6, 5], [8, 4]], 'b.png': [[1, 0], [1, 0], [4, 0]]}
     compared = compare([ours], [theirs], label=0)
     assert compared.difference == pytest.approx(100 * 8 / 13 - 100 * 5 / 14)
-    assert str(compared).startswith('+25.8 IoU (95 % interval')
+    assert (f'{compared.difference:.1f}', compared.measure) == ('25.8', 'IoU')
     second = compare([ours], [theirs], label=1)
     assert second.difference == pytest.approx(100 * 3 / 7 - 100 * 3 / 6)
 
@@ -53,7 +53,7 @@ def test_the_interval_of_two_images():
     """Resamples: twice the first (1/4), both (1/2), twice the second (1/4)."""
     found = compare([run(50, 70)], [run(40, 40)])
     assert found.difference == pytest.approx(20)
-    assert (found.low, found.high) == (pytest.approx(10), pytest.approx(30))
+    assert found.over_cases == (pytest.approx(10), pytest.approx(30))
 
 
 def test_the_interval_of_three_images_has_the_quantiles_of_all_resamples():
@@ -64,7 +64,7 @@ def test_the_interval_of_three_images_has_the_quantiles_of_all_resamples():
     assert len(values) == 27
     found = compare([run(*(40 + gain for gain in gains))], [run(40, 40, 40)])
     # the smallest and the largest value have a probability of 1/27 each, more than 2.5 percent
-    assert (found.low, found.high) == (pytest.approx(min(values)), pytest.approx(max(values)))
+    assert found.over_cases == (pytest.approx(min(values)), pytest.approx(max(values)))
     assert found.difference == pytest.approx(50 / 3)
 
 
@@ -72,7 +72,7 @@ def test_a_set_without_images_in_a_resample_does_not_count_in_it():
     """Resamples: twice the first (1/4), which is a set of its own, both (1/2), the second (1/4)."""
     found = compare([{'a': image(50)}, {'b': image(70)}], [{'a': image(40)}, {'b': image(40)}])
     assert found.difference == pytest.approx(20)
-    assert (found.low, found.high) == (pytest.approx(10), pytest.approx(30))
+    assert found.over_cases == (pytest.approx(10), pytest.approx(30))
 
 
 def test_cases_are_resampled_whole():
@@ -81,10 +81,10 @@ def test_cases_are_resampled_whole():
     theirs = dict.fromkeys(ours, image(40))
     found = compare([ours], [theirs], case=lambda name: name[0])
     assert (found.images, found.cases) == (8, 2)
-    assert (found.low, found.high) == (pytest.approx(0), pytest.approx(20))
+    assert found.over_cases == (pytest.approx(0), pytest.approx(20))
     of_images = compare([ours], [theirs])
     assert (of_images.images, of_images.cases) == (8, 8)
-    assert 0 < of_images.low < of_images.high < 20
+    assert 0 < of_images.over_cases[0] < of_images.over_cases[1] < 20
 
 
 def test_a_case_in_several_sets_is_resampled_in_all_of_them():
@@ -93,7 +93,7 @@ def test_a_case_in_several_sets_is_resampled_in_all_of_them():
     other = [dict.fromkeys(images, image(40)) for images in sets]
     found = compare(sets, other, case=lambda name: name[0])
     assert (found.images, found.cases) == (6, 2)
-    assert (found.low, found.high) == (pytest.approx(0), pytest.approx(20))
+    assert found.over_cases == (pytest.approx(0), pytest.approx(20))
 
 
 def test_the_difference_on_each_set():
@@ -109,14 +109,14 @@ def test_the_interval_narrows_with_the_images():
     gains = [0, 20] * 200
     found = compare([run(*(40 + gain for gain in gains))], [run(*[40] * 400)])
     assert found.difference == pytest.approx(10)
-    assert found.low == pytest.approx(10 - 1.96 * 10 / 20, abs=0.05)
-    assert found.high == pytest.approx(10 + 1.96 * 10 / 20, abs=0.05)
+    assert found.over_cases[0] == pytest.approx(10 - 1.97 * 10 / 20, abs=0.05)
+    assert found.over_cases[1] == pytest.approx(10 + 1.97 * 10 / 20, abs=0.05)
 
 
 def test_a_difference_of_all_images_alike_has_no_spread():
     values = [10, 90, 50, 30]
     found = compare([run(*(value + 5 for value in values))], [run(*values)])
-    assert (found.difference, found.low, found.high) == pytest.approx((5, 5, 5))
+    assert (found.difference, *found.over_cases) == pytest.approx((5, 5, 5))
 
 
 @pytest.mark.parametrize(
@@ -161,6 +161,44 @@ def test_scores_of_images_are_means_over_the_labeled_classes():
     )
 
 
+def test_the_interval_of_few_cases_is_widened():
+    """Of 20 images that gain 0 or 20, a resample gains k in the mean with binomial (20, 1/2).
+
+    For 20 cases, the quantile of Student's distribution is 2.093, and the normal distribution is
+    below -2.093 sqrt(20 / 19) with 1.59 %; P(k <= 4) is 0.6 %, P(k <= 5) 2.1 %, P(k <= 6) 5.8 %, so
+    the bounds without widening would be 6 and 14.
+    """
+    gains = [0, 20] * 10
+    found = compare([run(*(40 + gain for gain in gains))], [run(*[40] * 20)])
+    assert found.over_cases == pytest.approx((5, 15))
+
+
+def test_the_interval_over_folds():
+    ours = [{'a': image(50)}, {'b': image(60)}, {'c': image(70)}]
+    theirs = [{'a': image(48)}, {'b': image(55)}, {'c': image(62)}]
+    found = compare(ours, theirs)  # 2, 5, 8: deviation 3
+    half = 4.303 * 3 / 3**0.5
+    assert found.over_sets == pytest.approx((5 - half, 5 + half), abs=0.01)
+    assert compare(ours[:1], theirs[:1]).over_sets is None
+
+
+def test_a_class_that_a_set_does_not_have_does_not_count_in_it():
+    """The second class is neither labeled nor predicted in the second set, nor in image b."""
+    one = {'a': [[5, 6], [5, 6], [10, 10]], 'b': [[5, 0], [5, 0], [10, 0]]}
+    none = {'c': [[5, 0], [5, 0], [10, 0]]}
+    theirs = {'a': [[5, 4], [5, 4], [10, 10]], 'b': [[5, 0], [5, 0], [10, 0]]}
+    found = compare([one, none], [theirs, none], label=1)
+    assert found.by_set == pytest.approx((20,))
+    assert found.over_cases == pytest.approx((20, 20))  # resamples without a count in none
+    assert (found.images, found.cases) == (2, 2)
+    assert compare([none], [none], label=1) is None
+
+
+def make(difference: float, low: float, high: float, **values) -> Comparison:
+    values = dict(cases=9, by_set=(difference,)) | values
+    return Comparison(difference=difference, over_cases=(low, high), p=0.5, images=9, **values)
+
+
 @pytest.mark.parametrize(
     ('bounds', 'text'),
     [
@@ -168,9 +206,26 @@ def test_scores_of_images_are_means_over_the_labeled_classes():
         ((-0.94, -1.51, -0.32), '-0.9 mIoU (95 % interval -1.5 to -0.3)'),
         ((0.24, -0.5, 0.9), 'no difference shown: +0.2 mIoU (95 % interval -0.5 to 0.9)'),
         ((0.0, 0.0, 0.0), 'no difference shown: +0.0 mIoU (95 % interval 0.0 to 0.0)'),
+        ((0.5, 0.04, 0.9), 'no difference shown: +0.5 mIoU (95 % interval 0.0 to 0.9)'),
+        ((-0.5, -0.9, -0.04), 'no difference shown: -0.5 mIoU (95 % interval -0.9 to 0.0)'),
     ],
 )
 def test_words(bounds, text):
-    difference, low, high = bounds
-    values = dict(p=0.5, images=9, cases=9, by_set=(difference,))
-    assert str(Comparison(difference=difference, low=low, high=high, **values)) == text
+    assert str(make(*bounds)) == text
+
+
+def test_words_of_several_folds():
+    """Differences 0 and 2 have a t interval of 1 ± 12.7, and 0.9, 1, 1.1 of 1 ± 0.25."""
+    assert str(make(1, 0.6, 1.4, by_set=(0, 2))) == (
+        'no difference shown: +1.0 mIoU (95 % interval 0.6 to 1.4 over cases, -11.7 to 13.7 over '
+        'folds)'
+    )
+    assert str(make(1, 0.6, 1.4, by_set=(0.9, 1, 1.1))) == (
+        '+1.0 mIoU (95 % interval 0.6 to 1.4 over cases, 0.8 to 1.2 over folds)'
+    )
+
+
+def test_few_cases_show_nothing():
+    words = 'no difference shown: +5.0 mIoU (no interval of fewer than 6 cases)'
+    assert str(make(5, 4, 6, cases=5)) == words
+    assert make(5, 4, 6, cases=6).shown
