@@ -25,6 +25,8 @@ _COMPARED = (
     'are labeled in it. The test can disagree with the interval, since it does not count pixels.'
 )
 
+_IMAGES = 'single images, even if several show the same patient, which makes it too narrow'
+
 
 @dataclass(frozen=True)
 class RowResult:
@@ -137,7 +139,7 @@ def markdown(
     parts.append(f'![{table.title}]({image})')
     if compared := comparisons(table, results):
         claimed = comparisons(table, results, table.claimed) if table.claimed else {}
-        text = _COMPARED.format(cases=''.join(table.cases) or 'single images')
+        text = _COMPARED.format(cases=''.join(table.cases) or _IMAGES)
         folds = {result.row.name: result.folds for result in results}
         parts += ['## Comparisons', text, _compared(compared, claimed, table, folds)]
     parts += [other_splits] if other_splits else []
