@@ -18,7 +18,7 @@ _COMPARED = (
     'depends on the choice of the test images: it is from a bootstrap of the cases (10,000 '
     'resamples, mIoU from summed areas). The interval over folds (Student, from the differences in '
     'each fold) says how much it depends on the training, since each fold has its own. **A '
-    'comparison on a single fold and seed has no such interval: it compares two trained networks, '
+    'comparison on a single fold has no such interval: it compares two trained networks, '
     'and others of the same models may differ by as much.** "No difference shown": one of the '
     'intervals contains 0. Wilcoxon p: signed-rank test of the scores of the cases. The score of '
     'a case is the mean over its images, and that of an image its mean IoU over the classes that '
