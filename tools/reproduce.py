@@ -323,7 +323,7 @@ def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], na
             text = 'python tools/reproduce.py {} --protocol {}'.format(*split_name(other.name))
             other_splits = splits(other, results, tables, recorded)
             write_page(args, other.name, other, results, text, other_splits)
-    write_file(args.out / 'index.md', list_tables(args.out, args.records))
+    write_file(args.out / 'index.md', list_tables(tables, recorded, args.out))
     return page
 
 
@@ -373,9 +373,10 @@ def collect_rows(
     return collect(table, [plan_row(row, table, CONFIGS) for row in rows], recorded)
 
 
-def list_tables(folder: Path, records: Path) -> str:
+def list_tables(
+    tables: Mapping[str, PaperTable], recorded: Mapping[Key, Record], folder: Path
+) -> str:
     """Return the page that lists all tables, with the command that fills each of them."""
-    tables, recorded = load_tables(CONFIGS / 'tables.yaml'), read_records(records)
     configs = {record.config for record in recorded.values()}
     results, commands = {}, {}
     for name, table in tables.items():

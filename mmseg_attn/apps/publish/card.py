@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from ..markdown import md_table
 from ..runs import PER_CLASS
 
 TAGS = ('mmsegmentation', 'semantic-segmentation')
@@ -73,13 +74,13 @@ def card_text(card: Card) -> str:
     blocks += [
         '`sha256sum -c SHA256SUMS` checks the files.',
         '## Classes',
-        _table(('label', 'class', 'color'), classes),
+        md_table(('label', 'class', 'color'), classes),
         '## Input',
-        _table(('setting', 'value'), card.preprocessing.items()),
+        md_table(('setting', 'value'), card.preprocessing.items()),
         '## Scores',
         *_scores(card),
         '## Training',
-        _table(('setting', 'value'), card.setup.items()),
+        md_table(('setting', 'value'), card.setup.items()),
     ]
     return '\n\n'.join(blocks) + '\n'
 
@@ -113,13 +114,8 @@ def _scores(card: Card) -> list[str]:
     ]
     rows.append(('mean', *(_percent(card.metrics[f'm{measure}']) for measure in measures)))
     text = f'In percent, on {card.data} ({card.source}).'
-    return [text, _table(('class', *measures), rows)]
+    return [text, md_table(('class', *measures), rows)]
 
 
 def _percent(value: float | None) -> str:
     return '' if value is None else f'{value:.2f}'
-
-
-def _table(header: Sequence[object], rows: Any) -> str:
-    lines = [header, ['---'] * len(header), *rows]
-    return '\n'.join(f'| {" | ".join(str(cell) for cell in row)} |' for row in lines)

@@ -143,8 +143,8 @@ def paired(groups: Sequence[GroupResult], case: Callable[[str], str] = str) -> T
 
 
 def _cells(found: Comparison) -> list[str]:
-    of_sets = ', '.join(f'{difference:+.1f}' for difference in found.by_set)
-    return [str(found), of_sets, f'{found.p:.2g}', str(found.images), str(found.cases)]
+    p = f'{found.p:.2g}'
+    return [str(found), found.list_sets(), p, str(found.images), str(found.cases)]
 
 
 def of_runs(group: GroupResult) -> Table:

@@ -3,7 +3,8 @@
 from .index import index
 from .other_splits import compare_splits
 from .plot import plot
-from .results import RowResult, collect, markdown, to_csv
+from .results import markdown, to_csv
+from .rows import RowResult, collect
 from .tables import PaperRow, PaperTable, Plan, check_data, load_tables, plan_row
 
 __all__ = [

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .results import RowResult, main_figures, md_table
+from ..markdown import md_table
+from .results import main_figures
+from .rows import RowResult
 from .tables import PaperTable
 
 _HEADING = """# Results
@@ -28,8 +30,8 @@ def index(
         commands: The command that fills each table.
         folder: The folder of their pages.
     """
-    lines = [['table', 'title', 'rows run', 'rows x folds run', 'runs', 'command']]
-    sections = []
+    header = ['table', 'title', 'rows run', 'rows x folds run', 'runs', 'command']
+    rows, sections = [], []
     for name, table in tables.items():
         page = (folder / f'{name}.md').is_file()
         run = [result for result in results[name] if result.records]
@@ -38,10 +40,10 @@ def index(
             table.title,
             f'{len(run)} of {len(table.rows)}',
             f'{sum(len(result.folds) for result in run)} of {len(table.rows) * table.folds}',
-            str(sum(len(result.records) for result in run)),
+            sum(len(result.records) for result in run),
             f'`{commands[name]}`',
         ]
-        lines.append(cells)
+        rows.append(cells)
         if page and run:
             sections += [
                 f'## {table.title}',
@@ -49,4 +51,4 @@ def index(
                 main_figures(table, results[name]),
                 f'![{table.title}]({name}.png)',
             ]
-    return '\n\n'.join([_HEADING.rstrip(), md_table(lines), *sections]) + '\n'
+    return '\n\n'.join([_HEADING.rstrip(), md_table(header, rows), *sections]) + '\n'

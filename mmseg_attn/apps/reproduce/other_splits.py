@@ -5,8 +5,9 @@ from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..markdown import md_table
 from ..runs import Record, compare
-from .results import RowResult, md_table
+from .rows import RowResult
 from .tables import PaperTable
 
 _EXPLAINED = (
@@ -35,8 +36,8 @@ def compare_splits(
         The section; empty if there are no such rows.
     """
     header = ['model', 'mIoU there', 'mIoU here', 'there minus here']
-    header += [table.claimed] if table.claimed else []
-    lines = [[*header, 'Wilcoxon p', 'images']]
+    header += [*([table.claimed] if table.claimed else []), 'Wilcoxon p', 'images']
+    rows = []
     there_by_name = {result.row.name: _folds_together(result, other) for result in others}
     for result in results:
         here, there = _folds_together(result, table), there_by_name.get(result.row.name, [])
@@ -45,16 +46,15 @@ def compare_splits(
         if not comparison:
             continue
         mious = (statistics.mean(run.scores['mIoU'] for run in runs) for runs in (there, here))
-        cells = [*(f'{miou:.2f}' for miou in mious), str(comparison)]
+        cells = [result.row.name, *(f'{miou:.2f}' for miou in mious), comparison]
         if table.claimed:
             label = here[0].classes.index(table.claimed)
-            cells.append(str(compare(*images, label=label, case=table.case)))
-        cells += [f'{comparison.p:.2g}', str(comparison.images)]
-        lines.append([result.row.name, *cells])
-    if len(lines) == 1:
+            cells.append(compare(*images, label=label, case=table.case))
+        rows.append([*cells, f'{comparison.p:.2g}', comparison.images])
+    if not rows:
         return ''
     text = _EXPLAINED.format(title=other.title, name=other.name)
-    return '\n\n'.join(['## Other splits', text, md_table(lines)])
+    return '\n\n'.join(['## Other splits', text, md_table(header, rows)])
 
 
 def _folds_together(result: RowResult, table: PaperTable) -> list[Record]:

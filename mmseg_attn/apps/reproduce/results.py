@@ -2,111 +2,16 @@
 
 import csv
 import io
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from ..runs import Comparison, Key, Record, compare
-from .tables import Column, PaperRow, PaperTable, Plan
+from ..markdown import md_table
+from .comparisons import compare_rows
+from .rows import RowResult
+from .tables import Column, PaperTable
 
 PAPER, OURS = 'reported by the paper', 'measured here'
 _MARK = ' \\*'  # of a row whose code has changed
 _LISTED = 3  # changed files of a row
-_COMPARED = (
-    'Each proposal against each baseline on the same test images. The difference of mIoU is the '
-    'mean over the folds that both have. The interval over cases ({cases}) says how much it '
-    'depends on the choice of the test images: it is from a bootstrap of the cases (10,000 '
-    'resamples, mIoU from summed areas). The interval over folds (Student, from the differences in '
-    'each fold) says how much it depends on the training, since each fold has its own. **A '
-    'comparison on a single fold has no such interval: it compares two trained networks, '
-    'and others of the same models may differ by as much.** "No difference shown": one of the '
-    'intervals contains 0. Wilcoxon p: signed-rank test of the scores of the cases. The score of '
-    'a case is the mean over its images, and that of an image its mean IoU over the classes that '
-    'are labeled in it. The test can disagree with the interval, since it does not count pixels.'
-)
-
-_IMAGES = 'single images, even if several show the same patient, which makes it too narrow'
-
-
-@dataclass(frozen=True)
-class RowResult:
-    """The records of a row.
-
-    Args:
-        plan: The plan of the row.
-        records: Its records, by fold and seed.
-        changed: The files of the package that a run has used and that were changed since.
-    """
-
-    plan: Plan
-    records: list[Record]
-    changed: list[str]
-
-    @property
-    def row(self) -> PaperRow:
-        """The row."""
-        return self.plan.row
-
-    def values(self, column: Column) -> list[float]:
-        """Return the value of each record in the unit of the paper."""
-        known = [record.scores.get(column.metric) for record in self.records]
-        return [value * column.scale for value in known if value is not None]
-
-    def measured(self, column: Column) -> tuple[float | None, float | None]:
-        """Return mean and standard deviation in the unit of the paper.
-
-        They are over the folds, each the mean over its seeds, or over the seeds of a single fold.
-        """
-        by_fold: dict[int, list[float]] = {}
-        for record in self.records:
-            if (value := record.scores.get(column.metric)) is not None:
-                by_fold.setdefault(record.fold, []).append(value * column.scale)
-        values = [statistics.mean(seeds) for seeds in by_fold.values()]
-        mean = statistics.mean(values) if values else None
-        values = values if len(values) > 1 else [v for seeds in by_fold.values() for v in seeds]
-        return mean, statistics.stdev(values) if len(values) > 1 else None
-
-    def complete(self, table: PaperTable) -> bool:
-        """Return whether the row was run on all folds of its table."""
-        return len(self.folds) == table.folds
-
-    @property
-    def folds(self) -> list[int]:
-        """The folds that were run, in order."""
-        return sorted({record.fold for record in self.records})
-
-    @property
-    def runs(self) -> str:
-        """The folds and seeds that were run, such as 'folds 0 to 4, seed 0'."""
-        by_seeds: dict[str, list[int]] = {}
-        for fold in self.folds:
-            seeds = _numbers('seed', [r.seed for r in self.records if r.fold == fold])
-            by_seeds.setdefault(seeds, []).append(fold)
-        parts = [f'{_numbers("fold", folds)}, {seeds}' for seeds, folds in by_seeds.items()]
-        return '; '.join(parts)
-
-    @property
-    def seconds(self) -> float | None:
-        """Seconds per training iteration of the fastest run."""
-        times = [record.seconds.get('iteration') for record in self.records]
-        return min((time for time in times if time is not None), default=None)
-
-
-def collect(
-    table: PaperTable, plans: Sequence[Plan], records: Mapping[Key, Record]
-) -> list[RowResult]:
-    """Find the records of each row."""
-    results = []
-    for plan in plans:
-        of_row = [
-            record
-            for fold, digest in enumerate(plan.hashes)
-            for key, record in sorted(records.items(), key=lambda item: item[0].seed or 0)
-            if key == Key(digest, key.seed, table.split, table.checkpoint)
-        ]
-        changed = sorted({file for record in of_row for file in record.changed_code()})
-        results.append(RowResult(plan, of_row, changed))
-    return results
 
 
 def markdown(
@@ -137,12 +42,7 @@ def markdown(
     if not all(result.records for result in results):
         parts.append('Empty cells have not been run yet.')
     parts.append(f'![{table.title}]({image})')
-    if compared := comparisons(table, results):
-        claimed = comparisons(table, results, table.claimed) if table.claimed else {}
-        text = _COMPARED.format(cases=''.join(table.cases) or _IMAGES)
-        folds = {result.row.name: result.folds for result in results}
-        parts += ['## Comparisons', text, _compared(compared, claimed, table, folds)]
-    parts += [other_splits] if other_splits else []
+    parts += filter(None, [compare_rows(table, results), other_splits])
     parts += ['## Rows', _rows(table, results)]
     parts += ['## Runs', _runs(table, results, records)]
     parts += ['## Measurement', f'```shell\n{command}\n```', _conditions(table, results)]
@@ -153,32 +53,9 @@ def main_figures(table: PaperTable, results: Sequence[RowResult]) -> str:
     """Return a table in Markdown of the main metric of the rows that were run."""
     column = table.columns[0]
     header = [PAPER] if table.in_paper[0] else []
-    lines = [['model', *(f'{column.name}, {kind}' for kind in [*header, OURS]), 'runs']]
-    lines += [[r.row.name, *_cells(table, r, 0), r.runs] for r in results if r.records]
-    return md_table(lines)
-
-
-def comparisons(
-    table: PaperTable, results: Sequence[RowResult], name: str = ''
-) -> dict[tuple[str, str], Comparison]:
-    """Compare each proposal with each baseline that was tested on the same images.
-
-    Args:
-        table: The table.
-        results: Its rows.
-        name: The class whose IoU is compared in place of the mIoU.
-    """
-    images = {r.row.name: [record.images for record in r.records] for r in results}
-    classes = next((record.classes for r in results for record in r.records), [])
-    label = classes.index(name) if name and classes else None
-    compared = {
-        (proposal, baseline): compare(
-            images.get(proposal, ()), images.get(baseline, ()), label=label, case=table.case
-        )
-        for proposal in table.proposals
-        for baseline in table.baselines
-    }
-    return {names: comparison for names, comparison in compared.items() if comparison}
+    header = ['model', *(f'{column.name}, {kind}' for kind in [*header, OURS]), 'runs']
+    rows = [[r.row.name, *_cells(table, r, 0), r.runs] for r in results if r.records]
+    return md_table(header, rows)
 
 
 def to_csv(table: PaperTable, results: Sequence[RowResult]) -> str:
@@ -235,7 +112,8 @@ def _figures(table: PaperTable, results: Sequence[RowResult]) -> str:
     for column, in_paper in zip(table.columns, table.in_paper, strict=True):
         header += [f'{column.name}, {PAPER}'] if in_paper else []
         header.append(f'{column.name}, {OURS}' if table.paper else column.name)
-    lines = [[*header, 'parameters (M)', 'GFLOPs per image', 's per iteration']]
+    header += ['parameters (M)', 'GFLOPs per image', 's per iteration']
+    rows = []
     for result in results:
         cells = [result.row.name + (_MARK if result.changed else '')]
         for i in range(len(table.columns)):
@@ -244,8 +122,8 @@ def _figures(table: PaperTable, results: Sequence[RowResult]) -> str:
         cells.append(f'{first.parameters / 1e6:.2f}' if first and first.parameters else '')
         cells.append(f'{first.flops / 1e9:.2f}' if first and first.flops else '')
         cells.append('' if result.seconds is None else f'{result.seconds:.3g}')
-        lines.append(cells)
-    return md_table(lines)
+        rows.append(cells)
+    return md_table(header, rows)
 
 
 def _cells(table: PaperTable, result: RowResult, i: int) -> list[str]:
@@ -262,29 +140,8 @@ def _measured(result: RowResult, column: Column) -> str:
     return column.text(mean) + ('' if std is None else f' ± {column.text(std)}')
 
 
-def _compared(
-    comparisons: Mapping[tuple[str, str], Comparison],
-    claimed: Mapping[tuple[str, str], Comparison],
-    table: PaperTable,
-    folds: Mapping[str, Sequence[int]],
-) -> str:
-    header = ['proposal', 'baseline', 'difference in percentage points', 'in each fold']
-    header += ['Wilcoxon p', *([table.claimed] if claimed else [])]
-    lines = [[*header, 'images', *table.cases]]
-    for names, comparison in comparisons.items():
-        common = sorted({*folds[names[0]]} & {*folds[names[1]]})
-        differences = [f'{difference:+.1f}' for difference in comparison.by_set]
-        if len(common) == len(differences):  # a fold may have other images in one of the rows
-            differences = [f'{k}: {text}' for k, text in zip(common, differences, strict=True)]
-        cells = [str(comparison), ', '.join(differences), f'{comparison.p:.2g}']
-        cells += [str(claimed[names]) if names in claimed else ''] if claimed else []
-        cells += [str(comparison.images), *([str(comparison.cases)] if table.cases else [])]
-        lines.append([*names, *cells])
-    return md_table(lines)
-
-
 def _rows(table: PaperTable, results: Sequence[RowResult]) -> str:
-    lines = [['model', 'config', 'runs', 'remarks']]
+    rows = []
     for result in results:
         plan = result.plan
         own = {k: v for k, v in plan.options.items() if table.options.get(k) != v}
@@ -301,8 +158,8 @@ def _rows(table: PaperTable, results: Sequence[RowResult]) -> str:
         ]
         config = f'`{plan.row.config}`{options}'
         cells = [plan.row.name, config, result.runs or 'not run', '; '.join(filter(None, remarks))]
-        lines.append(cells)
-    return md_table(lines)
+        rows.append(cells)
+    return md_table(['model', 'config', 'runs', 'remarks'], rows)
 
 
 def _changed(files: Sequence[str]) -> str:
@@ -314,16 +171,17 @@ def _changed(files: Sequence[str]) -> str:
 def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
     """List the records, which the figures are from."""
     column = table.columns[0]
-    lines = [['model', 'fold', 'seed', column.name, 'checkpoint', 'training', 'record']]
+    header = ['model', 'fold', 'seed', column.name, 'checkpoint', 'training', 'record']
+    rows = []
     for result in results:
         for record in result.records:
             value = record.scores.get(column.metric)
             figure = '' if value is None else column.text(value * column.scale)
             minutes = f'{record.seconds["training"] / 60:.1f} min'
             link = f'[{record.name}]({folder}/{record.name})'
-            cells = [result.row.name, str(record.fold), str(record.seed), figure]
-            lines.append([*cells, record.checkpoint, minutes, link])
-    return md_table(lines) if len(lines) > 1 else 'Nothing has been run yet.'
+            cells = [result.row.name, record.fold, record.seed, figure]
+            rows.append([*cells, record.checkpoint, minutes, link])
+    return md_table(header, rows) if rows else 'Nothing has been run yet.'
 
 
 def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
@@ -356,19 +214,3 @@ def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
             which = f' ({", ".join(rows)})' if len(groups) > 1 else ''
             lines.append(f'- {name}{which}: {text}')
     return '\n'.join(lines)
-
-
-def _numbers(name: str, numbers: Iterable[int | None]) -> str:
-    """Format numbers, such as 'folds 0 to 4' or 'seed 1'."""
-    numbers = list(numbers)
-    if len(numbers) == 1:
-        return f'{name} {numbers[0]}'
-    if numbers == list(range(numbers[0], numbers[-1] + 1)):
-        return f'{name}s {numbers[0]} to {numbers[-1]}'
-    return f'{name}s {", ".join(map(str, numbers))}'
-
-
-def md_table(lines: Sequence[Sequence[str]]) -> str:
-    """Format cells as a table in Markdown, the header first."""
-    header, *body = [[cell.replace('|', '\\|').replace('\n', ' ') for cell in x] for x in lines]
-    return '\n'.join(f'| {" | ".join(x)} |' for x in [header, ['---'] * len(header), *body])

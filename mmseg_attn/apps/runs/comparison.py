@@ -52,9 +52,16 @@ class Comparison:
     @property
     def shown(self) -> bool:
         """Whether there are enough cases, and no interval contains 0 as it is printed."""
-        intervals = [self.over_cases, self.over_sets or self.over_cases]
+        intervals = filter(None, (self.over_cases, self.over_sets))
         apart = all(round(low, 1) > 0 or round(high, 1) < 0 for low, high in intervals)
         return self.cases >= _FEWEST and apart
+
+    def list_sets(self, names: Sequence[object] = ()) -> str:
+        """Format ``by_set``, with the names of the sets if there are as many."""
+        texts = [f'{difference:+.1f}' for difference in self.by_set]
+        if len(names) == len(texts):  # not if a fold had other images in one of the models
+            texts = [f'{name}: {text}' for name, text in zip(names, texts, strict=True)]
+        return ', '.join(texts)
 
     def __str__(self) -> str:
         interval = f'{_LEVEL} % interval {_range(self.over_cases)}'

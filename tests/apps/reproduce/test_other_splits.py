@@ -3,7 +3,7 @@
 import pytest
 
 from mmseg_attn.apps.reproduce import PaperRow, PaperTable, Plan, compare_splits, markdown
-from mmseg_attn.apps.reproduce.results import RowResult
+from mmseg_attn.apps.reproduce.rows import RowResult
 from mmseg_attn.apps.reproduce.tables import Column
 from tests.apps.runs.records import make_record
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mmseg_attn.apps.reproduce import markdown, to_csv
-from mmseg_attn.apps.reproduce.results import comparisons
+from mmseg_attn.apps.reproduce.comparisons import comparisons
 
 
 def page(table, results) -> str:

@@ -229,3 +229,10 @@ def test_few_cases_show_nothing():
     words = 'no difference shown: +5.0 mIoU (no interval of fewer than 6 cases)'
     assert str(make(5, 4, 6, cases=5)) == words
     assert make(5, 4, 6, cases=6).shown
+
+
+def test_sets_are_listed_by_name_if_each_has_one():
+    found = make(0, -1, 1, by_set=(0.26, -1.06))
+    assert found.list_sets() == '+0.3, -1.1'
+    assert found.list_sets([0, 3]) == '0: +0.3, 3: -1.1'
+    assert found.list_sets([0, 1, 3]) == '+0.3, -1.1'
