@@ -17,7 +17,9 @@ _EXPLAINED = (
     'and others of the same models may differ by as much.** "No difference shown": one of the '
     'intervals contains 0. Wilcoxon p: signed-rank test of the scores of the cases. The score of '
     'a case is the mean over its images, and that of an image its mean IoU over the classes that '
-    'are labeled in it. The test can disagree with the interval, since it does not count pixels.'
+    'are labeled in it. The test can disagree with the interval, since it does not count pixels. '
+    'Nothing is corrected for the number of comparisons: in 20 comparisons of equally good models, '
+    'up to one difference is expected to be shown by chance.'
 )
 _IMAGES = 'single images, even if several show the same patient, which makes it too narrow'
 

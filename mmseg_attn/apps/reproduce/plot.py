@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from .results import OURS, PAPER, RowResult
+from .results import OURS, PAPER
+from .rows import RowResult
 from .tables import PaperTable
 
 
