@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -17,10 +18,11 @@ from mmseg_attn.apps.runs import (
     read_records,
     statistics,
 )
-from tests.docs.pages import RESULTS
+from tests.docs.pages import RESULTS, ROOT
 from tools import reproduce
 
 PAGES = sorted(RESULTS.glob('*.csv'))
+README = (ROOT / 'README.md').read_text().split('\n## Results\n')[1].split('\n## ')[0]
 
 
 def rows(file) -> list[list[str]]:
@@ -68,3 +70,24 @@ def test_the_comparison_with_nnunet_has_the_figures_of_its_record():
         assert f'| {seconds / 60:.1f} |' in row
     for record in ours.values():
         assert str(compare([record.images], [theirs], case=case_rule(SLICE))) in page
+
+
+@pytest.mark.parametrize('page', ['attention-small', 'drosophila-small'])
+def test_the_rows_of_the_readme_are_those_of_the_page(page):
+    lines = (RESULTS / f'{page}.md').read_text().splitlines()
+    after = README.partition(f'({(RESULTS / page).relative_to(ROOT).as_posix()}.md)')[2]
+    table = re.search(r'(\|.*\n)+', after)[0].splitlines()[2:]
+    assert len(table) > 5
+    for row in table:
+        name, folds, *cells = row.strip('| ').split(' | ')
+        of_name = [line for line in lines if re.match(rf'\| {re.escape(name)}(?= [|\\])', line)]
+        for cell in [f' {folds}, seed 0 |', *cells]:
+            assert any(cell in line for line in of_name), (name, cell)
+
+
+def test_the_differences_of_the_readme_are_those_of_the_pages():
+    pages = ' '.join(page.read_text() for page in RESULTS.glob('*.md'))
+    found = re.findall(r'[+-]?[\d.]+\s+m?IoU\s+\([^)]+\)', README)
+    assert len(found) == README.count('95 % interval') > 8
+    for text in found:
+        assert ' '.join(text.split()) in pages, text
