@@ -259,7 +259,9 @@ def plan_jobs(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]
         if fold >= table.folds:
             raise UsageError(f'{table.name} has the folds 0 to {table.folds - 1}, but no {fold}')
     return [
-        planned.job(table, fold, seed, args.work_dir, command(args, planned, fold=fold, seed=seed))
+        planned.job(
+            table, fold, seed, args.work_dir, command(args, table, planned, fold=fold, seed=seed)
+        )
         for seed in args.seeds
         for fold in folds
         for planned in plans
@@ -284,12 +286,26 @@ def file_name(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]
     return '-'.join(parts)
 
 
+def fill_command(table: PaperTable) -> list[str]:
+    """Return the words of the command that fills a table on all folds."""
+    on_command_line, protocol = split_name(table.name)
+    words = ['python', 'tools/reproduce.py', on_command_line]
+    words += ['--protocol', protocol] if protocol != PROTOCOLS[0] else []
+    return words + (['--folds', str(table.folds)] if table.folds > 1 else [])
+
+
 def command(
-    args: argparse.Namespace, plan: Plan | None = None, *, fold: int = 0, seed: int = 0
+    args: argparse.Namespace,
+    table: PaperTable,
+    plan: Plan | None = None,
+    *,
+    fold: int = 0,
+    seed: int = 0,
 ) -> str:
     """Return the command for the whole table or for one run of a row, without folders."""
-    words = ['python', 'tools/reproduce.py', args.table, '--protocol', args.protocol]
+    words = fill_command(table)
     if plan:
+        words = ['python', 'tools/reproduce.py', args.table, '--protocol', args.protocol]
         words += ['--rows', plan.row.slug, '--fold', str(fold), '--seeds', str(seed)]
     for key, value in cut(args).items():
         words += [f'--{key.replace("_", "-")}', str(value)]
@@ -310,7 +326,7 @@ def options(args: argparse.Namespace) -> list[str]:
 def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], name: str) -> Path:
     """Write a table, and those that may share its runs, from the records; return its page."""
     recorded = read_records(args.records)
-    results, text = collect(table, plans, recorded), command(args)
+    results, text = collect(table, plans, recorded), command(args, table)
     if name != table.name:  # a trial, which is no part of any table
         return write_page(args, name, table, results, text)
     tables = load_tables(CONFIGS / 'tables.yaml')
@@ -320,9 +336,8 @@ def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], na
         written = other.name != name and (args.out / f'{other.name}.md').is_file()
         if written and configs & {row.config for row in other.rows}:
             results = collect_rows(other, other.rows, recorded)
-            text = 'python tools/reproduce.py {} --protocol {}'.format(*split_name(other.name))
-            other_splits = splits(other, results, tables, recorded)
-            write_page(args, other.name, other, results, text, other_splits)
+            text, other_splits = fill_command(other), splits(other, results, tables, recorded)
+            write_page(args, other.name, other, results, shlex.join(text), other_splits)
     write_file(args.out / 'index.md', list_tables(tables, recorded, args.out))
     return page
 
@@ -382,11 +397,7 @@ def list_tables(
     for name, table in tables.items():
         rows = [row for row in table.rows if row.config in configs]
         results[name] = collect_rows(table, rows, recorded)
-        on_command_line, protocol = split_name(name)
-        words = ['python', 'tools/reproduce.py', on_command_line]
-        words += ['--protocol', protocol] if protocol != PROTOCOLS[0] else []
-        words += ['--folds', str(table.folds)] if table.folds > 1 else []
-        commands[name] = shlex.join(words)
+        commands[name] = shlex.join(fill_command(table))
     return index(tables, results, commands, folder)
 
 

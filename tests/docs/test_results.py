@@ -31,17 +31,31 @@ def rows(file) -> list[list[str]]:
         return [row[:-1] for row in csv.reader(lines)]
 
 
+def text(file) -> str:
+    """Without intervals, what they show, and what depends on the day."""
+    content = file.read_text()
+    for pattern in (
+        r' \(95 % interval [^)]*\)',
+        'no difference shown: ',
+        r'(; )?changed since: [^|]*',
+        r' \\\*',
+        r'\n\\\* Code that .*\n',
+    ):
+        content = re.sub(pattern, '', content)
+    return content
+
+
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_a_page_is_made_of_the_records(page, tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, '_RESAMPLES', comparison._CHUNK)  # intervals are not compared
     monkeypatch.setattr(reproduce, 'list_tables', lambda *args: '')  # see below
     shutil.copytree(RESULTS / 'runs', tmp_path / 'runs')
-    table, protocol = reproduce.split_name(page.stem)
+    name, protocol = reproduce.split_name(page.stem)
     folders = ['--out', str(tmp_path), '--work-dir', str(tmp_path / 'work')]
-    reproduce.main([table, '--protocol', protocol, *folders, '--hours', '0'])
+    reproduce.main([name, '--protocol', protocol, *folders, '--hours', '0'])
     assert rows(tmp_path / page.name) == rows(page)
-    for suffix in ('.md', '.png'):
-        assert page.with_suffix(suffix).is_file()
+    assert text(tmp_path / f'{page.stem}.md') == text(page.with_suffix('.md'))
+    assert page.with_suffix('.png').is_file()
 
 
 def test_the_list_of_tables_is_made_of_the_records():
@@ -72,22 +86,62 @@ def test_the_comparison_with_nnunet_has_the_figures_of_its_record():
         assert str(compare([record.images], [theirs], case=case_rule(SLICE))) in page
 
 
-@pytest.mark.parametrize('page', ['attention-small', 'drosophila-small'])
-def test_the_rows_of_the_readme_are_those_of_the_page(page):
-    lines = (RESULTS / f'{page}.md').read_text().splitlines()
-    after = README.partition(f'({(RESULTS / page).relative_to(ROOT).as_posix()}.md)')[2]
-    table = re.search(r'(\|.*\n)+', after)[0].splitlines()[2:]
-    assert len(table) > 5
-    for row in table:
-        name, folds, *cells = row.strip('| ').split(' | ')
-        of_name = [line for line in lines if re.match(rf'\| {re.escape(name)}(?= [|\\])', line)]
-        for cell in [f' {folds}, seed 0 |', *cells]:
-            assert any(cell in line for line in of_name), (name, cell)
+def tables(text: str) -> list[list[dict[str, str]]]:
+    """The tables of a page, without marks of changed code, as rows by header."""
+    found = []
+    for lines in re.findall(r'(?:^\|.*\n)+', text.replace(' \\*', ''), re.M):
+        rows = [
+            [cell.strip() for cell in re.split(r'(?<!\\)\|', x[1:-1])] for x in lines.splitlines()
+        ]
+        found.append([dict(zip(rows[0], row, strict=True)) for row in rows[2:]])
+    return found
 
 
-def test_the_differences_of_the_readme_are_those_of_the_pages():
+def of_page(page: str, **columns: str) -> dict[str, dict[str, str]]:
+    """Columns of the first table of a page, without deviations, and the folds of each model."""
+    content = tables((RESULTS / f'{page}.md').read_text())
+    runs = {row['model']: row['runs'] for table in content for row in table if 'runs' in row}
+    return {
+        row['model']: dict(folds=re.fullmatch(r'folds? (.*), seed 0', runs[row['model']])[1])
+        | {name: row[column].partition(' ±')[0] for name, column in columns.items()}
+        for row in content[0]
+        if row['model'] in runs and runs[row['model']] != 'not run'
+    }
+
+
+def test_the_attentions_of_the_readme_are_those_of_their_page():
+    attentions, _ = tables(README)
+    page = (RESULTS / 'attention-small.md').read_text()
+    difference = {
+        row['proposal']: row['difference in percentage points']
+        for table in tables(page)
+        for row in table
+        if 'proposal' in row
+    }
+    figures = of_page('attention-small', mIoU='mean')
+    assert len(attentions) == len(figures)
+    for row in attentions:
+        name = row['attention']
+        assert {key: row[key] for key in ('folds', 'mIoU')} == figures[name]
+        assert row['difference to the U-Net without attention'] == difference.get(name, '')
+
+
+def test_the_models_of_the_readme_are_those_of_their_page():
+    _, models = tables(README)
+    figures = of_page(
+        'drosophila-small',
+        **{'mIoU': 'mean, measured here', 'synapse IoU': 'synapse, measured here'},
+        **{'mIoU, paper': 'mean, reported by the paper'},
+        **{'synapse IoU, paper': 'synapse, reported by the paper'},
+    )
+    assert len(models) > 8
+    for row in models:
+        assert row == dict(model=row['model']) | figures[row['model']]
+
+
+def test_the_differences_of_the_readme_are_on_the_pages():
     pages = ' '.join(page.read_text() for page in RESULTS.glob('*.md'))
-    found = re.findall(r'[+-]?[\d.]+\s+m?IoU\s+\([^)]+\)', README)
-    assert len(found) == README.count('95 % interval') > 8
+    found = re.findall(r'[+-][\d.]+\s+m?IoU\s+\([^)]+\)', README)
+    assert len(found) == len(re.findall(r'95\s%\sinterval', README)) > 8
     for text in found:
         assert ' '.join(text.split()) in pages, text

@@ -191,7 +191,7 @@ def test_all_rows_are_run_and_written_beside_the_papers_figures(run, project, ca
     assert '"Reported by the paper": Someone, 2020, table 1.' in page
     assert '`a/plain_1xb4-600i_cells-64x64`, `optim_wrapper.optimizer.lr=0.5`' in page
     assert '| fold 0, seed 0 | theirs is older |' in page
-    assert 'python tools/reproduce.py cells --protocol paper\n' in page
+    assert 'python tools/reproduce.py cells --folds 3\n' in page
     assert '**Our figures are for fold 0, seed 0**, of 3 folds.' in page
     assert 'torch ' in page
     assert 'cores' in page

@@ -18,8 +18,9 @@ _EXPLAINED = (
     'intervals contains 0. Wilcoxon p: signed-rank test of the scores of the cases. The score of '
     'a case is the mean over its images, and that of an image its mean IoU over the classes that '
     'are labeled in it. The test can disagree with the interval, since it does not count pixels. '
-    'Nothing is corrected for the number of comparisons: in 20 comparisons of equally good models, '
-    'up to one difference is expected to be shown by chance.'
+    'Nothing is corrected for the number of comparisons: in 20 comparisons of equally good models '
+    'on several folds, up to one difference is expected to be shown by chance, and on a single '
+    'fold more.'
 )
 _IMAGES = 'single images, even if several show the same patient, which makes it too narrow'
 

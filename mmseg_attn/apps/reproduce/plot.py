@@ -34,7 +34,8 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
     panels[0].set_yticks(range(len(results)), labels)
     panels[0].set_ylim(len(results) - 0.5, -0.5)
     cut = any(result.plan.cut for result in results)
-    ours, handles = OURS + ', cut' * cut, []
+    several = any(len(result.records) > 1 for result in results)
+    ours, handles = OURS + ' (mean ± standard deviation)' * several + ', cut' * cut, []
     of_all_folds = {result.complete(table) for result in results if result.records}
     for complete, fill, label in (
         (True, 'C0', ours),
@@ -42,7 +43,7 @@ def plot(table: PaperTable, results: Sequence[RowResult]) -> Figure:
     ):
         if complete in of_all_folds:
             handles += panels[0].plot([], [], 'D', color='C0', mfc=fill, ms=5, label=label)
-    if any(len(result.records) > 1 for result in results):
+    if several:
         handles += panels[0].plot([], [], '.', color='C0', ms=4, alpha=0.6, label='single runs')
     if any(table.in_paper):
         handles += panels[0].plot([], [], '|', color='0.35', ms=12, mew=1.5, label=PAPER)

@@ -58,7 +58,7 @@ class Comparison:
 
     def list_sets(self, names: Sequence[object] = ()) -> str:
         """Format ``by_set``, with the names of the sets if there are as many."""
-        texts = [f'{difference:+.1f}' for difference in self.by_set]
+        texts = [_signed(difference) for difference in self.by_set]
         if len(names) == len(texts):  # not if a fold had other images in one of the models
             texts = [f'{name}: {text}' for name, text in zip(names, texts, strict=True)]
         return ', '.join(texts)
@@ -69,7 +69,7 @@ class Comparison:
             interval = f'no interval of fewer than {_FEWEST} cases'
         elif self.over_sets:
             interval += f' over cases, {_range(self.over_sets)} over folds'
-        text = f'{self.difference:+.1f} {self.measure} ({interval})'
+        text = f'{_signed(self.difference)} {self.measure} ({interval})'
         return text if self.shown else f'no difference shown: {text}'
 
 
@@ -122,6 +122,11 @@ def compare(
         by_set=tuple(by_set),
         measure='mIoU' if label is None else 'IoU',
     )
+
+
+def _signed(difference: float) -> str:
+    """Format a difference without -0.0."""
+    return f'{round(difference, 1) + 0:+.1f}'
 
 
 def _range(bounds: tuple[float, float]) -> str:

@@ -206,6 +206,7 @@ def make(difference: float, low: float, high: float, **values) -> Comparison:
         ((-0.94, -1.51, -0.32), '-0.9 mIoU (95 % interval -1.5 to -0.3)'),
         ((0.24, -0.5, 0.9), 'no difference shown: +0.2 mIoU (95 % interval -0.5 to 0.9)'),
         ((0.0, 0.0, 0.0), 'no difference shown: +0.0 mIoU (95 % interval 0.0 to 0.0)'),
+        ((-0.04, -1, 1), 'no difference shown: +0.0 mIoU (95 % interval -1.0 to 1.0)'),
         ((0.5, 0.04, 0.9), 'no difference shown: +0.5 mIoU (95 % interval 0.0 to 0.9)'),
         ((-0.5, -0.9, -0.04), 'no difference shown: -0.5 mIoU (95 % interval -0.9 to 0.0)'),
     ],
@@ -236,3 +237,4 @@ def test_sets_are_listed_by_name_if_each_has_one():
     assert found.list_sets() == '+0.3, -1.1'
     assert found.list_sets([0, 3]) == '0: +0.3, 3: -1.1'
     assert found.list_sets([0, 1, 3]) == '+0.3, -1.1'
+    assert make(-0.01, -1, 1, by_set=(-0.04, 0.04)).list_sets() == '+0.0, +0.0'
