@@ -303,10 +303,11 @@ def command(
     seed: int = 0,
 ) -> str:
     """Return the command for the whole table or for one run of a row, without folders."""
-    words = fill_command(table)
     if plan:
         words = ['python', 'tools/reproduce.py', args.table, '--protocol', args.protocol]
         words += ['--rows', plan.row.slug, '--fold', str(fold), '--seeds', str(seed)]
+    else:
+        words = fill_command(table)
     for key, value in cut(args).items():
         words += [f'--{key.replace("_", "-")}', str(value)]
     words += ['--cfg-options', *options(args)] if options(args) else []
