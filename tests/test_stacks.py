@@ -1,12 +1,13 @@
 """The versions that are tested: the requirements take them, and the README's table names them."""
 
 import importlib.util
-import re
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.tables import md_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'requirements/stacks'
@@ -60,10 +61,8 @@ def test_an_install_into_the_oldest_stack_replaces_nothing():
 
 def test_the_table_in_the_readme_is_that_of_the_stacks():
     text = (ROOT / 'README.md').read_text()
-    header, _, *rows = re.findall(r'^\| (.*) \|$', text[text.index('| stack |') :], re.M)
-    titles = header.split(' | ')
-    assert titles == ['stack', *stacks.COLUMNS, 'tested']
-    table = [dict(zip(titles, row.split(' | '), strict=True)) for row in rows[: len(NAMES)]]
+    table = md_tables(text[text.index('| stack |') :])[0]
+    assert list(table[0]) == ['stack', *stacks.COLUMNS, 'tested']
     assert [row['stack'] for row in table] == NAMES
     for row, stack in zip(table, stacks.STACKS, strict=True):
         assert row['tested'] == stack.tested

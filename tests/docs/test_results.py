@@ -19,6 +19,7 @@ from mmseg_attn.apps.runs import (
     statistics,
 )
 from tests.docs.pages import RESULTS, ROOT
+from tests.tables import md_tables
 from tools import reproduce
 
 PAGES = sorted(RESULTS.glob('*.csv'))
@@ -85,14 +86,8 @@ def test_the_comparison_with_nnunet_has_the_figures_of_its_record():
 
 
 def tables(text: str) -> list[list[dict[str, str]]]:
-    """The tables of a page, without marks of changed code, as rows by header."""
-    found = []
-    for lines in re.findall(r'(?:^\|.*\n)+', text.replace(' \\*', ''), re.M):
-        rows = [
-            [cell.strip() for cell in re.split(r'(?<!\\)\|', x[1:-1])] for x in lines.splitlines()
-        ]
-        found.append([dict(zip(rows[0], row, strict=True)) for row in rows[2:]])
-    return found
+    """The tables of a page, without marks of changed code."""
+    return md_tables(text.replace(' \\*', ''))
 
 
 def of_page(page: str, **columns: str) -> dict[str, dict[str, str]]:

@@ -17,6 +17,7 @@ from mmengine.utils import digit_version
 from mmseg_attn.apps.runs import Record, queue, read_records
 from mmseg_attn.errors import RunError, UsageError
 from tests.processes import HANG
+from tests.tables import md_tables
 from tools import reproduce
 
 TRAIN = """
@@ -152,11 +153,8 @@ def calls_of(project: Path) -> list[str]:
 
 
 def table(file: Path) -> dict[str, dict[str, str]]:
-    """The first table of a page, by model."""
-    text = next(part for part in file.read_text().split('\n\n') if part.startswith('|'))
-    lines = text.splitlines()
-    header, _, *rows = [[cell.strip() for cell in x[1:-1].split(' | ')] for x in lines]
-    return {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    """The first table of a page, by its first column."""
+    return {next(iter(row.values())): row for row in md_tables(file.read_text())[0]}
 
 
 def records(project: Path) -> list[Record]:

@@ -8,6 +8,7 @@ import pytest
 from mmseg_attn.apps.new_dataset import choices
 from mmseg_attn.apps.new_dataset.choices import Machine
 from tests.apps.new_dataset.measured import measured
+from tests.tables import md_tables
 
 GIB = 2**30
 CPU, SMALL, LARGE = (
@@ -80,9 +81,8 @@ def test_batches():
 
 def test_the_page_explains_every_rule(root):
     page = (root / 'docs/new_dataset.md').read_text()
-    rows = [line.split(' | ') for line in page.splitlines() if line.count(' | ') == 3]
-    explained = {name.strip('| '): (reason, source.strip(' |')) for name, _, reason, source in rows}
-    del explained['choice']
+    (rows,) = [table for table in md_tables(page) if 'choice' in table[0]]
+    explained = {row['choice']: (row['reason'], row['source']) for row in rows}
     assert explained == choices.RULES
 
 
