@@ -36,6 +36,7 @@ READMES = {
 SMALL = (
     'drosophila-small',
     'attention-small',
+    'lfa-training-small',
     'attention-synthetic-small',
     'drosophila-slices-small',
 )
@@ -120,6 +121,8 @@ def test_every_row_can_be_run(table, row, tmp_path):
     assert job.key.seed == job.config.randomness.seed == 7
     assert job.complexity.flops > job.complexity.parameters > 0
     for key, value in table.changes(row).items():
+        if any(key.startswith(f'{whole}.') for whole in row.options):
+            continue  # the row replaces the whole entry
         node = job.config
         for part in key.split('.'):
             node = node[int(part) if part.isdigit() else part]
@@ -156,8 +159,9 @@ def test_tables_on_the_same_folds_share_their_trainings():
     assert hashes('covid19-range')[2] == hashes('covid19-residual')[0] == paper[lfa]
     assert len({*paper, *hashes('covid19-range'), *hashes('covid19-residual')}) == 6 + 4 + 2
     assert set(hashes('cityscapes')) & set(hashes('cityscapes-lr'))
-    shared = set(hashes('drosophila-small')) & set(hashes('attention-small'))
-    assert len(shared) == 4  # none, DA, LFA with m = 7, attention gate
+    small = set(hashes('drosophila-small'))
+    assert len(small & set(hashes('attention-small'))) == 4  # none, DA, LFA (m = 7), attention gate
+    assert len(small & set(hashes('lfa-training-small'))) == 2  # U-Net, LFA-UNet with m = 7
 
 
 def test_tables_on_other_data_share_no_trainings():
@@ -165,7 +169,7 @@ def test_tables_on_other_data_share_no_trainings():
         name: {plan_row(row, TABLES[name], CONFIGS).hashes[0] for row in TABLES[name].rows}
         for name in SMALL
     }
-    by_crop = hashes.pop(SMALL[0]) | hashes.pop(SMALL[1])
+    by_crop = set.union(*(hashes.pop(name) for name in SMALL[:3]))
     (synthetic, slices) = hashes.values()
     assert len(by_crop | synthetic | slices) == len(by_crop) + len(synthetic) + len(slices)
 
@@ -242,6 +246,26 @@ def test_rows_of_the_attentions_differ_from_the_u_net_by_the_attention_alone(nam
         else:
             assert head == model['decode_head']
         assert changed | dict(decode_head=0) == model | dict(decode_head=0)
+
+
+def test_rows_by_training_differ_in_what_they_are_named_after():
+    table = TABLES['lfa-training-small']
+    plans = {row.name: plan_row(row, table, CONFIGS) for row in table.rows}
+    first = {name: plans[name].configs[0] for name in ('U-Net', 'LFA-UNet')}
+    for name, plan in plans.items():
+        (config, *_), (model, _, change) = plan.configs, name.partition(', ')
+        assert config.model == first[model].model
+        rates = [s.begin for s in config.param_scheduler], [s.end for s in config.param_scheduler]
+        assert rates == (([0, 2000], [500, 4000]) if change == 'warm-up' else ([2000], [4000]))
+        rate = 0.001 if change == 'learning rate 0.001' else 0.003
+        assert config.optim_wrapper.optimizer.lr == rate
+        loader = config.train_dataloader
+        crop, batch = loader.dataset.pipeline[2], loader.batch_size
+        whole = change == 'crops of 256x256'
+        assert (crop.type, crop.crop_size) == ('RandomCrop', 256 if whole else (128, 128))
+        assert batch == (1 if whole else 4)
+        same = dict(train_dataloader=0, param_scheduler=0, optim_wrapper=0)
+        assert content_of(config) | same == content_of(first[model]) | same
 
 
 def test_the_small_protocol_is_the_same_in_all_tables():
