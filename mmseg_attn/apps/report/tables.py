@@ -116,10 +116,10 @@ def paired(groups: Sequence[GroupResult], case: Callable[[str], str] = str) -> T
     table = Table(
         'Difference of mean IoU of two models on the same images, in percentage points. The '
         'interval over cases (images, or what --case-pattern names) is from a bootstrap, and says '
-        'how much it depends on the choice of the images. The interval over folds says how much it '
-        'depends on the training. Of a single test set, there is none: two trained networks are '
-        'compared, and others of the same models may differ by as much. p: Wilcoxon signed-rank '
-        'test of the scores of single cases.',
+        'how much it depends on the choice of the images. The interval over folds, '
+        'or over seeds on a single test set, says how much it depends on the training. Without '
+        'either, two trained networks are compared, and others of the same models may differ by as '
+        'much. p: Wilcoxon signed-rank test of the scores of single cases.',
         ['compared', 'difference', 'on each test set', 'p', 'images', 'cases'],
     )
     areas = [

@@ -29,6 +29,7 @@ class Comparison:
         images: Number of images; one in two test sets counts twice.
         cases: Number of cases that they show.
         by_set: The differences on the single test sets, of which ``difference`` is the mean.
+        by_run: On a single test set, the measure of each run of both models.
         measure: What is compared.
     """
 
@@ -38,6 +39,7 @@ class Comparison:
     images: int
     cases: int
     by_set: tuple[float, ...]
+    by_run: tuple[Sequence[float], ...] = ()
     measure: str = 'mIoU'
 
     @property
@@ -46,13 +48,24 @@ class Comparison:
         count = len(self.by_set)
         if count < 2:
             return None
-        half = _quantile(count) * statistics.stdev(self.by_set) / math.sqrt(count)
+        half = _quantile(count - 1) * statistics.stdev(self.by_set) / math.sqrt(count)
+        return self.difference - half, self.difference + half
+
+    @property
+    def over_runs(self) -> tuple[float, float] | None:
+        """Its 95 % t interval from several runs, of equal variance, on a single test set."""
+        freedom = sum(len(runs) - 1 for runs in self.by_run)
+        if not freedom:
+            return None
+        squares = sum(sum((x - statistics.mean(runs)) ** 2 for x in runs) for runs in self.by_run)
+        variance = squares / freedom * sum(1 / len(runs) for runs in self.by_run)
+        half = _quantile(freedom) * math.sqrt(variance)
         return self.difference - half, self.difference + half
 
     @property
     def shown(self) -> bool:
         """Whether there are enough cases, and no interval contains 0 as it is printed."""
-        intervals = filter(None, (self.over_cases, self.over_sets))
+        intervals = filter(None, (self.over_cases, self.over_sets, self.over_runs))
         apart = all(round(low, 1) > 0 or round(high, 1) < 0 for low, high in intervals)
         return self.cases >= _FEWEST and apart
 
@@ -69,6 +82,8 @@ class Comparison:
             interval = f'no interval of fewer than {_FEWEST} cases'
         elif self.over_sets:
             interval += f' over cases, {_range(self.over_sets)} over folds'
+        elif self.over_runs:
+            interval += f' over cases, {_range(self.over_runs)} over seeds'
         text = f'{_signed(self.difference)} {self.measure} ({interval})'
         return text if self.shown else f'no difference shown: {text}'
 
@@ -91,7 +106,7 @@ def compare(
     bootstrap resamples the cases of all sets, the same for all runs. The bounds are percentiles
     that are moved apart for few cases (the expanded percentile interval of Hesterberg, The American
     Statistician 69(4), 2015). This interval does not cover the randomness of training; the one over
-    the test sets, whose models were trained anew, does.
+    the test sets, whose models were trained anew, or over several runs on a single set does.
 
     The Wilcoxon signed-rank test compares the scores of the cases. The score of a case is the mean
     over its images, and that of an image the mean IoU over the classes that are labeled in it, as
@@ -110,16 +125,17 @@ def compare(
     sets = [*_common_sets(ours, theirs, label, lambda x: numbers.setdefault(case(x), len(numbers)))]
     if not sets:
         return None
-    by_set = [_miou_of_runs(one.ours) - _miou_of_runs(one.theirs) for one in sets]
+    by_set = [_miou_of_runs(one.ours).mean() - _miou_of_runs(one.theirs).mean() for one in sets]
     tail = _tail(len(numbers))
     low, high = np.nanpercentile(_bootstrap(sets, len(numbers)), [tail, 100 - tail])
     return Comparison(
-        difference=statistics.mean(by_set),
+        difference=float(np.mean(by_set)),
         over_cases=(float(low), float(high)),
         p=_wilcoxon(_of_cases(sets, len(numbers))),
         images=sum(len(one.cases) for one in sets),
         cases=len(numbers),
-        by_set=tuple(by_set),
+        by_set=tuple(map(float, by_set)),
+        by_run=tuple(_miou_of_runs(x).tolist() for x in sets[0][1:]) if len(sets) == 1 else (),
         measure='mIoU' if label is None else 'IoU',
     )
 
@@ -134,11 +150,11 @@ def _range(bounds: tuple[float, float]) -> str:
     return ' to '.join(f'{round(bound, 1) + 0:.1f}' for bound in bounds)
 
 
-def _quantile(count: int) -> float:
-    """Return the quantile of Student's distribution for an interval from as many values."""
+def _quantile(freedom: int) -> float:
+    """Return the quantile of Student's distribution of an interval, by its degrees of freedom."""
     from scipy.stats import t  # which MMSegmentation requires
 
-    return float(t.ppf((1 + _LEVEL / 100) / 2, count - 1))
+    return float(t.ppf((1 + _LEVEL / 100) / 2, freedom))
 
 
 def _tail(count: int) -> float:
@@ -147,7 +163,7 @@ def _tail(count: int) -> float:
 
     if count == 1:
         return 0
-    return float(100 * norm.cdf(-_quantile(count) * math.sqrt(count / (count - 1))))
+    return float(100 * norm.cdf(-_quantile(count - 1) * math.sqrt(count / (count - 1))))
 
 
 class _Set(NamedTuple):
@@ -183,17 +199,17 @@ def _common_sets(
                 np.array([[run[name] for name in names] for run in side], float)[..., classes]
                 for side in sides
             ]
-            if all(np.isfinite(_miou_of_runs(values)) for values in areas):
+            if all(np.isfinite(_miou_of_runs(values)).all() for values in areas):
                 yield _Set(np.array([number(name) for name in names]), *areas)
 
 
-def _miou_of_runs(areas: np.ndarray) -> float:
-    """Return the mIoU of all images as the mean over the runs; nan if a run has none.
+def _miou_of_runs(areas: np.ndarray) -> np.ndarray:
+    """Return the mIoU of all images (runs); nan if a run has none.
 
     Args:
         areas: Areas (runs, images, 3, C).
     """
-    return float(_miou(areas.sum(axis=1)).mean())
+    return _miou(areas.sum(axis=1))
 
 
 def _miou(areas: np.ndarray) -> np.ndarray:

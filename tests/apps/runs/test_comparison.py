@@ -182,6 +182,28 @@ def test_the_interval_over_folds():
     assert compare(ours[:1], theirs[:1]).over_sets is None
 
 
+def test_the_interval_over_seeds_on_a_single_set():
+    """Means 52 and 47, squares 2 + 8 of 3 degrees of freedom, variance 10/3 (1/3 + 1/2)."""
+    ours, theirs = [run(*[iou] * 6) for iou in (51, 52, 53)], [run(*[iou] * 6) for iou in (45, 49)]
+    found = compare(ours, theirs)
+    half = 3.182 * (10 / 3 * (1 / 3 + 1 / 2)) ** 0.5
+    assert found.over_runs == pytest.approx((5 - half, 5 + half), abs=0.01)
+    assert str(found) == (
+        'no difference shown: +5.0 mIoU (95 % interval 5.0 to 5.0 over cases, -0.3 to 10.3 over '
+        'seeds)'
+    )
+    assert compare(ours, [run(*[40] * 6)]).shown  # 12 more, with 2 degrees of freedom 5.0 at most
+    assert compare(ours[:1], theirs[:1]).over_runs is None
+
+
+def test_several_seeds_on_several_folds_have_an_interval_over_folds_alone():
+    folds = [{'a': image(iou)} for iou in (50, 60)], [{'b': image(iou)} for iou in (50, 60)]
+    found = compare([*folds[0], *folds[1]], [folds[0][0], folds[1][0]])
+    assert found.by_set == pytest.approx((5, 5))
+    assert found.over_sets == pytest.approx((5, 5))
+    assert found.over_runs is None
+
+
 def test_a_class_that_a_set_does_not_have_does_not_count_in_it():
     """The second class is neither labeled nor predicted in the second set, nor in image b."""
     one = {'a': [[5, 6], [5, 6], [10, 10]], 'b': [[5, 0], [5, 0], [10, 0]]}
