@@ -315,13 +315,10 @@ def command(
 
 
 def options(args: argparse.Namespace) -> list[str]:
-    """Return the options without settings of the machine, and with files instead of paths."""
+    """Return the options without settings of the machine, and with names of files, not paths."""
     pairs = [option.partition('=') for option in args.cfg_options]
-    return [
-        f'{key}={Path(value).name if os.path.isabs(value) else value}'
-        for key, _, value in pairs
-        if portable_options({key: value})
-    ]
+    kept = [portable_options({key: value}) for key, _, value in pairs]
+    return [f'{key}={value}' for option in kept for key, value in option.items()]
 
 
 def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], name: str) -> Path:

@@ -239,7 +239,11 @@ def test_all_tables_are_listed_with_what_has_been_run(run, project):
         ],
         'validation': ['0 of 2', '0 of 2', '0', '`python tools/reproduce.py validation`'],
     }
-    section = page.read_text().partition('## Cells')[2]
+    (project / 'out/nnunet.md').write_text('# Versus nnU-Net\n\n75 and 74\n\n## Conditions\n\nA')
+    run('cells', '--rows', 'u-net')
+    text, _, other = page.read_text().partition('\n\n## Versus nnU-Net\n\n')
+    assert other == '75 and 74\n\n[What the comparison can show](nnunet.md)\n'
+    section = text.partition('## Cells')[2]
     assert '[All figures, comparisons and runs](cells.md)' in section
     assert '![Cells](cells.png)' in section
     assert section.count('\n| ') == 3  # header, line and the row that was run

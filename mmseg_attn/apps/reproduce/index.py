@@ -24,6 +24,8 @@ def index(
 ) -> str:
     """Return the page that lists the tables, with the main figures and the plot of those run.
 
+    If the folder has ``nnunet.md``, the page of ``benchmarks/nnunet.py``, its beginning follows.
+
     Args:
         tables: The tables, by name.
         results: The rows of each table that may have been run.
@@ -51,4 +53,7 @@ def index(
                 main_figures(table, results[name]),
                 f'![{table.title}]({name}.png)',
             ]
+    if (page := folder / 'nnunet.md').is_file():
+        beginning = page.read_text(encoding='utf-8').partition('\n## ')[0].rstrip()
+        sections += [f'#{beginning}', f'[What the comparison can show]({page.name})']
     return '\n\n'.join([_HEADING.rstrip(), md_table(header, rows), *sections]) + '\n'

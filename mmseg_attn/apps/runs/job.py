@@ -21,7 +21,7 @@ from mmengine.logging import MMLogger
 from ...engine.cfg_options import merge_options
 from ...errors import RunError
 from ...evaluation import Complexity, complexity
-from ...evaluation.confusion import metric_configs
+from ...evaluation.confusion import ignored_by, metric_configs
 from ...io import write_file
 from .code import changed_files, used_files
 from .log import find_launches, join, seconds_per_iteration
@@ -35,6 +35,7 @@ except ImportError:  # Windows has no such locks
     fcntl = None
 
 _LENGTHS = 'max_epochs', 'max_iters'
+_PER_IMAGE = dict(type='ImageAreasMetric')
 _counted: dict[str, Complexity | None] = {}  # the folds of a row have the same model
 
 
@@ -170,7 +171,8 @@ class Job:
             options = ['load_from=None']  # that of the config would take precedence
         else:
             state.clear()
-        state.setdefault('code', used_files(content_of(self.config, tta=self.tta)))
+        parts = [content_of(self.config, tta=self.tta), _PER_IMAGE]
+        state.setdefault('code', used_files(parts))
         threads = (common['variables'] or {}).get('OMP_NUM_THREADS')
         state.update(machine=machine(threads and int(threads)), versions=versions())
         self._write_state(state)
@@ -195,10 +197,8 @@ class Job:
         config = copy.deepcopy(self.config)
         config.test_dataloader = config[f'{self.split}_dataloader']
         evaluator = config[f'{self.split}_evaluator']
-        metrics = metric_configs(evaluator)
-        ignored = [metric.ignore_index for metric in metrics if 'ignore_index' in metric]
-        per_image = dict(type='ImageAreasMetric', out_file=str(areas.absolute()))
-        per_image |= dict(ignore_index=ignored[0]) if ignored else {}
+        metrics, ignored = metric_configs(evaluator), ignored_by(evaluator)
+        per_image = _PER_IMAGE | dict(out_file=str(areas.absolute()), ignore_index=ignored)
         if isinstance(evaluator, dict) and 'metrics' in evaluator:
             config.test_evaluator = dict(evaluator, metrics=[*metrics, per_image])
         else:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
@@ -12,7 +12,8 @@ import numpy as np
 from mmengine.config import Config
 
 from ...errors import DataError
-from ...io import write_file
+from ...evaluation.confusion import IGNORE, ignored_by
+from ...io import checksum, write_file
 from .code import changed_files
 from .statistics import scores
 
@@ -160,11 +161,12 @@ def read_record(file: Path) -> Record:
 
 
 def config_hash(config: Config, *, tta: bool = False) -> str:
-    """Return a hash of all in a config that a training depends on, and of the datasets.
+    """Return a hash of all in a config that the areas of a record depend on.
 
     It does not depend on the seed, on the folder of the data, on settings of the machine such as
     the number of workers, on hooks that only watch, on the metrics of the test, or on helper
-    variables of the config.
+    variables of the config. A file with an absolute path, such as pretrained weights, counts by its
+    name and content.
 
     Args:
         config: The config.
@@ -183,11 +185,13 @@ def content_of(config: Config, *, tta: bool = False) -> dict:
     content['default_hooks'] = {name: hook for name, hook in hooks if name not in _WATCHING}
     randomness = (content.get('randomness') or {}).items()
     content['randomness'] = {name: value for name, value in randomness if name != 'seed'}
+    if (ignored := ignored_by(config.get('test_evaluator'))) != IGNORE:
+        content['test_ignore_index'] = ignored
     return _portable(content)
 
 
 def portable_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options without settings of the machine, and with files instead of paths."""
+    """Return options without settings of the machine, and with names of files, not paths."""
     kept = {k: v for k, v in options.items() if not set(k.split('.')) & {*_MACHINE}}
     return _portable(kept)
 
@@ -211,16 +215,31 @@ def run_name(config: str, options: Mapping[str, Any], fold: int, key: Key) -> st
 
 
 def _portable(value: Any) -> Any:
-    """Return a value for JSON without what belongs to a machine; paths become file names."""
+    """Return a value for JSON without what belongs to a machine; paths become names of files."""
     if isinstance(value, dict):
         return {str(k): _portable(v) for k, v in value.items() if k not in _MACHINE}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_portable(item) for item in value]
     if isinstance(value, str) and _is_absolute(value):
-        return PureWindowsPath(value).name  # which also knows the slash
+        return _name_of_file(value)
     if isinstance(value, type) or callable(value):
         return f'{value.__module__}.{value.__qualname__}'
     return value
+
+
+def _name_of_file(path: str) -> str:
+    """Return the name of a file; if it is here, with its checksum, as in names of checkpoints."""
+    name = PureWindowsPath(path)  # which also knows the slash
+    file = Path(path)
+    if not file.is_file():
+        return name.name
+    status = file.stat()
+    return f'{name.stem}-{_checksum(file, status.st_mtime_ns, status.st_size)[:8]}{name.suffix}'
+
+
+@cache
+def _checksum(file: Path, *status: int) -> str:
+    return checksum(file)
 
 
 def _is_absolute(path: str) -> bool:

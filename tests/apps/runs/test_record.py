@@ -1,5 +1,6 @@
 """What a record holds, and which changes of a config make another run."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -67,10 +68,25 @@ def test_machine_seed_and_helpers_do_not_change_the_hash(changes):
         dict(runner_type='FastRunner'),
         dict(val_evaluator=dict(type='MAEMetric')),
         dict(conversion=dict(split_unit='slice')),
+        dict(test_evaluator=dict(type='MAEMetric', ignore_index=0)),
     ],
 )
 def test_all_else_changes_it(changes):
     assert hash_of(**changes) != hash_of()
+
+
+def test_a_file_counts_by_its_name_and_content(tmp_path):
+    files = [tmp_path / folder / 'last.pth' for folder in ('one', 'copy', 'other')]
+    for file, content in zip(files, (b'a', b'a', b'b'), strict=True):
+        file.parent.mkdir()
+        file.write_bytes(content)
+    one, copy, other = (hash_of(load_from=str(file)) for file in files)
+    assert one == copy
+    assert len({one, other, hash_of(load_from='/nowhere/last.pth')}) == 3
+    digest = hashlib.sha256(b'a').hexdigest()[:8]
+    assert portable_options({'load_from': str(files[0])}) == {'load_from': f'last-{digest}.pth'}
+    files[0].write_bytes(b'longer')
+    assert hash_of(load_from=str(files[0])) not in (one, other)
 
 
 def test_the_hash_does_not_depend_on_the_order_or_on_tuples():
