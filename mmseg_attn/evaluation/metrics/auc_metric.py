@@ -1,5 +1,6 @@
 """Compute the areas under the ROC and the precision-recall curve of every class."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,11 +26,13 @@ class AUCMetric(BaseMetric):
     of the precisions at all thresholds, each weighted by its increase in recall. ``mAUROC`` and
     ``mAUPRC`` are the means over the classes. A class that labels no pixel, or all, is left out.
 
-    The probabilities p are counted in bins of equal width in log-odds, log(p / (1 - p)), from -25
-    to 25; the outermost bins contain what lies beyond. Trained networks give most pixels
-    probabilities close to 0 or 1, which bins of equal width in p would not distinguish. Pixels of
-    one bin count as equal, so AUROC is exact up to half the fraction of pairs of a positive and a
-    negative pixel that share a bin.
+    The probabilities p are counted in bins of their log-odds, log(p / (1 - p)), from -25 to 25; the
+    outermost bins contain what lies beyond. Trained networks give most pixels probabilities close
+    to 0 or 1, which bins of equal width in p would not distinguish. The bins have equal width in
+    the inverse hyperbolic sine of the log-odds, so they are finer around p = 1/2. Pixels of one bin
+    count as equal, so AUROC is exact up to half the fraction of pairs of a positive and a negative
+    pixel that share a bin. AUPRC is the average precision of pixels in random order within a bin;
+    to count them as equal would make it too low.
 
     Memory does not depend on the size of the images: 8 bytes per bin, class and image. With
     test-time augmentation the probabilities are those of one augmentation, not their mean.
@@ -65,7 +68,8 @@ class AUCMetric(BaseMetric):
         valid = label != self.ignore_index
         logits, label, tables = logits[:, valid], label[valid], []
         for index, values in enumerate(log_odds(logits)):
-            bin_index = ((values + LIMIT) * (self.bins / (2 * LIMIT))).long()
+            position = (1 + values.asinh() / math.asinh(LIMIT)) / 2  # from 0 to 1
+            bin_index = (position * self.bins).long()
             bin_index = bin_index.clamp(0, self.bins - 1) + self.bins * (label == index)
             tables.append(bin_index.bincount(minlength=2 * self.bins).view(2, self.bins))
         return torch.stack(tables).to(torch.int32).cpu().numpy()
@@ -126,13 +130,17 @@ def area_under_roc(negative: np.ndarray, positive: np.ndarray) -> float:
 
 
 def average_precision(negative: np.ndarray, positive: np.ndarray) -> float:
-    """Compute the average precision.
+    """Compute the average precision, approximately with the pixels of a bin in random order.
+
+    Above the j-th of the p positives of a bin, j n / (p + 1) of its n negatives are expected. With
+    t positives among s pixels in the bins above, the precision there is (t + j) / (s + r j), where
+    r = 1 + n / (p + 1). Its sum over j is about the integral from 1/2 to p + 1/2.
 
     Args:
         negative: Number of negatives per bin, in rising order of the score.
         positive: Number of positives per bin.
     """
-    true_positives = np.cumsum(positive[::-1])
-    predicted = true_positives + np.cumsum(negative[::-1])
-    precision = true_positives / np.maximum(predicted, 1)
-    return float((precision * positive[::-1]).sum() / positive.sum())
+    n, p = negative[::-1], positive[::-1]
+    t, s, r = np.cumsum(p) - p, np.cumsum(n + p) - n - p, 1 + n / (p + 1)
+    sums = p / r + (t - s / r) / r * np.log((s + r * (p + 0.5)) / (s + r * 0.5))
+    return float(sums.sum() / p.sum())

@@ -2,12 +2,13 @@
 
 import math
 import random
-from itertools import chain
+from itertools import chain, pairwise, permutations
 
+import numpy as np
 import pytest
 import torch
 
-from mmseg_attn.evaluation.metrics.auc_metric import log_odds
+from mmseg_attn.evaluation.metrics.auc_metric import average_precision, log_odds
 from tests.evaluation.metrics.samples import build, evaluate
 
 CLASSES = ('ground', 'cell', 'wall')
@@ -50,23 +51,50 @@ def precisions(scores: list[float], positive: list[bool]) -> float:
     return sum(terms) / len(terms)
 
 
+def in_random_order(above: str, positives: int, negatives: int) -> float:
+    """The mean average precision over all orders of the pixels of a bin, below others ('pn')."""
+    orders = set(permutations('p' * positives + 'n' * negatives))
+    rows = [[kind == 'p' for kind in (*above, *order)] for order in orders]
+    return sum(precisions([-i for i, _ in enumerate(row)], row) for row in rows) / len(rows)
+
+
 def test_by_hand():
     # in falling order: cell, ground, cell, ground; the ignored pixel would change it
     values = measure(sample(of_odds(3, 1, 2, -1, 5), [1, 1, 0, 0, 255]))
     assert values['AUROC.cell'] == pytest.approx(3 / 4)
-    assert values['AUPRC.cell'] == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert values['AUPRC.cell'] == pytest.approx((1 / 1 + 2 / 3) / 2, abs=0.002)
     # the probability of ground is one minus that of cell: ground, cell, ground, cell
     assert values['AUROC.ground'] == pytest.approx(3 / 4)
-    assert values['AUPRC.ground'] == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert values['AUPRC.ground'] == pytest.approx((1 / 1 + 2 / 3) / 2, abs=0.002)
     assert values['mAUROC'] == pytest.approx(3 / 4)
-    assert values['mAUPRC'] == pytest.approx(5 / 6)
+    assert values['mAUPRC'] == pytest.approx(5 / 6, abs=0.002)
+
+
+def test_the_bins():
+    """Five bins of equal width in asinh(log-odds) end at sinh(k asinh(25) / 5), k = -3, -1, ..."""
+    edges = [math.sinh(k * math.asinh(25) / 5) for k in (-3, -1, 1, 3)]
+    assert edges[2:] == pytest.approx([0.865, 5.182], abs=1e-3)
+    for edge in edges:
+        apart = measure(sample(of_odds(edge - 0.01, edge + 0.01), [0, 1]), bins=5)
+        assert apart['AUROC.cell'] == 1
+    for low, high in pairwise([-60, *edges, 60]):
+        values = measure(sample(of_odds(low + 0.01, high - 0.01), [1, 0]), bins=5)
+        assert values['AUROC.cell'] == 0.5
 
 
 def test_pixels_of_one_bin_count_as_equal():
-    # bins of a width of 10: 1 and 2 share one
-    values = measure(sample(of_odds(1, 2, 11), [0, 1, 1]), bins=5)
+    values = measure(sample(of_odds(1, 2, 11), [0, 1, 1]), bins=5)  # 1 and 2 share one
     assert values['AUROC.cell'] == pytest.approx((1 / 2 + 1) / 2)
-    assert values['AUPRC.cell'] == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize(
+    ('above', 'positive', 'negative'),
+    [('', 3, 0), ('pn', 4, 3), ('ppp', 2, 5), ('nn', 5, 2), ('pppp', 1, 6)],
+)
+def test_precisions_within_a_bin_are_those_of_a_random_order(above, positive, negative):
+    counts = [(negative, positive), *((kind == 'n', kind == 'p') for kind in reversed(above))]
+    found = average_precision(*np.array(counts).T)  # the pixels above have bins of their own
+    assert found == pytest.approx(in_random_order(above, positive, negative), abs=0.02)
 
 
 @pytest.mark.parametrize('classes', [2, 3])
@@ -84,7 +112,7 @@ def test_pairs_and_thresholds_over_several_images(classes):
         scores, positive = p[index].tolist(), [label == index for label in truth]
         name = CLASSES[index]
         assert values[f'AUROC.{name}'] == pytest.approx(pairs_in_order(scores, positive))
-        assert values[f'AUPRC.{name}'] == pytest.approx(precisions(scores, positive))
+        assert values[f'AUPRC.{name}'] == pytest.approx(precisions(scores, positive), abs=0.002)
 
 
 def test_as_scikit_learn():
@@ -93,11 +121,9 @@ def test_as_scikit_learn():
     odds = 6 * torch.randn(5000, generator=generator)
     label = (odds + 8 * torch.randn(5000, generator=generator) > 4).long()
     values = measure(sample(of_odds(*odds.tolist()), label.tolist()))
-    binned = ((odds.double() + 25) / 0.05).long().clamp(0, 999)
-    for scores, limit in ((binned, 1e-9), (odds, 1e-3)):  # with and without the bins
-        for name, function in (('ROC', 'roc_auc_score'), ('PRC', 'average_precision_score')):
-            expected = getattr(metrics, function)(label.numpy(), scores.numpy())
-            assert values[f'AU{name}.cell'] == pytest.approx(expected, abs=limit)
+    for name, function in (('ROC', 'roc_auc_score'), ('PRC', 'average_precision_score')):
+        expected = getattr(metrics, function)(label.numpy(), odds.numpy())
+        assert values[f'AU{name}.cell'] == pytest.approx(expected, abs=2e-4)
 
 
 def test_probabilities_that_float32_rounds_to_one():
