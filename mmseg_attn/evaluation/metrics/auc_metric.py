@@ -56,9 +56,17 @@ class AUCMetric(BaseMetric):
         Args:
             data_batch: Not used.
             data_samples: Predictions with logits ``(C, H, W)``, and ground truth ``(1, H, W)``.
+
+        Raises:
+            ValueError: If a logit is NaN.
         """
         for sample in data_samples:
             logits = sample['seg_logits']['data'].flatten(1)  # (C, H * W)
+            if logits.isnan().any():
+                raise ValueError(
+                    f'AUCMetric cannot rank the logits of {sample.get("img_path")}, some of which '
+                    'are NaN: test in float32, or correct the weights'
+                )
             label = sample['gt_sem_seg']['data'].flatten().to(logits.device)
             parts = zip(logits.split(CHUNK, dim=1), label.split(CHUNK), strict=True)
             self.results.append(sum(self._count(*part) for part in parts))

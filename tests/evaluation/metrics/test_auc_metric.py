@@ -148,6 +148,12 @@ def test_a_head_with_one_channel_stores_the_probability_of_class_1():
     assert measure(sample(stored, label)) == measure(sample(of_odds(*odds), label))
 
 
+def test_logits_that_are_nan_are_refused():
+    one = sample(of_odds(1, math.nan), [0, 1]) | dict(img_path='a.png')
+    with pytest.raises(ValueError, match=r'logits of a\.png, some of which are NaN: test in'):
+        measure(one)
+
+
 def test_large_images_are_counted_in_parts(monkeypatch):
     one = sample(torch.randn(3, 50), [0, 1, 2, 255, 1] * 10)
     expected = measure(one, classes=3)
