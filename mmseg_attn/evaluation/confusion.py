@@ -15,7 +15,8 @@ from ..io import decode_image, read_manifest
 def metric_configs(evaluator: Any) -> Sequence[Mapping]:
     """Return the metrics in the config of an evaluator: a metric, a list, or an ``Evaluator``."""
     if isinstance(evaluator, Mapping) and evaluator:
-        return evaluator.get('metrics', [evaluator])
+        metrics = evaluator.get('metrics', evaluator)
+        return [metrics] if isinstance(metrics, Mapping) else metrics
     return evaluator or []
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from .image_metric import means_over_classes
 from .labeled import check_labeled
 
-LIMIT = 25.0  # log-odds of the outermost bins: probabilities of 1.4e-11 and 1 - 1.4e-11
+LIMIT = 100.0  # log-odds of the outermost bins
 CHUNK = 2**20  # pixels whose log-odds are in memory at once
 
 
@@ -26,13 +26,13 @@ class AUCMetric(BaseMetric):
     of the precisions at all thresholds, each weighted by its increase in recall. ``mAUROC`` and
     ``mAUPRC`` are the means over the classes. A class that labels no pixel, or all, is left out.
 
-    The probabilities p are counted in bins of their log-odds, log(p / (1 - p)), from -25 to 25; the
-    outermost bins contain what lies beyond. Trained networks give most pixels probabilities close
-    to 0 or 1, which bins of equal width in p would not distinguish. The bins have equal width in
-    the inverse hyperbolic sine of the log-odds, so they are finer around p = 1/2. Pixels of one bin
-    count as equal, so AUROC is exact up to half the fraction of pairs of a positive and a negative
-    pixel that share a bin. AUPRC is the average precision of pixels in random order within a bin;
-    to count them as equal would make it too low.
+    The probabilities p are counted in bins of their log-odds, log(p / (1 - p)), from -100 to 100;
+    the outermost bins contain what lies beyond. Trained networks give most pixels probabilities
+    close to 0 or 1, which bins of equal width in p would not distinguish. The bins have equal width
+    in the inverse hyperbolic sine of the log-odds, so they are finer around p = 1/2. Pixels of one
+    bin count as equal, so AUROC is exact up to half the fraction of pairs of a positive and a
+    negative pixel that share a bin. For AUPRC, they are mixed evenly, since equal pixels would make
+    it too low.
 
     Memory does not depend on the size of the images: 8 bytes per bin, class and image. With
     test-time augmentation the probabilities are those of one augmentation, not their mean.
@@ -58,24 +58,26 @@ class AUCMetric(BaseMetric):
             data_samples: Predictions with logits ``(C, H, W)``, and ground truth ``(1, H, W)``.
 
         Raises:
-            ValueError: If a logit is NaN.
+            ValueError: If a labeled pixel has no probabilities, because of a logit that is NaN or
+                infinite.
         """
         for sample in data_samples:
             logits = sample['seg_logits']['data'].flatten(1)  # (C, H * W)
-            if logits.isnan().any():
-                raise ValueError(
-                    f'AUCMetric cannot rank the logits of {sample.get("img_path")}, some of which '
-                    'are NaN: test in float32, or correct the weights'
-                )
             label = sample['gt_sem_seg']['data'].flatten().to(logits.device)
             parts = zip(logits.split(CHUNK, dim=1), label.split(CHUNK), strict=True)
-            self.results.append(sum(self._count(*part) for part in parts))
+            name = sample.get('img_path', 'an image')
+            self.results.append(sum(self._count(*part, name) for part in parts))
 
-    def _count(self, logits: Tensor, label: Tensor) -> np.ndarray:
+    def _count(self, logits: Tensor, label: Tensor, name: str) -> np.ndarray:
         """Count the pixels outside of each class and those of it by bin, ``(C, 2, bins)``."""
         valid = label != self.ignore_index
         logits, label, tables = logits[:, valid], label[valid], []
         for index, values in enumerate(log_odds(logits)):
+            if values.isnan().any():
+                raise ValueError(
+                    f'AUCMetric cannot rank the pixels of {name}, since some logits are NaN or '
+                    'infinite: test in float32, or correct the weights'
+                )
             position = (1 + values.asinh() / math.asinh(LIMIT)) / 2  # from 0 to 1
             bin_index = (position * self.bins).long()
             bin_index = bin_index.clamp(0, self.bins - 1) + self.bins * (label == index)
@@ -119,10 +121,13 @@ def log_odds(stored: Tensor) -> Iterator[Tensor]:
         value = stored[0].double().logit().clamp(-2 * LIMIT, 2 * LIMIT)
         yield from (-value, value)
         return
-    total = stored.double().logsumexp(dim=0)
-    for logits in stored:
-        log_p = logits.double() - total
-        yield (log_p - torch.log(-torch.expm1(log_p))).clamp(-2 * LIMIT, 2 * LIMIT)
+    stored = stored.double()
+    total, top = stored.logsumexp(dim=0), stored.argmax(dim=0)
+    others = stored.scatter(0, top[None], -math.inf).logsumexp(dim=0)  # without the top class
+    for index, logits in enumerate(stored):
+        log_p = logits - total
+        odds = torch.where(top == index, logits - others, log_p - torch.log(-torch.expm1(log_p)))
+        yield odds.clamp(-2 * LIMIT, 2 * LIMIT)
 
 
 def area_under_roc(negative: np.ndarray, positive: np.ndarray) -> float:
@@ -138,17 +143,15 @@ def area_under_roc(negative: np.ndarray, positive: np.ndarray) -> float:
 
 
 def average_precision(negative: np.ndarray, positive: np.ndarray) -> float:
-    """Compute the average precision, approximately with the pixels of a bin in random order.
+    """Compute the average precision; the positives of a bin have the precision in its middle.
 
-    Above the j-th of the p positives of a bin, j n / (p + 1) of its n negatives are expected. With
-    t positives among s pixels in the bins above, the precision there is (t + j) / (s + r j), where
-    r = 1 + n / (p + 1). Its sum over j is about the integral from 1/2 to p + 1/2.
+    With t positives among s pixels in the bins above, and p positives and n negatives in the bin,
+    this is (t + (p + 1) / 2) / (s + (p + n + 1) / 2).
 
     Args:
         negative: Number of negatives per bin, in rising order of the score.
         positive: Number of positives per bin.
     """
     n, p = negative[::-1], positive[::-1]
-    t, s, r = np.cumsum(p) - p, np.cumsum(n + p) - n - p, 1 + n / (p + 1)
-    sums = p / r + (t - s / r) / r * np.log((s + r * (p + 0.5)) / (s + r * 0.5))
-    return float(sums.sum() / p.sum())
+    precision = (np.cumsum(p) - (p - 1) / 2) / (np.cumsum(p + n) - (p + n - 1) / 2)
+    return float((precision * p).sum() / p.sum())
