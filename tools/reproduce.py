@@ -161,6 +161,7 @@ from mmseg_attn.apps.runs import (
     read_records,
     run_jobs,
 )
+from mmseg_attn.engine.cfg_options import parse_options
 from mmseg_attn.errors import RunError, UsageError
 from mmseg_attn.io import write_file
 
@@ -316,9 +317,8 @@ def command(
 
 def options(args: argparse.Namespace) -> list[str]:
     """Return the options without settings of the machine, and with names of files, not paths."""
-    pairs = [option.partition('=') for option in args.cfg_options]
-    kept = [portable_options({key: value}) for key, _, value in pairs]
-    return [f'{key}={value}' for option in kept for key, value in option.items()]
+    kept = portable_options(parse_options(args.cfg_options))
+    return [f'{key}={value}' for key, value in kept.items()]
 
 
 def write(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan], name: str) -> Path:

@@ -20,8 +20,8 @@ _EXPLAINED = (
     'and that of an image its mean IoU over the classes that are labeled in it. The test can '
     'disagree with the interval, since it does not count pixels. '
     'Nothing is corrected for the number of comparisons: in 20 comparisons of equally good models '
-    'on several folds, up to one difference is expected to be shown by chance, and on a single '
-    'fold more.'
+    'on several folds, up to one difference is expected to be shown by chance, and of single seeds '
+    'on a single fold more.'
 )
 _IMAGES = 'single images, even if several show the same patient, which makes it too narrow'
 

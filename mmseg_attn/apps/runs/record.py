@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
@@ -228,13 +229,12 @@ def _portable(value: Any) -> Any:
 
 
 def _name_of_file(path: str) -> str:
-    """Return the name of a file; if it is here, with its checksum, as in names of checkpoints."""
-    name = PureWindowsPath(path)  # which also knows the slash
-    file = Path(path)
-    if not file.is_file():
-        return name.name
-    status = file.stat()
-    return f'{name.stem}-{_checksum(file, status.st_mtime_ns, status.st_size)[:8]}{name.suffix}'
+    """Return the name of a file, and if it is here the beginning of its SHA-256."""
+    name = PureWindowsPath(path).name  # which also knows the slash
+    if not os.path.isfile(path):
+        return name
+    status = os.stat(path)
+    return f'{name}@{_checksum(Path(path), status.st_mtime_ns, status.st_size)[:8]}'
 
 
 @cache

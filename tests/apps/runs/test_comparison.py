@@ -214,6 +214,8 @@ def test_a_class_that_a_set_does_not_have_does_not_count_in_it():
     assert found.over_cases == pytest.approx((20, 20))  # resamples without a count in none
     assert (found.images, found.cases) == (2, 2)
     assert compare([none], [none], label=1) is None
+    other = {'c': [[5, 1], [5, 1], [10, 0]]}  # a seed that predicts the class
+    assert compare([one, none, other], [theirs, none], label=1).by_set == pytest.approx((20,))
 
 
 def make(difference: float, low: float, high: float, **values) -> Comparison:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -84,8 +85,9 @@ def test_a_file_counts_by_its_name_and_content(tmp_path):
     assert one == copy
     assert len({one, other, hash_of(load_from='/nowhere/last.pth')}) == 3
     digest = hashlib.sha256(b'a').hexdigest()[:8]
-    assert portable_options({'load_from': str(files[0])}) == {'load_from': f'last-{digest}.pth'}
-    files[0].write_bytes(b'longer')
+    assert portable_options({'load_from': str(files[0])}) == {'load_from': f'last.pth@{digest}'}
+    files[0].write_bytes(b'c')  # of the same size
+    os.utime(files[0], ns=(0, 0))
     assert hash_of(load_from=str(files[0])) not in (one, other)
 
 
