@@ -14,7 +14,7 @@ from .image_metric import means_over_classes
 from .labeled import check_labeled
 
 LIMIT = 100.0  # log-odds of the outermost bins
-CHUNK = 2**20  # pixels whose log-odds are in memory at once
+CHUNK = 2**18  # pixels whose log-odds are in memory at once
 
 
 @METRICS.register_module()
