@@ -311,7 +311,8 @@ def command(
         words = fill_command(table)
     for key, value in cut(args).items():
         words += [f'--{key.replace("_", "-")}', str(value)]
-    words += ['--cfg-options', *options(args)] if options(args) else []
+    if kept := options(args):
+        words += ['--cfg-options', *kept]
     return shlex.join(words)
 
 

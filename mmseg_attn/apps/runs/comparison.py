@@ -125,17 +125,18 @@ def compare(
     sets = [*_common_sets(ours, theirs, label, lambda x: numbers.setdefault(case(x), len(numbers)))]
     if not sets:
         return None
-    by_set = [_miou_of_runs(one.ours).mean() - _miou_of_runs(one.theirs).mean() for one in sets]
+    runs = [[_miou_of_runs(areas) for areas in (one.ours, one.theirs)] for one in sets]
+    by_set = [float(ours.mean() - theirs.mean()) for ours, theirs in runs]
     tail = _tail(len(numbers))
     low, high = np.nanpercentile(_bootstrap(sets, len(numbers)), [tail, 100 - tail])
     return Comparison(
-        difference=float(np.mean(by_set)),
+        difference=statistics.mean(by_set),
         over_cases=(float(low), float(high)),
         p=_wilcoxon(_of_cases(sets, len(numbers))),
         images=sum(len(one.cases) for one in sets),
         cases=len(numbers),
-        by_set=tuple(map(float, by_set)),
-        by_run=tuple(_miou_of_runs(x).tolist() for x in sets[0][1:]) if len(sets) == 1 else (),
+        by_set=tuple(by_set),
+        by_run=tuple(side.tolist() for side in runs[0]) if len(sets) == 1 else (),
         measure='mIoU' if label is None else 'IoU',
     )
 

@@ -12,6 +12,7 @@ from mmseg_attn.apps.reproduce import PaperRow, check_data, load_tables, plan_ro
 from mmseg_attn.apps.runs import read_config
 from mmseg_attn.apps.runs.record import content_of
 from mmseg_attn.errors import UsageError
+from tests.tables import md_cells
 from tools import reproduce
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
@@ -46,9 +47,7 @@ def readme_tables(folder: str) -> list[list[list[str]]]:
     """The cells of the tables that a README reports from its paper, without their headers."""
     text = (CONFIGS / folder / 'README.md').read_text()
     section = text.partition('## Reported by the paper')[2].partition('\n## ')[0]
-    tables = re.findall(r'(?:^\|.*\n)+', section, re.M)
-    lines = [table.splitlines() for table in tables]
-    return [[[cell.strip() for cell in x.strip('|').split('|')] for x in t[2:]] for t in lines]
+    return [rows for _, *rows in md_cells(section)]
 
 
 def numbers(cells: list[str]) -> tuple[float, ...]:

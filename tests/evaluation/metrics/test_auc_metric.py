@@ -85,6 +85,8 @@ def test_the_bins():
 def test_pixels_of_one_bin_count_as_equal():
     values = measure(sample(of_odds(2, 3, 13), [0, 1, 1]), bins=5)  # 2 and 3 share one
     assert values['AUROC.cell'] == pytest.approx((1 / 2 + 1) / 2)
+    # in the middle of the bin: the positive above it, itself, and half of the negative
+    assert values['AUPRC.cell'] == pytest.approx((1 + 2 / 2.5) / 2)
 
 
 @pytest.mark.parametrize(
