@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor
+from torch.nn.functional import conv2d
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
@@ -32,6 +33,15 @@ def autocasts(device: str, dtype: torch.dtype) -> bool:
                 return True
         except RuntimeError:
             return False
+
+
+def sums_in_float32(dtype: torch.dtype) -> bool:
+    """Whether convolution on the CPU sums in float32: PyTorch 2.0 without AVX-512 sums in bfloat16.
+
+    Rounded to bfloat16, 256 + 1 is 256, so a sum of ones stays there.
+    """
+    image = torch.ones(1, 512, 3, 3, dtype=dtype)
+    return conv2d(image, image).item() == image.numel()
 
 
 def tensors(*trees) -> list[Tensor]:
