@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmseg.registry import DATASETS
+from mmseg.registry import DATASETS, MODELS
+from torch import nn
 
 from mmseg_attn.apps.reproduce import PaperRow, check_data, load_tables, plan_row
 from mmseg_attn.apps.runs import read_config
@@ -252,19 +253,52 @@ def test_rows_by_training_differ_in_what_they_are_named_after():
     plans = {row.name: plan_row(row, table, CONFIGS) for row in table.rows}
     first = {name: plans[name].configs[0] for name in ('U-Net', 'LFA-UNet')}
     for name, plan in plans.items():
-        (config, *_), (model, _, change) = plan.configs, name.partition(', ')
+        (config, *_), (model, *changes) = plan.configs, name.split(', ')
+        known = {
+            'learning rate 0.001',
+            '12,000 iterations',
+            'warm-up',
+            'initial weights of PyTorch',
+            'crops of 256x256',
+        }
+        assert set(changes) <= known
+        config = config.copy()
+        init = config.model.decode_head.pop('init_cfg', None)
+        assert bool(init) == ('initial weights of PyTorch' in changes)
         assert config.model == first[model].model
+        length = 12000 if '12,000 iterations' in changes else 4000
+        assert config.train_cfg.max_iters == 8 * config.train_cfg.val_interval == length
         rates = [s.begin for s in config.param_scheduler], [s.end for s in config.param_scheduler]
-        assert rates == (([0, 2000], [500, 4000]) if change == 'warm-up' else ([2000], [4000]))
-        rate = 0.001 if change == 'learning rate 0.001' else 0.003
+        half = ([length // 2], [length])
+        assert rates == (([0, 2000], [500, 4000]) if 'warm-up' in changes else half)
+        rate = 0.001 if 'learning rate 0.001' in changes else 0.003
         assert config.optim_wrapper.optimizer.lr == rate
         loader = config.train_dataloader
         crop, batch = loader.dataset.pipeline[2], loader.batch_size
-        whole = change == 'crops of 256x256'
+        whole = 'crops of 256x256' in changes
         assert (crop.type, crop.crop_size) == ('RandomCrop', 256 if whole else (128, 128))
         assert batch == (1 if whole else 4)
-        same = dict(train_dataloader=0, param_scheduler=0, optim_wrapper=0)
+        same = dict(train_dataloader=0, param_scheduler=0, optim_wrapper=0, train_cfg=0)
         assert content_of(config) | same == content_of(first[model]) | same
+
+
+def test_initial_weights_of_pytorch_change_only_the_three_maps():
+    """PyTorch's are uniform up to 1 / sqrt(inputs), Xavier's of a square map up to sqrt(3 / C)."""
+    table = TABLES['lfa-training-small']
+    rows = {row.name: row for row in table.rows}
+    ranges = []
+    for name in ('LFA-UNet', 'LFA-UNet, initial weights of PyTorch'):
+        model = MODELS.build(plan_row(rows[name], table, CONFIGS).configs[0].model)
+        model.init_weights()
+        convs = {n: m for n, m in model.decode_head.named_modules() if isinstance(m, nn.Conv2d)}
+        fans = {n: m.weight[0].numel() for n, m in convs.items()}
+        ranges.append({n: m.weight.abs().max() * fans[n] ** 0.5 for n, m in convs.items()})
+    xavier, pytorch = ranges
+    maps = {n for n in xavier if n.endswith(('query', 'key', 'value'))}
+    assert len(maps) == 12 < len(xavier)
+    for n in xavier:
+        assert 0.9 < pytorch[n] <= 1
+        assert (1.6 < xavier[n] <= 3**0.5) if n in maps else (0.9 < xavier[n] <= 1)
 
 
 def test_the_small_protocol_is_the_same_in_all_tables():
