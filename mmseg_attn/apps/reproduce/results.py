@@ -187,7 +187,7 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
 def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
     records = [record for result in results for record in result.records]
     common = ' '.join(f'{key}={value}' for key, value in table.options.items())
-    others = ', '.join(result.row.name for result in results if result.row.own_protocol)
+    others = '; '.join(result.row.name for result in results if result.row.own_protocol)
     rows = 'all rows' + f' except {others}' * bool(others)
     lines = [
         *([f'- changes to the configs of {rows}: `{common}`'] if common else []),
@@ -211,6 +211,6 @@ def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
                 rows = groups.setdefault(text, [])
                 rows += [] if result.row.name in rows else [result.row.name]
         for text, rows in groups.items():
-            which = f' ({", ".join(rows)})' if len(groups) > 1 else ''
+            which = f' ({"; ".join(rows)})' if len(groups) > 1 else ''
             lines.append(f'- {name}{which}: {text}')
     return '\n'.join(lines)

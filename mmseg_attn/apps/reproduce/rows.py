@@ -94,6 +94,6 @@ def _numbers(name: str, numbers: Iterable[int | None]) -> str:
     numbers = list(numbers)
     if len(numbers) == 1:
         return f'{name} {numbers[0]}'
-    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+    if None not in numbers and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f'{name}s {numbers[0]} to {numbers[-1]}'
     return f'{name}s {", ".join(map(str, numbers))}'

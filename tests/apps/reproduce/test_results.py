@@ -30,6 +30,10 @@ def test_mean_and_deviation_over_folds_each_the_mean_of_its_seeds(table, results
     assert [record.seed for record in unet.records] == [0, 1, 0]
 
 
+def test_an_unknown_seed_is_listed(table, results):
+    assert results({'DA': {(0, None): [40], (0, 1): [50]}})[2].runs == 'fold 0, seeds None, 1'
+
+
 def test_records_of_another_split_or_config_do_not_count(table, results):
     runs = {'U-Net': {(0, 0): [40]}}
     assert not results(runs, split='val')[0].records
