@@ -38,7 +38,9 @@ READMES = {
 SMALL = (
     'drosophila-small',
     'attention-small',
+    'attention-lr-small',
     'lfa-training-small',
+    'fast-runner-small',
     'attention-synthetic-small',
     'drosophila-slices-small',
 )
@@ -161,7 +163,10 @@ def test_tables_on_the_same_folds_share_their_trainings():
     assert set(hashes('cityscapes')) & set(hashes('cityscapes-lr'))
     small = set(hashes('drosophila-small'))
     assert len(small & set(hashes('attention-small'))) == 4  # none, DA, LFA (m = 7), attention gate
-    assert len(small & set(hashes('lfa-training-small'))) == 2  # U-Net, LFA-UNet with m = 7
+    training, runner = set(hashes('lfa-training-small')), set(hashes('fast-runner-small'))
+    assert len(small & training) == 2  # U-Net, LFA-UNet with m = 7
+    assert len(training & runner) == 2  # both with a rate of 0.001
+    assert len(set(hashes('attention-lr-small')) & runner) == 2  # none, LFA
 
 
 def test_tables_on_other_data_share_no_trainings():
@@ -169,7 +174,7 @@ def test_tables_on_other_data_share_no_trainings():
         name: {plan_row(row, TABLES[name], CONFIGS).hashes[0] for row in TABLES[name].rows}
         for name in SMALL
     }
-    by_crop = set.union(*(hashes.pop(name) for name in SMALL[:3]))
+    by_crop = set.union(*(hashes.pop(name) for name in SMALL[:5]))
     (synthetic, slices) = hashes.values()
     assert len(by_crop | synthetic | slices) == len(by_crop) + len(synthetic) + len(slices)
 
@@ -226,7 +231,7 @@ def test_options_of_a_row_that_is_not_selected_do_not_matter(tmp_path):
     assert (tmp_path / 'floodnet-model.neck.level=-2-model.neck.channels=512.md').is_file()
 
 
-@pytest.mark.parametrize('name', ['attention-small', 'attention-synthetic-small'])
+@pytest.mark.parametrize('name', [name for name in SMALL if name.startswith('attention')])
 def test_rows_of_the_attentions_differ_from_the_u_net_by_the_attention_alone(name):
     table = TABLES[name]
     unet, *others = (content_of(plan_row(row, table, CONFIGS).configs[0]) for row in table.rows)
@@ -303,7 +308,8 @@ def test_initial_weights_of_pytorch_change_only_the_three_maps():
 
 def test_the_small_protocol_is_the_same_in_all_tables():
     for name, length in (*((name, 4000) for name in SMALL), ('covid19-small', 2000)):
-        options = {k: v for k, v in TABLES[name].options.items() if k != 'conversion'}
+        own = ('conversion', 'optim_wrapper.optimizer.lr', 'runner_type')
+        options = {k: v for k, v in TABLES[name].options.items() if k not in own}
         assert options == {
             'train_cfg.max_iters': length,
             'train_cfg.val_interval': length // 8,
