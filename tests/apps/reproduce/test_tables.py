@@ -1,5 +1,6 @@
 """The tables of the package, against the READMEs, the configs and themselves."""
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmseg_attn.apps.reproduce import PaperRow, check_data, load_tables, plan_ro
 from mmseg_attn.apps.runs import read_config
 from mmseg_attn.apps.runs.record import content_of
 from mmseg_attn.errors import UsageError
+from tests.measures import count_parameters
 from tests.tables import md_cells
 from tools import reproduce
 
@@ -41,6 +43,7 @@ SMALL = (
     'attention-lr-small',
     'lfa-training-small',
     'fast-runner-small',
+    'lfa-width-small',
     'attention-synthetic-small',
     'drosophila-slices-small',
 )
@@ -166,7 +169,8 @@ def test_tables_on_the_same_folds_share_their_trainings():
     training, runner = set(hashes('lfa-training-small')), set(hashes('fast-runner-small'))
     assert len(small & training) == 2  # U-Net, LFA-UNet with m = 7
     assert len(training & runner) == 2  # both with a rate of 0.001
-    assert len(set(hashes('attention-lr-small')) & runner) == 2  # none, LFA
+    attention = set(hashes('attention-lr-small'))
+    assert len(attention & runner) == len(attention & set(hashes('lfa-width-small'))) == 2
 
 
 def test_tables_on_other_data_share_no_trainings():
@@ -174,7 +178,7 @@ def test_tables_on_other_data_share_no_trainings():
         name: {plan_row(row, TABLES[name], CONFIGS).hashes[0] for row in TABLES[name].rows}
         for name in SMALL
     }
-    by_crop = set.union(*(hashes.pop(name) for name in SMALL[:5]))
+    by_crop = set.union(*(hashes.pop(name) for name in SMALL[:6]))
     (synthetic, slices) = hashes.values()
     assert len(by_crop | synthetic | slices) == len(by_crop) + len(synthetic) + len(slices)
 
@@ -267,7 +271,7 @@ def test_rows_by_training_differ_in_what_they_are_named_after():
             'crops of 256x256',
         }
         assert set(changes) <= known
-        config = config.copy()
+        config = copy.deepcopy(config)
         init = config.model.decode_head.pop('init_cfg', None)
         assert bool(init) == ('initial weights of PyTorch' in changes)
         assert config.model == first[model].model
@@ -285,6 +289,26 @@ def test_rows_by_training_differ_in_what_they_are_named_after():
         assert batch == (1 if whole else 4)
         same = dict(train_dataloader=0, param_scheduler=0, optim_wrapper=0, train_cfg=0)
         assert content_of(config) | same == content_of(first[model]) | same
+
+
+def test_rows_by_base_width_differ_by_it_alone_and_64_is_that_of_the_paper():
+    table = TABLES['lfa-width-small']
+    papers = {row.name: row.config for row in TABLES['drosophila'].rows}
+    narrow = {}
+    for row in table.rows:
+        plan = plan_row(row, table, CONFIGS)
+        config = copy.deepcopy(plan.configs[0])
+        model, width = row.name.split(', base width ')
+        channels = config.model.backbone.pop('channels')
+        assert channels == config.model.decode_head.pop('in_channels')
+        assert channels == [int(width) * 2**level for level in range(5)]
+        first = narrow.setdefault(model, config)
+        assert content_of(config) == content_of(first)
+        if width == '64':
+            paper = read_config(CONFIGS / f'{papers[model]}.py', fold=0).model
+            ours = plan.configs[0].model
+            assert [count_parameters(m) for m in (ours, paper)] == [count_parameters(paper)] * 2
+    assert set(narrow) == {'U-Net', 'LFA-UNet'}
 
 
 def test_initial_weights_of_pytorch_change_only_the_three_maps():
