@@ -1,4 +1,4 @@
-"""Train with faster steps and the same results."""
+"""Train with faster steps, with the forward pass in bfloat16."""
 
 import copy
 from typing import Any
