@@ -11,7 +11,7 @@ from mmengine.device import get_device
 
 from ..compat.warning_filters import leave_out_warnings_of_the_host
 from ..engine.cfg_options import merge_options
-from ..engine.host_errors import file_sentence, sentence
+from ..engine.host_errors import INTERRUPTED, file_sentence, sentence
 from ..engine.safe_loading import enable_safe_loading
 from ..errors import MMSegAttnError, UsageError
 
@@ -20,6 +20,8 @@ T = TypeVar('T')
 
 def run_cli(main: Callable[[], None]) -> NoReturn:
     """Run a tool and report user errors as one line on stderr, with exit code 1.
+
+    An interruption ends the tool with exit code 130, as shells expect.
 
     Args:
         main: The tool. Errors of this package, ``OSError`` and the errors of the host that a
@@ -35,7 +37,8 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
     except OSError as error:
         sys.exit(f'error: {file_sentence(error)}')
     except KeyboardInterrupt:
-        sys.exit('error: interrupted')
+        sys.stderr.write('error: interrupted\n')
+        sys.exit(INTERRUPTED)
     except Exception as error:
         message = sentence(error)
         if not message:

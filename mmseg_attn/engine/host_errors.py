@@ -13,6 +13,7 @@ from .cfg_keys import parameters_of
 from .cfg_options import closest
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+INTERRUPTED = 130  # exit code of shells after SIGINT
 
 # type of the error, a part of its text, and the sentence to print
 TABLE: tuple[tuple[type[Exception], str, str], ...] = (

@@ -18,7 +18,7 @@ from ..datasets.building import explain_listing
 from ..errors import MMSegAttnError
 from .arguments import Request, read_request
 from .hooks import ResumedScheduleHook
-from .host_errors import FULL, file_sentence, sentence
+from .host_errors import FULL, INTERRUPTED, file_sentence, sentence
 from .safe_loading import enable_safe_loading
 from .training_record import training_record_kept
 
@@ -26,7 +26,6 @@ FILES = (FileNotFoundError, PermissionError)
 KINDS = (FileExistsError, NotADirectoryError, IsADirectoryError)  # a file instead of a folder
 # Messages of these packages about a file name it.
 TELLING = Path(mmengine.__file__).resolve().parent, Path(__file__).resolve().parents[1]
-INTERRUPTED = 130  # exit code of shells after SIGINT
 
 
 def run_standard_tool(name: str) -> None:

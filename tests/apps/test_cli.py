@@ -20,7 +20,6 @@ from mmseg_attn.errors import CheckpointError, DataError, UsageError
         (OSError('no file'), 'error: no file'),
         (ImportError('albumentations is not installed, we suggest'), 'error: Albu in a pipeline'),
         (KeyError('Foo is not in the mmseg::model registry.'), "error: type='Foo' is not regis"),
-        (KeyboardInterrupt(), 'error: interrupted'),
     ],
 )
 def test_user_errors_become_one_sentence(error, message):
@@ -35,6 +34,16 @@ def test_user_errors_become_one_sentence(error, message):
 def test_defects_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run_cli(lambda: 1 / 0)
+
+
+def test_interruptions_are_exit_code_130(capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught:
+        run_cli(main)
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == 'error: interrupted\n'
 
 
 def test_success_is_exit_code_0():
