@@ -124,3 +124,20 @@ def test_the_differences_of_the_readme_are_on_the_pages():
     assert len(found) == len(re.findall(r'95\s+%\s+interval', README)) > 8
     for text in found:
         assert ' '.join(text.split()) in pages, text
+
+
+@pytest.mark.parametrize(('folds', 'ratio'), [(5, 64 / 192), (4, 25 / 50)])
+def test_what_a_correction_for_common_training_images_leaves(folds, ratio):
+    """Nadeau and Bengio: the variance of a mean over K folds is 1/K + test/train times that of one.
+
+    Each factor is applied to all differences, whether they have five folds or four.
+    """
+    over_folds = r'([+-][\d.]+)\s+m?IoU\s+\([^)]+,\s+(\S+)\s+to\s+(\S+)\s+over\s+folds\)'
+    shown = []
+    for difference, low, high in re.findall(over_folds, README):
+        half = (float(high) - float(low)) / 2 * (1 + folds * ratio) ** 0.5
+        if half < abs(float(difference)):
+            shown.append((difference, low, high))
+    paper = next(x for x in README.split('\n\n') if x.startswith('**LFA-UNet.**'))
+    assert shown == re.findall(over_folds, paper)
+    assert len(shown) == 2
