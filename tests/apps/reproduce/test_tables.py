@@ -40,7 +40,7 @@ READMES = {
 SMALL = (
     'drosophila-small',
     'attention-small',
-    'attention-lr-small',
+    'attention-long-small',
     'lfa-training-small',
     'fast-runner-small',
     'lfa-width-small',
@@ -170,7 +170,7 @@ def test_tables_on_the_same_folds_share_their_trainings():
     assert len(small & training) == 2  # U-Net, LFA-UNet with m = 7
     assert len(training & runner) == 2  # both with a rate of 0.001
     assert len(runner & set(hashes('lfa-width-small'))) == 2  # both with FastRunner
-    assert len(training & set(hashes('attention-lr-small'))) == 2
+    assert len(training & set(hashes('attention-long-small'))) == 2
 
 
 def test_tables_on_other_data_share_no_trainings():
@@ -333,11 +333,13 @@ def test_initial_weights_of_pytorch_change_only_the_three_maps():
 def test_the_small_protocol_is_the_same_in_all_tables():
     slow = {'optim_wrapper.optimizer.lr': 0.001}
     own = {
-        'attention-lr-small': slow,
+        'attention-long-small': slow,
         'fast-runner-small': slow,
         'lfa-width-small': slow | {'runner_type': 'FastRunner'},
     }
-    for name, length in (*((name, 4000) for name in SMALL), ('covid19-small', 2000)):
+    lengths = dict.fromkeys(SMALL, 4000)
+    lengths |= {'attention-long-small': 12_000, 'covid19-small': 2000}
+    for name, length in lengths.items():
         options = {k: v for k, v in TABLES[name].options.items() if k != 'conversion'}
         assert options == {
             'train_cfg.max_iters': length,
