@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from ..markdown import md_table
+from ..runs import Record
 from .comparisons import compare_rows
 from .rows import RowResult
 from .tables import Column, PaperTable
@@ -12,6 +13,10 @@ from .tables import Column, PaperTable
 PAPER, OURS = 'reported by the paper', 'measured here'
 _MARK = ' \\*'  # of a row whose code has changed
 _LISTED = 3  # changed files of a row
+_VALIDATION = (
+    '\n\nValidation: the mIoU on the validation split after each quarter of the training. It tells '
+    'how fast a model learns. Older records do not have it.'
+)
 
 
 def markdown(
@@ -172,6 +177,7 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
     """List the records, which the figures are from."""
     column = table.columns[0]
     header = ['model', 'fold', 'seed', column.name, 'checkpoint', 'training', 'record']
+    header += ['validation'] * any(r.validations for result in results for r in result.records)
     rows = []
     for result in results:
         for record in result.records:
@@ -180,8 +186,20 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
             minutes = f'{record.seconds["training"] / 60:.1f} min'
             link = f'[{record.name}]({folder}/{record.name})'
             cells = [result.row.name, record.fold, record.seed, figure]
-            rows.append([*cells, record.checkpoint, minutes, link])
-    return md_table(header, rows) if rows else 'Nothing has been run yet.'
+            cells += [record.checkpoint, minutes, link]
+            if 'validation' in header:
+                cells.append(_validations(record))
+            rows.append(cells)
+    if not rows:
+        return 'Nothing has been run yet.'
+    return md_table(header, rows) + _VALIDATION * ('validation' in header)
+
+
+def _validations(record: Record) -> str:
+    """Return the mIoU after each quarter of the training."""
+    steps = [int(step) for step in record.validations]
+    quarters = (min(s for s in steps if 4 * s >= i * max(steps)) for i in range(1, 5) if steps)
+    return ', '.join(f'{record.validations[str(step)]:.1f}' for step in quarters)
 
 
 def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:

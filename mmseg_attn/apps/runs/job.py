@@ -209,7 +209,9 @@ class Job:
         self, state: dict, checkpoint: str, seconds: float, metrics: dict[str, float], areas: Path
     ) -> Record:
         launches = find_launches(self.train_dir)
-        memory = [e['memory'] for e in join(launches).losses.values() if e.get('memory')]
+        log = join(launches)
+        memory = [entry['memory'] for entry in log.losses.values() if entry.get('memory')]
+        validations = zip(*log.curve('mIoU', log.unit), strict=True)
         counted = self.complexity
         return Record(
             config=self.source,
@@ -219,6 +221,7 @@ class Job:
             checkpoint=checkpoint,
             tta=self.tta,
             metrics={name: round(value, 6) for name, value in metrics.items()},
+            validations={str(step): round(value, 6) for step, value in validations},
             **json.loads(areas.read_text(encoding='utf-8')),
             parameters=counted and counted.parameters,
             flops=counted and counted.flops,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
@@ -65,6 +65,7 @@ class Record:
         checkpoint: Its file name.
         tta: Whether the test used the test-time augmentation of the config.
         metrics: What the test logged.
+        validations: mIoU of each validation in percent, by epoch or iteration; empty if unknown.
         classes: Names of the classes.
         areas: Names of the three lists of each image.
         images: Areas of the classes in pixels by image.
@@ -90,6 +91,7 @@ class Record:
     checkpoint: str
     tta: bool = False
     metrics: dict[str, float]
+    validations: dict[str, float] = field(default_factory=dict)
     classes: list[str]
     areas: tuple[str, ...] = ('intersection', 'predicted', 'labeled')
     images: dict[str, list[list[int]]]

@@ -136,6 +136,30 @@ def test_every_run_is_listed_with_its_record(table, results):
     assert all(' | 10.0 min | ' in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ('steps', 'expected'),
+    [
+        ([500, 1000, 1500, 2000, 2500, 3000, 3500, 4000], '2.0, 4.0, 6.0, 8.0'),
+        ([10, 20, 25], '1.0, 2.0, 2.0, 3.0'),
+        ([1], '1.0, 1.0, 1.0, 1.0'),
+        ([], ''),
+    ],
+)
+def test_a_run_is_listed_with_the_validation_after_each_quarter(table, results, steps, expected):
+    curve = {str(step): float(i) for i, step in enumerate(steps, 1)}
+    (row, *others) = results({'U-Net': {(0, 0): [40], (1, 0): [50]}})
+    first = replace(row.records[0], validations={'9': 30.04})
+    second = replace(row.records[1], validations=curve)
+    text = page(table, [replace(row, records=[first, second]), *others])
+    lines = [line for line in text.splitlines() if '](runs/' in line]
+    assert [line.split(' | ')[7].removesuffix(' |') for line in lines] == [
+        '30.0, 30.0, 30.0, 30.0',
+        expected,
+    ]
+    assert 'Validation: the mIoU on the validation split' in text
+    assert 'Validation:' not in page(table, [row, *others])
+
+
 def test_the_csv_has_the_values_without_rounding(table, results):
     rows = results({'U-Net': {(0, 0): [1], (1, 0): [2]}})
     line, *_ = csv.DictReader(io.StringIO(to_csv(table, rows)))

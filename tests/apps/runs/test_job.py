@@ -21,7 +21,8 @@ if Path(__file__).with_name('stop').exists():
     sys.exit('no space left')
 (folder / 'best_mIoU_iter_8.pth').touch()
 (folder / 'now/vis_data').mkdir(parents=True, exist_ok=True)
-(folder / 'now/vis_data/scalars.json').write_text('{"loss": 1.0, "iter": 1, "memory": 2048}')
+entries = '{"loss": 1.0, "iter": 4, "memory": 2048}\\n{"mIoU": 40.5, "step": 4}\\n'
+(folder / 'now/vis_data/scalars.json').write_text(entries + '{"mIoU": 50.25, "step": 8}\\n')
 (folder / 'now/x.log').write_text('2024/01/02 03:04:05 - a\\n2024/01/02 03:06:05 - b\\n')
 """
 TEST = """
@@ -81,6 +82,7 @@ def test_a_job_trains_and_tests_and_returns_a_record(tools, job, tmp_path):
     assert record.key == one.key == (record.config_hash, 3, 'test', 'best')
     assert (record.fold, record.checkpoint) == (2, 'best_mIoU_iter_8.pth')
     assert record.metrics == dict(name=1.0, mIoU=50.000002)
+    assert record.validations == {'4': 40.5, '8': 50.25}
     assert record.images == {'test.txt': [[1, 2], [1, 3], [2, 2]]}
     assert record.seconds['training'] == 120  # from the first to the last line of the log
     assert record.memory == 2048
