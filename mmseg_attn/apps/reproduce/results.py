@@ -177,7 +177,8 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
     """List the records, which the figures are from."""
     column = table.columns[0]
     header = ['model', 'fold', 'seed', column.name, 'checkpoint', 'training', 'record']
-    header += ['validation'] * any(r.validations for result in results for r in result.records)
+    known = any(record.validations for result in results for record in result.records)
+    header += ['validation'] * known
     rows = []
     for result in results:
         for record in result.records:
@@ -187,19 +188,18 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
             link = f'[{record.name}]({folder}/{record.name})'
             cells = [result.row.name, record.fold, record.seed, figure]
             cells += [record.checkpoint, minutes, link]
-            if 'validation' in header:
-                cells.append(_validations(record))
-            rows.append(cells)
-    if not rows:
-        return 'Nothing has been run yet.'
-    return md_table(header, rows) + _VALIDATION * ('validation' in header)
+            rows.append([*cells, _validations(record)] if known else cells)
+    return md_table(header, rows) + _VALIDATION * known if rows else 'Nothing has been run yet.'
 
 
 def _validations(record: Record) -> str:
-    """Return the mIoU after each quarter of the training."""
-    steps = [int(step) for step in record.validations]
-    quarters = (min(s for s in steps if 4 * s >= i * max(steps)) for i in range(1, 5) if steps)
-    return ', '.join(f'{record.validations[str(step)]:.1f}' for step in quarters)
+    """Return the mIoU after each quarter of the training; empty if unknown."""
+    curve = [(int(step), value) for step, value in record.validations.items()]
+    if not curve:
+        return ''
+    end, _ = curve[-1]
+    quarters = (next(v for step, v in curve if step >= i * end / 4) for i in range(1, 5))
+    return ', '.join(f'{value:.1f}' for value in quarters)
 
 
 def _conditions(table: PaperTable, results: Sequence[RowResult]) -> str:
