@@ -17,6 +17,7 @@ configs/tables.yaml defines the tables, their rows and the figures of the papers
 """
 
 import argparse
+import contextlib
 import functools
 import hashlib
 import io
@@ -162,7 +163,7 @@ from mmseg_attn.apps.runs import (
     run_jobs,
 )
 from mmseg_attn.engine.cfg_options import parse_options
-from mmseg_attn.errors import RunError, UsageError
+from mmseg_attn.errors import DataError, RunError, UsageError
 from mmseg_attn.io import write_file
 
 
@@ -181,7 +182,9 @@ def main(argv: list[str] | None = None) -> None:
         return record is not None and not (args.rerun_changed_code and record.changed_code())
 
     def is_done(job: Job) -> bool:
-        return is_recorded(job, read_records(args.records))
+        with contextlib.suppress(DataError):  # a record that is being copied
+            return is_recorded(job, read_records(args.records))
+        return False
 
     def on_record(record: Record) -> None:
         record.write(args.records / record.name)
@@ -263,8 +266,8 @@ def plan_jobs(args: argparse.Namespace, table: PaperTable, plans: Sequence[Plan]
         planned.job(
             table, fold, seed, args.work_dir, command(args, table, planned, fold=fold, seed=seed)
         )
-        for seed in args.seeds
-        for fold in folds
+        for seed in dict.fromkeys(args.seeds)
+        for fold in dict.fromkeys(folds)
         for planned in plans
         if not planned.error
     ]

@@ -418,6 +418,27 @@ def test_a_row_that_fails_does_not_lose_the_others(run, project, capsys):
     assert (project / 'out/cells.md').read_text().count('interruptions: 1') == 1
 
 
+def test_a_record_that_is_being_copied_does_not_stop_the_others(run, project, monkeypatch):
+    write = Record.write
+
+    def write_beside_another(record: Record, file: Path) -> None:
+        write(record, file)
+        (file.parent / 'copied.json').write_text('{"config": "unet/')
+
+    with monkeypatch.context() as context:
+        context.setattr(Record, 'write', write_beside_another)
+        with pytest.raises(RunError, match=r'(?s)U-Net, fold 0, .*copied\.json is not the record'):
+            run('cells')
+    assert calls_of(project) == ALL
+    (project / 'out/runs/copied.json').unlink()
+    assert run('cells') == []
+    assert 'Empty cells' not in (project / 'out/cells.md').read_text()
+
+
+def test_a_fold_or_a_seed_that_is_named_twice_is_run_once(run):
+    assert run('cells', '--rows', 'U-Net', '--fold', '0', '0', '--seeds', '0', '0') == ALL[:2]
+
+
 def test_a_test_that_fails_is_repeated_without_the_training(run, project):
     with pytest.raises(RunError, match=r'(?s)U-Net\+\+.*: test.py failed .* no space left'):
         run('cells', stop='test second')

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -135,7 +135,7 @@ class Job:
         variables: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] = lambda line: None,
         restart: bool = False,
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, Record]:
         """Train and test, without repeating finished steps; yield again and again meanwhile.
 
         Args:
@@ -179,7 +179,7 @@ class Job:
         yield from run_tool(tool, *flags, options=options, **common)
         self._write_state(state | dict(trained=True))
 
-    def _test(self, state: dict, tool: Path, common: dict) -> Iterator[None]:
+    def _test(self, state: dict, tool: Path, common: dict) -> Generator[None, None, Record]:
         checkpoint = find_checkpoint(self.train_dir, best=self.measured == 'best')
         test_dir, areas = self.folder / self.split, self.folder / f'areas_{self.split}.json'
         shutil.rmtree(test_dir, ignore_errors=True)  # what is there is not of this test
@@ -241,7 +241,16 @@ class Job:
 
     def _read_state(self) -> dict:
         file = self.folder / 'state.json'
-        return json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
+        if not file.exists():
+            return {}
+        try:
+            state = json.loads(file.read_text(encoding='utf-8'))
+            known = {'code', 'machine', 'versions'} <= state.keys()
+        except (ValueError, AttributeError):  # no JSON, or no dict
+            known = False
+        if not known:
+            raise RunError(f'{file} is damaged: remove {self.folder} to train again')
+        return state
 
     def _write_state(self, state: dict) -> None:
         write_file(self.folder / 'state.json', json.dumps(state, indent=2) + '\n')

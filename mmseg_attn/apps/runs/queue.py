@@ -3,14 +3,16 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 
-from ...errors import RunError
+from ...engine.host_errors import file_sentence
+from ...errors import MMSegAttnError
 from .job import Job
 from .record import Record
 
@@ -48,7 +50,8 @@ def run_jobs(
     Args:
         jobs: The jobs, in order.
         tools: The folder of ``train.py`` and ``test.py``.
-        on_record: A function that receives the record of each finished run.
+        on_record: A function that receives the record of each finished run; if it fails, the run
+            counts as failed.
         say: A function that prints a line.
         is_done: Whether a job was done meanwhile by another process.
         parallel: Number of runs side by side; if several, each has one thread, and on a machine
@@ -77,20 +80,19 @@ def run_jobs(
                         on_line=_watch(progress, number, job.title, say),
                         restart=restart,
                     )
-                    running[slot] = number, steps
+                    running[slot] = number, _record(steps, on_record)
             if not running:
                 break
             for slot, (number, steps) in list(running.items()):
                 try:
                     next(steps)
-                except StopIteration as end:
+                except StopIteration:
                     del running[slot]
                     progress.end(number)
-                    on_record(end.value)
-                except RunError as error:
+                except Exception as error:
                     del running[slot]
                     progress.end(number, finished=False)
-                    outcome.failed.append(f'{jobs[number].title}: {error}')
+                    outcome.failed.append(f'{jobs[number].title}: {_reason(error)}')
                     say(f'failed: {outcome.failed[-1]}')
             time.sleep(_POLL)
     finally:
@@ -182,6 +184,22 @@ class Progress:
         return (
             f'{done} of {total} runs done, {_text(self.clock() - self.begin)} elapsed, {estimate}'
         )
+
+
+def _record(
+    steps: Generator[None, None, Record], on_record: Callable[[Record], None]
+) -> Iterator[None]:
+    on_record((yield from steps))
+
+
+def _reason(error: Exception) -> str:
+    """Return the reason of a failure; that of a defect of this package with its traceback."""
+    if isinstance(error, OSError):
+        return file_sentence(error)
+    if isinstance(error, MMSegAttnError):
+        return str(error)
+    traceback.print_exception(error)
+    return f'{type(error).__name__}: {error}'
 
 
 def _watch(

@@ -93,6 +93,14 @@ def test_a_job_trains_and_tests_and_returns_a_record(tools, job, tmp_path):
     assert str(tmp_path) not in json.dumps(record.__dict__)
 
 
+@pytest.mark.parametrize('text', ['{"code": {', '[]', '{"trained": true}'])
+def test_a_damaged_state_is_named(tools, job, tmp_path, text):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/state.json').write_text(text)
+    with pytest.raises(RunError, match=r'run/state\.json is damaged: remove .*/run to train again'):
+        finish(job().run(tools))
+
+
 def test_another_split_of_the_same_training_is_only_tested(tools, job, tmp_path):
     finish(job().run(tools))
     record = finish(job(split='val', measured='last').run(tools))

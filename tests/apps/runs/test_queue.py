@@ -145,6 +145,23 @@ def test_a_run_that_fails_does_not_stop_the_others(run):
     assert outcome.failed == ['bad: no memory']
 
 
+def test_what_no_run_should_raise_does_not_stop_the_others_either(run, capsys):
+    def on_record(title: str) -> None:
+        if title == 'a':
+            raise PermissionError(13, 'Permission denied', 'runs/a.json')
+        if title == 'b':
+            raise KeyError('machine')
+
+    _, events, outcome = run(('a', 1), ('b', 1), ('c', 1), on_record=on_record)
+    assert events == ['a starts', 'b starts', 'c starts']
+    first, second = outcome.failed
+    assert first.startswith('a: runs/a.json cannot be used with your permissions')
+    assert second == "b: KeyError: 'machine'"
+    traceback = capsys.readouterr().err
+    assert traceback.count('Traceback') == 1  # of what is a defect
+    assert 'in on_record' in traceback
+
+
 def test_after_the_time_no_run_is_started_and_the_last_one_ends(run, monkeypatch):
     now = iter([0.0, 3599.0, *[3601.0] * 20])
     monkeypatch.setattr(queue, 'Progress', lambda *args: Progress([1, 1], clock=lambda: 0.0))
