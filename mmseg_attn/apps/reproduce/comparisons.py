@@ -40,14 +40,14 @@ def compare_rows(table: PaperTable, results: Sequence[RowResult]) -> str:
     if not compared:
         return ''
     claimed = comparisons(table, results, table.claimed) if table.claimed else {}
-    folds = {result.row.name: result.folds for result in results}
+    by_name = {result.row.name: result for result in results}
     header = ['proposal', 'baseline', 'difference in percentage points', 'in each fold']
     header += ['Wilcoxon p', *([table.claimed] if claimed else []), 'images', *table.cases]
     rows = []
     for names, found in compared.items():
-        proposal, baseline = names
-        common = sorted({*folds[proposal]} & {*folds[baseline]})
-        cells = [*names, found, found.list_sets(common), f'{found.p:.2g}']
+        same, others = _folds(*(by_name[name] for name in names))
+        in_each = [found.list_sets(same), *(f'{fold}: other images' for fold in others)]
+        cells = [*names, found, ', '.join(in_each), f'{found.p:.2g}']
         cells += [claimed.get(names, '')] if claimed else []
         rows.append([*cells, found.images, *([found.cases] if table.cases else [])])
     text = _EXPLAINED.format(cases=''.join(table.cases) or _IMAGES)
@@ -75,3 +75,10 @@ def comparisons(
         for baseline in table.baselines
     }
     return {names: comparison for names, comparison in compared.items() if comparison}
+
+
+def _folds(one: RowResult, other: RowResult) -> tuple[list[int], list[int]]:
+    """Return the folds that both rows were tested on with the same images, and with others."""
+    sets = [{(run.fold, frozenset(run.images)) for run in row.records} for row in (one, other)]
+    same = {fold for fold, _ in sets[0] & sets[1]}
+    return sorted(same), sorted({*one.folds} & {*other.folds} - same)

@@ -177,7 +177,7 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
     """List the records, which the figures are from."""
     column = table.columns[0]
     header = ['model', 'fold', 'seed', column.name, 'checkpoint', 'training', 'record']
-    known = any(record.validations for result in results for record in result.records)
+    known = any(_validations(record) for result in results for record in result.records)
     header += ['validation'] * known
     rows = []
     for result in results:
@@ -193,9 +193,9 @@ def _runs(table: PaperTable, results: Sequence[RowResult], folder: str) -> str:
 
 
 def _validations(record: Record) -> str:
-    """Return the mIoU after each quarter of the training; empty if unknown."""
+    """Return the mIoU after each quarter of the training; empty if there were fewer validations."""
     curve = [(int(step), value) for step, value in record.validations.items()]
-    if not curve:
+    if len(curve) < 4:
         return ''
     end, _ = curve[-1]
     quarters = (next(v for step, v in curve if step >= i * end / 4) for i in range(1, 5))

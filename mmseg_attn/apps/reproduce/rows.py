@@ -82,7 +82,7 @@ def collect(
             record
             for fold, digest in enumerate(plan.hashes)
             for key, record in sorted(records.items(), key=lambda item: item[0].seed or 0)
-            if key == Key(digest, key.seed, table.split, table.checkpoint)
+            if key == Key(digest, key.seed, table.split, table.checkpoint) and record.fold == fold
         ]
         changed = sorted({file for record in of_row for file in record.changed_code()})
         results.append(RowResult(plan, of_row, changed))

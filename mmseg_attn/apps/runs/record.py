@@ -16,6 +16,7 @@ from ...errors import DataError
 from ...evaluation.confusion import IGNORE, ignored_by
 from ...io import checksum, write_file
 from .code import changed_files
+from .record_check import check_record
 from .statistics import scores
 
 # What a run reads of a config; the other variables are helpers, or metrics that only report
@@ -144,7 +145,7 @@ def read_records(folder: Path) -> dict[Key, Record]:
     Raises:
         DataError: If a file is not a record.
     """
-    records = [read_record(file) for file in sorted(folder.glob('*.json'))]
+    records = [read_record(file) for file in sorted(folder.glob('[!.]*.json'))]
     return {record.key: record for record in sorted(records, key=lambda record: record.date)}
 
 
@@ -156,10 +157,13 @@ def read_record(file: Path) -> Record:
     """
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
-        return Record(**content)
+        record = Record(**content)
+        check_record(record)
+        return record
     except (ValueError, TypeError) as error:
         raise DataError(
-            f'{file} is not the record of a run ({error}): remove it, or get it again'
+            f'{file} is not the record of a run ({error}): remove it, get it again, or update this '
+            'package if it is of a later version'
         ) from error
 
 

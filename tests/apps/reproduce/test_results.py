@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from mmseg_attn.apps.reproduce import markdown, to_csv
+from mmseg_attn.apps.reproduce import Plan, collect, markdown, to_csv
 from mmseg_attn.apps.reproduce.comparisons import comparisons
+from tests.apps.runs.records import make_record
 
 
 def page(table, results) -> str:
@@ -96,7 +97,7 @@ def test_a_fold_with_other_images_in_one_row_is_not_compared(table, results):
     rows = results({'U-Net': {(0, 0): [40], (1, 0): [50]}, 'LFA': {(0, 0): [45], (1, 0): [50, 60]}})
     (comparison,) = comparisons(table, rows).values()
     assert comparison.by_set == pytest.approx((5,))
-    assert ' | +5.0 | 1 | 1 |\n' in page(table, rows)
+    assert ' | 0: +5.0, 1: other images | 1 | 1 |\n' in page(table, rows)
 
 
 def test_without_runs_there_is_nothing_to_compare(table, results):
@@ -140,15 +141,15 @@ def test_every_run_is_listed_with_its_record(table, results):
     ('steps', 'expected'),
     [
         ([500, 1000, 1500, 2000, 2500, 3000, 3500, 4000], '2.0, 4.0, 6.0, 8.0'),
-        ([10, 20, 25], '1.0, 2.0, 2.0, 3.0'),
-        ([1], '1.0, 1.0, 1.0, 1.0'),
+        ([10, 20, 30, 35], '1.0, 2.0, 3.0, 4.0'),
+        ([10, 20, 25], ''),
         ([], ''),
     ],
 )
 def test_a_run_is_listed_with_the_validation_after_each_quarter(table, results, steps, expected):
     curve = {str(step): float(i) for i, step in enumerate(steps, 1)}
     (row, *others) = results({'U-Net': {(0, 0): [40], (1, 0): [50]}})
-    first = replace(row.records[0], validations={'9': 30.04})
+    first = replace(row.records[0], validations=dict.fromkeys('1234', 30.04))
     second = replace(row.records[1], validations=curve)
     text = page(table, [replace(row, records=[first, second]), *others])
     lines = [line for line in text.splitlines() if '](runs/' in line]
@@ -158,6 +159,14 @@ def test_a_run_is_listed_with_the_validation_after_each_quarter(table, results, 
     ]
     assert 'Validation: the mIoU on the validation split' in text
     assert 'Validation:' not in page(table, [row, *others])
+
+
+def test_a_record_counts_for_its_fold_alone(table):
+    plan = Plan(table.rows[0])
+    plan.hashes = ['same'] * 3  # the options take the folds away
+    record = make_record(config_hash='same', fold=1)
+    (row,) = collect(table, [plan], {record.key: record})
+    assert row.records == [record]
 
 
 def test_the_csv_has_the_values_without_rounding(table, results):

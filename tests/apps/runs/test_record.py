@@ -134,6 +134,43 @@ def test_what_is_no_record_is_named(tmp_path, text):
         read_records(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ('changes', 'reason'),
+    [
+        (dict(seed='0'), 'seed has a wrong type'),
+        (dict(fold=None), 'fold has a wrong type'),
+        (dict(fold=True), 'fold has a wrong type'),
+        (dict(config=None), 'config has a wrong type'),
+        (dict(metrics=[]), 'metrics has a wrong type'),
+        (dict(metrics=dict(mIoU='47')), 'metrics has a wrong type'),
+        (dict(versions=[]), 'versions has a wrong type'),
+        (dict(parameters='1'), 'parameters has a wrong type'),
+        (dict(seconds=dict(test=1.0)), 'seconds has no training'),
+        (dict(date='2 January 2026'), 'Invalid isoformat string'),
+        (dict(validations={'end': 1.0}), 'validations has a step that is no number'),
+        (dict(code={'../../x.py': '0'}), 'code names a file outside of this package'),
+        (dict(code={'/etc/passwd': '0'}), 'code names a file outside of this package'),
+        (dict(images={}), 'it has no images or no classes'),
+        (dict(images={'a': [[1, 1], [1, 1]]}), 'the areas of a are not those of 2 classes'),
+        (dict(images={'a': [[1], [1], [1]]}), 'the areas of a are not those of 2 classes'),
+        (dict(images={'a': [[1, 0], [1, 0], [0, 1]]}), 'the areas of a are impossible'),
+        (dict(images={'a': [[-1, 0], [1, 0], [0, 1]]}), 'the areas of a are impossible'),
+        (dict(images={'a': [[1.5, 0], [2, 0], [2, 1]]}), 'images has a wrong type'),
+    ],
+)
+def test_a_record_with_wrong_content_is_named(tmp_path, changes, reason):
+    make_record(**changes).write(tmp_path / 'x.json')
+    with pytest.raises(DataError) as error:
+        read_records(tmp_path)
+    assert str(error.value).startswith(f'{tmp_path}/x.json is not the record of a run ({reason}')
+    assert str(error.value).endswith('or update this package if it is of a later version')
+
+
+def test_the_files_that_a_file_system_adds_are_no_records(tmp_path):
+    (tmp_path / '._x.json').write_bytes(b'\x00\x05\x16\x07')
+    assert read_records(tmp_path) == {}
+
+
 def test_options_lose_what_belongs_to_a_machine():
     options = {
         'train_dataloader.num_workers': 0,
