@@ -41,12 +41,17 @@ class AUCMetric(BaseMetric):
         bins: Number of bins.
         ignore_index: Label of the ignored pixels.
         kwargs: Arguments of MMEngine's ``BaseMetric``.
+
+    Raises:
+        ValueError: If there are no bins.
     """
 
     default_prefix = ''  # no prefix; None would cause a warning of MMEngine
 
     def __init__(self, *, bins: int = 1000, ignore_index: int = 255, **kwargs: Any):
         super().__init__(**kwargs)
+        if bins < 1:
+            raise ValueError(f'bins must be at least 1, got {bins}')
         self.bins = bins
         self.ignore_index = ignore_index
 

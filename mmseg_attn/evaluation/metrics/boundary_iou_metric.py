@@ -35,6 +35,9 @@ class BoundaryIoUMetric(BaseMetric):
         ignore_index: Label of the ignored pixels.
         kwargs: Arguments of MMEngine's ``BaseMetric``.
 
+    Raises:
+        ValueError: If ``dilation_ratio`` is not above 0 and up to 1.
+
     Attributes:
         per_image: The values of every image and its ``img_path``, on the main process after an
             evaluation; ``PerImageCSVHook`` writes them to a file.
@@ -44,6 +47,8 @@ class BoundaryIoUMetric(BaseMetric):
 
     def __init__(self, *, dilation_ratio: float = 0.02, ignore_index: int = 255, **kwargs: Any):
         super().__init__(**kwargs)
+        if not 0 < dilation_ratio <= 1:
+            raise ValueError(f'dilation_ratio must be above 0 and up to 1, got {dilation_ratio}')
         self.dilation_ratio = dilation_ratio
         self.ignore_index = ignore_index
         self.per_image: list[dict] = []

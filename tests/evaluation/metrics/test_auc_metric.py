@@ -196,3 +196,8 @@ def test_a_class_that_labels_nothing_or_all_is_left_out():
 def test_nothing_labeled_is_refused():
     with pytest.raises(ValueError, match='AUCMetric found no labeled pixel in 1 image'):
         measure(sample(of_odds(1, 2), [255, 255]))
+
+
+def test_bins_are_required():
+    with pytest.raises(ValueError, match='bins must be at least 1, got 0'):
+        measure(bins=0)

@@ -91,3 +91,9 @@ def test_ignored_pixels_are_outside_of_the_image():
 def test_nothing_labeled_is_refused():
     with pytest.raises(ValueError, match='BoundaryIoUMetric found no labeled pixel in 1 image'):
         measure(sample([[0, 1]], [[255, 255]]))
+
+
+@pytest.mark.parametrize('ratio', [0, -1, 1.5, math.nan])
+def test_the_width_of_the_region_is_a_fraction_of_the_diagonal(ratio):
+    with pytest.raises(ValueError, match=r'dilation_ratio must be above 0 and up to 1, got '):
+        measure(dilation_ratio=ratio)

@@ -71,3 +71,8 @@ def test_an_ignored_image_changes_nothing_and_nothing_labeled_is_refused():
     assert measure(one, ignored) == measure(one)
     with pytest.raises(ValueError, match='CalibrationMetric found no labeled pixel in 1 image'):
         measure(ignored)
+
+
+def test_bins_are_required():
+    with pytest.raises(ValueError, match='bins must be at least 1, got 0'):
+        measure(bins=0)
