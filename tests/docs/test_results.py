@@ -91,7 +91,7 @@ def tables(text: str) -> list[list[dict[str, str]]]:
 
 
 def test_the_attentions_of_the_readme_are_those_of_their_page():
-    (attentions,) = tables(README)
+    attentions, _ = tables(README)
     page = tables((RESULTS / 'attention-small.md').read_text())
     models = {row['model']: row for row in page[0]}
     lines = [row for table in page for row in table]
@@ -126,6 +126,40 @@ def test_the_differences_of_the_readme_are_on_the_pages():
         assert ' '.join(text.split()) in pages, text
 
 
+TRAININGS = {
+    '12,000 iterations, rate 0.001': (
+        'LFA-UNet, learning rate 0.001, 12,000 iterations',
+        'U-Net, learning rate 0.001, 12,000 iterations',
+    ),
+    '4,000 iterations, rate 0.001': (
+        'LFA-UNet, learning rate 0.001',
+        'U-Net, learning rate 0.001',
+    ),
+    '4,000 iterations, rate 0.003': ('LFA-UNet, m = 7', 'U-Net'),
+    '4,000 iterations, rate 0.003, m = 3': ('LFA-UNet, m = 3', 'U-Net'),
+    'the same, all crops of a slice in the same split': ('LFA-UNet, m = 3', 'U-Net'),
+    '4,000 iterations, rate 0.001, base width 32, FastRunner': (
+        'LFA-UNet, base width 32',
+        'U-Net, base width 32',
+    ),
+    'COVID-19 CT, 2,000 iterations, rate 0.003': ('LFA-UNet, m = 7', 'U-Net'),
+}
+
+
+def test_the_trainings_of_the_readme_are_those_of_their_pages():
+    _, trainings = tables(README)
+    assert len(trainings) == len(TRAININGS)
+    for row in trainings:
+        name, page = re.fullmatch(r'\[(.+)\]\(docs/results/(.+)\)', row['training']).groups()
+        lines = [line for table in tables((RESULTS / page).read_text()) for line in table]
+        names = TRAININGS[name]
+        (found,) = (x for x in lines if (x.get('proposal'), x.get('baseline')) == names)
+        folds = re.findall(r'(\d): ', found['in each fold'])
+        assert row['folds'] == ' to '.join(dict.fromkeys((folds[0], folds[-1])))
+        assert row['mIoU'] == found['difference in percentage points']
+        assert row['synapse'] == found.get('synapse', '')
+
+
 @pytest.mark.parametrize(('folds', 'ratio'), [(5, 64 / 192), (4, 25 / 50)])
 def test_what_a_correction_for_common_training_images_leaves(folds, ratio):
     """Nadeau and Bengio: the variance of a mean over K folds is 1/K + test/train times that of one.
@@ -138,6 +172,7 @@ def test_what_a_correction_for_common_training_images_leaves(folds, ratio):
         half = (float(high) - float(low)) / 2 * (1 + folds * ratio) ** 0.5
         if half < abs(float(difference)):
             shown.append((difference, low, high))
-    paper = next(x for x in README.split('\n\n') if x.startswith('**LFA-UNet.**'))
-    assert shown == re.findall(over_folds, paper)
+    _, trainings = tables(README)
+    (paper,) = (row for row in trainings if '[4,000 iterations, rate 0.001]' in row['training'])
+    assert shown == re.findall(over_folds, f'{paper["mIoU"]} {paper["synapse"]}')
     assert len(shown) == 2
