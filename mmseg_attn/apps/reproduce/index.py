@@ -12,7 +12,8 @@ _HEADING = """# Results
 
 All tables that `tools/reproduce.py` knows. The figures of the pages are from recorded runs alone. A
 command trains and tests what is missing of its table on all folds, and writes the page of the
-table. See [how](../reproduce.md).
+table. See [how](../reproduce.md). Means of rows that were run on different folds cannot be
+compared: the pages compare rows on the folds that both have.
 """
 
 

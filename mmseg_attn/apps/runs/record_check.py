@@ -61,5 +61,5 @@ def _fits(value: Any, hint: Any) -> bool:
     if kind in (list, tuple):
         return isinstance(value, list | tuple) and all(_fits(v, parts[0]) for v in value)
     if kind is float:
-        return type(value) in (int, float)
+        return isinstance(value, int | float)
     return type(value) is kind
