@@ -176,3 +176,9 @@ def test_what_a_correction_for_common_training_images_leaves(folds, ratio):
     (paper,) = (row for row in trainings if '[4,000 iterations, rate 0.001]' in row['training'])
     assert shown == re.findall(over_folds, f'{paper["mIoU"]} {paper["synapse"]}')
     assert len(shown) == 2
+    (longer,) = (row for row in trainings if '[12,000 iterations, ' in row['training'])
+    difference, low, high = map(float, re.findall(over_folds, longer['synapse'])[0])
+    (over_cases,) = re.findall(r' to (\S+) over cases', longer['synapse'])
+    claimed = 49.06 - 43.35  # of the paper
+    assert max(float(over_cases), high) < claimed  # as the README says, but then:
+    assert difference + (high - low) / 2 * (1 + folds * ratio) ** 0.5 > claimed
