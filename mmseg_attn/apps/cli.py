@@ -11,7 +11,7 @@ from mmengine.device import get_device
 
 from ..compat.warning_filters import leave_out_warnings_of_the_host
 from ..engine.cfg_options import merge_options
-from ..engine.host_errors import INTERRUPTED, file_sentence, sentence
+from ..engine.host_errors import INTERRUPTED, user_sentence
 from ..engine.safe_loading import enable_safe_loading
 from ..errors import MMSegAttnError, UsageError
 
@@ -32,15 +32,11 @@ def run_cli(main: Callable[[], None]) -> NoReturn:
     leave_out_warnings_of_the_host()
     try:
         main()
-    except MMSegAttnError as error:
-        sys.exit(f'error: {error}')
-    except OSError as error:
-        sys.exit(f'error: {file_sentence(error)}')
     except KeyboardInterrupt:
         sys.stderr.write('error: interrupted\n')
         sys.exit(INTERRUPTED)
     except Exception as error:
-        message = sentence(error)
+        message = user_sentence(error)
         if not message:
             raise
         sys.exit(f'error: {message}')

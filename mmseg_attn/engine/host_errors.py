@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
+from ..errors import MMSegAttnError
 from .cfg_keys import parameters_of
 from .cfg_options import closest
 
@@ -140,6 +141,16 @@ def sentence(error: Exception, cfg: Config | None = None, options: Sequence[str]
         or _unknown_label(error, text)
         or _no_number(error, text, options)
     )
+
+
+def user_sentence(error: Exception) -> str:
+    """Return the sentence about a user error; empty for a defect of this package.
+
+    User errors are those of this package, ``OSError`` and those of :func:`sentence`.
+    """
+    if isinstance(error, MMSegAttnError):
+        return str(error)
+    return file_sentence(error) if isinstance(error, OSError) else sentence(error)
 
 
 def file_sentence(error: OSError) -> str:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ...engine.host_errors import file_sentence
-from ...errors import MMSegAttnError
+from ...engine.host_errors import user_sentence
 from .job import Job
 from .record import Record
 
@@ -194,10 +193,8 @@ def _record(
 
 def _reason(error: Exception) -> str:
     """Return the reason of a failure; that of a defect of this package with its traceback."""
-    if isinstance(error, OSError):
-        return file_sentence(error)
-    if isinstance(error, MMSegAttnError):
-        return str(error)
+    if message := user_sentence(error):
+        return message
     traceback.print_exception(error)
     return f'{type(error).__name__}: {error}'
 

@@ -1,6 +1,5 @@
 """Check what a file says about a run before its figures are used."""
 
-from dataclasses import fields
 from datetime import date
 from pathlib import PurePosixPath
 from types import UnionType
@@ -18,9 +17,8 @@ def check_record(record: 'Record') -> None:
     Raises:
         ValueError: If it is not; the message names the field.
     """
-    hints = get_type_hints(type(record))
-    for name in (field.name for field in fields(record)):
-        if not _fits(getattr(record, name), hints[name]):
+    for name, hint in get_type_hints(type(record)).items():
+        if not _fits(getattr(record, name), hint):
             raise ValueError(f'{name} has a wrong type')
     _check_areas(record)
     if record.seconds.get('training') is None:
@@ -39,14 +37,15 @@ def _check_areas(record: 'Record') -> None:
     Raises:
         ValueError: If they are not.
     """
+    if not record.images or not record.classes:
+        raise ValueError('it has no images or no classes')
     for name, areas in record.images.items():
         if [len(row) for row in areas] != 3 * [len(record.classes)]:
             raise ValueError(f'the areas of {name} are not those of {len(record.classes)} classes')
-        correct, predicted, labeled = np.array(areas)
-        if (correct < 0).any() or (correct > np.minimum(predicted, labeled)).any():
-            raise ValueError(f'the areas of {name} are impossible')
-    if not record.images or not record.classes:
-        raise ValueError('it has no images or no classes')
+    correct, predicted, labeled = np.moveaxis(np.array([*record.images.values()]), 1, 0)
+    possible = ((correct >= 0) & (correct <= np.minimum(predicted, labeled))).all(axis=1)
+    if not possible.all():
+        raise ValueError(f'the areas of {[*record.images][possible.argmin()]} are impossible')
 
 
 def _fits(value: Any, hint: Any) -> bool:
