@@ -13,7 +13,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
 from ...errors import ExportError
-from ...models.segmentors import check_settings
+from ...models.segmentors import check_settings, swaps_colors
 from ...ops import crop
 from .replacements import with_exportable_layers
 from .sizes import sample, smallest_side
@@ -66,9 +66,7 @@ class PixelsToLogits(nn.Module):
         self.bgr = color_type == 'color' if bgr is None else bgr
         # the loader swaps the colors; the preprocessor does so for images of three channels
         self.order = list(range(in_channels))
-        names = 'channel_conversion', '_channel_conversion'  # the second in the onedl fork
-        conversion = in_channels == 3 and any(getattr(preprocessor, n, False) for n in names)
-        if in_channels >= 3 and self.bgr != conversion:
+        if in_channels >= 3 and self.bgr != (in_channels == 3 and swaps_colors(preprocessor)):
             self.order[:3] = 2, 1, 0
         self.normalized = preprocessor._enable_normalize
         self.padding = preprocessor.test_cfg or {}

@@ -3,7 +3,7 @@
 from .ensemble_segmentor import EnsembleSegmentor, entropy_of
 from .large_image_encoder_decoder import LargeImageEncoderDecoder
 from .probability_tta_model import ProbabilityTTAModel, check_tta
-from .settings import check_settings, setting_faults
+from .settings import check_settings, setting_faults, swaps_colors
 
 __all__ = [
     'EnsembleSegmentor',
@@ -13,4 +13,5 @@ __all__ = [
     'check_tta',
     'entropy_of',
     'setting_faults',
+    'swaps_colors',
 ]

@@ -26,6 +26,7 @@ from ...config_types import class_of
 from ...errors import CheckpointError, UsageError
 from ..label_rule import LabelRule, class_logits, stored_probabilities
 from .large_image_encoder_decoder import LargeImageEncoderDecoder
+from .settings import swaps_colors
 
 EPS = torch.finfo(torch.float32).tiny
 
@@ -280,4 +281,4 @@ def _preprocessing(member: Any) -> tuple:
     preprocessor = member.data_preprocessor
     values = [getattr(preprocessor, name, None) for name in ('mean', 'std')]
     listed = [None if value is None else value.flatten().tolist() for value in values]
-    return (*listed, getattr(preprocessor, 'channel_conversion', None))
+    return (*listed, swaps_colors(preprocessor))

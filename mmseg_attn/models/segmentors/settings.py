@@ -30,6 +30,12 @@ def check_settings(model: nn.Module) -> None:
         raise DataError(': '.join(fault))
 
 
+def swaps_colors(preprocessor: nn.Module) -> bool:
+    """Tell whether a preprocessor reverses the channels of images with three channels."""
+    names = 'channel_conversion', '_channel_conversion', '_reverse'  # MMSegmentation, onedl, ours
+    return any(getattr(preprocessor, name, False) for name in names)
+
+
 def setting_faults(kind: Any, test_cfg: Any, std: Sequence[float]) -> Iterator[tuple[str, str]]:
     """Find settings of a segmentor with which it cannot predict.
 

@@ -22,7 +22,7 @@ needs_export = pytest.mark.skipif(
 def build(color_type: str = 'color', **preprocessor) -> PixelsToLogits:
     cfg = ConfigDict(
         type='EncoderDecoder',
-        data_preprocessor=dict(type='SegDataPreProcessor', **preprocessor),
+        data_preprocessor=dict(dict(type='SegDataPreProcessor'), **preprocessor),
         backbone=dict(type='UNetEncoder', channels=[2, 4]),
         decode_head=dict(type='UNetHead', in_channels=[2, 4], num_classes=3),
         test_cfg=dict(mode='whole'),
@@ -38,15 +38,15 @@ def of_a_test_step(module: PixelsToLogits, image: torch.Tensor) -> torch.Tensor:
     return out.seg_logits.data
 
 
+@pytest.mark.parametrize('kind', ['SegDataPreProcessor', 'AsyncSegDataPreProcessor'])
 @pytest.mark.parametrize('bgr_to_rgb', [True, False])
 @pytest.mark.parametrize(('color_type', 'rgb'), [('color', True), ('unchanged', False)])
 @pytest.mark.parametrize(
     'padding', [{}, dict(test_cfg=dict(size=(24, 16))), dict(test_cfg=dict(size_divisor=8))]
 )
-def test_it_computes_what_a_test_step_computes(bgr_to_rgb, color_type, rgb, padding):
-    module = build(
-        color_type, bgr_to_rgb=bgr_to_rgb, mean=[9, 20, 35], std=[4, 5, 6], pad_val=2, **padding
-    )
+def test_it_computes_what_a_test_step_computes(kind, bgr_to_rgb, color_type, rgb, padding):
+    numbers = dict(mean=[9, 20, 35], std=[4, 5, 6], pad_val=2)
+    module = build(color_type, type=kind, bgr_to_rgb=bgr_to_rgb, **numbers, **padding)
     loaded = torch.randint(0, 256, (3, 17, 19), dtype=torch.uint8)  # BGR, if in colors
     image = loaded.flip(0) if rgb else loaded
     with torch.no_grad():
