@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
-from torch import Tensor
+from torch import Tensor, nn
 
 from .image_metric import means_over_classes
 from .labeled import check_labeled
+from .logits import check_logits, stored_logits
 
 LIMIT = 100.0  # log-odds of the outermost bins
 CHUNK = 2**18  # pixels whose log-odds are in memory at once
@@ -34,8 +35,7 @@ class AUCMetric(BaseMetric):
     negative pixel that share a bin. For AUPRC, they are mixed evenly, since equal pixels would make
     it too low.
 
-    Memory does not depend on the size of the images: 8 bytes per bin, class and image. With
-    test-time augmentation the probabilities are those of one augmentation, not their mean.
+    Memory does not depend on the size of the images: 8 bytes per bin, class and image.
 
     Args:
         bins: Number of bins.
@@ -55,6 +55,14 @@ class AUCMetric(BaseMetric):
         self.bins = bins
         self.ignore_index = ignore_index
 
+    def check_model(self, segmentor: nn.Module) -> None:
+        """Refuse a model that keeps only labels; ``DatasetCheckHook`` calls it at the start.
+
+        Raises:
+            DataError: As :func:`check_logits` describes.
+        """
+        check_logits(self, segmentor)
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count the pixels of each image by class and bin.
 
@@ -63,11 +71,12 @@ class AUCMetric(BaseMetric):
             data_samples: Predictions with logits ``(C, H, W)``, and ground truth ``(1, H, W)``.
 
         Raises:
+            DataError: If the model kept only labels.
             ValueError: If a labeled pixel has no probabilities, because of a logit that is NaN or
                 infinite.
         """
         for sample in data_samples:
-            logits = sample['seg_logits']['data'].flatten(1)  # (C, H * W)
+            logits = stored_logits(self, sample).flatten(1)  # (C, H * W)
             label = sample['gt_sem_seg']['data'].flatten().to(logits.device)
             parts = zip(logits.split(CHUNK, dim=1), label.split(CHUNK), strict=True)
             name = sample.get('img_path', 'an image')

@@ -5,10 +5,12 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
+from torch import nn
 
 from ...models.label_rule import stored_probabilities
 from ..calibration import BINS, calibration_bins, expected_calibration_error
 from .labeled import check_labeled
+from .logits import check_logits, stored_logits
 
 
 @METRICS.register_module()
@@ -17,7 +19,6 @@ class CalibrationMetric(BaseMetric):
 
     The confidence of a pixel is the probability of its predicted class. The pixels are divided into
     bins of equal width by their confidence; see ``expected_calibration_error`` for the formula.
-    With test-time augmentation the probabilities are those of one augmentation, not their mean.
 
     Args:
         bins: Number of bins.
@@ -37,15 +38,26 @@ class CalibrationMetric(BaseMetric):
         self.bins = bins
         self.ignore_index = ignore_index
 
+    def check_model(self, segmentor: nn.Module) -> None:
+        """Refuse a model that keeps only labels; ``DatasetCheckHook`` calls it at the start.
+
+        Raises:
+            DataError: As :func:`check_logits` describes.
+        """
+        check_logits(self, segmentor)
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Store the bins of each image.
 
         Args:
             data_batch: Not used.
             data_samples: Predictions with logits ``(C, H, W)``, and ground truth ``(1, H, W)``.
+
+        Raises:
+            DataError: If the model kept only labels.
         """
         for sample in data_samples:
-            p = stored_probabilities(sample['seg_logits']['data'])  # (C, H, W)
+            p = stored_probabilities(stored_logits(self, sample))  # (C, H, W)
             size = p.shape[1:]
             predicted = sample['pred_sem_seg']['data'].reshape(1, *size).long()
             label = sample['gt_sem_seg']['data'].reshape(1, *size).to(p.device)

@@ -11,6 +11,7 @@ from torch import nn
 from ...errors import DataError
 from ...models.label_rule import LabelRule
 from .labeled import check_labeled
+from .logits import check_logits, stored_logits
 
 ONE_CHANNEL = (
     'LossMetric needs one logit per class, but the decode head has one output channel, and '
@@ -24,8 +25,7 @@ class LossMetric(BaseMetric):
     """Compute ``mean_loss``: the mean over the images of the loss of each, as a batch of its own.
 
     It is computed from the logits at the size of the original image, as MMSegmentation's prediction
-    returns them, without auxiliary heads. Images with only ignored pixels do not count. With
-    test-time augmentation the logits are those of one augmentation.
+    returns them, without auxiliary heads. Images with only ignored pixels do not count.
 
     The metric is not called ``loss``, because loggers would mix it with the training loss. MMEngine
     logs every value whose name contains ``loss`` as a mean over ten values, here over ten
@@ -55,8 +55,10 @@ class LossMetric(BaseMetric):
         """Refuse a model whose logits are not kept; ``DatasetCheckHook`` calls it at the start.
 
         Raises:
-            DataError: If its head has one output channel, whose logit MMSegmentation does not keep.
+            DataError: If its head has one output channel, whose logit MMSegmentation does not keep,
+                or as :func:`check_logits` describes.
         """
+        check_logits(self, segmentor)
         if LabelRule.of(segmentor).channels == 1:
             raise DataError(ONE_CHANNEL)
 
@@ -69,10 +71,11 @@ class LossMetric(BaseMetric):
             data_samples: Predictions with logits ``(C, H, W)`` and ground truth ``(1, H, W)``.
 
         Raises:
-            DataError: If there is one output channel, whose logit MMSegmentation does not keep.
+            DataError: If there is one output channel, whose logit MMSegmentation does not keep, or
+                the model kept only labels.
         """
         for sample in data_samples:
-            logits = sample['seg_logits']['data'].unsqueeze(0)  # (1, C, H, W)
+            logits = stored_logits(self, sample).unsqueeze(0)  # (1, C, H, W)
             if logits.shape[1] == 1:
                 raise DataError(ONE_CHANNEL)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))

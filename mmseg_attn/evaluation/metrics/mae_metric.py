@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...models.label_rule import stored_probabilities
 from .labeled import check_labeled
+from .logits import check_logits, stored_logits
 
 
 @METRICS.register_module()
@@ -17,8 +18,7 @@ class MAEMetric(BaseMetric):
 
     y is the one-hot ground truth, y' the one-hot prediction or the probabilities. With two classes
     and ``on='labels'`` it is the fraction of wrong pixels, from 0 to 1; with C classes it is 2 / C
-    times this fraction. Ignored pixels do not count. With test-time augmentation the probabilities
-    are those of one augmentation, not their mean.
+    times this fraction. Ignored pixels do not count.
 
     Args:
         on: Prediction to compare with the ground truth: ``labels`` or ``probabilities``.
@@ -44,15 +44,28 @@ class MAEMetric(BaseMetric):
         self.on = on
         self.ignore_index = ignore_index
 
+    def check_model(self, segmentor: nn.Module) -> None:
+        """Refuse a model that keeps only labels; ``DatasetCheckHook`` calls it at the start.
+
+        Raises:
+            DataError: As :func:`check_logits` describes.
+        """
+        if self.on == 'probabilities':
+            check_logits(self, segmentor)
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Store the sum of the errors and the number of labeled pixels of each image.
 
         Args:
             data_batch: Not used.
             data_samples: Predictions and ground truth, ``(1, H, W)``; logits ``(C, H, W)``.
+
+        Raises:
+            DataError: If the model kept only labels, and the probabilities are needed.
         """
         for sample in data_samples:
-            predicted = sample['pred_sem_seg' if self.on == 'labels' else 'seg_logits']['data']
+            on_labels = self.on == 'labels'
+            predicted = sample['pred_sem_seg']['data'] if on_labels else stored_logits(self, sample)
             label = sample['gt_sem_seg']['data'].squeeze(0).to(predicted.device)
             valid = label != self.ignore_index
             right = self._right(predicted, label.where(valid, 0).long())

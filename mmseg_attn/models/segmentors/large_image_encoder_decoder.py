@@ -26,9 +26,9 @@ class LargeImageEncoderDecoder(EncoderDecoder):
 
     With ``test_cfg.keep_logits=False``, the default, only the labels of completed rows are kept, so
     that the logits of only one row of windows exist at a time. This is sufficient for metrics and
-    drawings of labels. The logits of whole images are kept with ``keep_logits=True``
-    (``LossMetric`` needs it), for test-time augmentation, and where they have to be resized to the
-    size of the file.
+    drawings of labels. Metrics of probabilities, ``LossMetric`` and test-time augmentation need
+    ``keep_logits=True``, which keeps the logits of whole images. They are also kept where they have
+    to be resized to the size of the file.
 
     With ``test_cfg.blend='gaussian'``, a window counts most in its middle, where the network sees
     the surroundings of a pixel on all sides: its logits are weighted with a Gaussian whose standard
