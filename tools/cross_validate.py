@@ -134,7 +134,13 @@ def check(file: Path, options: list[str], jobs: list[Job], work_dir: Path) -> No
         )
     for job in jobs:
         for split in ('train', 'val', 'test'):
-            dataset = (job.config.get(f'{split}_dataloader') or {}).get('dataset', {})
+            loader = job.config.get(f'{split}_dataloader')
+            if not loader and split != 'val':
+                raise UsageError(
+                    f'{file} has no {split}_dataloader: add one, since each fold is trained and '
+                    'tested'
+                )
+            dataset = (loader or {}).get('dataset', {})
             split_file = Path(dataset.get('data_root') or '', dataset.get('ann_file') or '')
             if not split_file.exists():
                 raise UsageError(

@@ -73,6 +73,8 @@ def test_what_cannot_work_is_refused(config, device):
         with pytest.raises(DataError, match=r'needs a GPU, .*\.BF16OptimWrapper'):
             read_request('train.py', words)
     assert read_request('test.py', [file, 'x.pth']).cfg is not None
+    fast = [file, '--cfg-options', 'runner_type=FastRunner']  # it replaces the wrapper itself
+    assert read_request('train.py', fast).argv == fast
     device('cuda')
     with pytest.raises(DataError, match=r'--amp works with OptimWrapper only, but .* is ApexOp'):
         read_request('train.py', [config(TEXT.format('ApexOptimWrapper')), '--amp'])

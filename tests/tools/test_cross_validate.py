@@ -195,6 +195,7 @@ def test_one_fold_has_no_deviation(validate, tmp_path, capsys):
     [
         ('{{$FOLD:0}}', '0', 'does not read FOLD, so all folds would be the same'),
         ("'mIoU'", "['mIoU', 'mean_loss']", 'set default_hooks.checkpoint.save_best to one'),
+        ('test_dataloader = ', 'other_dataloader = ', 'has no test_dataloader: add one'),
         ('fold{{', 'split{{', r'split0.txt of fold 0 is missing: prepare the data'),
     ],
 )

@@ -138,7 +138,8 @@ class DatasetCheckHook(Hook):
                 raise DataError(': '.join(fault))
             if results is not None and 'inputs' in results:
                 _check_channels(results['inputs'], name or 'an image', segmentor)
-        if 255 in seen and seen <= {0, 255} and len(classes) != 1:
+        moved = getattr(dataset, 'reduce_zero_label', False)  # then 0 became 255, and 1 became 0
+        if 255 in seen and seen <= {0, 255} and len(classes) != 1 and not moved:
             raise DataError(
                 f'{mask_name} and the other masks of {type(dataset).__name__} that were checked '
                 f'({len(indices)} in total) contain only 0 and 255, and 255 is ignored, so only '

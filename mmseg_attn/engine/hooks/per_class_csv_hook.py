@@ -38,7 +38,7 @@ class PerClassCSVHook(Hook):
             return
         self._rows += rows.values()
         names = dict.fromkeys(name for row in self._rows for name in row)
-        with Path(runner.log_dir, 'per_class.csv').open('w', newline='') as file:
+        with Path(runner.log_dir, 'per_class.csv').open('w', encoding='utf-8', newline='') as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self._rows)

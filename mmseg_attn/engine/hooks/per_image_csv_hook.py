@@ -27,7 +27,7 @@ class PerImageCSVHook(Hook):
         if not rows:
             return
         names = dict.fromkeys(name for row in rows for name in row)
-        with Path(runner.log_dir, 'per_image.csv').open('w', newline='') as file:
+        with Path(runner.log_dir, 'per_image.csv').open('w', encoding='utf-8', newline='') as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(rows)

@@ -8,6 +8,7 @@ import mmcv
 import numpy as np
 from mmengine import fileio
 from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
 from mmseg.engine.hooks import SegVisualizationHook
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
@@ -77,6 +78,7 @@ class SegPictureHook(SegVisualizationHook):
                 path = Path(folder, _relative(sample.img_path, image_folders)).with_suffix('.png')
                 self._write(sample, dataset.metainfo, path)
             return
+        loop = runner._train_loop  # runner.iter would build the training set for a mere test
         for sample in outputs:
             self._visualizer.add_datasample(
                 f'{mode}_{Path(sample.img_path).name}',
@@ -84,7 +86,7 @@ class SegPictureHook(SegVisualizationHook):
                 data_sample=sample,
                 show=self.show,
                 wait_time=self.wait_time,
-                step=runner.iter,
+                step=loop.iter if isinstance(loop, BaseLoop) else 0,
             )
 
     def _write(self, sample: SegDataSample, metainfo: dict, path: Path) -> None:

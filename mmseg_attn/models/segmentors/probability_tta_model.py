@@ -1,6 +1,7 @@
 """Test-time augmentation that averages probabilities, also for heads with one output channel."""
 
 import torch
+from mmengine.model import is_model_wrapper
 from mmengine.structures import PixelData
 from mmseg.models import SegTTAModel
 from mmseg.registry import MODELS
@@ -9,6 +10,7 @@ from torch import nn
 
 from ...errors import DataError
 from ..label_rule import LabelRule
+from .ensemble_segmentor import EPS
 
 
 @MODELS.register_module()
@@ -41,7 +43,7 @@ class ProbabilityTTAModel(SegTTAModel):
                 labels = rule.above(logits)
             else:
                 mean = stored.softmax(dim=1).mean(dim=0)
-                labels, logits = mean.argmax(dim=0), mean.log()
+                labels, logits = mean.argmax(dim=0), mean.clamp(EPS).log()
             sample = versions[-1]
             sample.set_data(
                 dict(pred_sem_seg=PixelData(data=labels), seg_logits=PixelData(data=logits))
@@ -59,6 +61,7 @@ def check_tta(model: nn.Module) -> None:
     Raises:
         DataError: If the model is MMSegmentation's ``SegTTAModel`` with one output channel.
     """
+    model = model.module if is_model_wrapper(model) else model
     if type(model) is SegTTAModel and LabelRule.of(model.get_submodule('module')).channels == 1:
         raise DataError(
             'SegTTAModel applies the sigmoid twice for a head with one output channel, so its '

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
 from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS
@@ -21,6 +22,7 @@ from mmseg_attn.errors import (
     TooLargeError,
     UnsupportedError,
 )
+from mmseg_attn.models.segmentors import check_tta
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 FLIP = dict(type='RandomFlip', prob=0.5)
@@ -175,6 +177,18 @@ def test_augmentation_that_takes_two_sigmoids_is_refused(folder):
     with pytest.raises(DataError, match='ProbabilityTTAModel'):
         check(dataset(folder), network, test=True)
     check(dataset(folder), network | dict(type='ProbabilityTTAModel'), test=True)
+
+
+def test_a_wrapper_for_several_processes_hides_no_augmentation(monkeypatch):
+    class Wrapper(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+    monkeypatch.setitem(MODEL_WRAPPERS.module_dict, 'Wrapper', Wrapper)
+    network = MODELS.build(dict(type='SegTTAModel', module=model(num_classes=1)))
+    with pytest.raises(DataError, match='ProbabilityTTAModel'):
+        check_tta(Wrapper(network))
 
 
 @pytest.mark.parametrize(
@@ -365,6 +379,12 @@ def test_0_255_masks_are_called_so(folder):
         ValueError, match=r'masks/0.png contains only 0 and 255: save the foreground as 1$'
     ):
         check(dataset(folder), model(ignore_index=100))
+
+
+def test_0_1_masks_without_the_rare_class_pass_with_reduce_zero_label(folder):
+    for number in range(10):
+        save_mask(folder, number, np.tile(np.array([0, 1], dtype=np.uint8), (16, 8)))
+    check(dataset(folder, reduce_zero_label=True), model())
 
 
 def test_0_255_masks_do_not_show_three_classes(folder):

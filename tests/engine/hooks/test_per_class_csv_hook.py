@@ -21,7 +21,7 @@ def runner(tmp_path):
 
 
 def rows(runner) -> list[dict]:
-    with open(f'{runner.log_dir}/per_class.csv', newline='') as file:
+    with open(f'{runner.log_dir}/per_class.csv', encoding='utf-8', newline='') as file:
         return list(csv.DictReader(file))
 
 
@@ -35,6 +35,11 @@ def test_a_row_per_class_and_validation(hook, runner):
         common | {'class': 'cell', 'IoU': '75.0', 'Acc': '', 'F': ''},
         common | {'class': 'a.b, c', 'IoU': '', 'Acc': '', 'F': '1.5'},
     ]
+
+
+def test_any_name_of_a_class(hook, runner):
+    hook.after_val_epoch(runner, {'IoU.Straße': 60.0, 'IoU.道路': 80.0})
+    assert [row['class'] for row in rows(runner)] == ['Straße', '道路']
 
 
 def test_a_validation_without_training_has_no_epoch(hook, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import EpochBasedTrainLoop
 from mmengine.structures import PixelData
 from mmseg.registry import HOOKS, VISUALIZERS
 from mmseg.structures import SegDataSample
@@ -45,7 +46,7 @@ def draw(tmp_path):
         )
         runner = SimpleNamespace(
             cfg=Config(dict(visualizer=config)),
-            iter=0,
+            _train_loop=dict(type='EpochBasedTrainLoop'),  # a config that nobody must build
             test_dataloader=SimpleNamespace(dataset=dataset),
         )
         hook.after_test_iter(runner, 0, None, samples)
@@ -117,7 +118,9 @@ def test_images_of_any_number_of_bands(bands, mode, tmp_path):
     )
     VISUALIZERS.build(visualizer).dataset_meta = dict(classes=['cell'], palette=[[0, 255, 0]])
     hook = HOOKS.build(dict(type='SegPictureHook', interval=1, draw=True))
-    runner = SimpleNamespace(cfg=Config(dict(visualizer={})), iter=3)
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    loop._iter = 3
+    runner = SimpleNamespace(cfg=Config(dict(visualizer={})), _train_loop=loop)
     getattr(hook, f'after_{mode}_iter')(runner, 0, None, [sample])
     with Image.open(tmp_path / f'log/vis_data/vis_image/{mode}_a.tif_3.png') as drawing:
         colors = {color for _, color in drawing.getcolors(2**20)}
