@@ -228,8 +228,9 @@ def _join(folders: Sequence[Path], order: Sequence[str], out: Path) -> None:
 def _join_tables(tables: Sequence[Path], order: Sequence[str], out: Path) -> None:
     """Join tables whose first column is the file, in the order of the files."""
     with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(table.open(newline='', encoding='utf-8')) for table in tables]
-        target = stack.enter_context(out.open('w', newline='', encoding='utf-8'))
+        text: Any = dict(newline='', encoding='utf-8', errors='surrogateescape')
+        opened = [stack.enter_context(table.open(**text)) for table in tables]
+        target = stack.enter_context(out.open('w', **text))
         readers = [csv.reader(file) for file in opened]
         headers = [next(reader) for reader in readers]
         writer = csv.writer(target)

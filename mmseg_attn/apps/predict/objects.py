@@ -14,7 +14,7 @@ from ...io import counted
 from .maps import check_classes, folder_of
 from .results import append_rows
 from .sources import FileContent
-from .stacks import new_maps, write_stack
+from .stacks import discard, new_maps, write_stack
 
 TABLE, SUMMARY = 'objects.csv', 'objects_per_file.csv'
 NEIGHBORS = np.ones((3, 3), dtype=bool)  # 8: regions that touch at a corner are one
@@ -109,12 +109,13 @@ class ObjectResults:
             DataError: If a slice has more objects than a label image can number.
         """
         for kind, number in self.numbers.items():
-            areas, text = [], f'objects of {kind}: 1, 2, ...'
+            areas, table, text = [], [], f'objects of {kind}: 1, 2, ...'
             base = self.folder / 'objects' / folder_of(number, kind) / name
             images = new_maps(base, content, text=text)
             for k, label_map in enumerate(labels):
                 objects = self.rules.label(label_map == number)
                 if objects.max() > LIMIT:
+                    discard(images)
                     raise DataError(
                         f'slice {k} of {path} has {counted(int(objects.max()), "object")} of '
                         f'{kind}, but label images number at most {LIMIT}: set --min-size'
@@ -122,9 +123,8 @@ class ObjectResults:
                 images.append(objects.astype(np.uint16))
                 rows = list(self._rows(objects, content.pixel_area))
                 areas += [row[0] for row in rows]
-                append_rows(
-                    self.folder / TABLE, [(path, k, kind, n, *row) for n, row in enumerate(rows, 1)]
-                )
+                table += [(path, k, kind, n, *row) for n, row in enumerate(rows, 1)]
+            append_rows(self.folder / TABLE, table)
             total = sum(areas)
             area = f'{total * content.pixel_area:.10g}' if content.pixel_area else ''
             means = [f'{f(areas):.6g}' if areas else '' for f in (np.mean, np.median)]

@@ -142,6 +142,9 @@ def panel_of(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def append_rows(table: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Append rows to a CSV file, which is created if it does not exist."""
-    with table.open('a', newline='', encoding='utf-8') as file:
+    """Append rows to a CSV file, which is created if it does not exist.
+
+    Names of files that are not UTF-8 are written as they are.
+    """
+    with table.open('a', newline='', encoding='utf-8', errors='surrogateescape') as file:
         csv.writer(file).writerows(rows)

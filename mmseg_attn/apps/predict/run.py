@@ -1,6 +1,5 @@
 """Predict many files; a broken file does not stop the others."""
 
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -25,6 +24,7 @@ from .predictor import Predictor
 from .progress import ProgressLine
 from .results import Results
 from .sources import StackRules
+from .stacks import discard
 
 
 @dataclass
@@ -106,8 +106,7 @@ def predict_files(
         stopped = opened.pop(path, None)
         if stopped:
             for written in (stopped.labels, *(stopped.maps.stacks if stopped.maps else ())):
-                if isinstance(written, ZarrMaps):
-                    shutil.rmtree(written.path, ignore_errors=True)
+                discard(written)
         predictions.failed[path] = reason
         line.note(f'skipped: {reason}')
 
@@ -128,6 +127,8 @@ def predict_files(
                 fail(item.path, f'{item.path} cannot be read: {error.strerror or error}')
 
     def show(path: Path, window: int, windows: int) -> None:
+        if path in predictions.failed:  # while its other slices are predicted
+            return
         current = opened[path]
         processed = len(predictions.done) + len(predictions.failed)
         k, total = len(current.labels), len(current.loaded.images)
@@ -169,7 +170,12 @@ def predict_files(
                         background=background,
                     )
                 if objects:
-                    objects.write(path, current.item.name, current.loaded.content, current.labels)
+                    try:
+                        objects.write(
+                            path, current.item.name, current.loaded.content, current.labels
+                        )
+                    except DataError as error:  # the other results are kept
+                        predictions.notes[str(error)].append(path)
                 _count(predictions, current)
             processed = len(predictions.done) + len(predictions.failed)
             line.show(processed, path.name, len(current.labels) % total, total)

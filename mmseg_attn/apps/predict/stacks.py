@@ -1,5 +1,6 @@
 """Write one map per slice of a file, in a file of the same kind."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def new_maps(
     path = base.with_name(base.name + ZARR)
     path.parent.mkdir(parents=True, exist_ok=True)
     return ZarrMaps(path, slices.axes, version=slices.version, metadata=metadata)
+
+
+def discard(maps: Sequence[np.ndarray]) -> None:
+    """Remove maps that were begun; only those of OME-Zarr are on disk before the last one."""
+    if isinstance(maps, ZarrMaps):
+        shutil.rmtree(maps.path, ignore_errors=True)
 
 
 def write_stack(

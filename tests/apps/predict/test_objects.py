@@ -136,8 +136,10 @@ def test_a_file_without_objects_has_a_row(tmp_path):
 @needs_scikit_image
 def test_more_objects_than_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr('mmseg_attn.apps.predict.objects.LIMIT', 3)
-    with pytest.raises(DataError, match=r'slice 0 of x\.png has 4 objects of cell body'):
-        results(tmp_path).write(Path('x.png'), 'x', FileContent([MASK]), [MASK.astype('u1')])
+    few, many = np.eye(7, 9, dtype='u1'), MASK.astype('u1')
+    with pytest.raises(DataError, match=r'slice 1 of x\.png has 4 objects of cell body'):
+        results(tmp_path).write(Path('x.png'), 'x', FileContent([MASK] * 2), [few, many])
+    assert table(tmp_path / 'objects.csv') == []
 
 
 def test_an_unknown_class(tmp_path):

@@ -1,4 +1,5 @@
 import csv
+import os
 import re
 import shutil
 import sys
@@ -97,6 +98,15 @@ def test_the_overlay_shows_the_image_and_its_labels(predict, tmp_path):
     assert row[6 + 240].tolist() == [200, 200, 200]
     assert row[left + 80].tolist() == [20, 20, 120]
     assert row[left + 240].tolist() == [225, 200, 100]
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='names of files are bytes on Linux alone')
+def test_a_name_that_is_not_utf_8(predict, tmp_path):
+    path = tmp_path / 'in' / os.fsdecode(b'zelle_\xe4.png')
+    Image.fromarray(noise(0)).save(path)
+    report, results = predict()
+    assert [*report.done] == [path]
+    assert b'in/zelle_\xe4.png' in (results.folder / 'pixels.csv').read_bytes()
 
 
 def test_pages_are_written_as_pages(predict, tmp_path):

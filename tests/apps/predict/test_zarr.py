@@ -48,14 +48,23 @@ def light(image: np.ndarray) -> Prediction:
 LOADER = Rule(light).loader
 
 
-def predict(tmp_path, path, *, rule=None, **options):
+class Batched(Rule):
+    """Reads all slices before it predicts the first, as a large batch does."""
+
+    def predict(self, images, **_):
+        for key, image in list(images):
+            self.windows.watch(key, 1, 4)
+            yield key, self.rule(image)
+
+
+def predict(tmp_path, path, *, rule=None, kind=Rule, **options):
     out = tmp_path / 'out'
     out.mkdir()
     items, _ = find_items([path], exclude=out)
     results = Results(out, classes=CLASSES, palette=PALETTE)
     options = {name: make(out) for name, make in options.items()}
     return predict_files(
-        Rule(light),
+        kind(light),
         items,
         results,
         intensities=Intensities([], **(rule or {})),
@@ -148,18 +157,38 @@ def test_deep_values_are_converted_slice_by_slice(tmp_path):
 
 
 @needs_zarr
-def test_a_slice_that_cannot_be_read_leaves_no_mask(tmp_path):
+@pytest.mark.parametrize('kind', [Rule, Batched])
+def test_a_slice_that_cannot_be_read_leaves_no_mask(tmp_path, kind):
     path = write(tmp_path / 'in/x.zarr')
     write(tmp_path / 'in/y.zarr')
     (path / 's0/1/1/2/0/0').write_bytes(b'short')
     done = predict(
         tmp_path,
         tmp_path / 'in',
+        kind=kind,
         maps=lambda out: MapResults(out, classes=CLASSES, names=['probabilities']),
     )
     assert 'x.zarr is truncated or damaged' in done.failed[path]
     assert [p.name for p in (tmp_path / 'out/masks').iterdir()] == ['y.zarr']
     assert not [*(tmp_path / 'out').rglob('x.zarr')]
+
+
+@needs_zarr
+@needs_scikit_image
+def test_too_many_objects_leave_no_label_image(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmseg_attn.apps.predict.objects.LIMIT', 1)
+    path = write(tmp_path / 'x.zarr')
+    rules = ObjectRules()
+    done = predict(
+        tmp_path,
+        path,
+        objects=lambda out: ObjectResults(out, classes=CLASSES, names=['light'], rules=rules),
+    )
+    assert [*done.done] == [path]
+    (note,) = done.notes
+    assert 'objects of light, but label images number at most 1: set --min-size' in note
+    assert not [*(tmp_path / 'out/objects').rglob('x.zarr')]
+    assert [p.name for p in (tmp_path / 'out/masks').iterdir()] == ['x.zarr']
 
 
 @needs_zarr
