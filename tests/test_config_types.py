@@ -121,11 +121,10 @@ def test_predictions_of_a_pure_python_config(lazy, tmp_path, tta):
 
 def test_an_exported_pure_python_config_names_its_steps(lazy):
     pytest.importorskip('torch.export')
-    from mmseg_attn.apps.export import PixelsToLogits, describe, loader_of
+    from mmseg_attn.apps.export import PixelsToLogits, describe
 
     cfg = Config.fromfile(lazy)
     pipeline = cfg.test_dataloader.dataset.pipeline
-    assert loader_of(pipeline) == ('grayscale', 'cv2')
     module = PixelsToLogits(MODELS.build(cfg.model), in_channels=1, color_type='grayscale')
     resize = dict(type=Resize, scale=(8, 8))
     steps = [*pipeline, resize]

@@ -177,6 +177,11 @@ def use_bands(folder):
         path.unlink()
 
 
+def mix_types_of_bands(folder):
+    use_bands(folder)
+    (folder / 'images/00.tif').rename(folder / 'images/00.TIF')
+
+
 def use_colors(folder):
     for path in (folder / 'images').iterdir():
         gray = np.array(Image.open(path))
@@ -289,6 +294,13 @@ def use_split_files(folder):
             (folder / f'splits/fold{fold}/{split}.txt').write_text(''.join(names))
 
 
+def use_split_files_of_stacks(folder):
+    make_stacks(folder)
+    (folder / 'splits').mkdir()
+    for split, names in dict(train='stack0\nstack2', val='stack1', test='stack3').items():
+        (folder / f'splits/{split}.txt').write_text(names)
+
+
 def keep(folder):
     """Leave everything as it is."""
 
@@ -303,6 +315,7 @@ GOOD = [
     (use_16_bits, DEEP, [], 'em: one channel of 16 bits, not mostly dark'),
     (use_floats, DEEP, [], '1 channel of float32'),
     (use_bands, BANDS, [], 'rgb: 5 channels of different values'),
+    (mix_types_of_bands, BANDS, ['images', 'masks'], 'files of the types .TIF, .tif are'),
     (use_colors, COLOR, [], 'rgb: 3 channels of different values'),
     (use_opaque_colors, COLOR, [], 'rgb: 3 channels'),
     (mix_gray_and_color, COLOR, [], '11 gray and 1 color images (00.png is in color): all'),
@@ -317,6 +330,7 @@ GOOD = [
     (use_one_folder, GRAY, [], '5 folds of 12 images'),
     (use_split_folders, GRAY, ['masks'], 'train 6, val 3, test 3'),
     (use_split_files, GRAY, [], 'train 4, val 4, test 4'),
+    (use_split_files_of_stacks, GRAY, ['images', 'masks'], 'train 6, val 3, test 3'),
 ]
 
 
@@ -328,7 +342,7 @@ def test_good_folders(change, loader, written, text, run, tmp_path):
     folder = make(tmp_path / 'disks', 12)
     change(folder)
     before = {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
-    if change is use_bands and FORK:
+    if loader is BANDS and FORK:
         with pytest.raises(MMSegAttnError, match='the images have 5 channels, which Seg'):
             run(folder)
         return

@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> None:
             pixels += np.bincount(read_mask(args.voc_root, name).ravel(), minlength=256)
         for part, members in split.items():
             text = ''.join(f'{name}\n' for name in members)
-            (stage.folder / f'{part}.txt').write_text(text)
+            (stage.folder / f'{part}.txt').write_text(text, encoding='utf-8')
         stage.manifest.update(settings=dict(seed=args.seed), images=len(names))
     state = ' (already up to date)' if stage.unchanged else ''
     print(f'{out}: {len(split["train"])} train, {len(split["test"])} test{state}')

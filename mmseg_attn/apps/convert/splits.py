@@ -54,4 +54,5 @@ def write_splits(folder: Path, folds: Mapping[str, Split]) -> None:
     for fold, split in folds.items():
         (folder / fold).mkdir(parents=True)
         for name, stems in split.items():
-            (folder / fold / f'{name}.txt').write_text(''.join(f'{stem}\n' for stem in stems))
+            text = ''.join(f'{stem}\n' for stem in stems)
+            (folder / fold / f'{name}.txt').write_text(text, encoding='utf-8')

@@ -3,16 +3,13 @@
 from .check import Check
 from .description import describe
 from .files import SUFFIXES, write
-from .loader import Loader, loader_of
 from .program import PixelsToLogits, export_program
 
 __all__ = [
     'SUFFIXES',
     'Check',
-    'Loader',
     'PixelsToLogits',
     'describe',
     'export_program',
-    'loader_of',
     'write',
 ]

@@ -17,7 +17,6 @@ from ...datasets.transforms import LoadNeighbors, LoadRaster
 from ...errors import ExportError
 from ...models.label_rule import LabelRule
 from ...version import __version__
-from .loader import Loader
 from .program import PixelsToLogits
 
 # These two, which choose the channels, are described all the same.
@@ -32,7 +31,7 @@ def describe(
     steps: Sequence[dict],
     classes: Sequence[str],
     palette: Sequence[Sequence[int]],
-    loader: Loader | None = None,
+    loader: dict[str, str] | None = None,
     temperatures: Mapping[str, float] | None = None,
 ) -> dict[str, str]:
     """Describe a model for users who have only the exported file.
@@ -43,7 +42,7 @@ def describe(
         steps: The test pipeline.
         classes: Names, in the order of the labels and logits; two names for one logit.
         palette: Colors of the classes, RGB.
-        loader: The loader of the config; ``None`` if unknown.
+        loader: Settings of the loader of the config; ``None`` if unknown.
         temperatures: The numbers that the logits of each checkpoint are divided by, if any.
 
     Returns:
@@ -82,7 +81,7 @@ def describe(
     values = dict(
         classes=list(classes),
         palette=[list(color) for color in palette],
-        loader=loader and loader._asdict(),
+        loader=loader,
         preprocessing=dict(
             channels=channels,
             steps=[

@@ -107,8 +107,8 @@ def make_splits(
         cases: The case of each slice.
         classes: The pixels of each class of each slice.
         names: Names of the classes.
-        kept: Names of the pairs of 'train', 'val' and 'test' of each fold, if folders or files
-            define them; otherwise empty.
+        kept: Names of the slices or pairs of 'train', 'val' and 'test' of each fold, if folders or
+            files define them; otherwise empty.
         folds: Number of folds; ``None`` makes five, or as many as there are cases.
         seed: Seed of the order; if the training of a fold lacks a class, later seeds are tried.
 
@@ -233,11 +233,11 @@ def _keep(
     seed: int,
 ) -> tuple[Split, str]:
     """Keep the splits of folders, and complete them to training, validation and test."""
-    of_pair = {name: split for split, names in kept.items() for name in names}
-    split: Split = {'train': [], 'val': [], 'test': []}
-    for one in slices:
-        if one.pair.name in of_pair:
-            split[of_pair[one.pair.name]].append(one.name)
+    listed = {name: {*kept.get(name, ())} for name in ('train', 'val', 'test')}
+    split: Split = {
+        name: [one.name for one in slices if not members.isdisjoint((one.name, one.pair.name))]
+        for name, members in listed.items()
+    }
     note = 'the folders or files of the splits are kept'
     if not split['train']:
         raise DataError('there are folders of splits, but no training images: add a folder train/')

@@ -141,7 +141,7 @@ def config_text(
             f"resize = dict(type='Resize', scale={choices.resize}, keep_ratio=True)",
         ]
     strict = f'num_classes={classes}' + ', palette=True' * data.palette
-    warm_up = max(int(WARM_UP * choices.iterations), 1)
+    warm_up = max(int(WARM_UP * choices.iterations), 2)  # one never leaves the first factor
     background = labels.classes[0] if labels.classes[0] == 'background' and classes > 2 else None
     scores = f", background='{background}'" if background else ''
     mode = "dict(mode='whole')"

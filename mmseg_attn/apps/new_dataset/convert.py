@@ -84,8 +84,13 @@ def windows(slices: Sequence[Slice], modality: str) -> dict[str, Window]:
     return chosen
 
 
+def converted_suffix(one: Slice) -> str:
+    """Return the type of converted images: TIFF if PNG has no mode for their channels."""
+    return '.png' if one.channels in (1, 3) else '.tif'
+
+
 def write_images(slices: Sequence[Slice], folder: Path, chosen: dict[str, Window]) -> None:
-    """Write all images as 8-bit PNG files, and measure them again."""
+    """Write all images as 8-bit PNG or TIFF files, and measure them again."""
     for pair, parts in progress(by_pair(slices), 'converting image'):
         pixels, _ = read_image_slices(pair.image)
         for one in parts:
@@ -94,12 +99,21 @@ def write_images(slices: Sequence[Slice], folder: Path, chosen: dict[str, Window
                 image = to_bytes(image, chosen[one.name])
             if one.channels == 3 and image.ndim == 2:
                 image = np.stack([image] * 3, axis=-1)
-            file = folder / f'{one.name}.png'
+            file = folder / f'{one.name}{converted_suffix(one)}'
             file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(file)
+            if file.suffix == '.png':
+                Image.fromarray(image).save(file)
+            else:
+                _write_bands(file, image)
             flat = image.reshape(-1, one.channels).astype(np.float64)
             one.mean, one.square = flat.mean(axis=0), np.square(flat).mean(axis=0)
             one.dtype = 'uint8'
+
+
+def _write_bands(file: Path, image: np.ndarray) -> None:
+    import tifffile  # which reads these images
+
+    tifffile.imwrite(file, image, photometric='minisblack', planarconfig='contig', metadata=None)
 
 
 def write_masks(dataset: Dataset, folder: Path) -> None:

@@ -99,7 +99,7 @@ def split_files(source: Path, names: Iterable[str]) -> dict[str, dict[str, list[
     Args:
         source: The folder; its splits are ``splits/<fold>/{train,val,test}.txt`` or
             ``splits/{train,val,test}.txt``.
-        names: Names of all images.
+        names: Names of all images and slices.
 
     Returns:
         The names of 'train', 'val' and 'test' of each fold; empty if there are no such files.
@@ -108,7 +108,8 @@ def split_files(source: Path, names: Iterable[str]) -> dict[str, dict[str, list[
         DataError: If a file lists an image that is missing.
     """
     known = set(names)
-    folders = [*sorted(path for path in source.glob('splits/fold*')), source / 'splits']
+    numbered = sorted(source.glob('splits/fold*'), key=lambda path: (len(path.name), path.name))
+    folders = [*numbered, source / 'splits']
     folders = [
         folder
         for folder in folders
@@ -207,7 +208,8 @@ def _pair_folders(images: Path, masks: Path, notes: list[str], *, below: bool = 
     files, labels = _files(images, notes), _files(masks, notes)
     inside = masks.resolve().is_relative_to(images.resolve())
     if inside:
-        files = [path for path in files if not path.is_relative_to(masks)]
+        own = masks.resolve()
+        files = [path for path in files if not path.parent.resolve().is_relative_to(own)]
     if not below:
         files = [path for path in files if path.parent == images]
     image_names = _by_name(files, images)
@@ -232,10 +234,20 @@ def _pair_folders(images: Path, masks: Path, notes: list[str], *, below: bool = 
 
 
 def _files(folder: Path, notes: list[str]) -> list[Path]:
-    """List the files of supported types below a folder; note the others."""
-    files, others = [], []
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+    """List the files of supported types below a folder; note the others.
+
+    Links are followed, and each folder is entered once, by its own name if it has one here.
+    """
+    files, others, seen = [], [], set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        if os.path.realpath(root) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(root))
+        folders[:] = sorted(
+            (name for name in folders if not name.startswith('.')),
+            key=lambda name: (Path(root, name).is_symlink(), name),
+        )
         for name in sorted(names):
             path = Path(root, name)
             if name.startswith('.') or name.upper() == DICOMDIR or not path.is_file():

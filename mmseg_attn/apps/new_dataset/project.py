@@ -21,6 +21,7 @@ from .cases import find_cases, make_splits
 from .choices import Choices, Machine, choose, iterations_in
 from .config_text import Data, config_text
 from .convert import (
+    converted_suffix,
     has_palette,
     image_loader,
     mask_source,
@@ -108,7 +109,7 @@ def read_dataset(source: Path, options: Options, confirm: Callable[[Labels], Non
     labels = find_labels(slices, classes=options.classes, chosen=options.mapping)
     cases, case_note = find_cases(slices, options.case_pattern)
     kept: dict = {'fold0': files.splits} if files.splits else {}
-    kept = kept or split_files(source, names)
+    kept = kept or split_files(source, {*names, *(one.pair.name for one in slices)})
     if kept and options.folds:
         raise UsageError(f'{source} has its own splits: leave out --folds, or remove the splits')
     folds, split_note = make_splits(
@@ -154,7 +155,9 @@ def write_project(
     """
     quote = next((quote for quote in '\'"' if quote not in str(out.resolve())), None)
     if quote is None or '\\' in out.name:
-        raise UsageError(f'{out} has quotation marks in its path: choose another --out')
+        raise UsageError(
+            f'{out} has quotation marks or a backslash in its path: choose another --out'
+        )
     with staged_output(out, converter=CONVERTER) as stage:
         project = _write(
             dataset, stage, quote, out=out, source=source, options=options, machine=machine
@@ -187,7 +190,7 @@ def _write(
     loader, predict = image_loader(slices[0]), []
     images, image_suffix = dataset.files.root.resolve(), suffix(slices[0].pair.image)
     if reason:
-        images, image_suffix = Path('data/images'), '.png'
+        images, image_suffix = Path('data/images'), converted_suffix(slices[0])
         chosen = windows(slices, choices.modality)
         dataset.notes['images'], predict = _conversion(reason, chosen)
         write_images(slices, folder / images, chosen)

@@ -126,13 +126,15 @@ def measure(pair: Pair) -> Iterator[Slice]:
         pair.mask,
         (width, height, len(images)) if is_nifti(pair.image) else (width, height),
     )
+    # of the whole file, which may take seconds to read
+    medical, spacing = not is_plain_image(pair.image), slice_spacing(pair.image)
+    series = dicom_series(pair.image) if is_dicom(pair.image) else ''
     for index, (pixels, labels) in enumerate(zip(images, mask.slices, strict=True)):
         if pixels.shape[:2] != (height, width) or labels.shape != pixels.shape[:2]:
             raise DataError(f'the pages of {pair.image} differ in size: save one page per file')
         counts = _count(labels)
         flat = pixels.reshape(-1, 1 if pixels.ndim == 2 else pixels.shape[2])
         foreground = flat[labels.ravel() != 0, 0]
-        medical = not is_plain_image(pair.image)
         yield Slice(
             name=pair.name if len(images) == 1 else f'{pair.name}_{index:03d}',
             pair=pair,
@@ -142,9 +144,9 @@ def measure(pair: Pair) -> Iterator[Slice]:
             dtype=pixels.dtype.name,
             bits=decoded.bits if decoded else 8 * pixels.dtype.itemsize,
             mode=decoded.mode if decoded else 'medical',
-            series=dicom_series(pair.image) if is_dicom(pair.image) else '',
+            series=series,
             medical=medical,
-            spacing=slice_spacing(pair.image),
+            spacing=spacing,
             mean=flat.mean(axis=0, dtype=np.float64),
             square=np.square(flat, dtype=np.float64).mean(axis=0),
             samples=_sample(flat),

@@ -4,7 +4,7 @@ from mmengine.config import Config
 
 from ...datasets.nested_datasets import nested_datasets
 from ...evaluation.input_shape import channels
-from ..export import PixelsToLogits, describe, loader_of
+from ..export import PixelsToLogits, describe
 from .predictor import Predictor
 
 
@@ -20,12 +20,13 @@ def exportable(predictor: Predictor, cfg: Config, *, name: str) -> tuple[PixelsT
         ExportError: If the model or the loader of the config cannot be exported.
     """
     *_, dataset = nested_datasets(cfg.test_dataloader.dataset)
-    loader = loader_of(dataset.pipeline)
+    loader = predictor.loader
+    color_type = loader.transform.color_type if loader.bgr else 'unchanged'
     module = PixelsToLogits(
         predictor.model,
         in_channels=channels(cfg),
         color_type=predictor.color_type,
-        bgr=loader.bgr,
+        bgr=loader.bgr and not color_type.startswith('gray'),
     )
     description = describe(
         module,
@@ -33,7 +34,7 @@ def exportable(predictor: Predictor, cfg: Config, *, name: str) -> tuple[PixelsT
         steps=dataset.pipeline,
         classes=predictor.classes,
         palette=predictor.palette,
-        loader=loader,
+        loader=dict(color_type=color_type, imdecode_backend=loader.backend),
         temperatures=predictor.temperatures,
     )
     return module, description

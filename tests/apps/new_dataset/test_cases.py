@@ -126,3 +126,5 @@ def test_kept_splits_are_completed():
     assert {*folds['fold0']['train']} | {*folds['fold0']['val']} == {*'abcdef'}
     assert not {*folds['fold0']['train']} & {*folds['fold0']['val']}
     assert folds['fold0']['test'] == ['g']
+    kept = dict(train=list('abcd'), val=['e', 'f'], test=['e', 'f'])  # as they are
+    assert split([[0, 1]] * 6, kept=dict(fold0=kept))[0] == dict(fold0=kept)

@@ -1,5 +1,8 @@
 """Folders as users have them: which image has which mask."""
 
+import string
+from pathlib import Path
+
 import pytest
 
 from mmseg_attn.apps.new_dataset.files import find_files, mask_suffix, split_files
@@ -118,3 +121,29 @@ def test_split_files(folder):
     assert split_files(source, 'abc') == dict(fold0=dict(train=['a'], val=['b'], test=['c']))
     with pytest.raises(DataError, match=r'splits/test\.txt lists c, which is missing'):
         split_files(source, 'ab')
+
+
+def test_folds_are_in_the_order_of_their_numbers(folder):
+    source = folder('images/a.png')
+    for number, letter in enumerate('efghijklmno'):
+        (source / f'splits/fold{number}').mkdir(parents=True)
+        for split, names in dict(train=letter, val='b', test='c').items():
+            (source / f'splits/fold{number}/{split}.txt').write_text(names)
+    folds = split_files(source, string.ascii_lowercase)
+    assert [split['train'] for split in folds.values()] == [[letter] for letter in 'efghijklmno']
+
+
+def test_linked_folders(folder, tmp_path):
+    source = folder('images/p1/a.png', 'masks/p1/a.png', 'elsewhere/i/b.png', 'elsewhere/m/b.png')
+    (source / 'images/p2').symlink_to(source / 'elsewhere/i')
+    (source / 'masks/p2').symlink_to(source / 'elsewhere/m')
+    (source / 'images/circle').symlink_to(source / 'images')
+    (source / 'images/an-alias').symlink_to(source / 'images/p1')
+    assert [pair.name for pair in find_files(source).pairs] == ['p1/a', 'p2/b']
+
+
+def test_masks_in_the_folder_of_images_however_they_are_spelled(folder, monkeypatch):
+    source = folder('a.png', 'masks/a.png')
+    monkeypatch.chdir(source.parent)
+    for masks in (source / 'masks', Path(source.name, 'masks')):
+        assert [p.name for p in find_files(source, Path(source.name), masks).pairs] == ['a']
