@@ -118,7 +118,8 @@ def write_bioimage(
             f'the BioImage Model Zoo refuses the description ({" ".join(reason.split())[:400]}): '
             'correct that, or publish without --bioimage'
         )
-    (folder / RDF).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    (folder / RDF).write_text(text, encoding='utf-8')
 
 
 def _text(description: dict[str, str], smallest: int) -> str:

@@ -35,7 +35,7 @@ def prediction_config(
         palette: Colors of the classes, RGB.
     """
     kept: dict[str, Any] = {key: copy.deepcopy(cfg[key]) for key in KEPT if cfg.get(key)}
-    kept['model'] = _without_downloads(kept['model'])
+    kept['model'] = _without_files(kept['model'])
     *_, inner = nested_datasets(cfg.test_dataloader.dataset)
     dataset = {key: value for key, value in copy.deepcopy(inner).items() if key not in FILES}
     dataset['metainfo'] = dict(classes=list(classes), palette=[list(color) for color in palette])
@@ -49,12 +49,17 @@ def prediction_config(
     return Config(kept)
 
 
-def _without_downloads(value: Any) -> Any:
-    """Remove the weights from which the training started, at any depth."""
+def _without_files(value: Any) -> Any:
+    """Remove files that only a training reads, at any depth.
+
+    These are the weights from which it started, and class weights of the losses.
+    """
     if isinstance(value, dict):
         return {
-            key: _without_downloads(item) for key, item in value.items() if key not in PRETRAINED
+            key: _without_files(item)
+            for key, item in value.items()
+            if key not in PRETRAINED and not (key == 'class_weight' and isinstance(item, str))
         }
     if isinstance(value, list | tuple):
-        return [_without_downloads(item) for item in value]
+        return [_without_files(item) for item in value]
     return value

@@ -6,6 +6,11 @@ from typing import Any
 from ...compat.libraries import optional_library
 from ...errors import UsageError
 from ...io.output import MANIFEST
+from .bioimage import NETWORK, RDF, TEST_INPUT, TEST_OUTPUT
+from .folder import PREVIEW
+
+# Files of a published model that not every version has
+OPTIONAL = ['*.temperature.json', PREVIEW, RDF, NETWORK, TEST_INPUT, TEST_OUTPUT]
 
 
 def check_hub(name: str) -> Any:
@@ -34,6 +39,8 @@ def check_hub(name: str) -> Any:
 def push(client: Any, folder: Path, name: str, *, private: bool) -> str:
     """Upload a folder as one commit; the repository is created if it does not exist.
 
+    Files of the user in the repository are kept, and those of ``OPTIONAL`` are replaced or removed.
+
     Args:
         client: The client of the hub.
         folder: The folder of a published model.
@@ -53,6 +60,7 @@ def push(client: Any, folder: Path, name: str, *, private: bool) -> str:
             folder_path=str(folder),
             commit_message='Publish a model',
             ignore_patterns=[MANIFEST],
+            delete_patterns=OPTIONAL,  # of an earlier version that had them
         )
     except Exception as error:  # of the hub, the network or the file system
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())[:300]

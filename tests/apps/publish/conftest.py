@@ -17,10 +17,13 @@ def run(tmp_path):
     run = fakes.make_run(tmp_path / 'my-run')
     cfg = Config.fromfile(run.config)
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'start.pth'))
+    weights = tmp_path / 'weights.json'
+    weights.write_text('[1.0, 1.0, 2.0, 1.0, 1.0]')
+    cfg.model.decode_head.loss_decode = dict(type='SoftmaxFocalLoss', class_weight=str(weights))
     cfg.work_dir, cfg.load_from = str(run.folder), str(tmp_path / 'start.pth')
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
     cfg.dump(run.config)
-    del cfg.model.backbone['init_cfg']
+    del cfg.model.backbone['init_cfg'], cfg.model.decode_head['loss_decode']
     init_default_scope('mmseg')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)

@@ -33,6 +33,9 @@ class Hub(BaseHTTPRequestHandler):
             ]
         elif '/commit/' in self.path:
             answer = dict(commitUrl='https://huggingface.co/me/model/commit/1', commitOid='1')
+        self._answer(answer)
+
+    def _answer(self, answer):
         data = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header('Content-Type', 'application/json')
@@ -41,7 +44,10 @@ class Hub(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
-        self.send_error(404)
+        if '/tree/main' not in self.path:
+            self.send_error(404)
+            return
+        self._answer([dict(type='file', oid='1', size=1, path=p) for p in self.server.files])
 
     def _body(self) -> bytes:
         if length := self.headers.get('Content-Length'):
@@ -62,7 +68,7 @@ def hub(monkeypatch):
     import huggingface_hub
 
     server = ThreadingHTTPServer(('127.0.0.1', 0), Hub)
-    server.requests, server.refusing = [], False
+    server.requests, server.refusing, server.files = [], False, []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f'http://127.0.0.1:{server.server_port}'
     real = huggingface_hub.HfApi
@@ -95,6 +101,15 @@ def test_the_folder_is_one_commit(hub, folder):
     assert files == {
         name: (folder / name).read_bytes() for name in ('README.md', 'model.safetensors')
     }
+
+
+def test_what_an_earlier_version_had_is_removed_and_files_of_the_user_are_kept(hub, folder):
+    hub.files = ['README.md', 'LICENSE', 'figure.png', 'model.temperature.json', 'preview.png']
+    (folder / 'preview.png').write_bytes(b'new')
+    push(check_hub('me/model'), folder, 'me/model', private=True)
+    lines = map(json.loads, dict(hub.requests)['/api/models/me/model/commit/main'].splitlines())
+    removed = [line['value']['path'] for line in lines if line['key'] == 'deletedFile']
+    assert removed == ['model.temperature.json']
 
 
 def test_a_refusal_keeps_the_folder(hub, folder):
