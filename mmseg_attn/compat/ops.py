@@ -41,7 +41,7 @@ def _missing(op: str) -> Callable[..., Any]:
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
             f'{op} is a compiled operator of mmcv, which mmcv-lite does not have: '
-            'uninstall mmcv-lite and install the compiled mmcv (pip install "mmseg_attn[full]")'
+            'uninstall mmcv-lite, and compile mmcv for your PyTorch (docs/stacks.md says how)'
         )
 
     return fail

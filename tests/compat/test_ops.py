@@ -23,7 +23,7 @@ def test_an_operator_says_what_is_missing_when_it_is_called():
     with pytest.raises(RuntimeError) as caught:
         sigmoid_focal_loss(torch.zeros(2, 3), torch.zeros(2, dtype=torch.long))
     assert 'sigmoid_focal_loss_forward is a compiled operator of mmcv' in str(caught.value)
-    assert 'pip install "mmseg_attn[full]"' in str(caught.value)
+    assert 'uninstall mmcv-lite, and compile mmcv' in str(caught.value)
 
 
 @needs_stubs

@@ -18,6 +18,7 @@ from torch import nn
 
 from ...errors import ExportError
 from ...io import atomic_path
+from ...io.libraries import numpy_kept
 from .check import Check, Run, compare
 from .program import PixelsToLogits, check_version, export_program, first_line
 
@@ -88,7 +89,8 @@ def _compare(
 def _check_onnx(module: nn.Module) -> None:
     if not all(map(find_spec, ('onnx', 'onnxscript'))):
         raise ExportError(
-            'the export to ONNX needs more packages: pip install onnx onnxscript onnxruntime'
+            'the export to ONNX needs more packages: pip install onnx onnxscript onnxruntime '
+            f'{numpy_kept()}'
         )
     size = sum(x.numel() * x.element_size() for x in module.state_dict().values())
     if size >= LARGEST:

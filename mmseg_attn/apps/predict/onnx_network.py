@@ -11,6 +11,7 @@ from mmseg.models import EncoderDecoder
 from torch import Tensor
 
 from ...errors import UsageError
+from ...io.libraries import numpy_kept
 from ..export import PixelsToLogits, write
 
 PACKAGES = 'onnx', 'onnxscript', 'onnxruntime'
@@ -33,7 +34,8 @@ def use_onnx(model: EncoderDecoder, in_channels: int | None) -> None:
     """
     if not all(map(find_spec, PACKAGES)):
         raise UsageError(
-            f'--runtime onnx needs {", ".join(PACKAGES)}: run pip install {" ".join(PACKAGES)}'
+            f'--runtime onnx needs {", ".join(PACKAGES)}: run pip install {" ".join(PACKAGES)} '
+            f'{numpy_kept()}'
         )
     if in_channels is None:
         raise UsageError(
