@@ -139,7 +139,10 @@ def test_windows_without_probabilities(work_dir, tmp_path):
         f'{config.read_text()}\nmodel["type"] = "LargeImageEncoderDecoder"\n'
         'model["test_cfg"] = dict(mode="slide", crop_size=(32, 32), stride=(24, 24))\n'
     )
+    (checkpoint,) = work_dir.glob('best_*.pth')
+    checkpoint.with_suffix('.temperature.json').write_text('{}')
     html = page(work_dir, '--images', '0', '--out', tmp_path / 'x.html')
+    assert 'small is not calibrated: ' in html.text
     assert 'small has no reliability diagrams, as only the labels of sliding windows' in html.text
     assert 'Scores' in html.text
     assert 'the predicted class' not in html.text

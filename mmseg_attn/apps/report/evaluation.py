@@ -117,12 +117,13 @@ def evaluate(
     """
     cfg = copy.deepcopy(run.cfg)
     ignored = ignored_by(cfg.get(f'{split}_evaluator'))
-    images, tables, note = [], [], ''
+    images, tables, notes = [], [], []
     with data_errors():
         try:
             temperature = read_temperature(run.checkpoint) or 1
         except DataError as error:
-            temperature, note = 1, f'{run.name} is not calibrated: {error}'
+            temperature = 1
+            notes.append(f'{run.name} is not calibrated: {error}')
         predictor = Predictor(cfg, run.checkpoint, device=device, temperature=temperature)
         loader = split_loader(cfg, split, name=run.config)
         for batch in watch(loader):
@@ -138,12 +139,17 @@ def evaluate(
         raise DataError(f'the {split} set of {run.config} contains no image: check its data')
     reliability = {t: sum(table[t] for table in tables) for t in tables[0]} if all(tables) else {}
     if not reliability:
-        note = (
+        notes.append(
             f'{run.name} has no reliability diagrams, as only the labels of sliding windows are '
             'kept: set model.test_cfg.keep_logits=True'
         )
     return Evaluation(
-        predictor.classes, predictor.palette, loader.dataset, images, reliability, note
+        predictor.classes,
+        predictor.palette,
+        loader.dataset,
+        images,
+        reliability,
+        '; '.join(notes),
     )
 
 
