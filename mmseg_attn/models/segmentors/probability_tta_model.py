@@ -1,5 +1,7 @@
 """Test-time augmentation that averages probabilities, also for heads with one output channel."""
 
+from typing import Any
+
 import torch
 from mmengine.model import is_model_wrapper
 from mmengine.structures import PixelData
@@ -61,8 +63,8 @@ def check_tta(model: nn.Module) -> None:
     Raises:
         DataError: If the model is MMSegmentation's ``SegTTAModel`` with one output channel.
     """
-    model = model.module if is_model_wrapper(model) else model
-    if type(model) is SegTTAModel and LabelRule.of(model.get_submodule('module')).channels == 1:
+    merging: Any = model.module if is_model_wrapper(model) else model
+    if type(merging) is SegTTAModel and LabelRule.of(merging.module).channels == 1:
         raise DataError(
             'SegTTAModel applies the sigmoid twice for a head with one output channel, so its '
             "labels are wrong: set tta_model=dict(type='ProbabilityTTAModel') in the config"
