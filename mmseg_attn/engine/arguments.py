@@ -99,8 +99,9 @@ def _parser(tool: str) -> argparse.ArgumentParser:
 def _mixed_precision(request: Request, *, amp: bool) -> None:
     wrapper = request.cfg.get('optim_wrapper') or {}
     name = type_name(wrapper)
-    fast = type_name(dict(type=request.cfg.get('runner_type'))) == 'FastRunner'  # replaces it
-    if get_device() == 'cpu' and name == 'AmpOptimWrapper' and not fast:
+    runner = type_name(dict(type=request.cfg.get('runner_type')))
+    replaced = runner == 'FastRunner' and wrapper.get('type') == name  # a mere name
+    if get_device() == 'cpu' and name == 'AmpOptimWrapper' and not replaced:
         raise DataError(
             'AmpOptimWrapper needs a GPU, and this machine has none: set '
             f"optim_wrapper.type to '{BF16}' in the config for bfloat16 on the CPU, or to "

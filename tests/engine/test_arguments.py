@@ -75,6 +75,9 @@ def test_what_cannot_work_is_refused(config, device):
     assert read_request('test.py', [file, 'x.pth']).cfg is not None
     fast = [file, '--cfg-options', 'runner_type=FastRunner']  # it replaces the wrapper itself
     assert read_request('train.py', fast).argv == fast
+    other = [config(TEXT.format('mmengine.AmpOptimWrapper')), *fast[1:]]  # and not this name
+    with pytest.raises(DataError, match='needs a GPU'):
+        read_request('train.py', other)
     device('cuda')
     with pytest.raises(DataError, match=r'--amp works with OptimWrapper only, but .* is ApexOp'):
         read_request('train.py', [config(TEXT.format('ApexOptimWrapper')), '--amp'])

@@ -61,12 +61,12 @@ def mask_source(dataset: Dataset, converted: bool) -> tuple[Path, str] | None:
 
 
 def windows(slices: Sequence[Slice], modality: str) -> dict[str, Window]:
-    """Choose the values that become 0 and 255 in images of more than 8 bits, by their names.
+    """Choose the values that become 0 and 255 in PNG images of more than 8 bits, by their names.
 
     CT values have a unit, so that all images share the percentiles of the labeled foreground. The
     values of other images differ from scan to scan: each file or series has its own percentiles.
     """
-    deep = [one for one in slices if one.dtype != 'uint8']
+    deep = [one for one in slices if one.dtype != 'uint8' and converted_suffix(one) == '.png']
     if modality == 'ct' and deep:
         foreground = np.concatenate([one.foreground for one in deep])
         if not foreground.size:
@@ -90,7 +90,7 @@ def converted_suffix(one: Slice) -> str:
 
 
 def write_images(slices: Sequence[Slice], folder: Path, chosen: dict[str, Window]) -> None:
-    """Write all images as 8-bit PNG or TIFF files, and measure them again."""
+    """Write all images as 8-bit PNG or as TIFF files, and measure them again."""
     for pair, parts in progress(by_pair(slices), 'converting image'):
         pixels, _ = read_image_slices(pair.image)
         for one in parts:
@@ -107,7 +107,7 @@ def write_images(slices: Sequence[Slice], folder: Path, chosen: dict[str, Window
                 _write_bands(file, image)
             flat = image.reshape(-1, one.channels).astype(np.float64)
             one.mean, one.square = flat.mean(axis=0), np.square(flat).mean(axis=0)
-            one.dtype = 'uint8'
+            one.dtype = image.dtype.name
 
 
 def _write_bands(file: Path, image: np.ndarray) -> None:

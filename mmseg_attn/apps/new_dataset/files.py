@@ -184,9 +184,10 @@ def _pairs_of(source: Path, notes: list[str]) -> tuple[list[Pair], Path]:
                     'the folders with --images and --masks'
                 )
         return _pair_folders(images[0], masks[0], notes), images[0]
-    if masks and not any(MASK_ENDING.search(stem(path)) for path in _files(source, [])):
+    beside = [path for path in _files(source, []) if not _is_below(path, masks)]
+    if masks and not any(MASK_ENDING.search(stem(path)) for path in beside):
         others = [path for path in _folders(source) if path not in masks]
-        if not others and any(path.parent == source for path in _files(source, [])):
+        if not others and any(path.parent == source for path in beside):
             return _pair_folders(source, masks[0], notes, below=False), source
         if len(others) == 1 and not masks[1:]:
             return _pair_folders(others[0], masks[0], notes), others[0]
@@ -205,11 +206,7 @@ def _pairs_of(source: Path, notes: list[str]) -> tuple[list[Pair], Path]:
 
 def _pair_folders(images: Path, masks: Path, notes: list[str], *, below: bool = True) -> list[Pair]:
     """Pair the files of two folders: by name, by name without ending, or by number."""
-    files, labels = _files(images, notes), _files(masks, notes)
-    inside = masks.resolve().is_relative_to(images.resolve())
-    if inside:
-        own = masks.resolve()
-        files = [path for path in files if not path.parent.resolve().is_relative_to(own)]
+    files, labels = _files(images, notes, without=masks.resolve()), _files(masks, notes)
     if not below:
         files = [path for path in files if path.parent == images]
     image_names = _by_name(files, images)
@@ -233,20 +230,23 @@ def _pair_folders(images: Path, masks: Path, notes: list[str], *, below: bool = 
     return match(image_names, mask_names)
 
 
-def _files(folder: Path, notes: list[str]) -> list[Path]:
+def _files(folder: Path, notes: list[str], without: Path | None = None) -> list[Path]:
     """List the files of supported types below a folder; note the others.
 
-    Links are followed, and each folder is entered once, by its own name if it has one here.
+    Links to folders elsewhere are followed, each once; not those to this folder, its parents and
+    what is in it. The folder ``without`` is left out.
     """
-    files, others, seen = [], [], set()
+    files, others, seen, top = [], [], {without}, folder.resolve()
     for root, folders, names in os.walk(folder, followlinks=True):
-        if os.path.realpath(root) in seen:
+        own = Path(root).resolve()
+        if own in seen:
             folders.clear()
             continue
-        seen.add(os.path.realpath(root))
+        seen.add(own)
         folders[:] = sorted(
-            (name for name in folders if not name.startswith('.')),
-            key=lambda name: (Path(root, name).is_symlink(), name),
+            name
+            for name in folders
+            if not (name.startswith('.') or _leads_back(Path(root, name), top))
         )
         for name in sorted(names):
             path = Path(root, name)
@@ -260,6 +260,16 @@ def _files(folder: Path, notes: list[str]) -> list[Path]:
             f'{"is" if len(others) == 1 else "are"} not used, such as {others[0].name}'
         )
     return files
+
+
+def _leads_back(path: Path, top: Path) -> bool:
+    """Return whether a path is a link to a folder, its parents or what is in it."""
+    target = path.resolve()
+    return path.is_symlink() and (target.is_relative_to(top) or top.is_relative_to(target))
+
+
+def _is_below(path: Path, folders: Sequence[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _by_name(

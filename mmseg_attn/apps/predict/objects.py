@@ -106,30 +106,43 @@ class ObjectResults:
             labels: The labels of its slices, (H, W).
 
         Raises:
-            DataError: If a slice has more objects than a label image can number.
+            DataError: If a slice has more objects of a class than a label image can number. The
+                other classes are written.
         """
-        for kind, number in self.numbers.items():
-            areas, table, text = [], [], f'objects of {kind}: 1, 2, ...'
-            base = self.folder / 'objects' / folder_of(number, kind) / name
-            images = new_maps(base, content, text=text)
-            for k, label_map in enumerate(labels):
-                objects = self.rules.label(label_map == number)
-                if objects.max() > LIMIT:
-                    discard(images)
-                    raise DataError(
-                        f'slice {k} of {path} has {counted(int(objects.max()), "object")} of '
-                        f'{kind}, but label images number at most {LIMIT}: set --min-size'
-                    )
-                images.append(objects.astype(np.uint16))
-                rows = list(self._rows(objects, content.pixel_area))
-                areas += [row[0] for row in rows]
-                table += [(path, k, kind, n, *row) for n, row in enumerate(rows, 1)]
-            append_rows(self.folder / TABLE, table)
-            total = sum(areas)
-            area = f'{total * content.pixel_area:.10g}' if content.pixel_area else ''
-            means = [f'{f(areas):.6g}' if areas else '' for f in (np.mean, np.median)]
-            append_rows(self.folder / SUMMARY, [(path, kind, len(areas), total, *means, area)])
-            write_stack(base, path, content, images, text=text)
+        faults = []
+        for kind in self.numbers:
+            try:
+                self._write_class(kind, path, name, content, labels)
+            except DataError as error:
+                faults.append(str(error))
+        if faults:
+            raise DataError('; '.join(faults))
+
+    def _write_class(
+        self, kind: str, path: Path, name: str, content: FileContent, labels: Sequence[np.ndarray]
+    ) -> None:
+        areas, table, text = [], [], f'objects of {kind}: 1, 2, ...'
+        number = self.numbers[kind]
+        base = self.folder / 'objects' / folder_of(number, kind) / name
+        images = new_maps(base, content, text=text)
+        for k, label_map in enumerate(labels):
+            objects = self.rules.label(label_map == number)
+            if objects.max() > LIMIT:
+                discard(images)
+                raise DataError(
+                    f'slice {k} has {counted(int(objects.max()), "object")} of {kind}, but label '
+                    f'images number at most {LIMIT}: set --min-size'
+                )
+            images.append(objects.astype(np.uint16))
+            rows = list(self._rows(objects, content.pixel_area))
+            areas += [row[0] for row in rows]
+            table += [(path, k, kind, n, *row) for n, row in enumerate(rows, 1)]
+        append_rows(self.folder / TABLE, table)
+        total = sum(areas)
+        area = f'{total * content.pixel_area:.10g}' if content.pixel_area else ''
+        means = [f'{f(areas):.6g}' if areas else '' for f in (np.mean, np.median)]
+        append_rows(self.folder / SUMMARY, [(path, kind, len(areas), total, *means, area)])
+        write_stack(base, path, content, images, text=text)
 
     def _rows(self, objects: np.ndarray, pixel_area: float | None) -> Iterator[tuple]:
         """Measure numbered objects (H, W), as ``MEASURES`` lists."""

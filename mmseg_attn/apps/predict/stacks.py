@@ -1,5 +1,6 @@
 """Write one map per slice of a file, in a file of the same kind."""
 
+import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,9 +91,16 @@ def write_stack(
     if others:
         path = base.with_name(f'{base.name}.tif')
         described = {'description': text} if text else {}
+        data = io.BytesIO()  # of a file, Pillow takes only a name in UTF-8
         first.save(
-            path, save_all=True, append_images=others, compression='tiff_adobe_deflate', **described
+            data,
+            format='TIFF',
+            save_all=True,
+            append_images=others,
+            compression='tiff_adobe_deflate',
+            **described,
         )
+        path.write_bytes(data.getvalue())
         return path
     path = base.with_name(f'{base.name}.png')
     info = PngImagePlugin.PngInfo()

@@ -10,7 +10,7 @@ from .bioimage import NETWORK, RDF, TEST_INPUT, TEST_OUTPUT
 from .folder import PREVIEW
 
 # Files of a published model that not every version has
-OPTIONAL = ['*.temperature.json', PREVIEW, RDF, NETWORK, TEST_INPUT, TEST_OUTPUT]
+OPTIONAL = ['model.temperature.json', PREVIEW, RDF, NETWORK, TEST_INPUT, TEST_OUTPUT]
 
 
 def check_hub(name: str) -> Any:
@@ -39,7 +39,7 @@ def check_hub(name: str) -> Any:
 def push(client: Any, folder: Path, name: str, *, private: bool) -> str:
     """Upload a folder as one commit; the repository is created if it does not exist.
 
-    Files of the user in the repository are kept, and those of ``OPTIONAL`` are replaced or removed.
+    Files of ``OPTIONAL`` that the folder does not have are removed from it; other files are kept.
 
     Args:
         client: The client of the hub.

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
-from torch import Tensor, nn
+from torch import Tensor
 
 from .image_metric import means_over_classes
 from .labeled import check_labeled
-from .logits import check_logits, stored_logits
+from .logits import stored_logits
 
 LIMIT = 100.0  # log-odds of the outermost bins
 CHUNK = 2**18  # pixels whose log-odds are in memory at once
@@ -54,14 +54,6 @@ class AUCMetric(BaseMetric):
             raise ValueError(f'bins must be at least 1, got {bins}')
         self.bins = bins
         self.ignore_index = ignore_index
-
-    def check_model(self, segmentor: nn.Module) -> None:
-        """Refuse a model that keeps only labels; ``DatasetCheckHook`` calls it at the start.
-
-        Raises:
-            DataError: As :func:`check_logits` describes.
-        """
-        check_logits(self, segmentor)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count the pixels of each image by class and bin.

@@ -5,12 +5,11 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
-from torch import nn
 
 from ...models.label_rule import stored_probabilities
 from ..calibration import BINS, calibration_bins, expected_calibration_error
 from .labeled import check_labeled
-from .logits import check_logits, stored_logits
+from .logits import stored_logits
 
 
 @METRICS.register_module()
@@ -37,14 +36,6 @@ class CalibrationMetric(BaseMetric):
             raise ValueError(f'bins must be at least 1, got {bins}')
         self.bins = bins
         self.ignore_index = ignore_index
-
-    def check_model(self, segmentor: nn.Module) -> None:
-        """Refuse a model that keeps only labels; ``DatasetCheckHook`` calls it at the start.
-
-        Raises:
-            DataError: As :func:`check_logits` describes.
-        """
-        check_logits(self, segmentor)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Store the bins of each image.

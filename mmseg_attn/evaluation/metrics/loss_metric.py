@@ -11,7 +11,7 @@ from torch import nn
 from ...errors import DataError
 from ...models.label_rule import LabelRule
 from .labeled import check_labeled
-from .logits import check_logits, stored_logits
+from .logits import stored_logits
 
 ONE_CHANNEL = (
     'LossMetric needs one logit per class, but the decode head has one output channel, and '
@@ -55,10 +55,8 @@ class LossMetric(BaseMetric):
         """Refuse a model whose logits are not kept; ``DatasetCheckHook`` calls it at the start.
 
         Raises:
-            DataError: If its head has one output channel, whose logit MMSegmentation does not keep,
-                or as :func:`check_logits` describes.
+            DataError: If its head has one output channel, whose logit MMSegmentation does not keep.
         """
-        check_logits(self, segmentor)
         if LabelRule.of(segmentor).channels == 1:
             raise DataError(ONE_CHANNEL)
 

@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...models.label_rule import stored_probabilities
 from .labeled import check_labeled
-from .logits import check_logits, stored_logits
+from .logits import stored_logits
 
 
 @METRICS.register_module()
@@ -43,15 +43,6 @@ class MAEMetric(BaseMetric):
             raise ValueError(f"on must be 'labels' or 'probabilities', got {on!r}")
         self.on = on
         self.ignore_index = ignore_index
-
-    def check_model(self, segmentor: nn.Module) -> None:
-        """Refuse a model that keeps only labels; ``DatasetCheckHook`` calls it at the start.
-
-        Raises:
-            DataError: As :func:`check_logits` describes.
-        """
-        if self.on == 'probabilities':
-            check_logits(self, segmentor)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Store the sum of the errors and the number of labeled pixels of each image.

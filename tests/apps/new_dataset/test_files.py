@@ -138,8 +138,27 @@ def test_linked_folders(folder, tmp_path):
     (source / 'images/p2').symlink_to(source / 'elsewhere/i')
     (source / 'masks/p2').symlink_to(source / 'elsewhere/m')
     (source / 'images/circle').symlink_to(source / 'images')
+    (source / 'images/up').symlink_to(source)
+    (source / 'images/masks').symlink_to(source / 'masks')
     (source / 'images/an-alias').symlink_to(source / 'images/p1')
+    (source / 'images/p1/zz').symlink_to(source / 'images/p3')
+    (source / 'images/p3').mkdir()
     assert [pair.name for pair in find_files(source).pairs] == ['p1/a', 'p2/b']
+
+
+def test_linked_masks_in_the_folder_of_images(folder):
+    source = folder('d/a.png', 'e/a.png', 'f/a_mask.png')
+    for masks in ('e', 'f'):
+        (source / 'd/masks').symlink_to(source / masks)
+        assert [pair.name for pair in find_files(source / 'd').pairs] == ['a']
+        assert find_files(source, source / 'd', source / 'd/masks').pairs[0].name == 'a'
+        (source / 'd/masks').unlink()
+
+
+def test_pairs_beside_a_link_to_the_parents(folder):
+    source = folder('d/a.png', 'd/a_mask.png', 'e/b.png')
+    (source / 'd/up').symlink_to(source)
+    assert [pair.name for pair in find_files(source / 'd').pairs] == ['a']
 
 
 def test_masks_in_the_folder_of_images_however_they_are_spelled(folder, monkeypatch):

@@ -137,9 +137,13 @@ def test_a_file_without_objects_has_a_row(tmp_path):
 def test_more_objects_than_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr('mmseg_attn.apps.predict.objects.LIMIT', 3)
     few, many = np.eye(7, 9, dtype='u1'), MASK.astype('u1')
-    with pytest.raises(DataError, match=r'slice 1 of x\.png has 4 objects of cell body'):
-        results(tmp_path).write(Path('x.png'), 'x', FileContent([MASK] * 2), [few, many])
-    assert table(tmp_path / 'objects.csv') == []
+    cells = results(tmp_path, names=['cell body', 'background'])
+    with pytest.raises(DataError, match=r'^slice 1 has 4 objects of cell body, but label'):
+        cells.write(Path('x.png'), 'x', FileContent([MASK] * 2), [few, many])
+    written = [row['class'] for row in table(tmp_path / 'objects.csv')]
+    assert set(written) == {'background'}  # the other class
+    (row,) = table(tmp_path / 'objects_per_file.csv')
+    assert (row['class'], int(row['objects'])) == ('background', len(written))
 
 
 def test_an_unknown_class(tmp_path):

@@ -102,11 +102,15 @@ def test_the_overlay_shows_the_image_and_its_labels(predict, tmp_path):
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='names of files are bytes on Linux alone')
 def test_a_name_that_is_not_utf_8(predict, tmp_path):
-    path = tmp_path / 'in' / os.fsdecode(b'zelle_\xe4.png')
-    Image.fromarray(noise(0)).save(path)
+    tifffile = pytest.importorskip('tifffile')
+    image, stack = (tmp_path / 'in' / os.fsdecode(name) for name in (b'a\xe4.png', b'b\xe4.tif'))
+    Image.fromarray(noise(0)).save(image)
+    tifffile.imwrite(stack, np.stack([noise(1), noise(2)]), photometric='minisblack')
     report, results = predict()
-    assert [*report.done] == [path]
-    assert b'in/zelle_\xe4.png' in (results.folder / 'pixels.csv').read_bytes()
+    assert [*report.done] == [image, stack]
+    assert b'in/a\xe4.png' in (results.folder / 'pixels.csv').read_bytes()
+    with (results.folder / 'masks' / stack.name).open('rb') as file, Image.open(file) as mask:
+        assert mask.n_frames == 2
 
 
 def test_pages_are_written_as_pages(predict, tmp_path):

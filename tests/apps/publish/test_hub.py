@@ -104,7 +104,8 @@ def test_the_folder_is_one_commit(hub, folder):
 
 
 def test_what_an_earlier_version_had_is_removed_and_files_of_the_user_are_kept(hub, folder):
-    hub.files = ['README.md', 'LICENSE', 'figure.png', 'model.temperature.json', 'preview.png']
+    mine = ['LICENSE', 'figure.png', 'mine.temperature.json', 'a/preview.png']
+    hub.files = ['README.md', *mine, 'model.temperature.json', 'preview.png']
     (folder / 'preview.png').write_bytes(b'new')
     push(check_hub('me/model'), folder, 'me/model', private=True)
     lines = map(json.loads, dict(hub.requests)['/api/models/me/model/commit/main'].splitlines())

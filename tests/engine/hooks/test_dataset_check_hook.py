@@ -385,6 +385,10 @@ def test_0_1_masks_without_the_rare_class_pass_with_reduce_zero_label(folder):
     for number in range(10):
         save_mask(folder, number, np.tile(np.array([0, 1], dtype=np.uint8), (16, 8)))
     check(dataset(folder, reduce_zero_label=True), model())
+    for number in range(10):
+        save_mask(folder, number, np.tile(np.array([0, 255], dtype=np.uint8), (16, 8)))
+    with pytest.raises(DataError, match='contain only 0 and 255, which reduce_zero_label ignores'):
+        check(dataset(folder, reduce_zero_label=True), model())
 
 
 def test_0_255_masks_do_not_show_three_classes(folder):
