@@ -18,12 +18,12 @@ from mmseg_attn.apps.runs import (
     read_records,
     statistics,
 )
+from mmseg_attn.datasets import DrosophilaDataset
 from tests.docs.pages import RESULTS, ROOT
 from tests.tables import md_tables
 from tools import reproduce
 
 PAGES = sorted(RESULTS.glob('*.csv'))
-NNUNET = sorted(RESULTS.glob('nnunet_fold*.json'))
 README = (ROOT / 'README.md').read_text().split('\n## Results\n')[1].split('\n## ')[0]
 
 
@@ -67,30 +67,29 @@ def test_the_list_of_tables_is_made_of_the_records():
     assert listed == reproduce.list_tables(tables, recorded, RESULTS), 'write a table again'
 
 
-@pytest.mark.parametrize('file', NNUNET, ids=lambda file: file.stem)
-def test_the_comparison_with_nnunet_has_the_figures_of_its_records(file):
-    content = json.loads(file.read_text())
-    fold = file.stem.removeprefix('nnunet_fold')
-    models, differences = (
-        [row for row in table if row['fold'] == fold]
-        for table in md_tables((RESULTS / 'nnunet.md').read_text())
-    )
-    names = [row['name'] for row in content['tables'][0]['rows'][1:]]
-    records = [read_record(RESULTS / f'runs/{name}.json') for name in names]
-    theirs, classes = content['images'], records[0].classes
-    found = [(content['nnunet']['seconds'], theirs)]
-    found += [(record.seconds['training'], record.images) for record in records]
-    for row, (seconds, areas) in zip(models, found, strict=True):
-        of_classes = statistics.scores(np.array([*areas.values()]).sum(axis=0), classes)
+def test_the_comparison_with_nnunet_has_the_figures_of_its_records():
+    models, differences = md_tables((RESULTS / 'nnunet.md').read_text())
+    classes, images = DrosophilaDataset.METAINFO['classes'], {}
+    for row in models:
+        file = RESULTS / re.fullmatch(r'\[JSON\]\((.+)\)', row['record'])[1]
+        if row['model'].startswith('nnU-Net'):
+            content = json.loads(file.read_text())
+            areas, seconds = content['images'], content['nnunet']['seconds']
+            assert file.stem == f'nnunet_fold{row["fold"]}'
+        else:
+            record = read_record(file)
+            areas, seconds = record.images, record.seconds['training']
+            assert (str(record.fold), record.classes) == (row['fold'], [*classes])
+        images[row['fold'], row['model'].partition(' 2.')[0]] = areas
+        scores = statistics.scores(np.array([*areas.values()]).sum(axis=0), classes)
         assert row['minutes of training'] == f'{seconds / 60:.1f}'
-        assert row['mIoU'] == f'{of_classes["mIoU"]:.1f}'
-        assert [row[name] for name in classes] == [
-            f'{of_classes[f"IoU.{name}"]:.1f}' for name in classes
-        ]
-    for row, record in zip(differences, records, strict=True):
-        expected = compare([record.images], [theirs], case=case_rule(SLICE))
+        assert row['mIoU'] == f'{scores["mIoU"]:.1f}'
+        assert [row[name] for name in classes] == [f'{scores[f"IoU.{n}"]:.1f}' for n in classes]
+    for row in differences:
+        ours, theirs = (images[row['fold'], name] for name in (row['model'], 'nnU-Net'))
+        expected = compare([ours], [theirs], case=case_rule(SLICE))
         assert row['difference to nnU-Net'] == str(expected)
-        assert record.fold == int(fold)
+    assert len(models) == len(differences) + len({row['fold'] for row in models})
 
 
 def tables(text: str) -> list[list[dict[str, str]]]:
