@@ -156,15 +156,18 @@ def _unmatched_masks(dataset: BaseDataset, backend: dict | None) -> list[File]:
         return []
     if not all(fileio.exists(folder, backend_args=backend) for folder in (images, masks)):
         return []
-    stems = [
-        {
-            name.removesuffix(suffix)
-            for name in fileio.list_dir_or_file(
-                folder, list_dir=False, suffix=suffix, recursive=True, backend_args=backend
-            )
-        }
-        for folder, suffix in zip((images, masks), suffixes, strict=True)
-    ]
+    try:
+        stems = [
+            {
+                name.removesuffix(suffix)
+                for name in fileio.list_dir_or_file(
+                    folder, list_dir=False, suffix=suffix, recursive=True, backend_args=backend
+                )
+            }
+            for folder, suffix in zip((images, masks), suffixes, strict=True)
+        ]
+    except OSError:  # links in a circle
+        return []
     return [File(join(masks, stem + suffixes[1])) for stem in sorted(stems[1] - stems[0])]
 
 

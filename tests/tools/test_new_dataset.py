@@ -190,6 +190,10 @@ def mix_types_of_deep_bands(folder):
         path.unlink()
 
 
+def link_in_a_circle(folder):
+    (folder / 'images/again').symlink_to(folder / 'images')
+
+
 def use_colors(folder):
     for path in (folder / 'images').iterdir():
         gray = np.array(Image.open(path))
@@ -337,6 +341,7 @@ GOOD = [
     (make_nifti, GRAY, ['images', 'masks'], 'ct: values from -1'),
     (make_dicom, GRAY, ['images', 'masks'], '4 cases, by the files of volumes and DICOM series'),
     (use_one_folder, GRAY, [], '5 folds of 12 images'),
+    (link_in_a_circle, GRAY, [], '0 errors, 0 warnings'),
     (use_split_folders, GRAY, ['masks'], 'train 6, val 3, test 3'),
     (use_split_files, GRAY, [], 'train 4, val 4, test 4'),
     (use_split_files_of_stacks, GRAY, ['images', 'masks'], 'train 6, val 3, test 3'),
