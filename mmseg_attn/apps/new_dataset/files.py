@@ -184,7 +184,7 @@ def _pairs_of(source: Path, notes: list[str]) -> tuple[list[Pair], Path]:
                     'the folders with --images and --masks'
                 )
         return _pair_folders(images[0], masks[0], notes), images[0]
-    beside = [path for path in _files(source, []) if not _is_below(path, masks)]
+    beside = [path for path in _files(source, []) if not any(map(path.is_relative_to, masks))]
     if masks and not any(MASK_ENDING.search(stem(path)) for path in beside):
         others = [path for path in _folders(source) if path not in masks]
         if not others and any(path.parent == source for path in beside):
@@ -266,10 +266,6 @@ def _leads_back(path: Path, top: Path) -> bool:
     """Return whether a path is a link to a folder, its parents or what is in it."""
     target = path.resolve()
     return path.is_symlink() and (target.is_relative_to(top) or top.is_relative_to(target))
-
-
-def _is_below(path: Path, folders: Sequence[Path]) -> bool:
-    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _by_name(
