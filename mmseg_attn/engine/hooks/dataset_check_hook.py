@@ -138,17 +138,19 @@ class DatasetCheckHook(Hook):
                 raise DataError(': '.join(fault))
             if results is not None and 'inputs' in results:
                 _check_channels(results['inputs'], name or 'an image', segmentor)
+        if not (255 in seen and seen <= {0, 255}):
+            return
         masks = (
             f'{mask_name} and the other masks of {type(dataset).__name__} that were checked '
             f'({len(indices)} in total)'
         )
         moved = getattr(dataset, 'reduce_zero_label', False)  # then 0 became 255, and 1 became 0
-        if moved and seen == {255}:
+        if moved and 0 not in seen:
             raise DataError(
                 f'{masks} contain only 0 and 255, which reduce_zero_label ignores: number the '
                 'classes from 1 on, or remove reduce_zero_label'
             )
-        if 255 in seen and seen <= {0, 255} and len(classes) != 1 and not moved:
+        if not moved and len(classes) != 1:
             raise DataError(
                 f'{masks} contain only 0 and 255, and 255 is ignored, so only '
                 f'class 0 would be learned: {save_as_classes(len(classes))} or, if the masks are '

@@ -381,6 +381,11 @@ def test_0_255_masks_are_called_so(folder):
         check(dataset(folder), model(ignore_index=100))
 
 
+def test_without_samples_no_image_is_read(folder):
+    (folder / 'images/0.png').write_bytes(b'')
+    check(dataset(folder), model(), samples=0)
+
+
 def test_0_1_masks_without_the_rare_class_pass_with_reduce_zero_label(folder):
     for number in range(10):
         save_mask(folder, number, np.tile(np.array([0, 1], dtype=np.uint8), (16, 8)))
