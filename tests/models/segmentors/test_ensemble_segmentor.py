@@ -241,7 +241,7 @@ def test_what_cannot_be_averaged_is_refused(member, tmp_path):
     with pytest.raises(UsageError, match=r'3\.pth has another data_preprocessor'):
         ensemble([config(), config(mean=5.0)], [first, shifted])
     swapped = config()
-    swapped.data_preprocessor |= dict(type='AsyncSegDataPreProcessor', bgr_to_rgb=True)
+    swapped.data_preprocessor.update(type='AsyncSegDataPreProcessor', bgr_to_rgb=True)
     with pytest.raises(UsageError, match=r'1\.pth has another data_preprocessor'):
         ensemble([config(), swapped], [first, first])
     with pytest.raises(CheckpointError, match=r'4\.pth does not fit its model'):
