@@ -1,5 +1,6 @@
 """List the images of a dataset and check the list, without opening an image."""
 
+import errno
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -166,7 +167,9 @@ def _unmatched_masks(dataset: BaseDataset, backend: dict | None) -> list[File]:
             }
             for folder, suffix in zip((images, masks), suffixes, strict=True)
         ]
-    except OSError:  # links in a circle
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # links in a circle
+            raise
         return []
     return [File(join(masks, stem + suffixes[1])) for stem in sorted(stems[1] - stems[0])]
 

@@ -18,9 +18,14 @@ from .reading import PALETTE, Slice, read_image_slices, read_mask
 WINDOW = (0.5, 99.5)  # percentiles
 
 
+def has_bands(one: Slice) -> bool:
+    """Return whether an image has other channels than gray or colors, which PNG cannot hold."""
+    return one.channels not in (1, 3)
+
+
 def image_loader(one: Slice) -> dict:
     """Choose the arguments of ``LoadImageFromFile`` that keep all channels and bits of images."""
-    if one.channels not in (1, 3):
+    if has_bands(one):
         kept = {} if one.dtype == 'uint8' else {'to_float32': True}
         return {'imdecode_backend': 'tifffile', 'color_type': 'unchanged', **kept}
     if one.dtype == 'uint8':
@@ -66,7 +71,7 @@ def windows(slices: Sequence[Slice], modality: str) -> dict[str, Window]:
     CT values have a unit, so that all images share the percentiles of the labeled foreground. The
     values of other images differ from scan to scan: each file or series has its own percentiles.
     """
-    deep = [one for one in slices if one.dtype != 'uint8' and converted_suffix(one) == '.png']
+    deep = [one for one in slices if one.dtype != 'uint8' and not has_bands(one)]
     if modality == 'ct' and deep:
         foreground = np.concatenate([one.foreground for one in deep])
         if not foreground.size:
@@ -85,8 +90,8 @@ def windows(slices: Sequence[Slice], modality: str) -> dict[str, Window]:
 
 
 def converted_suffix(one: Slice) -> str:
-    """Return the type of converted images: TIFF if PNG has no mode for their channels."""
-    return '.png' if one.channels in (1, 3) else '.tif'
+    """Return the suffix of converted images."""
+    return '.tif' if has_bands(one) else '.png'
 
 
 def write_images(slices: Sequence[Slice], folder: Path, chosen: dict[str, Window]) -> None:
@@ -101,10 +106,10 @@ def write_images(slices: Sequence[Slice], folder: Path, chosen: dict[str, Window
                 image = np.stack([image] * 3, axis=-1)
             file = folder / f'{one.name}{converted_suffix(one)}'
             file.parent.mkdir(parents=True, exist_ok=True)
-            if file.suffix == '.png':
-                Image.fromarray(image).save(file)
-            else:
+            if has_bands(one):
                 _write_bands(file, image)
+            else:
+                Image.fromarray(image).save(file)
             flat = image.reshape(-1, one.channels).astype(np.float64)
             one.mean, one.square = flat.mean(axis=0), np.square(flat).mean(axis=0)
             one.dtype = image.dtype.name

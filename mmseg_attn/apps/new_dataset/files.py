@@ -184,14 +184,16 @@ def _pairs_of(source: Path, notes: list[str]) -> tuple[list[Pair], Path]:
                     'the folders with --images and --masks'
                 )
         return _pair_folders(images[0], masks[0], notes), images[0]
-    beside = [path for path in _files(source, []) if not any(map(path.is_relative_to, masks))]
+    found: list[str] = []
+    files = _files(source, found)
+    beside = [path for path in files if not any(map(path.is_relative_to, masks))]
     if masks and not any(MASK_ENDING.search(stem(path)) for path in beside):
         others = [path for path in _folders(source) if path not in masks]
         if not others and any(path.parent == source for path in beside):
             return _pair_folders(source, masks[0], notes, below=False), source
         if len(others) == 1 and not masks[1:]:
             return _pair_folders(others[0], masks[0], notes), others[0]
-    files = _files(source, notes)
+    notes += found
     marked = [path for path in files if MASK_ENDING.search(stem(path))]
     if not marked:
         named = f'{source} has {masks[0].name}/, but no' if masks else f'{source} has no'

@@ -19,6 +19,7 @@ from ...io import counted, staged_output
 from ...io.output import complete_manifest, locked
 from .inputs import CONVERTER, shards_root
 from .intensities import IntensityMapping
+from .results import TABLE_TEXT
 from .run import Predictions
 from .shards import (
     COUNTS,
@@ -228,9 +229,8 @@ def _join(folders: Sequence[Path], order: Sequence[str], out: Path) -> None:
 def _join_tables(tables: Sequence[Path], order: Sequence[str], out: Path) -> None:
     """Join tables whose first column is the file, in the order of the files."""
     with contextlib.ExitStack() as stack:
-        text: Any = dict(newline='', encoding='utf-8', errors='surrogateescape')
-        opened = [stack.enter_context(table.open(**text)) for table in tables]
-        target = stack.enter_context(out.open('w', **text))
+        opened = [stack.enter_context(table.open(**TABLE_TEXT)) for table in tables]
+        target = stack.enter_context(out.open('w', **TABLE_TEXT))
         readers = [csv.reader(file) for file in opened]
         headers = [next(reader) for reader in readers]
         writer = csv.writer(target)

@@ -5,6 +5,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -141,10 +142,11 @@ def panel_of(shape: tuple[int, ...]) -> tuple[int, int]:
     return step, min(max(-(-max(shape) // step), PANEL[0]), PANEL[1])
 
 
-def append_rows(table: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Append rows to a CSV file, which is created if it does not exist.
+# How tables are opened; names of files that are not UTF-8 are kept as they are.
+TABLE_TEXT: Any = dict(newline='', encoding='utf-8', errors='surrogateescape')
 
-    Names of files that are not UTF-8 are written as they are.
-    """
-    with table.open('a', newline='', encoding='utf-8', errors='surrogateescape') as file:
+
+def append_rows(table: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Append rows to a CSV file, which is created if it does not exist."""
+    with table.open('a', **TABLE_TEXT) as file:
         csv.writer(file).writerows(rows)

@@ -6,11 +6,13 @@ from typing import Any
 from ...compat.libraries import optional_library
 from ...errors import UsageError
 from ...io.output import MANIFEST
+from ..predict.temperature import temperature_file
 from .bioimage import NETWORK, RDF, TEST_INPUT, TEST_OUTPUT
-from .folder import PREVIEW
+from .folder import PREVIEW, WEIGHTS
 
+TEMPERATURE = temperature_file(Path(WEIGHTS)).name
 # Files of a published model that not every version has
-OPTIONAL = ['model.temperature.json', PREVIEW, RDF, NETWORK, TEST_INPUT, TEST_OUTPUT]
+OPTIONAL = [TEMPERATURE, PREVIEW, RDF, NETWORK, TEST_INPUT, TEST_OUTPUT]
 
 
 def check_hub(name: str) -> Any:

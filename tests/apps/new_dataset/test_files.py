@@ -133,7 +133,7 @@ def test_folds_are_in_the_order_of_their_numbers(folder):
     assert [split['train'] for split in folds.values()] == [[letter] for letter in 'efghijklmno']
 
 
-def test_linked_folders(folder, tmp_path):
+def test_linked_folders(folder):
     source = folder('images/p1/a.png', 'masks/p1/a.png', 'elsewhere/i/b.png', 'elsewhere/m/b.png')
     (source / 'images/p2').symlink_to(source / 'elsewhere/i')
     (source / 'masks/p2').symlink_to(source / 'elsewhere/m')
