@@ -13,7 +13,7 @@ _EXPLAINED = (
     'depends on the choice of the test images: it is from a bootstrap of the cases (10,000 '
     'resamples, mIoU from summed areas). The interval over folds (Student, from the differences in '
     'each fold) says how much it depends on the training, since each fold has its own. On a single '
-    'fold with several seeds, an interval over seeds (Student) says so. **A comparison of one seed '
+    'fold with several seeds, an interval over runs (Student) says so. **A comparison of one seed '
     'on a single fold has neither: it compares two trained networks, and others of the same models '
     'may differ by as much.** "No difference shown": one of the intervals contains 0. Wilcoxon p: '
     'signed-rank test of the scores of the cases. The score of a case is the mean over its images, '

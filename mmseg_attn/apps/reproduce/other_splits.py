@@ -14,7 +14,7 @@ _EXPLAINED = (
     'Over all folds, this table and [{title}]({name}.md) test the same images, after trainings on '
     'other splits. Here, the folds of a seed are one test of all images: mIoU from the areas '
     'summed over them, the mean over the seeds. The interval over cases, as in '
-    'Comparisons, does not cover the randomness of training; one over seeds does. '
+    'Comparisons, does not cover the randomness of training; one over runs does. '
     'Rows without all folds in both tables are omitted.'
 )
 

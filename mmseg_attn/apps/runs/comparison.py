@@ -83,7 +83,7 @@ class Comparison:
         elif self.over_sets:
             interval += f' over cases, {_range(self.over_sets)} over folds'
         elif self.over_runs:
-            interval += f' over cases, {_range(self.over_runs)} over seeds'
+            interval += f' over cases, {_range(self.over_runs)} over runs'
         text = f'{_signed(self.difference)} {self.measure} ({interval})'
         return text if self.shown else f'no difference shown: {text}'
 

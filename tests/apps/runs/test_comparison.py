@@ -182,7 +182,7 @@ def test_the_interval_over_folds():
     assert compare(ours[:1], theirs[:1]).over_sets is None
 
 
-def test_the_interval_over_seeds_on_a_single_set():
+def test_the_interval_over_runs_on_a_single_set():
     """Means 52 and 47, squares 2 + 8 of 3 degrees of freedom, variance 10/3 (1/3 + 1/2)."""
     ours, theirs = [run(*[iou] * 6) for iou in (51, 52, 53)], [run(*[iou] * 6) for iou in (45, 49)]
     found = compare(ours, theirs)
@@ -190,7 +190,7 @@ def test_the_interval_over_seeds_on_a_single_set():
     assert found.over_runs == pytest.approx((5 - half, 5 + half), abs=0.01)
     assert str(found) == (
         'no difference shown: +5.0 mIoU (95 % interval 5.0 to 5.0 over cases, -0.3 to 10.3 over '
-        'seeds)'
+        'runs)'
     )
     assert compare(ours, [run(*[40] * 6)]).shown  # 12 more, with 2 degrees of freedom 5.0 at most
     assert compare(ours[:1], theirs[:1]).over_runs is None
