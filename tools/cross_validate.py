@@ -157,7 +157,7 @@ def check(file: Path, options: list[str], jobs: list[Job], work_dir: Path) -> No
 
 
 def changed_since(job: Job) -> Path | None:
-    """Return an image or a mask of the fold that is newer than its record."""
+    """Return a split file, an image or a mask of the fold that is newer than its record."""
     tested = job.record.stat().st_mtime
     init_default_scope(job.config.get('default_scope', 'mmseg'))
     for split in ('train', 'val', 'test'):
@@ -166,7 +166,8 @@ def changed_since(job: Job) -> Path | None:
             samples = [dataset.get_data_info(index) for index in range(len(dataset))]
         except Exception:  # the class may be the user's own, and the files moved since
             continue
-        for name in [sample.get(key) for sample in samples for key in ('img_path', 'seg_map_path')]:
+        names = [sample.get(key) for sample in samples for key in ('img_path', 'seg_map_path')]
+        for name in [getattr(dataset, 'ann_file', None), *names]:
             if name and Path(name).is_file() and Path(name).stat().st_mtime > tested:
                 return Path(name)
     return None

@@ -90,8 +90,9 @@ def main(argv: list[str] | None = None) -> None:
     print(f'{out}: the model of {run.checkpoint}')
     if dropped:
         print(f'the earlier {PREVIEW} was removed: to draw it again, publish with --preview IMAGE')
-    if not run.recorded_metrics('test')[0]:
-        print('no scores: run tools/test.py, and publish again')
+    _, source = run.recorded_metrics('test')
+    if not source.startswith('test'):
+        print(f'scores: {source or "none"}; run tools/test.py for others, and publish again')
     if client:
         print(push(client, out, args.push, private=args.private))
 

@@ -17,8 +17,8 @@ def input_shape(cfg: Config) -> tuple[int, int, int] | None:
 
 
 def channels(cfg: Config) -> int:
-    """Return the number of input channels."""
+    """Return the number of input channels; 3 if the config does not say it."""
     model = cfg.model
     if 'models' in model:  # an ensemble
         model = model.models[0] if isinstance(model.models, list) else model.models
-    return model.backbone.get('in_channels', 3)
+    return (model.get('backbone') or {}).get('in_channels', 3)

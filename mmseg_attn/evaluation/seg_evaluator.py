@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.evaluator import Evaluator
-from mmseg.registry import EVALUATOR
+from mmseg.evaluation import IoUMetric
+from mmseg.registry import EVALUATOR, METRICS
+
+from ..config_types import is_a
 
 
 @EVALUATOR.register_module()
@@ -16,9 +19,13 @@ class SegEvaluator(Evaluator):
 
     Args:
         metrics: Configs of the metrics.
-        kwargs: Arguments of the first metric that its config does not set.
+        kwargs: Arguments of the first ``IoUMetric``, or else of the first metric, that its config
+            does not set.
     """
 
     def __init__(self, metrics: Sequence[dict], **kwargs: Any):
-        first, *others = metrics
-        super().__init__([kwargs | first, *others])
+        metrics = list(metrics)
+        kinds = [is_a(metric, METRICS, IoUMetric) for metric in metrics]
+        index = kinds.index(True) if True in kinds else 0
+        metrics[index] = kwargs | metrics[index]
+        super().__init__(metrics)

@@ -35,3 +35,13 @@ def test_the_settings_of_the_metric_itself_hold():
     metrics = evaluate(EVALUATOR.build(cfg))
     assert metrics['mDice_without_background'] == pytest.approx(0)
     assert 'mIoU' not in metrics
+
+
+def test_the_tool_writes_the_masks_of_the_metric_that_can(tmp_path):
+    metrics = list(reversed(METRICS))
+    evaluator = EVALUATOR.build(
+        dict(type='SegEvaluator', metrics=metrics, output_dir=str(tmp_path), keep_results=True)
+    )
+    evaluate(evaluator)
+    assert [path.name for path in tmp_path.iterdir()] == ['image.png']
+    assert metrics == [*reversed(METRICS)]

@@ -156,7 +156,7 @@ def test_options_reach_every_config_and_the_check(validate, tmp_path):
         validate('--cfg-options', *same)
 
 
-def test_masks_that_are_newer_than_the_scores_are_named(tmp_path):
+def test_masks_and_splits_that_are_newer_than_the_scores_are_named(tmp_path):
     for name in ('images/a.png', 'masks/a.png', 'fold0.txt', 'record.json'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text('a')
@@ -173,8 +173,9 @@ def test_masks_that_are_newer_than_the_scores_are_named(tmp_path):
     config = Config({f'{split}_dataloader': dict(dataset=dataset) for split in ('train', 'test')})
     job = SimpleNamespace(config=config, record=tmp_path / 'record.json')
     assert cross_validate.changed_since(job) is None
-    os.utime(tmp_path / 'masks/a.png', (1001, 1001))
-    assert cross_validate.changed_since(job) == tmp_path / 'masks/a.png'
+    for name in ('masks/a.png', 'fold0.txt'):
+        os.utime(tmp_path / name, (1001, 1001))
+        assert cross_validate.changed_since(job) == tmp_path / name
 
 
 def test_without_a_best_checkpoint_the_last_is_tested(validate):

@@ -28,6 +28,7 @@ needs_onnx = pytest.mark.skipif(
 GRAY = 'unet/unet-b16_1xb4-600i_drosophila-128x128.py'
 COLOR = 'unet/unet_1xb8-300e_floodnet-512x512.py'
 SLIDE = dict(test_cfg=dict(mode='slide', crop_size=(48, 64), stride=(32, 40)))
+BLENDED = dict(type='LargeImageEncoderDecoder', test_cfg=dict(SLIDE['test_cfg'], blend='gaussian'))
 ONE_LOGIT = dict(
     decode_head=dict(
         num_classes=2,
@@ -79,7 +80,7 @@ def make(root, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('base', 'model', 'dataset'),
     [
-        (GRAY, SLIDE, {}),
+        (GRAY, BLENDED, {}),
         (COLOR, {}, RESIZE),
         (GRAY, ONE_LOGIT, TWO_CLASSES),
         (COLOR, {}, UNCHANGED),

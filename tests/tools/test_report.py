@@ -190,8 +190,8 @@ def test_what_was_tested_before_stands_in(work_dir, tmp_path):
     for file in work_dir.glob('*.pth'):
         file.unlink()
     metrics = {'mIoU': 12.34, 'IoU.synapse': 12.34, 'Acc.synapse': 56.78}
-    (work_dir / 'test/20240102_030405').mkdir(parents=True)
-    (work_dir / 'test/20240102_030405/x.json').write_text(json.dumps(metrics))
+    (work_dir / 'test/29990102_030405').mkdir(parents=True)
+    (work_dir / 'test/29990102_030405/x.json').write_text(json.dumps(metrics))
     html = page(work_dir, '--out', tmp_path / 'x.html')
     assert 'test set, from the log of the test' in html.text
     assert 'synapse 12.34 56.78 ' in html.text
@@ -213,8 +213,9 @@ def test_folds_have_mean_and_deviation(trained, tmp_path):
         for file in folder.glob('*.pth'):
             file.unlink()
         metrics = {'mIoU': 60.0 + 2 * fold, 'IoU.synapse': 60.0 + 2 * fold}
-        (folder.parent / 'test/1').mkdir(parents=True)
-        (folder.parent / 'test/1/1.json').write_text(json.dumps(metrics))
+        test = folder.parent / 'test/29990102_030405'
+        test.mkdir(parents=True)
+        (test / '29990102_030405.json').write_text(json.dumps(metrics))
     html = page(tmp_path / 'cv', '--out', tmp_path / 'x.html')
     assert '61.0 ± 1.4 %' in html.text
     assert 'synapse 61.00 1.41 60.00 62.00 ' in html.text

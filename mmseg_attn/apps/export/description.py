@@ -48,10 +48,10 @@ def describe(
     Returns:
         As text: ``input``, ``output`` and ``config``. As JSON: ``classes``, ``palette``, ``loader``
         (how a file becomes an array, or null), ``preprocessing`` (the steps from an image to the
-        input of the model), ``done_by_model`` (the steps that the model does), ``window`` (size and
-        stride of the sliding windows of the config, or null), ``threshold`` (for the sigmoid of a
-        single logit, or null), ``temperature`` (of each checkpoint that has one, by which the model
-        divides its logits) and ``mmseg_attn``, the version.
+        input of the model), ``done_by_model`` (the steps that the model does), ``window`` (size,
+        stride and blend of the sliding windows of the config, or null), ``threshold`` (for the
+        sigmoid of a single logit, or null), ``temperature`` (of each checkpoint that has one, by
+        which the model divides its logits) and ``mmseg_attn``, the version.
 
     Raises:
         ExportError: If the pipeline swaps the colors, which ``input`` would not tell.
@@ -98,7 +98,9 @@ def describe(
             pad_divisor=module.padding.get('size_divisor'),
             pad_value=preprocessor.pad_val,
         ),
-        window=dict(crop_size=test.crop_size, stride=test.stride)
+        window=dict(
+            crop_size=test.crop_size, stride=test.stride, blend=test.get('blend', 'uniform')
+        )
         if test.get('mode') == 'slide'
         else None,
         threshold=rule.threshold,

@@ -20,7 +20,7 @@ class Card(NamedTuple):
         classes: Names, in the order of the labels.
         palette: Colors of the classes, RGB.
         preprocessing: What happens to an image before the network, by topic.
-        metrics: Scores in percent, as the metrics name them.
+        metrics: Scores as the metrics name them; those in ``MEASURES`` are in percent.
         source: Where the scores are from.
         data: The data of the scores.
         setup: How the model was trained, by topic.
@@ -113,8 +113,10 @@ def _scores(card: Card) -> list[str]:
         if f'{PER_CLASS}{name}' in card.metrics
     ]
     rows.append(('mean', *(_percent(card.metrics[f'm{measure}']) for measure in measures)))
-    text = f'In percent, on {card.data} ({card.source}).'
-    return [text, md_table(('class', *measures), rows)]
+    text = f'n {card.data} ({card.source}).'
+    if not measures:
+        return [f'O{text}', md_table(('metric', 'value'), card.metrics.items())]
+    return [f'In percent, o{text}', md_table(('class', *measures), rows)]
 
 
 def _percent(value: float | None) -> str:

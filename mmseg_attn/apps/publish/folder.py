@@ -130,7 +130,7 @@ def publish(
             preprocessing=values | _preprocessing(cfg) | calibration,
             metrics=metrics,
             source=source,
-            data=_data(run.cfg),
+            data=_data(run.cfg, 'val' if source.startswith('validation') else 'test'),
             setup=setting,
             license=license,
             preview=PREVIEW if preview else None,
@@ -221,9 +221,9 @@ def _step(step: Mapping[str, Any]) -> str:
     return f'{type_name(step)}({settings})'
 
 
-def _data(cfg: Config) -> str:
-    """Name the test data without the folder of the user, but with the name of their project."""
-    *_, inner = nested_datasets(cfg.test_dataloader.dataset)
+def _data(cfg: Config, split: str) -> str:
+    """Name the data of a split without the user's folder, but with the name of their project."""
+    *_, inner = nested_datasets(cfg[f'{split}_dataloader'].dataset)
     file = Path(inner.get('ann_file') or inner.get('data_prefix', {}).get('img_path', ''))
     parts = file.parts
     place = '/'.join(parts[-3:] if not file.is_absolute() else parts[-2:]) if parts else ''

@@ -218,7 +218,8 @@ def _draw(panel: Panel, ax: Axes) -> None:
     if panel.own_legend:
         columns = _columns([line.label for line in panel.lines], _LEGEND)
         position = dict(loc='upper center', bbox_to_anchor=(0.5, -0.2))
-        ax.legend(ncols=columns, frameon=False, fontsize=9, **position)
+        labels = [line.label for line in panel.lines]  # named, as one may begin with '_'
+        ax.legend(ax.lines, labels, ncols=columns, frameon=False, fontsize=9, **position)
 
 
 def _lines(groups: Sequence[Group], key: str, unit: str) -> Iterator[Line]:

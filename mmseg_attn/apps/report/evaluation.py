@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -132,7 +133,7 @@ def evaluate(
             for sample in samples:
                 truth, labels = truth_and_labels(sample)
                 counts = confusion(truth, labels, len(predictor.classes), ignored=ignored)
-                path, index = sample.img_path, len(images)
+                path, index = os.path.abspath(sample.img_path), len(images)
                 images.append(Prediction(path, index, counts, pack(labels), labels.shape))
                 tables.append(_reliability(sample, truth, labels, ignored, temperature))
     if not images:
@@ -278,6 +279,8 @@ def find_result(
             return RunResult(run, evaluation.metrics, f'{split} set', evaluation)
         except DataError as error:
             missing = f'no predictions of {run.name}: {error}'
+        except Exception as error:  # code of the config, or a part that has changed since
+            missing = f'no predictions of {run.name}: {type(error).__name__}: {error}'
     recorded, source = run.recorded_metrics(split)
     recalls = {f'Recall{k[3:]}': v for k, v in recorded.items() if k.startswith('Acc.')}
     return RunResult(run, recalls | recorded, source, missing=missing)

@@ -70,13 +70,18 @@ class Table:
 def marked(
     texts: Sequence[str], values: Sequence[float | None], *, rank: bool = True
 ) -> list[Cell]:
-    """Make cells and, if ``rank`` is set and values differ, mark the largest value."""
-    if not rank:
-        return [Cell(text) for text in texts]
-    known = [round(value, 2) for value in values if value is not None]
-    best = max(known) if len(set(known)) > 1 else None
+    """Make cells and, if ``rank`` is set and values differ as printed, mark the largest value.
+
+    A deviation, ``' ± '`` and a number, does not count.
+    """
+    known = {
+        value: text.partition(' ± ')[0]
+        for text, value in zip(texts, values, strict=True)
+        if value is not None
+    }
+    best = known[max(known)] if rank and len({*known.values()}) > 1 else None
     pairs = zip(texts, values, strict=True)
-    return [Cell(text, value is not None and round(value, 2) == best) for text, value in pairs]
+    return [Cell(text, best is not None and known.get(value) == best) for text, value in pairs]
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -117,15 +122,12 @@ def paired(groups: Sequence[GroupResult], case: Callable[[str], str] = str) -> T
         'Difference of mean IoU of two models on the same images, in percentage points. The '
         'interval over cases (images, or what --case-pattern names) is from a bootstrap, and says '
         'how much it depends on the choice of the images. The interval over folds, '
-        'or over seeds on a single test set, says how much it depends on the training. Without '
+        'or over the runs on a single test set, says how much it depends on the training. Without '
         'either, two trained networks are compared, and others of the same models may differ by as '
         'much. p: Wilcoxon signed-rank test of the scores of single cases.',
         ['compared', 'difference', 'on each test set', 'p', 'images', 'cases'],
     )
-    areas = [
-        [{os.path.abspath(path): values for path, values in run.items()} for run in group.areas]
-        for group in groups
-    ]
+    areas = [group.areas for group in groups]
     folders = {os.path.dirname(path) for runs in areas for run in runs for path in run}
     root = os.path.commonpath(folders) if folders else ''
     for (first, theirs), (second, ours) in combinations(zip(groups, areas, strict=True), 2):

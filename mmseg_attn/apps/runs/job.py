@@ -22,6 +22,7 @@ from ...engine.cfg_options import merge_options
 from ...errors import RunError
 from ...evaluation import Complexity, complexity
 from ...evaluation.confusion import ignored_by, metric_configs
+from ...evaluation.input_shape import channels
 from ...io import write_file
 from .code import changed_files, used_files
 from .log import find_launches, join, seconds_per_iteration
@@ -119,7 +120,7 @@ class Job:
         size = re.search(r'(\d+)x(\d+)$', self.source)
         if not size:
             return None
-        shape = self.config.model.backbone.get('in_channels', 3), int(size[1]), int(size[2])
+        shape = channels(self.config), int(size[1]), int(size[2])
         return _count(self.config.model, shape)
 
     @property

@@ -61,6 +61,14 @@ class Launch:
             return int(match[1])
         return 0 if self.text else None
 
+    @property
+    def begin(self) -> int | None:
+        """The iteration before its first one, 0 if it did not resume; ``None`` without losses."""
+        first = next((entry['iter'] for entry in self.entries if _is_loss(entry)), None)
+        if first is None or self.resumed_at is None:
+            return first and first - 1
+        return self.resumed_at
+
     @cached_property
     def environment(self) -> dict[str, str]:
         """MMEngine's description of the machine: ``PyTorch``, ``GPU 0``, ``seed`` and others."""
@@ -80,9 +88,14 @@ class Launch:
 
 
 def find_launches(work_dir: Path) -> list[Launch]:
-    """Find the launches of the training in a work directory, oldest first, without tests."""
+    """Find the launches of the last training in a work directory, oldest first, without tests.
+
+    A launch that did not resume begins another training.
+    """
     launches = [Launch(folder) for folder in sorted(work_dir.glob('*/'))]  # the names are times
-    return [launch for launch in launches if launch.entries]
+    launches = [launch for launch in launches if launch.entries]
+    first = max((i for i, launch in enumerate(launches) if launch.begin == 0), default=0)
+    return launches[first:]
 
 
 @dataclass
@@ -143,9 +156,7 @@ def join(launches: Sequence[Launch]) -> Log:
     """
     entries: list[dict] = []
     for launch in launches:
-        first = next((entry['iter'] for entry in launch.entries if _is_loss(entry)), None)
-        if first is not None:
-            begin = launch.resumed_at if launch.resumed_at is not None else first - 1
+        if (begin := launch.begin) is not None:
             repeated = (i for i, e in enumerate(entries) if _is_loss(e) and e['iter'] > begin)
             entries = entries[: next(repeated, len(entries))] if begin else []
         entries += _with_iterations(launch)

@@ -25,7 +25,10 @@ _SEPARATORS = re.compile(r'([/_])')
 # Names of folders and configs that do not describe the training: times, 'fold0', 'config'
 _MEANINGLESS = re.compile(r'(?:train|run|fold|config|output|work_?dirs?)?[\W\d_]*', re.I)
 # Keys of a config that differ between the runs of a group
-_PER_RUN = ('work_dir', 'resume', 'load_from', 'randomness', 'launcher')
+_PER_RUN = ('work_dir', 'resume', 'randomness', 'launcher')
+# Numbers in the log that are no metrics
+_COUNTERS = ('time', 'data_time', 'step', 'iter', 'epoch')
+_TESTED = re.compile(r'Load checkpoint from (\S.*)')
 
 
 @dataclass
@@ -107,7 +110,10 @@ class Run:
         return f'ended after {steps[-1]} of {planned} {unit}s {reason}'
 
     def recorded_metrics(self, split: str) -> tuple[dict[str, float], str]:
-        """Read the metrics of an earlier test, or else of the best validation.
+        """Read the metrics of an earlier test, or else of a validation.
+
+        A test of another checkpoint, or one before the last launch, does not count. The validation
+        is that of the checkpoint, or else the best one.
 
         Args:
             split: 'val' or 'test'.
@@ -118,16 +124,31 @@ class Run:
         if split == 'test':
             beside = [self.folder.parent / 'test'] if self.folder.name == 'train' else []
             for folder in (self.folder / 'test', *beside, self.folder):
-                try:
-                    return find_metrics(folder), 'test set, from the log of the test'
-                except RunError:
-                    continue
-        best = self.log.best()
-        if best is None:
+                for test in _tests(folder):
+                    if self._is_tested_by(test):
+                        return _metrics(test), 'test set, from the log of the test'
+        step = self._validated_step()
+        if step is None:
             return {}, ''
-        entry = self.log.scores[best[0]]
-        metrics = {key: value for key, value in entry.items() if _is_number(value)}
-        return metrics, f'validation at {self.log.unit} {best[0]}, from the log'
+        metrics = _without_counters(self.log.scores[step])
+        return metrics, f'validation at {self.log.unit} {step}, from the log'
+
+    def _is_tested_by(self, test: Path) -> bool:
+        """Tell whether a test is of this checkpoint, as far as that is known."""
+        begun = self.launches[-1].folder.name if self.launches else ''
+        tested = [Path(path).name for path in _TESTED.findall(Launch(test.parent).text)]
+        return test.parent.name >= begun and (
+            not tested or self.checkpoint is None or tested[-1] == self.checkpoint.name
+        )
+
+    def _validated_step(self) -> int | None:
+        """Return the step of the checkpoint if it was validated, or else that of the best score."""
+        name = self.checkpoint.stem if self.checkpoint else ''
+        step = re.search(rf'{self.log.unit[:4]}\w*_(\d+)$', name)
+        if step and int(step[1]) in self.log.scores:
+            return int(step[1])
+        best = self.log.best()
+        return best and best[0]
 
 
 def find_runs(folder: Path, name: str) -> list[Run]:
@@ -160,14 +181,15 @@ def find_checkpoint(work_dir: Path, *, best: bool = True) -> str:
 
     Args:
         work_dir: The work directory of the training.
-        best: Whether to prefer the best checkpoint, if there is one.
+        best: Whether to prefer the best checkpoint, if there is one: by mIoU, if there are several,
+            and the newest, since an earlier training or a killed process may have left others.
 
     Raises:
         RunError: If there is no checkpoint.
     """
-    files = list(work_dir.glob('best_*.pth')) if best else []
-    if files:  # a killed process may leave two; the later one is the better one
-        return max(files, key=lambda path: int(re.findall(r'\d+', path.stem)[-1])).name
+    for pattern in ('best_mIoU_*.pth', 'best_*.pth') if best else ():
+        if files := [*work_dir.glob(pattern)]:
+            return max(files, key=lambda path: (path.stat().st_mtime, _number(path))).name
     try:
         return Path((work_dir / 'last_checkpoint').read_text().strip()).name
     except FileNotFoundError:
@@ -182,20 +204,32 @@ def find_metrics(work_dir: Path) -> dict[str, float]:
     Raises:
         RunError: If there are none.
     """
-    newest = max(work_dir.glob('*/*.json'), default=None)  # the names are times
-    if newest is None:
-        raise RunError(
-            f'{work_dir} contains no metrics, although the test has ended: check test_evaluator'
-        )
+    for newest in _tests(work_dir):
+        return _metrics(newest)
+    raise RunError(
+        f'{work_dir} contains no metrics, although the test has ended: check test_evaluator'
+    )
+
+
+def _tests(work_dir: Path) -> list[Path]:
+    """Find the metrics of the tests in a work directory, newest first."""
+    return sorted(work_dir.glob('*/*.json'), reverse=True)  # the names are times
+
+
+def _metrics(test: Path) -> dict[str, float]:
+    return _without_counters(json.loads(test.read_text(encoding='utf-8')))
+
+
+def _without_counters(entry: dict) -> dict[str, float]:
     return {
         key: value
-        for key, value in json.loads(newest.read_text()).items()
-        if key not in ('time', 'data_time') and _is_number(value)
+        for key, value in entry.items()
+        if key not in _COUNTERS and isinstance(value, int | float) and math.isfinite(value)
     }
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _number(checkpoint: Path) -> int:
+    return int((re.findall(r'\d+', checkpoint.stem) or [0])[-1])
 
 
 def _read_run(folder: Path, name: str) -> Run | None:
@@ -292,7 +326,7 @@ def find_groups(folders: Sequence[Path]) -> list[Group]:
 
 
 def merge(groups: Sequence[Group]) -> list[Group]:
-    """Merge groups whose configs differ only in the seed, folders and the number of the fold.
+    """Merge groups whose configs differ only in seed, work directory and number of the fold.
 
     Raises:
         DataError: If a config cannot be read.

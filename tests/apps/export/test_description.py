@@ -101,6 +101,6 @@ def test_windows_and_the_threshold_of_a_single_logit():
         slide=dict(mode='slide', crop_size=(16, 32), stride=(8, 24)),
         head=dict(out_channels=1, threshold=0.4),
     )
-    assert found['window'] == dict(crop_size=[16, 32], stride=[8, 24])
+    assert found['window'] == dict(crop_size=[16, 32], stride=[8, 24], blend='uniform')
     assert found['threshold'] == 0.4
     assert '1 where the sigmoid exceeds' in found['output']

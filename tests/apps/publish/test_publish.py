@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -119,6 +120,25 @@ def test_without_scores_and_without_a_picture(run, tmp_path):
     assert 'Not measured.' in text
     assert 'preview' not in text
     assert 'model-index' not in text
+
+
+def test_scores_of_a_validation_name_its_data(run, tmp_path):
+    shutil.rmtree(run.folder / 'test')
+    publish(run, tmp_path / 'out', name='x')
+    text = (tmp_path / 'out/README.md').read_text()
+    assert 'splits/fold0/val.txt (validation at iteration 100, from the log).' in text
+    assert 'test.txt' not in text
+    metrics = json.loads((tmp_path / 'out/model.json').read_text())['metrics']
+    assert not {'time', 'data_time', 'step'} & metrics.keys()
+
+
+def test_scores_that_are_no_fractions(run, tmp_path):
+    (file,) = run.folder.glob('test/*/*.json')
+    file.write_text('{"MAE": 0.25}')
+    publish(run, tmp_path / 'out', name='x')
+    text = (tmp_path / 'out/README.md').read_text()
+    assert '| MAE | 0.25 |' in text
+    assert 'In percent' not in text
 
 
 def test_other_weights_in_the_folder_are_refused(folder):

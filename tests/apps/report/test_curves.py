@@ -144,3 +144,10 @@ def test_one_run_needs_no_legend_but_that_of_its_classes(group):
     figure = draw(panels([group('unet', 40.0)]), columns=3)
     assert figure.legends == []
     assert [ax.get_legend() is not None for ax in figure.axes] == [False, False, True]
+
+
+def test_a_class_that_begins_with_an_underscore_is_in_the_legend(group):
+    (*_, panel) = panels([group('unet', 40.0)])
+    panel.lines[0].label = '_background_'
+    (*_, ax) = draw([panel]).axes
+    assert ax.get_legend().get_texts()[0].get_text() == '_background_'

@@ -126,7 +126,7 @@ def test_what_all_share_stands_once(result, bare):
 def test_the_least_cost_is_marked(result):
     small, large = result('x', 0), result('y', 0)
     model = large.results[0].run.cfg.model
-    model.backbone.channels = model.decode_head.in_channels = [4, 8]
+    model.backbone.channels = model.decode_head.in_channels = [64, 128]
     rows = {row.name: row for row in costs([small, large]).rows}
     assert [cell.best for cell in rows['parameters'].cells] == [True, False]
     assert [cell.best for cell in rows['GPU memory'].cells] == [False, False]

@@ -133,14 +133,6 @@ def test_the_case_of_an_image_is_in_its_path_below_the_common_folder(result):
     assert names == [f'<{i}>.png' for i in range(4)]
 
 
-def test_relative_and_absolute_paths_of_one_image_are_the_same(result, monkeypatch):
-    monkeypatch.chdir('/')
-    one, other = result('one', 1), result('other', 0)
-    for image in other.results[0].evaluation.images:
-        image.path = image.path.removeprefix('/')
-    assert [cell.text for cell in tables.paired([one, other]).rows[0].cells][3:] == ['4', '4']
-
-
 def test_a_pattern_that_does_not_match_is_named_in_the_page(result):
     table = tables.paired([result('one', 1), result('other', 0)], case_rule('patient'))
     text, *others = (cell.text for cell in table.rows[0].cells)

@@ -208,3 +208,10 @@ def test_the_last_start_of_a_training_counts(started):
     (started / 'unet-64x96.py').write_text('lr = 7\n')
     ((only,),) = [group.runs for group in find_groups([started])]
     assert only.cfg.lr == 0.3
+
+
+def test_a_pretrained_model_is_not_the_one_from_scratch(run):
+    folders = [run('unet_scratch'), run('unet_pretrained')]
+    with (folders[1] / 'config.py').open('a') as file:
+        file.write("load_from = 'weights.pth'\n")
+    assert [group.title for group in merge(find_groups(folders))] == ['scratch', 'pretrained']

@@ -123,8 +123,8 @@ def test_without_numbers_the_table_of_classes_is_taken(tmp_path):
 
 
 def test_starts_in_the_order_of_time_and_no_tests(tmp_path):
-    for name in ('20240103_000000', '20240102_000000'):
-        write_start(tmp_path / name, losses={1: 1.0})
+    for name, resumed in (('20240103_000000', 5), ('20240102_000000', 0)):
+        write_start(tmp_path / name, losses={resumed + 1: 1.0}, resumed=resumed)
     (tmp_path / '20240104_000000').mkdir()
     (tmp_path / '20240104_000000/per_class.csv').write_text(
         'split,epoch,iter,class,IoU\ntest,,,a,1'

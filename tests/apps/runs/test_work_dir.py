@@ -1,7 +1,11 @@
+import json
+import os
+
 import pytest
 
-from mmseg_attn.apps.runs.work_dir import find_checkpoint, find_metrics
+from mmseg_attn.apps.runs.work_dir import find_checkpoint, find_metrics, find_runs
 from mmseg_attn.errors import RunError
+from tests.data.work_dirs import write_start
 
 
 def test_checkpoints(tmp_path):
@@ -11,10 +15,60 @@ def test_checkpoints(tmp_path):
     assert find_checkpoint(tmp_path) == 'epoch_20.pth'
     for name in ('best_mIoU_epoch_9.pth', 'best_mIoU_epoch_10.pth'):
         (tmp_path / name).touch()
+        os.utime(tmp_path / name, (5, 5))
     assert find_checkpoint(tmp_path) == 'best_mIoU_epoch_10.pth'
+    os.utime(tmp_path / 'best_mIoU_epoch_9.pth', (6, 6))  # of another training in the same folder
+    (tmp_path / 'best_mDice_epoch_3.pth').touch()
+    (tmp_path / 'best_model.pth').touch()
+    assert find_checkpoint(tmp_path) == 'best_mIoU_epoch_9.pth'
     assert find_checkpoint(tmp_path, best=False) == 'epoch_20.pth'
 
 
 def test_a_test_without_metrics_is_a_failure(tmp_path):
     with pytest.raises(RunError, match='contains no metrics'):
         find_metrics(tmp_path)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of two launches, the second of which begins anew, and whose last checkpoint is used."""
+    scores = {50: {'mIoU': 90.0}, 100: {'mIoU': 80.0}}
+    write_start(tmp_path / '20240101_000000', losses={100: 1.0}, scores=scores)
+    scores = {50: {'mIoU': 71.0, 'step': 50}, 100: {'mIoU': 60.0, 'data_time': 0.1}}
+    write_start(tmp_path / '20240102_000000', losses={100: 1.0}, scores=scores)
+    (tmp_path / 'config.py').write_text("model = dict(type='EncoderDecoder')")
+    (tmp_path / 'iter_100.pth').touch()
+    (tmp_path / 'last_checkpoint').write_text('iter_100.pth')
+    (found,) = find_runs(tmp_path, 'run')
+    return found
+
+
+def write_test(folder, name, checkpoint, miou):
+    (folder / name).mkdir(parents=True)
+    (folder / name / f'{name}.log').write_text(f'Load checkpoint from work/{checkpoint}\n')
+    (folder / name / f'{name}.json').write_text(json.dumps({'mIoU': miou, 'time': 1.0}))
+
+
+def test_an_earlier_training_in_the_folder_does_not_count(run):
+    assert [launch.folder.name for launch in run.launches] == ['20240102_000000']
+    assert run.log.best() == (50, 71.0)
+
+
+def test_the_validation_is_that_of_the_checkpoint(run):
+    expected = {'mIoU': 60.0}, 'validation at iteration 100, from the log'
+    assert run.recorded_metrics('test') == expected
+    run.checkpoint = run.folder / 'best_mIoU_iter_50.pth'
+    assert run.recorded_metrics('val')[0] == {'mIoU': 71.0}
+    run.checkpoint = run.folder / 'iter_70.pth'  # not validated
+    assert run.recorded_metrics('val')[0] == {'mIoU': 71.0}
+
+
+def test_a_test_of_other_weights_does_not_count(run):
+    write_test(run.folder, '20240103_000000', 'iter_100.pth', 55.0)
+    write_test(run.folder, '20240104_000000', 'iter_50.pth', 99.0)
+    assert run.recorded_metrics('test')[0] == {'mIoU': 55.0}
+
+
+def test_a_test_before_the_training_does_not_count(run):
+    write_test(run.folder, '20240101_120000', 'iter_100.pth', 99.0)
+    assert run.recorded_metrics('test')[1].startswith('validation')
