@@ -6,6 +6,7 @@ the models of this package are added to those of MMSegmentation, for ``list_mode
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 
@@ -22,10 +23,11 @@ def offer_models() -> None:
     @wraps(listed)
     def with_ours(dir: str) -> Iterator[dict]:
         if dir == folder_of('mmseg'):
-            ours = folder_of('mmseg_attn')
-            for model in listed(ours):
-                # no weights are published: the user names a checkpoint, or the inferencer warns
-                yield dict(Weights=None) | model | dict(Config=str(Path(ours, model['Config'])))
+            with suppress(FileNotFoundError):  # of a copy without configs
+                ours = folder_of('mmseg_attn')
+                for model in listed(ours):
+                    # no weights are published: the user names a checkpoint, or the inferencer warns
+                    yield dict(Weights=None) | model | dict(Config=str(Path(ours, model['Config'])))
         yield from listed(dir)
 
     BaseInferencer._get_models_from_metafile = staticmethod(with_ours)

@@ -156,6 +156,7 @@ CALLABLES = {
     '_codecs.encode': encode,
     'builtins.bytes': no_bytes,
     'builtins.getattr': method,
+    'mmengine.config.config.ConfigDict': dict,  # of nested dictionaries in metainfo
     'mmengine.logging.history_buffer.HistoryBuffer': History,
     'numpy.dtype': Dtype,
     'numpy.core.multiarray._reconstruct': reconstruct,

@@ -119,7 +119,7 @@ def _list_with_base_class(dataset: BaseDataset) -> list[dict]:
 
 
 def _find_missing(source: Source) -> bool:
-    """Find missing images and masks, and masks that no image uses.
+    """Find missing images and masks.
 
     Returns:
         Whether a listed file is missing.
@@ -134,28 +134,44 @@ def _find_missing(source: Source) -> bool:
         files = [
             File(info.get(key) or info['img_path'])  # the name of its mask may not be known
             for info in source.infos
-            if not (info.get(key) and fileio.exists(info[key], backend_args=backend))
+            if not (info.get(key) and _exists(info[key], backend))
         ]
         if files:
             missing = True
             remedy = f'{KINDS[kind].remedy}, or {preparation}' if preparation else ''
             source.add(kind, files=files, total=len(source.infos), remedy=remedy)
-    unmatched = _unmatched_masks(dataset, backend)
-    if unmatched:
-        source.add('lonely-mask', files=unmatched)
     return missing
 
 
-def _unmatched_masks(dataset: BaseDataset, backend: dict | None) -> list[File]:
+def find_lonely_masks(sources: Iterable[Source]) -> list[Finding]:
+    """Find masks beside the masks of a dataset that no image of any dataset uses."""
+    sources = list(sources)
+    used = {
+        info.get('seg_map_path'): info['img_path'] for source in sources for info in source.infos
+    }
+    findings = []
+    for source in sources:
+        masks = _unmatched_masks(source.dataset) if source.infos else []
+        backend = getattr(source.dataset, 'backend_args', None)
+        files = [
+            File(mask) for mask in masks if mask not in used or not _exists(used[mask], backend)
+        ]
+        if files:
+            findings.append(Finding('lonely-mask', source.split, files=files))
+    return findings
+
+
+def _unmatched_masks(dataset: BaseDataset | None) -> list[str]:
     if not isinstance(dataset, BaseSegDataset):
         return []
+    backend = dataset.backend_args
     images, masks = (dataset.data_prefix.get(key) for key in ('img_path', 'seg_map_path'))
     suffixes = dataset.img_suffix, dataset.seg_map_suffix
     if not all(isinstance(suffix, str) for suffix in suffixes):  # of a dataset with its own list
         return []
     if not images or not masks or (images, suffixes[0]) == (masks, suffixes[1]):
         return []
-    if not all(fileio.exists(folder, backend_args=backend) for folder in (images, masks)):
+    if not all(_exists(folder, backend) for folder in (images, masks)):
         return []
     try:
         stems = [
@@ -167,11 +183,21 @@ def _unmatched_masks(dataset: BaseDataset, backend: dict | None) -> list[File]:
             }
             for folder, suffix in zip((images, masks), suffixes, strict=True)
         ]
+    except AttributeError:  # not every backend can list
+        return []
     except OSError as error:
         if error.errno != errno.ELOOP:  # links in a circle
             raise
         return []
-    return [File(join(masks, stem + suffixes[1])) for stem in sorted(stems[1] - stems[0])]
+    return [join(masks, stem + suffixes[1]) for stem in sorted(stems[1] - stems[0])]
+
+
+def _exists(path: str, backend: dict | None) -> bool:
+    """Tell whether a file exists, as far as its backend can tell."""
+    try:
+        return fileio.exists(path, backend_args=backend)
+    except AttributeError:  # such as LmdbBackend
+        return True
 
 
 def check_classes(source: Source, heads: Iterable[Head]) -> list[Finding]:

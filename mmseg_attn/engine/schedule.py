@@ -19,6 +19,9 @@ PROGRESS = (
     '_global_step',
     '_last_value',
     'verbose',
+    'best',
+    'num_bad_epochs',
+    'cooldown_counter',
 )  # progress of a scheduler; all other entries are settings
 KINDS = ('betas', 'momentum', 'alpha', 'rho', 'etas', 'lr_decay')  # by which optimizers differ
 # entries of an optimizer that are not hyperparameters
@@ -42,7 +45,10 @@ def follow_config(runner: Runner, checkpoint: dict) -> None:
     """
     wrapper, new = runner.optim_wrapper, runner.param_schedulers or []
     saved = checkpoint.get('param_schedulers') or []
-    groups = (checkpoint.get('optimizer') or {}).get('param_groups')
+    optimizer = checkpoint.get('optimizer') or {}
+    groups = list(optimizer.get('param_groups') or [])
+    if isinstance(base := optimizer.get('base_param_settings'), dict):  # with paramwise_cfg
+        groups.append(base)
     if not (isinstance(wrapper, OptimWrapper) and isinstance(new, list) and groups):
         return  # several optimizers, or no saved one
     if len(groups) != len(wrapper.param_groups) or not isinstance(saved, list):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 
 from mmseg_attn.compat.checkpoint import load_file
@@ -261,3 +262,10 @@ def test_mutated_files_load_or_are_refused(genuine, tmp_path):
             except CheckpointError:
                 refused += 1
     assert refused > 20
+
+
+def test_metainfo_with_a_nested_dictionary_comes_back(tmp_path):
+    source = ConfigDict(name='x', year=dict(first=1990))
+    torch.save(dict(meta=dict(dataset_meta=dict(source=source))), tmp_path / 'checkpoint.pth')
+    back = load_file(tmp_path / 'checkpoint.pth')
+    assert back['meta']['dataset_meta']['source'] == dict(name='x', year=dict(first=1990))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.infer.infer import BaseInferencer
 from mmengine.utils import digit_version
 from mmseg.apis import MMSegInferencer, init_model
 from PIL import Image
@@ -124,3 +125,18 @@ def test_a_plain_install_finds_them_too(root, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith(f'site/mmseg_attn/.mim/{CONFIG}')
+
+
+def test_a_copy_without_configs_does_not_hide_the_models_of_mmsegmentation(monkeypatch):
+    folder_of = BaseInferencer._get_repo_or_mim_dir
+    plain = BaseInferencer._get_models_from_metafile.__wrapped__
+    monkeypatch.setattr(BaseInferencer, '_get_models_from_metafile', staticmethod(plain))
+
+    def refuse(scope: str) -> str:
+        if scope == 'mmseg_attn':
+            raise FileNotFoundError('Cannot find configs directory')
+        return folder_of(scope)
+
+    monkeypatch.setattr(BaseInferencer, '_get_repo_or_mim_dir', staticmethod(refuse))
+    model_names.offer_models()
+    assert 'fcn_r50-d8_4xb2-40k_cityscapes-512x1024' in MMSegInferencer.list_models('mmseg')

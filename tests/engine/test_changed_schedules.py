@@ -29,7 +29,9 @@ class Toy(BaseModel):
 def train(tmp_path, caplog):
     """Train some iterations, with a rate that falls from 1 to 0; return the runner and its log."""
 
-    def train(iterations: int, hooks: tuple = (), optimizer: str = 'SGD') -> tuple[Runner, str]:
+    def train(
+        iterations: int, hooks: tuple = (), optimizer: str = 'SGD', **settings
+    ) -> tuple[Runner, str]:
         schedule = dict(type='LinearLR', start_factor=1, end_factor=0, end=iterations)
         runner = Runner(
             model=Toy(),
@@ -41,7 +43,7 @@ def train(tmp_path, caplog):
                 num_workers=0,
             ),
             train_cfg=dict(by_epoch=False, max_iters=iterations),
-            optim_wrapper=dict(optimizer=dict(type=optimizer, lr=1.0)),
+            optim_wrapper=dict(optimizer=dict(type=optimizer, lr=1.0), **settings),
             param_scheduler=dict(schedule, by_epoch=False),
             default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False)),
             custom_hooks=list(hooks),
@@ -58,10 +60,12 @@ def train(tmp_path, caplog):
 
 @pytest.fixture
 def train_with_our_tool(train, monkeypatch):
-    def run(*args) -> tuple[Runner, str]:
+    def run(*args, **settings) -> tuple[Runner, str]:
         results = []
         monkeypatch.setattr(sys, 'argv', ['train.py', 'config.py'])
-        monkeypatch.setattr(runpy, 'run_path', lambda *_, **__: results.append(train(*args)))
+        monkeypatch.setattr(
+            runpy, 'run_path', lambda *_, **__: results.append(train(*args, **settings))
+        )
         run_standard_tool('train.py')
         return results[0]
 
@@ -77,6 +81,17 @@ def test_our_tool_follows_the_config_and_tells(train, train_with_our_tool, safe_
     runner, log = train_with_our_tool(4)
     # in iteration n of 4, the rate is 1 - (n - 1) / 3
     assert rates(runner) == pytest.approx([1, 0, 1 / 3, 0], abs=1e-6)
+    assert log.count(LONGER) == 1
+
+
+def test_our_tool_follows_the_config_with_settings_by_parameter(
+    train, train_with_our_tool, safe_loading
+):
+    settings = dict(paramwise_cfg=dict(bias_lr_mult=2.0))
+    train(2, **settings)
+    runner, log = train_with_our_tool(4, **settings)
+    last = runner.message_hub.get_scalar('train/base_lr').data[0].tolist()
+    assert last == pytest.approx([1, 0, 1 / 3, 0], abs=1e-6)
     assert log.count(LONGER) == 1
     assert 'Training follows that of the config' in log
 

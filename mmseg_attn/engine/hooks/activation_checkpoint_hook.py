@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
+from torch.utils._pytree import tree_map
 from torch.utils.checkpoint import checkpoint
 
 from mmseg_attn.engine.fast_runner import PARTS
@@ -22,7 +23,8 @@ class ActivationCheckpointHook(Hook):
 
     The forward pass keeps only the input of each stage; the backward pass recomputes the stage when
     it needs it. Losses, gradients, random numbers and the statistics of normalization
-    layers are the same as without the hook. Validation and test are not affected.
+    layers are the same as without the hook, except for spectral normalization, whose gradients
+    differ. Validation and test are not affected.
 
     MMEngine's ``activation_checkpointing``, which does not exist before MMEngine 0.9, updates the
     statistics twice, and gives the weights of the first stage no gradient.
@@ -116,6 +118,7 @@ def _run(stage: nn.Module, forward: Callable, *args: Any, **kwargs: Any) -> Any:
         nonlocal again
         with _kept_buffers(stage) if again else contextlib.nullcontext():
             again = True
+            args, kwargs = tree_map(lambda value: value, (args, kwargs))  # HRNet changes its list
             return forward(*args, **kwargs)
 
     # PyTorch keeps the random state of the devices of its arguments; before 2.4 it does not look

@@ -24,6 +24,7 @@ from ...datasets.listing import (
     Source,
     check_classes,
     check_ignored,
+    find_lonely_masks,
     find_repeats,
     list_dataset,
     mean_values,
@@ -120,6 +121,7 @@ class DatasetCheckHook(Hook):
         classes = dataset.metainfo.get('classes')
         ignored = _ignored_by(segmentor)
         seen: set[int] = set()
+        without_data = False
         indices = np.linspace(0, len(dataset) - 1, min(self.samples, len(dataset)))
         for index in indices.astype(int).tolist():
             results, mask = dataset.get_data_info(index), None
@@ -128,6 +130,7 @@ class DatasetCheckHook(Hook):
                 results = _apply(transform, results, (name, mask_name))
                 if results is None:  # a transform may drop an image
                     break
+                without_data |= not np.all(results.get('valid', True))  # such pixels become 255
                 if mask is None and classes and 'gt_seg_map' in results:
                     mask = results['gt_seg_map']
                     if keeps_values(transform):
@@ -138,7 +141,7 @@ class DatasetCheckHook(Hook):
                 raise DataError(': '.join(fault))
             if results is not None and 'inputs' in results:
                 _check_channels(results['inputs'], name or 'an image', segmentor)
-        if not (255 in seen and seen <= {0, 255}):
+        if without_data or not (255 in seen and seen <= {0, 255}):
             return
         masks = (
             f'{mask_name} and the other masks of {type(dataset).__name__} that were checked '
@@ -194,7 +197,8 @@ def _check_lists(
     for finding in findings:
         if finding.error and (labeled or finding.kind not in ('no-labels', 'flipped-labels')):
             raise DataError(finding.sentence)
-    return [finding.sentence for finding in merge_findings(findings + find_repeats(sources))]
+    others = find_lonely_masks(sources) + find_repeats(sources)
+    return [finding.sentence for finding in merge_findings(findings + others)]
 
 
 def _ignored(split: str, loop: Any, segmentor: nn.Module) -> list[tuple[str, int]]:

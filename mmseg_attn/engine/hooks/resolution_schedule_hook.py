@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from mmcv.transforms import Resize
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
@@ -40,11 +41,19 @@ class ResolutionScheduleHook(Hook):
         """Find the ``Resize`` transforms.
 
         Raises:
-            ValueError: If the training does not count epochs, or its pipeline has no ``Resize``.
+            ValueError: If the training does not count epochs, its pipeline has no ``Resize``, or
+                the data preprocessor pads images to a size.
         """
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError(
                 'ResolutionScheduleHook counts epochs: set train_cfg.type to EpochBasedTrainLoop'
+            )
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        size = getattr(getattr(model, 'data_preprocessor', None), 'size', None)
+        if size and any((size[1], size[0]) != scale for scale in self.schedule.values()):
+            raise ValueError(
+                f'data_preprocessor.size is {tuple(size)}, to which smaller images are padded: '
+                'remove it, and set data_preprocessor.size_divisor=1'
             )
         self._resizes = []
         for dataset in nested_datasets(runner.train_dataloader.dataset):

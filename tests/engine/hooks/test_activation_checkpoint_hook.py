@@ -208,3 +208,27 @@ def test_it_and_compile_exclude_each_other(cfg):
     hook = HOOKS.build(dict(type='ActivationCheckpointHook'))
     with pytest.raises(ValueError, match='does not work with compile: remove compile'):
         hook.before_train(Mock(cfg=cfg))
+
+
+class Overwriting(nn.Module):
+    """Writes into its list of inputs, as the modules of HRNet do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(3, 3) for _ in range(2))
+
+    def forward(self, x: list) -> list:
+        for i, layer in enumerate(self.layers):
+            x[i] = layer(x[i]).square()
+        return x
+
+
+def test_a_stage_that_writes_into_its_list_of_inputs():
+    torch.manual_seed(0)
+    plain, x = Overwriting(), [torch.rand(2, 3), torch.rand(2, 3)]
+    saving = copy.deepcopy(plain)
+    checkpoint_stages([saving])
+    for model in (plain, saving):
+        sum(y.sum() for y in model([*x])).backward()
+    for one, other in zip(plain.parameters(), saving.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.fileio import BaseStorageBackend, register_backend
+from mmengine.logging import MMLogger
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmseg.datasets.transforms import LoadAnnotations as HostAnnotations
@@ -553,3 +555,47 @@ def test_a_training_stops_before_the_first_iteration(folder, tmp_path, split):
     with pytest.raises(ValueError, match='3 classes, but the decode head has 2'):
         runner.train()
     assert runner.iter == 0
+
+
+def test_pixels_without_data_do_not_look_like_0_255_masks(folder):
+    for number in range(10):
+        save_mask(folder, number, np.resize(np.array([0, 255], np.uint8), (16, 16)))
+
+    def without_data(results: dict) -> dict:
+        return dict(results, valid=results['gt_seg_map'] != 255)
+
+    check(dataset(folder, pipeline=[*LOAD, without_data, PACK]), model())
+
+
+def test_storage_that_cannot_tell_whether_a_file_exists(folder):
+    class Bytes(BaseStorageBackend):
+        def get(self, filepath: str) -> bytes:
+            return Path(filepath).read_bytes()
+
+        def get_text(self, filepath: str, encoding: str = 'utf-8') -> str:
+            return Path(filepath).read_text()
+
+    register_backend('bytes_of_the_test', Bytes, force=True)
+    backend = dict(backend='bytes_of_the_test')
+    steps = [dict(step, backend_args=backend) for step in LOAD]
+    (folder / 'list.txt').write_text('0\n1\n')
+    options = dict(pipeline=[*steps, PACK], backend_args=backend, ann_file='list.txt')
+    check(dataset(folder, **options), model())
+
+
+def test_a_loader_of_the_user_has_any_name(folder):
+    def read_mask(results: dict) -> dict:
+        return HostAnnotations()(results)
+
+    check(dataset(folder, pipeline=[LOAD[0], read_mask, PACK]), model())
+
+
+def test_masks_that_another_part_of_the_training_set_uses(folder, caplog):
+    for number in range(5):
+        (folder / f'images/{number}.png').rename(folder / f'images/{number}.jpg')
+    parts = [dataset(folder, img_suffix=suffix) for suffix in ('.png', '.jpg')]
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    check(dict(type='ConcatDataset', datasets=parts), model())
+    logger.removeHandler(caplog.handler)
+    assert 'without an image' not in caplog.text

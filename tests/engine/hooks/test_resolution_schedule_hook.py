@@ -3,10 +3,14 @@
 import importlib.util
 import multiprocessing
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.runner import EpochBasedTrainLoop
 from mmseg.registry import HOOKS
 
 from tests.processes import run_ranks
@@ -104,3 +108,17 @@ def test_the_schedule_survives_a_dumped_config(tmp_path):
     Config(dict(custom_hooks=[config])).dump(tmp_path / 'config.py')
     (read,) = Config.fromfile(tmp_path / 'config.py').custom_hooks
     assert HOOKS.build(read).schedule == {0: (256, 256), 100: (512, 512)}
+
+
+@pytest.mark.parametrize(('size', 'refused'), [((512, 256), True), (None, False)])
+def test_images_that_would_be_padded_are_refused(size, refused):
+    hook = HOOKS.build(dict(type='ResolutionScheduleHook', schedule={0: (128, 128), 1: (256, 512)}))
+    pipeline = Compose([dict(type='Resize', scale=(256, 512))])
+    runner = SimpleNamespace(
+        train_loop=EpochBasedTrainLoop.__new__(EpochBasedTrainLoop),
+        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(pipeline=pipeline)),
+        model=SimpleNamespace(data_preprocessor=SimpleNamespace(size=size)),
+    )
+    message = r'data_preprocessor\.size is \(512, 256\), to which smaller images are padded'
+    with pytest.raises(ValueError, match=message) if refused else nullcontext():
+        hook.before_train(runner)
