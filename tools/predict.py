@@ -411,6 +411,11 @@ def check_earlier(out: Path, args: argparse.Namespace, files: list[Path]) -> Non
             f'{out} contains probabilities of {" ".join(kept) or "all classes"}, some of which '
             'would be lost: add the classes to --save-classes, or choose another output folder'
         )
+    if settings.get('polygons') and not args.polygons:
+        raise DataError(
+            f'{out} contains polygons, which would be lost: add --polygons, or choose another '
+            'output folder'
+        )
     for option in ('save', 'objects'):
         lost = [name for name in settings.get(option) or () if name not in getattr(args, option)]
         if lost:

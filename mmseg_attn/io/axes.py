@@ -64,7 +64,7 @@ class StackAxes:
         return k + (min(max(place + offset, 0), self.shape[axis] - 1) - place) * stride
 
     def _product(self, axes: str) -> float | None:
-        sizes = [millimeters(*self.lengths.get(axis, (0, ''))) for axis in axes]
+        sizes = [millimeters(*self.lengths.get(axis, (0, ''))[:2]) for axis in axes]
         return math.prod(sizes) if all(sizes) else None
 
 

@@ -22,12 +22,14 @@ SLAB_BYTES = 2**27  # of the slices that are read together, because they share c
 SLABS = 2  # that are kept, for the neighbors of a slice
 PLANES = 6  # that are kept at least
 SAMPLE = 2**22  # values
+METADATA = '.zgroup', '.zarray', 'zarr.json'  # of a group or an array
 CHUNK = 1024  # pixels per side of the chunks that are written
 
 
 def is_zarr(path: Path) -> bool:
-    """Return whether a path is a folder that the name says to be a Zarr store."""
-    return path.name.lower().endswith(ZARR) and path.is_dir()
+    """Return whether a path is a folder that its name or its metadata says to be of Zarr."""
+    named = path.name.lower().endswith(ZARR)
+    return path.is_dir() and (named or any((path / name).is_file() for name in METADATA))
 
 
 class ZarrSlices(Sequence):
@@ -192,6 +194,7 @@ class ZarrMaps(Sequence):
     def _create(self, values: np.ndarray) -> Any:
         names = f'{self.axes.names}YX'
         lengths = [self.axes.lengths.get(axis, Length(1.0, '')) for axis in names]
+        place = [length.offset for length in lengths]
         image = dict(
             axes=[
                 dict(name=axis.lower(), type='time' if axis == 'T' else 'space')
@@ -202,7 +205,8 @@ class ZarrMaps(Sequence):
                 dict(
                     path='0',
                     coordinateTransformations=[
-                        dict(type='scale', scale=[length.value for length in lengths])
+                        dict(type='scale', scale=[length.value for length in lengths]),
+                        *([dict(type='translation', translation=place)] if any(place) else []),
                     ],
                 )
             ],
@@ -277,21 +281,24 @@ def _open(path: Path, axes: str | None) -> tuple[Any, str, dict[str, Length], st
         version = str(content.get('version') or image.get('version') or VERSION)
         finest = image['datasets'][0]
         array = node[finest['path']]
-        names = [axis if isinstance(axis, str) else axis['name'] for axis in image['axes']]
-        units = ['' if isinstance(axis, str) else axis.get('unit', '') for axis in image['axes']]
-        scale = np.ones(len(names))
+        found = image.get('axes') or ()  # none before version 0.3
+        names = [axis if isinstance(axis, str) else axis['name'] for axis in found]
+        units = ['' if isinstance(axis, str) else axis.get('unit', '') for axis in found]
+        scale, shift = np.ones(len(names)), np.zeros(len(names))
         for source in (finest, image):
             for step in source.get('coordinateTransformations', ()):
                 if step['type'] == 'scale' and len(step['scale']) == len(names):
-                    scale = scale * step['scale']
+                    scale, shift = scale * step['scale'], shift * step['scale']
+                if step['type'] == 'translation' and len(step['translation']) == len(names):
+                    shift = shift + step['translation']
     except DataError:
         raise
     except Exception as error:  # metadata may be anything
         raise damaged(path, error) from error
     letters = ''.join(name.upper() for name in names)
     lengths = {
-        axis: Length(float(value), str(unit))
-        for axis, value, unit in zip(letters, scale, units, strict=False)
+        axis: Length(float(value), str(unit), float(offset))
+        for axis, value, unit, offset in zip(letters, scale, units, shift, strict=False)
         if axis not in CHANNELS and 0 < value < math.inf
     }
     version = version if version.startswith('0.') and version >= '0.5' else VERSION
@@ -301,7 +308,8 @@ def _open(path: Path, axes: str | None) -> tuple[Any, str, dict[str, Length], st
 def _checked(letters: str, shape: tuple[int, ...], path: Path) -> str:
     if len(letters) != len(shape) or set(letters) - {*'TZCSYX'} or not {'Y', 'X'} <= {*letters}:
         raise UnsupportedError(
-            f'{path} has the axes {letters} and the shape {"x".join(map(str, shape))}: name its '
+            f'{path} has the axes {letters or "(none)"} and the shape '
+            f'{"x".join(map(str, shape))}: name its '
             'axes with --axes, such as TCZYX'
         )
     if not all(shape):

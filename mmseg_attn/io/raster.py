@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -21,7 +22,7 @@ from .libraries import numpy_kept
 
 SUFFIXES = ('.tif', '.tiff', '.jp2', '.j2k', '.vrt', '.img')  # what a folder is searched for
 CACHE = 128 * 2**20  # bytes of decoded blocks; GDAL's default is a twentieth of the memory
-WEB_MERCATOR = 3857  # whose scale grows from 1 at the equator to infinity at the poles
+MERCATOR = 'PROJECTION["Mercator'  # whose scale grows from the equator to the poles
 Numbers = float | Sequence[float] | None
 
 
@@ -162,6 +163,8 @@ class Raster:
             self.gcps = self.dataset.gcps
             self.numbers = self._find_bands()
             self._scales = self._find_scales()
+            self._mixed = len({self.dataset.dtypes[number - 1] for number in self.numbers}) > 1
+            self._opaque = self._find_opaque()
         except BaseException:
             self.dataset.close()
             raise
@@ -186,7 +189,7 @@ class Raster:
     def pixel_area(self) -> float | None:
         """Return the area of a pixel in square meters; ``None`` if it is unknown or varies much."""
         crs = self.grid.crs
-        if crs is None or not crs.is_projected or crs.to_epsg() == WEB_MERCATOR:
+        if crs is None or not crs.is_projected or MERCATOR in crs.to_wkt():
             return None
         return abs(self.grid.transform.determinant) * crs.linear_units_factor[1] ** 2
 
@@ -231,7 +234,11 @@ class Raster:
         window = self._window(columns.start, rows.start, size[1], size[0])
         shape = (len(self.numbers), *(math.ceil(side / step) for side in size))
         try:
-            values = self.dataset.read(self.numbers, window=window, out_shape=shape)
+            if self._mixed:
+                read = partial(self.dataset.read, window=window, out_shape=shape[1:])
+                values = np.stack([read(number) for number in self.numbers])
+            else:
+                values = self.dataset.read(self.numbers, window=window, out_shape=shape)
             valid = self.dataset.read_masks(self.numbers, window=window, out_shape=shape) > 0
         except self._error as error:
             raise DamagedError(
@@ -239,6 +246,7 @@ class Raster:
                 f'{columns.start} to {columns.stop - 1} ({gdal_reason(error, self.path)}): get it '
                 'again'
             ) from error
+        valid |= self._opaque
         if self.rule.nodata is not None and self.dataset.nodata is None:
             valid &= values != self.rule.nodata
         if values.dtype.kind == 'f':
@@ -260,6 +268,11 @@ class Raster:
                 f'{self.path} contains no bands of its own but {len(dataset.subdatasets)} rasters: '
                 'convert the one that you need to GeoTIFF'
             )
+        pages = dataset.subdatasets if dataset.driver == 'GTiff' else []
+        if len(pages) > 1 and self._size_of(pages[1]) == dataset.shape:  # else a thumbnail
+            raise UnsupportedError(
+                f'{self.path} has {len(pages)} pages, and a raster has one: save each as a file'
+            )
         chosen: Sequence[int | str] | None = self.rule.bands
         if chosen is None:
             alpha = [color.name == 'alpha' for color in dataset.colorinterp]
@@ -277,13 +290,30 @@ class Raster:
                     f'{f", and their names are {named}" if named else ", without names"}; correct '
                     'bands of LoadRaster'
                 )
-        kinds = {dataset.dtypes[number - 1] for number in numbers}
-        if not numbers or any(np.dtype(kind).kind not in 'uif' for kind in kinds if kind):
+        kinds = {str(dataset.dtypes[number - 1]) for number in numbers}
+        real = ('complex' not in kind and np.dtype(kind).kind in 'uif' for kind in kinds)
+        if not numbers or not all(real):
             raise UnsupportedError(
                 f'{self.path} has no bands of real numbers ({", ".join(sorted(kinds))}): name '
                 'others with bands of LoadRaster'
             )
         return numbers
+
+    def _size_of(self, page: str) -> tuple[int, int]:
+        with rasterio_library('rasterio').open(page) as dataset:
+            return dataset.shape
+
+    def _find_opaque(self) -> np.ndarray:
+        """Return for which bands ``(C, 1, 1)`` the alpha band does not tell where data is.
+
+        GDAL takes a fourth band of bytes for alpha. It may be near infrared that was chosen.
+        """
+        chosen = any(
+            self.dataset.colorinterp[number - 1].name == 'alpha' for number in self.numbers
+        )
+        flags = [self.dataset.mask_flag_enums[number - 1] for number in self.numbers]
+        alpha = [chosen and any(flag.name == 'alpha' for flag in each) for each in flags]
+        return np.array(alpha)[:, None, None]
 
     def _find_scales(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return scale and offset of the bands, ``(C, 1, 1)``; ``None`` to leave the values."""

@@ -53,10 +53,11 @@ X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, CENTIMETER = 282, 283, 296, 3
 
 
 class Length(NamedTuple):
-    """A length or time, with its unit as a file names it."""
+    """A length or time, with its unit as a file names it, and where the first pixel lies."""
 
     value: float
     unit: str
+    offset: float = 0.0
 
 
 def slice_spacing(path: Path) -> tuple[float, float] | None:
@@ -81,7 +82,7 @@ def slice_spacing(path: Path) -> tuple[float, float] | None:
 def tiff_area(data: bytes) -> float | None:
     """Read the area in square millimeters from OME or ImageJ metadata, or from the TIFF tags."""
     sizes = tiff_sizes(data)
-    x, y = (millimeters(*sizes.get(axis, (0, ''))) for axis in 'XY')
+    x, y = (millimeters(*sizes.get(axis, (0, ''))[:2]) for axis in 'XY')
     return x * y if x and y else None
 
 

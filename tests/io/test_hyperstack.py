@@ -187,7 +187,7 @@ def test_masks_keep_axes_and_lengths(tmp_path, kind, names):
     assert (tmp_path / 'b.tif').read_bytes() == data  # so that a repeated run changes nothing
     lengths = tiff_sizes(data)
     assert set(lengths) == {*'XYZT'}
-    for axis, (value, unit) in LENGTHS.items():
+    for axis, (value, unit, _) in LENGTHS.items():
         assert lengths[axis].value == pytest.approx(value)
         assert lengths[axis].unit == unit
     stack, images = read(data)

@@ -206,3 +206,42 @@ def test_without_zarr_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'zarr', None)
     with pytest.raises(UnsupportedError, match=r'pip install "zarr>=3" .* mmseg_attn\[zarr\]'):
         ZarrSlices(write(tmp_path / 'x.zarr'))
+
+
+@needs_zarr
+@pytest.mark.parametrize('version', ['0.4', '0.5'])
+def test_a_mask_lies_where_its_image_does(tmp_path, version):
+    path = write(tmp_path / 'x.zarr', PIXELS[0, 0], 'zyx', version=version)
+    file = path / ('.zattrs' if version == '0.4' else 'zarr.json')
+    content = json.loads(file.read_text())
+    image = (content if version == '0.4' else content['attributes']['ome'])['multiscales'][0]
+    image['datasets'][0]['coordinateTransformations'].append(
+        dict(type='translation', translation=[100.0, 20.0, 10.0])
+    )
+    image['coordinateTransformations'] = [dict(type='scale', scale=[2.0, 1.0, 1.0])]
+    file.write_text(json.dumps(content))
+    slices = ZarrSlices(path)
+    lengths = {'Z': (4.0, 200.0), 'Y': (0.5, 20.0), 'X': (0.25, 10.0)}
+    assert {k: (v.value, v.offset) for k, v in slices.axes.lengths.items()} == lengths
+    maps = ZarrMaps(tmp_path / 'm.zarr', slices.axes, version=version, metadata={})
+    maps.append(np.zeros((12, 9), 'u1'))
+    assert ZarrSlices(tmp_path / 'm.zarr').axes.lengths == slices.axes.lengths
+
+
+@needs_zarr
+def test_old_metadata_without_axes(tmp_path):
+    path = write(tmp_path / 'x.zarr')
+    content = json.loads((path / '.zattrs').read_text())
+    del content['multiscales'][0]['axes']
+    (path / '.zattrs').write_text(json.dumps(content))
+    with pytest.raises(UnsupportedError, match=r'has the axes \(none\) and .* --axes, such as TCZ'):
+        ZarrSlices(path)
+    assert len(ZarrSlices(path, axes='TCZYX')) == 10
+
+
+def test_an_image_in_a_group_needs_no_suffix(tmp_path):
+    for number, name in enumerate(('.zgroup', '.zarray', 'zarr.json')):
+        (tmp_path / str(number)).mkdir()
+        assert not is_zarr(tmp_path / str(number))
+        (tmp_path / str(number) / name).write_text('{}')
+        assert is_zarr(tmp_path / str(number))

@@ -108,9 +108,10 @@ def test_bands_that_are_not_there(tmp_path, rule, message):
         read(tmp_path / 'a.tif', BandRule(**rule))
 
 
-def test_complex_numbers_are_refused(tmp_path):
-    rasters.write_raster(tmp_path / 'a.tif', np.ones((1, 4, 4), np.complex64))
-    with pytest.raises(UnsupportedError, match=r'no bands of real numbers \(complex64\)'):
+@pytest.mark.parametrize('kind', ['complex64', 'complex_int16'])
+def test_complex_numbers_are_refused(tmp_path, kind):
+    rasters.write_raster(tmp_path / 'a.tif', np.ones((1, 4, 4), np.complex64), dtype=kind)
+    with pytest.raises(UnsupportedError, match=rf'no bands of real numbers \({kind}\)'):
         read(tmp_path / 'a.tif')
 
 
@@ -134,6 +135,7 @@ def test_the_area_of_a_pixel(tmp_path):
         ('feet', 'EPSG:2263', 900 * (1200 / 3937) ** 2),
         ('degrees', 'EPSG:4326', None),
         ('mercator', 'EPSG:3857', None),
+        ('world mercator', 'EPSG:3395', None),
         ('nowhere', None, None),
     ):
         path = rasters.write_raster(tmp_path / f'{name}.tif', np.ones((1, 4, 4)), crs=crs)
@@ -160,3 +162,37 @@ def test_grids_agree_within_a_hundredth_of_a_pixel(tmp_path):
 def test_a_missing_library_is_named(monkeypatch):
     with pytest.raises(UsageError, match=r'mmseg_attn\[geo\].*pip install rasterio "numpy=='):
         io_raster.rasterio_library('rasterio.no_such_module')
+
+
+def test_near_infrared_in_the_fourth_band_is_no_transparency_where_it_is_chosen(tmp_path):
+    values = np.random.default_rng(0).integers(1, 256, (4, 5, 6), np.uint8)
+    values[3, :2] = 0  # water
+    rasters.write_raster(tmp_path / 'a.tif', values, photometric='RGB', alpha='YES')
+    image, valid = read(tmp_path / 'a.tif', BandRule([1, 2, 3, 4]))
+    assert valid.all()
+    np.testing.assert_array_equal(image, np.moveaxis(values, 0, 2))
+    assert read(tmp_path / 'a.tif', BandRule([1, 2]))[1].mean() == 0.6
+
+
+def test_bands_of_different_types(tmp_path):
+    from rasterio.shutil import copy
+
+    values = np.array([[[1, 60000]], [[3, 4]]], np.uint16)
+    rasters.write_raster(tmp_path / 'a.tif', values)
+    copy(tmp_path / 'a.tif', tmp_path / 'a.vrt', driver='VRT')
+    text = (tmp_path / 'a.vrt').read_text().replace('"UInt16" band="2"', '"Float32" band="2"')
+    (tmp_path / 'a.vrt').write_text(text)
+    image, _ = read(tmp_path / 'a.vrt')
+    assert image.tolist() == [[[1, 3], [60000, 4]]]
+
+
+def test_pages_are_not_left_out(tmp_path):
+    tifffile = pytest.importorskip('tifffile')
+    pages = np.zeros((3, 20, 30), np.uint8)
+    tifffile.imwrite(tmp_path / 'a.tif', pages, metadata=None, photometric='minisblack')
+    with pytest.raises(UnsupportedError, match=r'a\.tif has 3 pages, and a raster has one: save'):
+        read(tmp_path / 'a.tif')
+    with tifffile.TiffWriter(tmp_path / 'b.tif') as file:  # a slide with a thumbnail
+        file.write(pages[0], metadata=None)
+        file.write(pages[0, ::2, ::2].copy(), metadata=None)
+    assert read(tmp_path / 'b.tif')[0].shape == (20, 30, 1)

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_attn.errors import UsageError
+from mmseg_attn.errors import DataError, UsageError
 from tests.data import rasters
 from tests.libraries import needs_rasterio
 from tools import predict
@@ -64,3 +64,9 @@ def test_options_that_need_whole_images_are_refused(place, monkeypatch):
         predict.main([*words, '--raster', '--save', 'entropy', 'disagreement'])
     with pytest.raises(UsageError, match='--polygons needs coordinates: add --raster'):
         predict.main([*words, '--polygons'])
+
+
+def test_polygons_are_not_lost_by_the_command_without_them(place):
+    assert run(*place, 'scene', '--out', 'out', '--raster', '--polygons') == 0
+    with pytest.raises(DataError, match='contains polygons, which would be lost: add --polygons'):
+        predict.main([*place, 'scene', '--out', 'out', '--raster'])

@@ -18,6 +18,7 @@ from ...datasets.listing import (
     Source,
     check_classes,
     check_ignored,
+    find_lonely_masks,
     find_repeats,
     list_dataset,
     mean_values,
@@ -87,7 +88,8 @@ def check_config(cfg: Config, *, sample: int | None = None, workers: int = 1) ->
         for inspected in inspections.values()
         for inspection in inspected
     }
-    return CheckResult(splits, findings + find_repeats(sources, contents), sample)
+    findings += find_lonely_masks(sources) + find_repeats(sources, contents)
+    return CheckResult(splits, findings, sample)
 
 
 def _read_sources(cfg: Config) -> tuple[list[Source], dict[str, str]]:

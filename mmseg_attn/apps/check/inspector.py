@@ -13,10 +13,11 @@ from PIL import UnidentifiedImageError
 
 from ...datasets.pipelines import keeps_values
 from ...datasets.rules import is_0_255, is_color, is_stray
-from ...datasets.transforms import LoadNeighbors, LoadStrictAnnotations
+from ...datasets.transforms import LoadNeighbors, LoadRaster, LoadStrictAnnotations
 from ...errors import DataError, TooLargeError, UnsupportedError
 from ...io import DecodedImage, explain, is_finite, read_image
 
+SCENE = 4096, 4096  # rows and columns; of larger scenes, a random part is inspected
 STRAY = -1  # key of all labels that are not a class
 ORIENTING = ('color', 'grayscale')  # color_type with which loaders apply the EXIF orientation
 
@@ -92,12 +93,15 @@ class Inspector:
             loader.to_float32 = False  # it would hide a reduction from 16 to 8 bits
             if isinstance(loader, LoadNeighbors):
                 loader.neighbors = 0  # it would look like a conversion of channels
+            if isinstance(loader, LoadRaster):
+                loader.crop_size = SCENE
+        self.rasters = any(isinstance(loader, LoadRaster) for loader in image_loaders)
         self.unoriented_loaders = [_without_orientation(loader) for loader in self.image_loaders]
         self.label_loaders = [copy.copy(loader) for loader in label_loaders]
         self.keeps_values = all(map(keeps_values, self.label_loaders))
         self.strict = None
         for original, loader in zip(label_loaders, self.label_loaders, strict=True):
-            if isinstance(loader, LoadStrictAnnotations):
+            if isinstance(loader, LoadStrictAnnotations) and not self.rasters:
                 self.strict = original
                 loader.stray = loader.color = 'ignore'  # so that it reports all faults
         self.classes = classes
@@ -109,12 +113,15 @@ class Inspector:
         """Inspect one image and its mask; both may be missing."""
         inspection = Inspection(info['img_path'], info.get('seg_map_path'))
         self._image(info, inspection)
-        if inspection.mask is not None and self.label_loaders:
+        failed = self.rasters and inspection.size is None  # their labels need the image
+        if inspection.mask is not None and self.label_loaders and not failed:
             self._mask(info, inspection)
         return inspection
 
     def _read(self, path: str, inspection: Inspection) -> tuple[bool, DecodedImage | None]:
         """Return whether the file can be read, and its content if our readers know its type."""
+        if self.rasters:  # GDAL reads more types, and knows which pixels have no data
+            return True, None
         try:
             data = fileio.get(path, backend_args=self.backend_args)
             return True, decode(data, name=path)
@@ -149,6 +156,8 @@ class Inspector:
                 elif stored.orientation > 1:
                     unoriented = self._load(self.unoriented_loaders, info, 'img')
                     oriented = not np.array_equal(image, unoriented)
+        except FileNotFoundError:  # already reported by list_dataset
+            return
         except Exception as error:  # decoders raise nearly anything
             self._add_failure(error, path, inspection)
             return
@@ -183,8 +192,11 @@ class Inspector:
         readable, stored = self._read(path, inspection)
         if not readable:
             return
+        images = self.image_loaders if self.rasters else []  # which pixels have data
         try:
-            labels = self._load(self.label_loaders, info, 'gt_seg_map')
+            labels = self._load([*images, *self.label_loaders], info, 'gt_seg_map')
+        except FileNotFoundError:
+            return
         except Exception as error:
             self._add_failure(error, path, inspection)
             return
@@ -219,7 +231,7 @@ class Inspector:
             pixels[label] += count
         inspection.pixels = dict(pixels)
         if is_0_255(values.tolist()):
-            inspection.only_0_255 = 0 in values and not stray.any()
+            inspection.only_0_255 = 0 in values and not stray.any() and not self.rasters
             if stray.any():
                 inspection.add('0-255', inspection.mask)
         elif stray.any():

@@ -1,10 +1,13 @@
 """Find the files to predict, and give the results of each file a unique name."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
+
+from mmengine.logging import print_log
 
 from ...io import is_dicom, read_manifest, stem
 from ...io.dicom import DICOMDIR
@@ -89,7 +92,7 @@ def shards_root(out: Path) -> Path:
 def _images(folder: Path, exclude: tuple[Path, Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
     for path in sorted(_files(folder, exclude, set(), zarr=not suffixes)):
         index = path.name.upper() == DICOMDIR
-        image = path.name.lower().endswith(suffixes or IMAGES)
+        image = path.name.lower().endswith(suffixes or IMAGES) or path.is_dir()  # of Zarr
         dicom = not suffixes and path.is_file() and is_dicom(path)
         if not index and (image or dicom):
             yield path
@@ -107,7 +110,12 @@ def _files(
     if own in seen or any(map(own.is_relative_to, exclude)):
         return
     seen.add(own)
-    for entry in os.scandir(folder):
+    try:
+        entries = [*os.scandir(folder)]
+    except OSError as error:
+        print_log(f'{folder} is left out: {error.strerror}', 'current', logging.WARNING)
+        return
+    for entry in entries:
         path = folder / entry.name
         if entry.name.startswith('.'):
             continue

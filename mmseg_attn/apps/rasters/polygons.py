@@ -150,7 +150,11 @@ def _area(ring: np.ndarray) -> float:
 
 
 def _degrees(ring: np.ndarray, grid: Grid) -> np.ndarray:
-    """Convert columns and rows to longitudes and latitudes, without a jump at 180 degrees."""
+    """Convert columns and rows to longitudes and latitudes, without a jump at 180 degrees.
+
+    Raises:
+        DataError: If there are none, or the ring surrounds a pole.
+    """
     x, y = grid.coordinates(ring[:, 0], ring[:, 1])
     transform = rasterio_library('rasterio.warp').transform
     try:
@@ -159,6 +163,11 @@ def _degrees(ring: np.ndarray, grid: Grid) -> np.ndarray:
         raise DataError(_no_degrees(str(error))) from error
     if not (np.isfinite(longitude).all() and np.isfinite(latitude).all()):
         raise DataError(_no_degrees('a point beside the earth'))
-    if np.ptp(longitude) > 180:
-        longitude[longitude < 0] += 360
+    if grid.crs.is_geographic:  # then x is a longitude, but for the datum
+        longitude += 360 * np.round((np.asarray(x) - longitude) / 360)
+    else:
+        longitude = np.unwrap(longitude, period=360)
+        if abs(longitude[-1] - longitude[0]) > 180:
+            raise DataError(_no_degrees('a region around a pole'))
+        longitude += 360 * (longitude.min() < -180)
     return np.stack([longitude, latitude], axis=1)

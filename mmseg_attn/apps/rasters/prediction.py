@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,9 +124,12 @@ class RasterPredictor:
         Raises:
             DataError: If it cannot be opened, or its bands do not fit the model.
         """
-        raster = Raster(path, self.rule)
+        raster, expected = Raster(path, self.rule), self.predictor.channels
+        if self.rule.bands is None and len(raster.numbers) != expected == raster.dataset.count:
+            raster.dataset.close()  # what GDAL takes for alpha is a channel
+            raster = Raster(path, replace(self.rule, bands=range(1, expected + 1)))
         try:
-            count, expected = len(raster.numbers), self.predictor.channels
+            count = len(raster.numbers)
             if expected not in (None, count):
                 raise DataError(
                     f'{path} has {counted(count, "band")} ({", ".join(raster.names)}), but the '

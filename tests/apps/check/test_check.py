@@ -18,6 +18,8 @@ from PIL import Image
 
 from mmseg_attn.apps.check import CheckResult, check, check_config
 from mmseg_attn.datasets.findings import KINDS
+from tests.data import rasters
+from tests.libraries import needs_rasterio
 from tests.processes import run_script
 from tools import check_dataset
 
@@ -846,7 +848,7 @@ def test_what_only_the_dataset_refuses_is_told(floodnet):
     (data / 'val/val-org-img/6010.jpg').unlink()
     report = check_config(cfg)
     assert found(report) == {('lonely-mask', 'val'): 1, ('refused', 'val'): 0}
-    assert re.search('6010_lab.png .*: get the complete', report.findings[1].message)
+    assert re.search('6010_lab.png .*: get the complete', report.findings[0].message)
 
 
 def test_as_a_process(folder):
@@ -923,3 +925,62 @@ def test_neighbors_are_no_conversion_of_channels(folder):
     load = dict(type='LoadNeighbors', color_type='grayscale')
     found = check_config(config(folder, pipeline=[load, LOAD[1], PACK]))
     assert found.findings == []
+
+
+SCENES = dict(
+    img_suffix='.tif',
+    seg_map_suffix='.tif',
+    pipeline=[
+        dict(type='LoadRaster', bands=['red', 'nir'], crop_size=(8, 8)),
+        dict(type='LoadRasterAnnotations', num_classes=2),
+        PACK,
+    ],
+)
+
+
+@pytest.fixture
+def scenes(tmp_path) -> Path:
+    """Scenes of two bands, whose first rows have no data."""
+    rng = np.random.default_rng(0)
+    for split, numbers in LISTS.items():
+        (tmp_path / f'{split}.txt').write_text(''.join(f'{number}\n' for number in numbers))
+        for number in numbers:
+            scene(tmp_path, number, rng.random((2, SIZE, 20), np.float32))
+            values = rng.integers(0, 2, (1, SIZE, 20)).astype(np.int16)
+            values[:, -2:] = -9999
+            rasters.write_raster(tmp_path / f'masks/{number}.tif', values, nodata=-9999)
+    return tmp_path
+
+
+def scene(folder: Path, number: int, values: np.ndarray, names=('red', 'nir'), **profile) -> None:
+    values[:, :2] = np.nan
+    path = folder / f'images/{number}.tif'
+    rasters.write_raster(path, values, names=names, nodata=np.nan, **profile)
+
+
+@needs_rasterio
+def test_scenes_are_read_as_the_training_reads_them(scenes):
+    network = dict(
+        data_preprocessor=dict(mean=[0.0] * 2), backbone=dict(type='UNetEncoder', in_channels=2)
+    )
+    report = check_config(config(scenes, model=network, **SCENES))
+    assert report.findings == []
+    assert report.splits['train']['sizes'] == {'20x16': 6}
+    assert report.splits['train']['ignored_pixels'] == 6 * 4 * 20
+
+
+@needs_rasterio
+def test_every_scene_needs_the_bands_and_its_labels_the_same_place(scenes):
+    import rasterio
+
+    scene(scenes, 3, np.zeros((2, SIZE, 20), np.float32), names=())
+    labels = np.full((1, SIZE, 20), 7, np.uint8)
+    rasters.write_raster(scenes / 'masks/6.tif', labels)
+    moved = rasterio.Affine(30, 0, 499980 + 90, 0, -30, 5300040)
+    rasters.write_raster(scenes / 'masks/8.tif', labels * 0, transform=moved)
+    report = check_config(config(scenes, **SCENES))
+    notes = {Path(file.path).name: file.note for each in report.findings for file in each.files}
+    assert "has no band 'red'" in notes['3.tif']
+    assert 'values that are not labels: 7' in notes['6.tif']
+    assert 'does not have the pixels of' in notes['8.tif']
+    assert len(notes) == 3

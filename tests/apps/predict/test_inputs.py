@@ -1,6 +1,9 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 
 from mmseg_attn.apps.predict import find_items
 
@@ -124,3 +127,27 @@ def test_results_of_an_earlier_run_are_no_images(tmp_path):
     assert [item.name for item in items] == ['data/images/x']
     items, _ = find_items([tmp_path / 'predicted/masks'], exclude=tmp_path / 'out')
     assert [item.name for item in items] == ['x']
+
+
+def test_a_folder_that_cannot_be_read_is_left_out(files, monkeypatch, caplog):
+    folder = files('a.png', 'lost+found/b.png')
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == 'lost+found':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', refuse)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    items, _ = find_items([folder], exclude=folder / 'out')
+    logger.removeHandler(caplog.handler)
+    assert names(items) == ['a']
+    assert f'{folder / "lost+found"} is left out: Permission denied' in caplog.text
+
+
+def test_an_image_in_a_zarr_group_can_be_named(files):
+    folder = files('plate/A/1/0/.zgroup', 'plate/A/1/0/0/.zarray')
+    items, _ = find_items([folder / 'plate/A/1/0'], exclude=folder / 'out')
+    assert [item.path for item in items] == [folder / 'plate/A/1/0']

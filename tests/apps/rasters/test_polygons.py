@@ -139,3 +139,33 @@ def test_a_region_across_the_date_line_has_no_jump(tmp_path):
     )
     ring = np.array(features[0]['geometry']['coordinates'][0])
     assert ring[:, 0].min() < 180 < ring[:, 0].max() < 190
+
+
+def of_the_globe(latitude: float) -> float:
+    """The area of the ellipsoid between the equator and a latitude, for all longitudes."""
+    x = np.radians(np.linspace(0, latitude, 10001))
+    density = A**2 * (1 - E2) * np.cos(x) / (1 - E2 * np.sin(x) ** 2) ** 2
+    return float(2 * np.pi * ((density[:-1] + density[1:]) / 2 * np.diff(x)).sum())
+
+
+@needs_rasterio
+@pytest.mark.parametrize('west', [-180, -150])
+def test_regions_wider_than_half_the_earth(tmp_path, west):
+    import rasterio
+
+    place = dict(crs='EPSG:4326', transform=rasterio.Affine(1, 0, west, 0, -1, 45))
+    (feature,) = write(tmp_path, np.zeros((90, -2 * west)), **place)
+    (ring,) = feature['geometry']['coordinates']
+    longitudes = [x for x, _ in ring]
+    assert (min(longitudes), max(longitudes)) == (west, -west)
+    expected = 2 * of_the_globe(45) * -2 * west / 360
+    assert feature['properties']['area_m2'] == pytest.approx(expected, rel=1e-6)
+
+
+@needs_rasterio
+def test_a_region_around_a_pole_has_no_polygon(tmp_path):
+    import rasterio
+
+    place = dict(crs='EPSG:3031', transform=rasterio.Affine(10000, 0, -500000, 0, -10000, 500000))
+    with pytest.raises(DataError, match='a region around a pole'):
+        write(tmp_path, np.zeros((100, 100)), **place)
