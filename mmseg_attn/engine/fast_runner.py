@@ -13,11 +13,13 @@ from mmseg.models.data_preprocessor import SegDataPreProcessor
 from mmseg.registry import MODELS, RUNNERS
 from torch import nn
 
+from ..config_types import type_name
 from .allocation import keep_freed_memory
 from .async_loss import make_losses_async
 
 DEVICES = ('cpu', 'cuda')
 PARTS = ('backbone', 'neck', 'decode_head', 'auxiliary_head')
+METHODS = ('forward', '_decode', 'all_logits')  # the loss of a head may call the last two
 # first version of PyTorch with a fused optimizer, by device
 FUSED = dict(
     Adam=dict(cuda='2.0', cpu='2.4'),
@@ -94,8 +96,10 @@ class FastRunner(Runner):
         for name in PARTS:
             part = getattr(model, name, None)
             for module in part if isinstance(part, nn.ModuleList) else [part]:
-                if module is not None:  # heads are called by their forward method
-                    module.forward = torch.compile(module.forward, **options)
+                for method in METHODS:
+                    if hasattr(module, method):
+                        compiled = torch.compile(getattr(module, method), **options)
+                        setattr(module, method, compiled)
 
 
 def faster(cfg: Config) -> Config:
@@ -106,11 +110,12 @@ def faster(cfg: Config) -> Config:
         for key in ('loss_scale', 'dtype'):
             wrapper.pop(key, None)
         wrapper.type = 'OptimWrapper'
-    if device in DEVICES and wrapper.get('type') == 'OptimWrapper':
+    kind = type_name(wrapper) or 'OptimWrapper'
+    if wrapper and device in DEVICES and kind == 'OptimWrapper':
         wrapper.type = 'mmseg.BF16OptimWrapper'
     optimizer = wrapper.get('optimizer') or {}
     decided = {'fused', 'foreach', 'capturable', 'differentiable'} & set(optimizer)
-    if not decided and has_fused(optimizer.get('type'), device):
+    if not decided and has_fused(type_name(optimizer), device):
         optimizer.fused = True
     hooks, portable = cfg.get('custom_hooks') or [], dict(type='mmseg.PortableOptimizerHook')
     cfg.custom_hooks = hooks if portable in hooks else [*hooks, portable]
@@ -125,14 +130,14 @@ def faster(cfg: Config) -> Config:
     return cfg
 
 
-def has_fused(optimizer: Any, device: str) -> bool:
+def has_fused(optimizer: str, device: str) -> bool:
     """Tell whether the installed PyTorch has a fused version of an optimizer.
 
     Args:
-        optimizer: The ``type`` in a config.
+        optimizer: Its name.
         device: Type of the device.
     """
-    since = FUSED.get(optimizer, {}).get(device) if isinstance(optimizer, str) else None
+    since = FUSED.get(optimizer, {}).get(device)
     return since is not None and digit_version(torch.__version__) >= digit_version(since)
 
 

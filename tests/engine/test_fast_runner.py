@@ -1,12 +1,17 @@
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
+from mmengine.optim import OptimWrapper
+from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
+from mmengine.structures import PixelData
 from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 
 from mmseg_attn.compat.checkpoint import load_file
 from mmseg_attn.engine import fast_runner
@@ -152,7 +157,7 @@ def test_compiled_parts_give_the_same_and_leave_the_names_of_the_weights(cfg, tm
     compiled = run(cfg, tmp_path / 'c', **options, compile=dict(backend='eager'))
     plain = run(cfg, tmp_path / 'p', **options)
     assert 'forward' in vars(compiled.model.backbone)
-    assert 'forward' in vars(compiled.model.decode_head)
+    assert {'forward', '_decode'} <= vars(compiled.model.decode_head).keys()
     assert list(compiled.model.state_dict()) == list(plain.model.state_dict())
     assert losses(compiled) == pytest.approx(losses(plain), rel=1e-3)
 
@@ -283,3 +288,31 @@ def test_compile_is_refused_in_one_sentence_where_pytorch_cannot(monkeypatch):
 def test_without_a_training_there_is_nothing_to_set():
     found = faster(Config(dict(model=dict(type='x'), optim_wrapper=None)))
     assert found.optim_wrapper is None
+
+
+@pytest.mark.parametrize('kind', [None, OptimWrapper, 'OptimWrapper', 'mmengine.OptimWrapper'])
+@pytest.mark.parametrize('optimizer', [torch.optim.Adam, 'Adam', 'torch.optim.Adam'])
+def test_every_way_to_write_the_plain_wrapper(kind, optimizer):
+    wrapper = dict(optimizer=dict(type=optimizer, lr=1.0)) | (dict(type=kind) if kind else {})
+    found = faster(Config(dict(optim_wrapper=wrapper))).optim_wrapper
+    assert found.type == 'mmseg.BF16OptimWrapper'
+    assert found.optimizer.get('fused', False) == CPU_FUSED
+
+
+@pytest.mark.parametrize('head', ['UNetHead', 'LFAHead', 'NestedUNetHead'])
+def test_the_loss_of_a_head_is_compiled(monkeypatch, head):
+    called = []
+
+    def compile_(method, **options):
+        return lambda *args: called.append(method.__name__) or method(*args)
+
+    monkeypatch.setattr(torch, 'compile', compile_)
+    init_default_scope('mmseg')
+    part = MODELS.build(dict(type=head, in_channels=[4, 8], num_classes=2))
+    runner = SimpleNamespace(
+        cfg=dict(compile=True), model=SimpleNamespace(decode_head=part, auxiliary_head=None)
+    )
+    FastRunner._maybe_compile(runner, 'train_step')
+    labels = SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 8, 8, dtype=torch.long)))
+    part.loss([torch.rand(1, 4, 8, 8), torch.rand(1, 8, 4, 4)], [labels], {})
+    assert called
