@@ -102,6 +102,14 @@ def no_bytes() -> bytes:
     return b''
 
 
+def config(*content: Any) -> dict:
+    """Replace ``ConfigDict``, which MMEngine makes of nested dictionaries in ``metainfo``.
+
+    Before MMEngine 0.8.3, the content is pairs, which the file sets once more.
+    """
+    return dict(content[0]) if content and isinstance(content[0], dict) else {}
+
+
 def method(owner: Any, name: str) -> Any:
     """Replace ``getattr``, for the methods that MMEngine's objects have in their state.
 
@@ -156,7 +164,7 @@ CALLABLES = {
     '_codecs.encode': encode,
     'builtins.bytes': no_bytes,
     'builtins.getattr': method,
-    'mmengine.config.config.ConfigDict': dict,  # of nested dictionaries in metainfo
+    'mmengine.config.config.ConfigDict': config,
     'mmengine.logging.history_buffer.HistoryBuffer': History,
     'numpy.dtype': Dtype,
     'numpy.core.multiarray._reconstruct': reconstruct,

@@ -175,7 +175,7 @@ class Unpickler(pickle._Unpickler):
             owner.__setstate__(state)
         elif type(owner) is OrderedDict and isinstance(state, dict):  # a state dict's _metadata
             vars(owner).update(state)
-        else:
+        elif state is not owner:  # that of an old ConfigDict is itself
             raise RefusedError(f'a state of {type(owner).__name__}')
 
     dispatch[pickle.BUILD[0]] = load_build
