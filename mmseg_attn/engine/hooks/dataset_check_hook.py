@@ -130,7 +130,8 @@ class DatasetCheckHook(Hook):
                 results = _apply(transform, results, (name, mask_name))
                 if results is None:  # a transform may drop an image
                     break
-                without_data |= not np.all(results.get('valid', True))  # such pixels become 255
+                if 'raster_window' in results:  # of LoadRaster; pixels without data become 255
+                    without_data |= not results['valid'].all()
                 if mask is None and classes and 'gt_seg_map' in results:
                     mask = results['gt_seg_map']
                     if keeps_values(transform):

@@ -562,7 +562,7 @@ def test_pixels_without_data_do_not_look_like_0_255_masks(folder):
         save_mask(folder, number, np.resize(np.array([0, 255], np.uint8), (16, 16)))
 
     def without_data(results: dict) -> dict:
-        return dict(results, valid=results['gt_seg_map'] != 255)
+        return dict(results, raster_window=None, valid=results['gt_seg_map'] != 255)
 
     check(dataset(folder, pipeline=[*LOAD, without_data, PACK]), model())
 
