@@ -1,6 +1,7 @@
 """List the images of a dataset and check the list, without opening an image."""
 
 import errno
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,14 +148,19 @@ def find_lonely_masks(sources: Iterable[Source]) -> list[Finding]:
     """Find masks beside the masks of a dataset that no image of any dataset uses."""
     sources = list(sources)
     used = {
-        info.get('seg_map_path'): info['img_path'] for source in sources for info in source.infos
+        os.path.abspath(info['seg_map_path']): info['img_path']
+        for source in sources
+        for info in source.infos
+        if info.get('seg_map_path')
     }
     findings = []
     for source in sources:
         masks = _unmatched_masks(source.dataset) if source.infos else []
         backend = getattr(source.dataset, 'backend_args', None)
         files = [
-            File(mask) for mask in masks if mask not in used or not _exists(used[mask], backend)
+            File(mask)
+            for mask in masks
+            if not (image := used.get(os.path.abspath(mask))) or not _exists(image, backend)
         ]
         if files:
             findings.append(Finding('lonely-mask', source.split, files=files))

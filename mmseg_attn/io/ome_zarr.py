@@ -1,5 +1,6 @@
 """Read and write OME-Zarr images (NGFF 0.4 and 0.5) slice by slice, never the whole volume."""
 
+import json
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -22,14 +23,24 @@ SLAB_BYTES = 2**27  # of the slices that are read together, because they share c
 SLABS = 2  # that are kept, for the neighbors of a slice
 PLANES = 6  # that are kept at least
 SAMPLE = 2**22  # values
-METADATA = '.zgroup', '.zarray', 'zarr.json'  # of a group or an array
+METADATA = '.zattrs', '.zarray', 'zarr.json'  # of a group or an array
 CHUNK = 1024  # pixels per side of the chunks that are written
 
 
 def is_zarr(path: Path) -> bool:
-    """Return whether a path is a folder that its name or its metadata says to be of Zarr."""
+    """Return whether a folder is a Zarr store by its name, or an image or array by its metadata."""
     named = path.name.lower().endswith(ZARR)
-    return path.is_dir() and (named or any((path / name).is_file() for name in METADATA))
+    return path.is_dir() and (named or any(_is_image(path / name) for name in METADATA))
+
+
+def _is_image(metadata: Path) -> bool:
+    try:
+        content = json.loads(metadata.read_text(encoding='utf-8'))
+        attributes = content.get('attributes', content)
+        image = 'multiscales' in attributes.get('ome', attributes)
+    except (OSError, ValueError, AttributeError):  # not readable, or not of Zarr
+        return False
+    return image or metadata.name == '.zarray' or content.get('node_type') == 'array'
 
 
 class ZarrSlices(Sequence):
@@ -287,10 +298,11 @@ def _open(path: Path, axes: str | None) -> tuple[Any, str, dict[str, Length], st
         scale, shift = np.ones(len(names)), np.zeros(len(names))
         for source in (finest, image):
             for step in source.get('coordinateTransformations', ()):
-                if step['type'] == 'scale' and len(step['scale']) == len(names):
+                if step['type'] == 'scale' and len(step.get('scale', ())) == len(names):
                     scale, shift = scale * step['scale'], shift * step['scale']
-                if step['type'] == 'translation' and len(step['translation']) == len(names):
-                    shift = shift + step['translation']
+                place = step.get('translation', ())  # which may lie in a file instead
+                if step['type'] == 'translation' and len(place) == len(names):
+                    shift = shift + place
     except DataError:
         raise
     except Exception as error:  # metadata may be anything

@@ -268,8 +268,8 @@ class Raster:
                 f'{self.path} contains no bands of its own but {len(dataset.subdatasets)} rasters: '
                 'convert the one that you need to GeoTIFF'
             )
-        pages = dataset.subdatasets if dataset.driver == 'GTiff' else []
-        if len(pages) > 1 and self._size_of(pages[1]) == dataset.shape:  # else a thumbnail
+        pages = self._pages()
+        if any(self._is_like(page) for page in pages[1:]):  # others are thumbnails
             raise UnsupportedError(
                 f'{self.path} has {len(pages)} pages, and a raster has one: save each as a file'
             )
@@ -299,9 +299,26 @@ class Raster:
             )
         return numbers
 
-    def _size_of(self, page: str) -> tuple[int, int]:
-        with rasterio_library('rasterio').open(page) as dataset:
-            return dataset.shape
+    def _pages(self) -> list[str]:
+        if self.dataset.driver != 'GTiff':
+            return []
+        try:
+            pages = self.dataset.subdatasets
+            _ = self.dataset.colorinterp  # raises the error of a page that GDAL has noted
+        except Exception as error:  # rasterio has no type for all of them
+            reason = gdal_reason(error, self.path)
+            raise DamagedError(
+                f'{self.path} has a page that cannot be read ({reason}): get it again'
+            ) from error
+        return pages
+
+    def _is_like(self, page: str) -> bool:
+        """Tell whether a page has the size of the first; not if it cannot be opened."""
+        try:
+            with rasterio_library().open(page) as dataset:
+                return dataset.shape == self.dataset.shape
+        except Exception:  # damaged, or in a codec that is missing
+            return False
 
     def _find_opaque(self) -> np.ndarray:
         """Return for which bands ``(C, 1, 1)`` the alpha band does not tell where data is.

@@ -240,8 +240,19 @@ def test_old_metadata_without_axes(tmp_path):
 
 
 def test_an_image_in_a_group_needs_no_suffix(tmp_path):
-    for number, name in enumerate(('.zgroup', '.zarray', 'zarr.json')):
+    image, nested = dict(multiscales=[]), dict(attributes=dict(ome=dict(multiscales=[])))
+    for number, (name, content, expected) in enumerate(
+        (
+            ('.zattrs', image, True),
+            ('.zarray', {}, True),
+            ('zarr.json', nested, True),
+            ('zarr.json', dict(node_type='array'), True),
+            ('zarr.json', dict(node_type='group', attributes={}), False),  # a collection
+            ('.zgroup', {}, False),
+            ('zarr.json', [], False),
+        )
+    ):
         (tmp_path / str(number)).mkdir()
         assert not is_zarr(tmp_path / str(number))
-        (tmp_path / str(number) / name).write_text('{}')
-        assert is_zarr(tmp_path / str(number))
+        (tmp_path / str(number) / name).write_text(json.dumps(content))
+        assert is_zarr(tmp_path / str(number)) == expected

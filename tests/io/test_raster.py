@@ -196,3 +196,15 @@ def test_pages_are_not_left_out(tmp_path):
         file.write(pages[0], metadata=None)
         file.write(pages[0, ::2, ::2].copy(), metadata=None)
     assert read(tmp_path / 'b.tif')[0].shape == (20, 30, 1)
+
+
+def test_a_damaged_later_page_is_told(tmp_path):
+    tifffile = pytest.importorskip('tifffile')
+    pages = np.zeros((2, 20, 30), np.uint8)
+    tifffile.imwrite(tmp_path / 'a.tif', pages, metadata=None, photometric='minisblack')
+    with tifffile.TiffFile(tmp_path / 'a.tif') as file:
+        end = file.pages[1].offset + 6
+    data = (tmp_path / 'a.tif').read_bytes()
+    (tmp_path / 'a.tif').write_bytes(data[:end])
+    with pytest.raises(DamagedError, match=r'a\.tif has a page that cannot be read \(.*: get it'):
+        read(tmp_path / 'a.tif')

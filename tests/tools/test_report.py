@@ -191,7 +191,7 @@ def test_what_was_tested_before_stands_in(work_dir, tmp_path):
         file.unlink()
     metrics = {'mIoU': 12.34, 'IoU.synapse': 12.34, 'Acc.synapse': 56.78}
     (work_dir / 'test/29990102_030405').mkdir(parents=True)
-    (work_dir / 'test/29990102_030405/x.json').write_text(json.dumps(metrics))
+    (work_dir / 'test/29990102_030405/29990102_030405.json').write_text(json.dumps(metrics))
     html = page(work_dir, '--out', tmp_path / 'x.html')
     assert 'test set, from the log of the test' in html.text
     assert 'synapse 12.34 56.78 ' in html.text

@@ -83,6 +83,11 @@ def _regions(dataset: Any, grid: Grid) -> Iterator[tuple[int, list[np.ndarray]]]
 def _feature(label: int, rings: list[np.ndarray], grid: Grid, classes: Sequence[str]) -> dict:
     pixels = abs(_area(rings[0])) - sum(abs(_area(ring)) for ring in rings[1:])
     places = [_degrees(split(ring), grid) for ring in rings]
+    outer = places[0][:, 0]
+    for place in places:  # holes beside their ring, and 190 degrees east as 170 west
+        place[:, 0] += 360 * np.round((outer.mean() - place[:, 0].mean()) / 360)
+    for place in places if outer.min() >= 180 else ():
+        place[:, 0] -= 360
     areas = [surface(ring) for ring in places]
     oriented = [  # the outer ring counterclockwise, and holes clockwise
         ring if (area > 0) == (i == 0) else ring[::-1]
@@ -168,6 +173,6 @@ def _degrees(ring: np.ndarray, grid: Grid) -> np.ndarray:
     else:
         longitude = np.unwrap(longitude, period=360)
         if abs(longitude[-1] - longitude[0]) > 180:
-            raise DataError(_no_degrees('a region around a pole'))
+            raise DataError('no polygons are written, as a region surrounds a pole: use the mask')
         longitude += 360 * (longitude.min() < -180)
     return np.stack([longitude, latitude], axis=1)

@@ -1,5 +1,6 @@
 """Make the tables of scores."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ def marked(
     known = {
         value: text.partition(' ± ')[0]
         for text, value in zip(texts, values, strict=True)
-        if value is not None
+        if value is not None and math.isfinite(value)
     }
     best = known[max(known)] if rank and len({*known.values()}) > 1 else None
     pairs = zip(texts, values, strict=True)

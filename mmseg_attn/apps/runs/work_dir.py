@@ -213,7 +213,8 @@ def find_metrics(work_dir: Path) -> dict[str, float]:
 
 def _tests(work_dir: Path) -> list[Path]:
     """Find the metrics of the tests in a work directory, newest first."""
-    return sorted(work_dir.glob('*/*.json'), reverse=True)  # the names are times
+    files = [file for file in work_dir.glob('*/*.json') if file.stem == file.parent.name]
+    return sorted(files, reverse=True)  # the names are times
 
 
 def _metrics(test: Path) -> dict[str, float]:

@@ -50,7 +50,7 @@ class ResolutionScheduleHook(Hook):
             )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         size = getattr(getattr(model, 'data_preprocessor', None), 'size', None)
-        if size and any((size[1], size[0]) != scale for scale in self.schedule.values()):
+        if size and any(w < size[1] or h < size[0] for w, h in self.schedule.values()):
             raise ValueError(
                 f'data_preprocessor.size is {tuple(size)}, to which smaller images are padded: '
                 'remove it, and set data_preprocessor.size_divisor=1'

@@ -138,7 +138,15 @@ def test_a_folder_that_cannot_be_read_is_left_out(files, monkeypatch, caplog):
             raise PermissionError(errno.EACCES, 'Permission denied', str(path))
         return scandir(path)
 
+    read_text = Path.read_text
+
+    def refuse_text(path, *args, **kwargs):
+        if path.parent.name == 'lost+found':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return read_text(path, *args, **kwargs)
+
     monkeypatch.setattr(os, 'scandir', refuse)
+    monkeypatch.setattr(Path, 'read_text', refuse_text)
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     items, _ = find_items([folder], exclude=folder / 'out')
@@ -148,6 +156,7 @@ def test_a_folder_that_cannot_be_read_is_left_out(files, monkeypatch, caplog):
 
 
 def test_an_image_in_a_zarr_group_can_be_named(files):
-    folder = files('plate/A/1/0/.zgroup', 'plate/A/1/0/0/.zarray')
+    folder = files('plate/A/1/0/.zattrs')
+    (folder / 'plate/A/1/0/.zattrs').write_text('{"multiscales": []}')
     items, _ = find_items([folder / 'plate/A/1/0'], exclude=folder / 'out')
     assert [item.path for item in items] == [folder / 'plate/A/1/0']

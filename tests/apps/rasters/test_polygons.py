@@ -167,5 +167,29 @@ def test_a_region_around_a_pole_has_no_polygon(tmp_path):
     import rasterio
 
     place = dict(crs='EPSG:3031', transform=rasterio.Affine(10000, 0, -500000, 0, -10000, 500000))
-    with pytest.raises(DataError, match='a region around a pole'):
+    with pytest.raises(DataError, match='as a region surrounds a pole: use the mask'):
         write(tmp_path, np.zeros((100, 100)), **place)
+
+
+@needs_rasterio
+@pytest.mark.parametrize(('west', 'expected'), [(250, (-110, -100)), (175, (175, 185))])
+def test_longitudes_from_0_to_360(tmp_path, west, expected):
+    import rasterio
+
+    place = dict(crs='EPSG:4326', transform=rasterio.Affine(1, 0, west, 0, -1, 45))
+    (feature,) = write(tmp_path, np.zeros((5, 10)), **place)
+    longitudes = [x for x, _ in feature['geometry']['coordinates'][0]]
+    assert (min(longitudes), max(longitudes)) == expected
+
+
+@needs_rasterio
+def test_a_hole_lies_in_its_ring_across_the_date_line(tmp_path):
+    import rasterio
+
+    labels = np.zeros((20, 30))
+    labels[5:15, 20:28] = 255
+    place = dict(crs='EPSG:3832', transform=rasterio.Affine(50000, 0, 2700000, 0, -50000, 500000))
+    (feature,) = write(tmp_path, labels, **place)
+    outer, hole = map(np.array, feature['geometry']['coordinates'])
+    assert outer[:, 0].min() < 180 < outer[:, 0].max()
+    assert outer[:, 0].min() < hole[:, 0].min() < hole[:, 0].max() < outer[:, 0].max()

@@ -184,3 +184,8 @@ def test_a_class_that_is_not_there_has_an_empty_row():
     table = tables.confusion_matrix(counts, CLASSES)
     assert texts(table)['a'] == [NONE] * 2
     assert table.rows[0].cells[0].shade is None
+
+
+def test_a_value_that_is_not_finite_is_not_the_best():
+    cells = tables.marked(['nan', '1.00', '2.00'], [float('nan'), 1.0, 2.0])
+    assert [cell.best for cell in cells] == [False, False, True]

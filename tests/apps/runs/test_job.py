@@ -34,7 +34,8 @@ exec(Path(sys.argv[1]).read_text(), cfg)
 metrics = cfg['test_evaluator']
 metrics = metrics['metrics'] if 'metrics' in metrics else metrics
 (folder.parent.parent / 'calls.txt').open('a').write(f'test {Path(sys.argv[2]).name};')
-(folder / 'x.json').write_text(json.dumps(dict(name=1.0, mIoU=50.000001907, time=1.0)))
+content = json.dumps(dict(name=1.0, mIoU=50.000001907, time=1.0))
+(folder / '20240102_030405.json').write_text(content)
 areas = dict(classes=['a', 'b'], images={cfg['test_dataloader']['name']: [[1, 2], [1, 3], [2, 2]]})
 Path(metrics[-1]['out_file']).write_text(json.dumps(areas))
 """

@@ -72,3 +72,10 @@ def test_a_test_of_other_weights_does_not_count(run):
 def test_a_test_before_the_training_does_not_count(run):
     write_test(run.folder, '20240101_120000', 'iter_100.pth', 99.0)
     assert run.recorded_metrics('test')[1].startswith('validation')
+
+
+def test_a_published_model_in_the_folder_is_no_test(run):
+    write_test(run.folder, '20240103_000000', 'iter_100.pth', 55.0)
+    (run.folder / 'published').mkdir()
+    (run.folder / 'published/model.json').write_text('{"name": "x"}')
+    assert run.recorded_metrics('test')[0] == {'mIoU': 55.0}
