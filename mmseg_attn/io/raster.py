@@ -325,12 +325,10 @@ class Raster:
 
         GDAL takes a fourth band of bytes for alpha. It may be near infrared that was chosen.
         """
-        chosen = any(
-            self.dataset.colorinterp[number - 1].name == 'alpha' for number in self.numbers
-        )
-        flags = [self.dataset.mask_flag_enums[number - 1] for number in self.numbers]
-        alpha = [chosen and any(flag.name == 'alpha' for flag in each) for each in flags]
-        return np.array(alpha)[:, None, None]
+        colors, flags = self.dataset.colorinterp, self.dataset.mask_flag_enums
+        chosen = any(colors[number - 1].name == 'alpha' for number in self.numbers)
+        alpha = [any(flag.name == 'alpha' for flag in flags[number - 1]) for number in self.numbers]
+        return (np.array(alpha) & chosen)[:, None, None]
 
     def _find_scales(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return scale and offset of the bands, ``(C, 1, 1)``; ``None`` to leave the values."""
