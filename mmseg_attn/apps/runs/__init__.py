@@ -2,13 +2,14 @@
 
 from .cases import case_rule
 from .comparison import Comparison, compare
+from .groups import Group, find_groups, merge
 from .job import Job, read_config
 from .log import PER_CLASS, seconds_per_iteration
 from .process import end_by_signals, environment
 from .queue import run_jobs
 from .record import Key, Record, config_hash, portable_options, read_record, read_records
 from .statistics import MEASURES, summarize
-from .work_dir import Group, Run, find_groups, merge
+from .work_dir import Run
 
 __all__ = [
     'MEASURES',

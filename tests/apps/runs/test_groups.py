@@ -4,7 +4,7 @@ import pytest
 
 from mmseg_attn.apps.report.overview import commands
 from mmseg_attn.apps.runs import find_groups, merge
-from mmseg_attn.apps.runs.work_dir import short_names
+from mmseg_attn.apps.runs.groups import short_names
 from mmseg_attn.errors import DataError
 from tests.data.work_dirs import write_start
 
