@@ -42,7 +42,7 @@ from mmengine.registry import init_default_scope
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.check.class_weights import class_weights, count_pixels, ignored_label
 from mmseg_attn.apps.cli import load_config, progress, run_cli
-from mmseg_attn.datasets.building import build_dataset
+from mmseg_attn.datasets.building import build_split, class_names
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import counted
 
@@ -52,12 +52,12 @@ def main(argv: list[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     try:
-        dataset = build_dataset(cfg.train_dataloader.dataset)
+        dataset = build_split(cfg, 'train')
+        classes = class_names(dataset)
         ignored = ignored_label(cfg)
         pixels = count_pixels(
             dataset, ignored=ignored, watch=lambda images: progress(images, 'counting image')
         )
-        classes = dataset.metainfo['classes']
         weights = class_weights(pixels, classes=classes, ignored=ignored)
     except (ValueError, AssertionError) as error:  # what datasets and loaders raise
         raise DataError(str(error)) from error

@@ -1,10 +1,11 @@
 """Build datasets, and name the setting of a config when their files cannot be listed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine import fileio
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
@@ -27,6 +28,37 @@ def build_dataset(config: dict) -> Any:
         if fault is None:
             raise
         raise fault from error
+
+
+def build_split(cfg: Config, split: str) -> Any:
+    """Build the dataset of a split of a config.
+
+    Args:
+        cfg: The config.
+        split: 'train', 'val' or 'test'.
+
+    Raises:
+        DataError: If the config has no such split, or its files are missing.
+    """
+    loader = cfg.get(f'{split}_dataloader')
+    if not loader:
+        raise DataError(f'{cfg.filename} has no {split}_dataloader: add it, or use another config')
+    return build_dataset(loader.dataset)
+
+
+def class_names(dataset: Any) -> Sequence[str]:
+    """Return the names of the classes of a dataset.
+
+    Raises:
+        DataError: If it has none.
+    """
+    classes = dataset.metainfo.get('classes')
+    if not classes:
+        raise DataError(
+            f'{type(dataset).__name__} has no classes: add them to the dataset in the config, such '
+            "as metainfo=dict(classes=('background', 'foreground'))"
+        )
+    return classes
 
 
 def explain_listing(error: Exception) -> DataError | None:

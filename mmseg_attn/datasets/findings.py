@@ -226,13 +226,13 @@ KINDS = {
     'leak': Kind(
         'error',
         message='images that are in both splits, so that scores on them are not valid: {n}',
-        remedy='keep every image in only one split',
+        remedy='keep one copy of every image, in one split',
     ),
     'leak-val-test': Kind(
         'warning',
         message='images that are in both splits, so that they influence the choice of the '
         'checkpoint: {n}',
-        remedy='keep every image in only one split',
+        remedy='keep one copy of every image, in one split',
     ),
 }
 

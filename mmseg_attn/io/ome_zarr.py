@@ -15,6 +15,7 @@ from .axes import CHANNELS, StackAxes, arranged, check_axes
 from .finite import check_finite
 from .libraries import numpy_kept
 from .limits import check_size
+from .sampling import sample
 from .slices import ZARR
 from .spacing import Length
 
@@ -120,13 +121,9 @@ class ZarrSlices(Sequence):
         return self._slab((*outer, first))[last - first]
 
     def sample(self) -> np.ndarray:
-        """Read values at regular distances, at most ``SAMPLE`` values of all slices."""
+        """Read values of all slices, at most ``SAMPLE``."""
         per_slice = max(1, SAMPLE // len(self))
-        values = []
-        for image in self:
-            step = -(-image.size // per_slice)
-            values.append(image.ravel()[::step].copy())
-        return np.concatenate(values)
+        return np.concatenate([sample(image.ravel(), per_slice) for image in self])
 
     def _slab(self, place: tuple[int, ...]) -> np.ndarray:
         """Read adjacent slices, (depth, H, W) or (depth, H, W, C)."""

@@ -93,7 +93,10 @@ def test_a_sample_is_of_all_slices(tmp_path, monkeypatch):
     slices = ZarrSlices(write(tmp_path / 'x.zarr', PIXELS[0, 0], 'zyx'))
     np.testing.assert_array_equal(slices.sample(), PIXELS[0, 0].ravel())
     monkeypatch.setattr('mmseg_attn.io.ome_zarr.SAMPLE', 5 * 36)
-    np.testing.assert_array_equal(slices.sample(), PIXELS[0, 0].reshape(5, -1)[:, ::3].ravel())
+    parts = slices.sample().reshape(5, 36)
+    assert all(
+        {*part} <= {*pixels.ravel()} for part, pixels in zip(parts, PIXELS[0, 0], strict=True)
+    )
 
 
 def change(path, **changes):

@@ -190,6 +190,15 @@ def mix_types_of_deep_bands(folder):
         path.unlink()
 
 
+def use_separate_planes(folder):
+    for path in (folder / 'images').iterdir():
+        pixels = np.stack([np.array(Image.open(path)) + np.uint8(i) for i in range(4)])
+        tifffile.imwrite(
+            path.with_suffix('.tif'), pixels, photometric='minisblack', planarconfig='separate'
+        )
+        path.unlink()
+
+
 def link_in_a_circle(folder):
     (folder / 'images/again').symlink_to(folder / 'images')
 
@@ -327,6 +336,7 @@ GOOD = [
     (use_16_bits, DEEP, [], 'em: one channel of 16 bits, not mostly dark'),
     (use_floats, DEEP, [], '1 channel of float32'),
     (use_bands, BANDS, [], 'rgb: 5 channels of different values'),
+    (use_separate_planes, BANDS, ['images', 'masks'], 'needs a decoder that the config does not'),
     (mix_types_of_bands, BANDS, ['images', 'masks'], 'files of the types .TIF, .tif are'),
     (mix_types_of_deep_bands, BANDS | DEEP, ['images', 'masks'], '.tif, .tiff are converted'),
     (use_colors, COLOR, [], 'rgb: 3 channels of different values'),
@@ -499,6 +509,22 @@ def write_a_huge_image(folder):
     Image.new('1', (20000, 20000)).save(path.with_suffix('.tif'), compression='group4')
 
 
+def mark_bands_as_rgb(folder):
+    path = folder / 'images/03.png'
+    pixels = np.stack([np.array(Image.open(path))] * 5, -1)
+    tifffile.imwrite(path.with_suffix('.tif'), pixels, photometric='rgb', planarconfig='contig')
+    path.unlink()
+
+
+def leave_pixels_without_data(folder):
+    path = folder / 'images/03.png'
+    pixels = np.array(Image.open(path)).astype(np.float32)
+    pixels[0] = -9999
+    nodata = (42113, 's', 0, '-9999', True)
+    tifffile.imwrite(path.with_suffix('.tif'), pixels, extratags=[nodata])
+    path.unlink()
+
+
 def name_twice(folder):
     Image.open(folder / 'images/03.png').save(folder / 'images/03.jpg')
 
@@ -530,6 +556,8 @@ BAD = [
     (number_without_a_meaning, r'masks/03\.tif contains 0\.5, which is not a class number'),
     (write_jpeg_masks, r'masks/00\.jpg is compressed as JPEG, which changes labels'),
     (write_a_huge_image, r'images/03\.tif has 20000x20000 pixels, more than 8192x8192, .*tiles'),
+    (mark_bands_as_rgb, r'images/03\.tif has 5 channels and is marked as RGB, .*MINISBLACK'),
+    (leave_pixels_without_data, r'images/03\.tif has pixels without data \(GDAL_NODATA -9999\)'),
     (name_twice, r'images/03\.jpg and .*images/03\.png have the same name: remove one'),
     (rename_folders, r'has no folder of masks and no files that end in _mask: put'),
     (empty, r'contains no images with masks: put them into'),

@@ -62,7 +62,7 @@ import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.check.band_statistics import Source, band_statistics, training_rasters
 from mmseg_attn.apps.cli import load_config, print_table, progress, run_cli
 from mmseg_attn.apps.predict import find_items
-from mmseg_attn.datasets.building import build_dataset
+from mmseg_attn.datasets.building import build_split
 from mmseg_attn.datasets.transforms import LoadRaster
 from mmseg_attn.errors import UsageError
 from mmseg_attn.io import counted
@@ -81,7 +81,7 @@ def find_sources(args: argparse.Namespace) -> list[Source]:
             )
         cfg = load_config(args.inputs[0], args.cfg_options)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        return training_rasters(build_dataset(cfg.train_dataloader.dataset))
+        return training_rasters(build_split(cfg, 'train'))
     rule = LoadRaster(**settings).rule
     items, _ = find_items(args.inputs, exclude=Path('no-output'), suffixes=SUFFIXES)
     return [(item.path, rule) for item in items]
@@ -99,6 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         for name, count, *values in zip(moments.names, *columns, strict=True)
     ]
     print_table(['band', 'pixels with data', 'lowest', 'highest', 'mean', 'std'], rows)
+    std = [value or 1.0 for value in std]  # of a band with a single value
     print(f'\ndata_preprocessor = dict(\n    mean={mean},\n    std={std},\n)')
 
 

@@ -50,7 +50,7 @@ from mmengine.registry import init_default_scope
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
-from mmseg_attn.datasets.building import build_dataset
+from mmseg_attn.datasets.building import build_split, class_names
 from mmseg_attn.io import counted
 from mmseg_attn.visualization import SegComparisonVisualizer
 from mmseg_attn.visualization.drawable import drawable, loads_bgr
@@ -60,7 +60,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    dataset = build_dataset(cfg[f'{args.split}_dataloader'].dataset)
+    dataset = build_split(cfg, args.split)
+    class_names(dataset)
     visualizer = SegComparisonVisualizer(name='browse_dataset')
     visualizer.dataset_meta = dataset.metainfo
     number = min(args.number, len(dataset))
@@ -69,9 +70,11 @@ def main(argv: list[str] | None = None) -> None:
     bgr = loads_bgr(dataset)
     for i in progress(indices, 'drawing image'):
         item = dataset[i]
-        sample = item['data_samples']
+        sample, inputs = item['data_samples'], item['inputs']
+        if isinstance(sample, list):  # of TestTimeAug, whose first version is drawn
+            sample, inputs = sample[0], inputs[0]
         name = f'{i:06d}_{Path(sample.img_path).stem}'
-        image = drawable(np.moveaxis(item['inputs'].numpy(), 0, -1), bgr=bgr)
+        image = drawable(np.moveaxis(inputs.numpy(), 0, -1), bgr=bgr)
         visualizer.add_datasample(name, image, sample, out_file=str(args.out / f'{name}.png'))
     print(f'{args.out}: {number} of {counted(len(dataset), f"{args.split} image")}')
 

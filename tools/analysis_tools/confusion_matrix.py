@@ -39,7 +39,7 @@ from mmengine.registry import init_default_scope
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.cli import load_config, progress, run_cli
-from mmseg_attn.datasets.building import build_dataset
+from mmseg_attn.datasets.building import build_split, class_names
 from mmseg_attn.evaluation.confusion import confusion_of_masks, ignored_by
 from mmseg_attn.io import counted
 from mmseg_attn.visualization.confusion_plot import plot_confusion
@@ -49,14 +49,14 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    dataset = build_dataset(cfg.test_dataloader.dataset)
+    dataset = build_split(cfg, 'test')
     counts = confusion_of_masks(
         dataset,
         args.masks,
         ignored=ignored_by(cfg.get('test_evaluator')),
         watch=lambda indices: progress(indices, 'comparing image'),
     )
-    classes = dataset.metainfo['classes']
+    classes = class_names(dataset)
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / 'confusion_matrix.csv').open('w', newline='', encoding='utf-8') as file:
         table = csv.writer(file)

@@ -44,8 +44,8 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
     """Find the case (patient, stack) of each slice.
 
     A case is all slices of a volume, a DICOM series or a subfolder, or else of the same name before
-    the numbers at its end: as many of these as leave the fewest slices single. If there are fewer
-    than three cases, each slice is its own case.
+    the numbers at its end: as many of these as leave the fewest slices single. The first of these
+    rules counts that finds at least three cases; otherwise, each slice is its own case.
 
     Args:
         slices: All slices.
@@ -63,6 +63,7 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
         cases = {one.name: rule(one.name) for one in slices}
         return cases, f'{_count(cases)}, by --case-pattern'
     alone = {one.name: one.name for one in slices}
+    few = ''
     for rules in _rules():
         found = []
         for what, rule in rules:
@@ -75,16 +76,17 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
             continue
         _, what, cases = min(found, key=lambda entry: entry[0])
         if len(set(cases.values())) < FEWEST:
-            return alone, (
+            few = few or (
                 f'{_count(cases)}, by {what}: too few for a split, so that each image is its own '
                 'case; images of one case are in training and in test, and the scores are too high '
                 'for new cases'
             )
+            continue
         name, case = next(iter(cases.items()))
         return cases, (
             f'{_count(cases)}, by {what}: {name} is of {case}; if that is wrong, set --case-pattern'
         )
-    return alone, (
+    return alone, few or (
         'no cases, such as patients or stacks, in the names: each image is its own case. If '
         'several images show the same case, set --case-pattern'
     )
@@ -124,13 +126,16 @@ def make_splits(
             result[fold], note = _keep(slices, cases, names_of, seed)
             notes.append(note)
         note = notes[0]
+        used = {name for split in result.values() for members in split.values() for name in members}
+        if unused := [one.name for one in slices if one.name not in used]:
+            note += f'; {counted(len(unused), "image")} in none of them, such as {unused[0]}'
     else:
         groups: dict[str, list[str]] = {}
         for one in slices:
             groups.setdefault(cases[one.name], []).append(one.name)
         alone = len(groups) == len(slices)
         unit = 'image' if alone else 'case'
-        count = folds or min(FOLDS, max(len(groups), FEWEST))
+        count = min(FOLDS, max(len(groups), FEWEST)) if folds is None else folds
         tries = [make_folds(groups, folds=count, seed=seed + i, unit=unit) for i in range(SEEDS)]
         costs = [_cost(split, classes, names) for split in tries]
         best = costs.index(min(costs))

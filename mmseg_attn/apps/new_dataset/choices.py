@@ -198,7 +198,7 @@ def guess_modality(slices: Sequence[Slice]) -> tuple[str, str]:
         return 'mri', f'a medical file without Hounsfield units (values from {low:g} on)'
     if samples.shape[1] == 2:
         return 'fluorescence', 'two channels'
-    relative = (samples - low) / max(high - low, 1)
+    relative = (samples - low) / ((high - low) or 1)
     median, black = float(np.median(relative)), float((samples == 0).mean())
     if not gray:
         if samples.shape[1] == 3 and median < DARK / 2 and slices[0].bits > 8:

@@ -8,6 +8,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import init_default_scope
 from PIL import Image
 
+from ...errors import UnsupportedError
 from ...io import Window, percentile_window, read_image, to_bytes
 from ..cli import progress
 from ..predict.loader import ConfigLoader
@@ -34,11 +35,7 @@ def image_loader(one: Slice) -> dict:
 
 
 def why_convert(slices: Sequence[Slice]) -> str:
-    """Return why images have to be converted; an empty text if the config can read the files.
-
-    Raises:
-        UnsupportedError: If the loader of the config reads other values than the file contains.
-    """
+    """Return why images have to be converted; an empty text if the config can read the files."""
     if any(one.medical for one in slices):
         return 'DICOM and NIfTI files are converted to PNG'
     if any(one.name != one.pair.name for one in slices):
@@ -51,7 +48,11 @@ def why_convert(slices: Sequence[Slice]) -> str:
     kinds = {(one.mode, one.bits, one.dtype): one.pair.image for one in slices}
     for path in kinds.values():
         image = read_image(path.read_bytes(), name=path, formats=None)
-        if loader.load(path, image) is None:
+        try:
+            loaded = loader.load(path, image)
+        except UnsupportedError:  # such as separate planes of the bands
+            loaded = None
+        if loaded is None:
             return f'{path} needs a decoder that the config does not have'
     return ''
 

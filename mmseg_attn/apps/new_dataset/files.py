@@ -32,6 +32,7 @@ SPLIT_FOLDERS = dict(
     test='test',
     testing='test',
 )
+FINGERPRINT = 'dataset.yaml'  # a file of each project that is written
 MASK_ENDING = re.compile(r'[_-](mask|masks|label|labels|lab|seg|gt|annotation)$', re.IGNORECASE)
 
 
@@ -83,6 +84,13 @@ def find_files(source: Path, images: Path | None = None, masks: Path | None = No
                     name = stem(pair.image.relative_to(source))
                     parent = pair.image.relative_to(source).parent
                     pairs.append(pair._replace(name=(parent / name).as_posix()))
+            others = _files(source, [])
+            others = [path for path in others if not any(map(path.is_relative_to, folders))]
+            if others:
+                notes.append(
+                    f'{counted(len(others), "file")} outside of the folders of the splits '
+                    f'{"is" if len(others) == 1 else "are"} not used, such as {others[0]}'
+                )
         else:
             pairs, root = _pairs_of(source, notes)
     if not pairs:
@@ -90,6 +98,7 @@ def find_files(source: Path, images: Path | None = None, masks: Path | None = No
             f'{source} contains no images with masks: put them into the folders images/ and '
             'masks/, or name the folders with --images and --masks'
         )
+    _check_names(pairs)
     return Files(sorted(pairs), root, _splits(pairs), list(dict.fromkeys(notes)))
 
 
@@ -98,37 +107,34 @@ def split_files(source: Path, names: Iterable[str]) -> dict[str, dict[str, list[
 
     Args:
         source: The folder; its splits are ``splits/<fold>/{train,val,test}.txt`` or
-            ``splits/{train,val,test}.txt``.
+            ``splits/{train,val,test}.txt``, of which one of the last two may be missing. They list
+            names with or without the suffix of the file.
         names: Names of all images and slices.
 
     Returns:
         The names of 'train', 'val' and 'test' of each fold; empty if there are no such files.
 
     Raises:
-        DataError: If a file lists an image that is missing.
+        DataError: If a file lists an image that is missing, or is not encoded in UTF-8.
     """
     known = set(names)
     numbered = sorted(source.glob('splits/fold*'), key=lambda path: (len(path.name), path.name))
     folders = [*numbered, source / 'splits']
-    folders = [
-        folder
-        for folder in folders
-        if all((folder / f'{split}.txt').is_file() for split in ('train', 'val', 'test'))
-    ]
-    folds = {}
+    folds: dict[str, dict[str, list[str]]] = {}
     for folder in folders:
-        split = {}
-        for name in ('train', 'val', 'test'):
-            file = folder / f'{name}.txt'
-            split[name] = file.read_text(encoding='utf-8').split('\n')
-            split[name] = [line.strip() for line in split[name] if line.strip()]
-            missing = [line for line in split[name] if line not in known]
-            if missing or not split[name]:
+        files = [folder / f'{split}.txt' for split in ('train', 'val', 'test')]
+        files = [file for file in files if file.is_file()]
+        if len(files) < 2 or files[0].stem != 'train' or (folds and folder.name == 'splits'):
+            continue
+        split = folds[f'fold{len(folds)}'] = {}
+        for file in files:
+            split[file.stem] = [
+                line if line in known else _without_suffix(line) for line in _lines(file)
+            ]
+            missing = [line for line in split[file.stem] if line not in known]
+            if missing or not split[file.stem]:
                 what = f'lists {missing[0]}, which is missing' if missing else 'is empty'
                 raise DataError(f'{file} {what}: correct it, or remove {source / "splits"}')
-        folds[f'fold{len(folds)}'] = split
-        if folder.name == 'splits':
-            break
     return folds
 
 
@@ -159,6 +165,34 @@ def mask_suffix(pairs: Sequence[Pair], root: Path) -> tuple[Path, str] | None:
         folder = folder.parent
     same = all(pair.mask == folder / f'{pair.name}{ending}' for pair in pairs)
     return (folder, ending) if same else None
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding='utf-8-sig').split('\n')
+    except UnicodeDecodeError as error:
+        raise DataError(f'{file} is not encoded in UTF-8 ({error}): save it in UTF-8') from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _without_suffix(name: str) -> str:
+    path = Path(name)
+    return (path.parent / stem(path)).as_posix()
+
+
+def _check_names(pairs: Sequence[Pair]) -> None:
+    """Refuse names that the lists of the splits cannot contain."""
+    for pair in pairs:
+        try:
+            f'{pair.image}{pair.mask}'.encode()
+        except UnicodeEncodeError as error:
+            file = ascii(str(pair.image))
+            raise DataError(f'{file} or its mask is not encoded in UTF-8: rename it') from error
+        if pair.name.splitlines() != [pair.name.strip()]:
+            raise DataError(
+                f"the name of '{pair.image}' begins or ends with a space, or contains a line "
+                'break: rename it and its mask'
+            )
 
 
 def _split_folders(source: Path) -> list[Path]:
@@ -236,7 +270,8 @@ def _files(folder: Path, notes: list[str], without: Path | None = None) -> list[
     """List the files of supported types below a folder; note the others.
 
     Links to folders elsewhere are followed, each once; not those to this folder, its parents and
-    what is in it. The folder ``without`` is left out.
+    what is in it. The folder ``without`` and projects that ``tools/new_dataset.py`` wrote are left
+    out.
     """
     files, others, seen, top = [], [], {without}, folder.resolve()
     for root, folders, names in os.walk(folder, followlinks=True):
@@ -248,11 +283,22 @@ def _files(folder: Path, notes: list[str], without: Path | None = None) -> list[
         folders[:] = sorted(
             name
             for name in folders
-            if not (name.startswith('.') or _leads_back(Path(root, name), top))
+            if not (
+                name.startswith('.')
+                or _leads_back(Path(root, name), top)
+                or Path(root, name, FINGERPRINT).is_file()
+            )
         )
         for name in sorted(names):
             path = Path(root, name)
-            if name.startswith('.') or name.upper() == DICOMDIR or not path.is_file():
+            if name.startswith('.') or name.upper() == DICOMDIR:
+                continue
+            if not path.exists() and name.lower().endswith(SUFFIXES):
+                raise DataError(
+                    f'{path} is a link to {os.readlink(path)}, which is missing: get that file, or '
+                    'remove the link'
+                )
+            if not path.is_file():
                 continue
             supported = name.lower().endswith(SUFFIXES) or is_dicom(path)
             (files if supported else others).append(path)

@@ -122,13 +122,20 @@ def find_labels(
                 f'--map does not name the value {show(min(absent), kind)}, which '
                 f'{first[min(absent)].pair.mask} contains: add it'
             )
+        missing = {*mapping.values()} - {mapping[value] for value in pixels} - {IGNORE}
+        if missing:
+            raise UsageError(
+                f'--map has the class {min(missing)}, but no mask contains one of its values: '
+                'leave it out, or add a mask with it'
+            )
         mapping = {value: mapping[value] for value in pixels}
     elif kind == COLOR:
         mapping = _map_colors(pixels, first)
     else:
         mapping, note = _map_gray(pixels, first, slices, len(classes or ()))
     count = max((label for label in mapping.values() if label != IGNORE), default=0) + 1
-    names = _names(classes, count, mapping, pixels, kind)
+    background = kind == COLOR or not _other_is_black(slices)
+    names = _names(classes, count, mapping, pixels, kind, background=background)
     if len(names) < 2:
         values = ', '.join(show(value, kind) for value in sorted(pixels))
         raise DataError(
@@ -278,6 +285,8 @@ def _names(
     mapping: Mapping[int, int],
     pixels: Mapping[int, int],
     kind: str,
+    *,
+    background: bool,
 ) -> list[str]:
     if classes:
         if len(set(classes)) < len(classes):
@@ -290,11 +299,18 @@ def _names(
             )
         return list(classes)
     names = [f'class_{label}' for label in range(count)]
+    if not background:
+        return names
     if mapping.get(0) == 0 and (count == 2 or pixels[0] == max(pixels.values())):
         names[0] = 'background'
     if count == 2:
         names[1] = 'foreground'
     return names
+
+
+def _other_is_black(slices: Sequence[Slice]) -> bool:
+    """Return whether a palette has black for another index than 0, which is no background then."""
+    return any(index and not color for one in slices for index, color in one.palette.items())
 
 
 def _palette(

@@ -30,7 +30,7 @@ from .convert import (
     write_images,
     write_masks,
 )
-from .files import find_files, split_files, suffix
+from .files import FINGERPRINT, find_files, split_files, suffix
 from .fingerprint import Dataset, describe, unify
 from .masks import Labels, find_labels
 from .measure import Speed, measure_speed
@@ -192,7 +192,7 @@ def _write(
     if reason:
         images, image_suffix = Path('data/images'), converted_suffix(slices[0])
         chosen = windows(slices, choices.modality)
-        dataset.notes['images'], predict = _conversion(reason, chosen)
+        dataset.notes['images'], predict = _conversion(reason, chosen, choices.modality)
         write_images(slices, folder / images, chosen)
         loader = image_loader(slices[0])
     masks = mask_source(dataset, bool(reason))
@@ -232,7 +232,7 @@ def _write(
         choices = _in_minutes(choices, options.minutes, speed, len(dataset.folds['fold0']['val']))
         write_config(choices, _why_minutes(options.minutes, speed))
     text = yaml.safe_dump(fingerprint, sort_keys=False, allow_unicode=True, width=100)
-    (folder / 'dataset.yaml').write_text(text, encoding='utf-8')
+    (folder / FINGERPRINT).write_text(text, encoding='utf-8')
     text = str(check).replace(str(folder), str(out))
     return Project(fingerprint, choices, text, predict)
 
@@ -242,13 +242,12 @@ def project_name(out: Path) -> str:
     return re.sub(r'[^\w.-]+', '-', out.resolve().name).strip('-') or 'project'
 
 
-def _conversion(reason: str, chosen: dict) -> tuple[str, list[str]]:
+def _conversion(reason: str, chosen: dict, modality: str) -> tuple[str, list[str]]:
     """Describe the conversion of images, and return the arguments to predict new files."""
-    distinct = sorted(set(chosen.values()))
-    if not distinct:
+    if not chosen:
         return reason, []
-    if len(distinct) == 1:
-        low, high = distinct[0]
+    if modality == 'ct':
+        low, high = next(iter(chosen.values()))
         note = f'{reason}: the values {low:g} to {high:g} become 0 to 255'
         return note, ['--intensity', f'{low:g}', f'{high:g}']
     note = f'{reason}: the percentiles 0.5 to 99.5 of each file or series become 0 to 255'

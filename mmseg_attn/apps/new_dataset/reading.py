@@ -23,6 +23,7 @@ from ...io import (
 )
 from ...io.decoded import upright
 from ...io.finite import check_finite
+from ...io.sampling import sample
 from ...io.slices import check_lossless
 from ...io.tiff_tags import LENGTH, WIDTH
 from ..predict.sources import read_content
@@ -69,8 +70,8 @@ class Slice:
         spacing: Millimeters between rows and columns; ``None`` if unknown.
         mean: Mean of each channel.
         square: Mean square of each channel.
-        samples: Evenly spaced pixels, (N, channels).
-        foreground: Evenly spaced values of the first channel where the mask is not 0.
+        samples: Some pixels, (N, channels).
+        foreground: Some values of the first channel where the mask is not 0.
         stored: 'gray', 'palette' or 'color': how the mask is stored.
         direct: Whether the loader of the configs can read the mask.
         labels: Pixels of each stored value of the mask.
@@ -166,7 +167,8 @@ def read_image_slices(path: Path) -> tuple[Sequence[np.ndarray], DecodedImage | 
         ``None`` for NIfTI and DICOM files.
 
     Raises:
-        DataError: If the file is damaged, too large or not supported, or is partly transparent.
+        DataError: If the file is damaged, too large or not supported, is partly transparent, or has
+            channels beside RGB or pixels without data.
         OSError: If the file cannot be read.
     """
     _check_pixels(path)
@@ -175,12 +177,26 @@ def read_image_slices(path: Path) -> tuple[Sequence[np.ndarray], DecodedImage | 
         raise UnsupportedError(
             f'{path} contains channels as separate planes: save them as the bands of one image'
         )
+    if is_plain_image(path):
+        _check_area(path, *reversed(content.slices[0].shape[:2]))
     for image in content.images:
         if image.alpha and np.unique(image.transparency).size > 1:
             raise UnsupportedError(
                 f'{path} is partly transparent ({image.mode}): remove the transparency, or save '
-                'its channels as a TIFF file of several bands if they are data'
+                'it as TIFF with photometric MINISBLACK and without alpha if all channels are data'
             )
+        if image.mode.startswith('RGB+'):
+            raise UnsupportedError(
+                f'{path} has {image.channels} channels and is marked as RGB, so that viewers show '
+                'three of them: save it with photometric MINISBLACK if all channels are data, or '
+                'with three channels'
+            )
+    if content.nodata and any((pixels == content.nodata).any() for pixels in content.slices):
+        raise UnsupportedError(
+            f'{path} has pixels without data (GDAL_NODATA {content.nodata:g}), which would be '
+            'trained on: give them another value and remove the tag, or train with LoadRaster '
+            '(docs/rasters.md)'
+        )
     return content.slices, content.images[0] if content.images else None
 
 
@@ -259,8 +275,7 @@ def _count(labels: np.ndarray) -> dict[int, int]:
 
 
 def _sample(values: np.ndarray) -> np.ndarray:
-    step = max(len(values) // SAMPLES, 1)
-    return values[::step][:SAMPLES].astype(np.float32)
+    return sample(values, SAMPLES).astype(np.float32)
 
 
 def _check_pixels(path: Path) -> None:
@@ -276,7 +291,10 @@ def _check_pixels(path: Path) -> None:
         sides = struct.unpack('>II', data[PNG_SIZE : PNG_SIZE + 8])
     else:
         return
-    width, height = (side if isinstance(side, int) else 0 for side in sides)
+    _check_area(path, *(side if isinstance(side, int) else 0 for side in sides))
+
+
+def _check_area(path: Path, width: int, height: int) -> None:
     if width * height > LARGEST:
         limit = math.isqrt(LARGEST)
         raise TooLargeError(

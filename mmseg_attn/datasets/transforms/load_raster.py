@@ -35,12 +35,12 @@ class LoadRaster(LoadImageFromFile):
         offset: What is added after the multiplication, to all bands or to each.
         nodata: The value that means no data in files that do not name one.
         fill: The value of pixels without data, after scale and offset.
-        crop_size: Height and width of a random crop, for training. Only the crop is read. It is
-            drawn again, at most ten times, if none of its pixels has data.
+        crop_size: Height and width of a random crop, for training; a number is both. Only the crop
+            is read. It is drawn again, at most ten times, if none of its pixels has data.
 
     Raises:
-        DataError: If ``crop_size`` is not a pair of positive integers, or scale and offset exclude
-            each other.
+        DataError: If ``crop_size`` is not positive integers, ``bands`` is no list, or scale and
+            offset exclude each other.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LoadRaster(LoadImageFromFile):
         offset: Numbers = None,
         nodata: float | None = None,
         fill: float = 0.0,
-        crop_size: Sequence[int] | None = None,
+        crop_size: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__(color_type='unchanged', imdecode_backend='tifffile')  # values as stored
         if isinstance(scale, str) and (scale != 'file' or offset is not None):
@@ -59,6 +59,12 @@ class LoadRaster(LoadImageFromFile):
                 f"scale of LoadRaster is {scale!r} with offset={offset}: set numbers, or 'file' "
                 'without offset'
             )
+        if isinstance(bands, int | str):
+            raise DataError(
+                f'bands of LoadRaster is {bands!r}: set a list of bands, such as [{bands!r}]'
+            )
+        if isinstance(crop_size, int):
+            crop_size = (crop_size, crop_size)
         if crop_size is not None and (
             len(crop_size) != 2 or not all(isinstance(n, int) and n > 0 for n in crop_size)
         ):

@@ -35,6 +35,7 @@ NAMES = [
     (['img_001', 'img_002', 'img_003', 'img_004'], None),
     (['1', '2', '3', '4'], None),
     (['a_1', 'a_2', 'b_1', 'b_2'], None),  # too few
+    (['a/p1_s1', 'a/p1_s2', 'b/p2_s1', 'b/p3_s1'], ['p1', 'p1', 'p2', 'p3']),
 ]
 
 
@@ -97,6 +98,7 @@ def test_every_training_has_every_class():
 
 REFUSED = [
     (dict(pixels=[[0, 1]] * 2), '2 images cannot be split into 3 folds'),
+    (dict(pixels=[[0, 1]] * 5, folds=0), '5 images cannot be split into 0 folds'),
     (dict(pixels=[[0]] * 5), 'no mask contains the class 1 y'),
     (dict(pixels=[[0, 1]] + [[0]] * 5), r'y is in only one image, masks/a\.png'),
     (dict(pixels=[[0, 1]] * 2 + [[0]] * 2, cases='aabc'), 'y is in only one case, a'),
@@ -128,3 +130,11 @@ def test_kept_splits_are_completed():
     assert folds['fold0']['test'] == ['g']
     kept = dict(train=list('abcd'), val=['e', 'f'], test=['e', 'f'])  # as they are
     assert split([[0, 1]] * 6, kept=dict(fold0=kept))[0] == dict(fold0=kept)
+
+
+def test_unused_images_are_named():
+    kept = dict(train=list('abcd'), val=['e'], test=['f'])
+    _, note = split([[0, 1]] * 8, kept=dict(fold0=kept))
+    assert note.endswith('; 2 images in none of them, such as g')
+    _, note = split([[0, 1]] * 6, kept=dict(fold0=kept))
+    assert 'none of them' not in note

@@ -75,6 +75,39 @@ def test_folders_that_are_named(folder):
     ]
 
 
+def test_files_beside_the_splits_are_named(folder):
+    names = ('train/a.png', 'train/a_mask.png', 'val/b.png', 'val/b_mask.png')
+    assert find_files(folder(*names)).notes == []
+    source = folder('extra/c.png')
+    (note,) = find_files(source).notes
+    assert note == (
+        f'1 file outside of the folders of the splits is not used, such as {source}/extra/c.png'
+    )
+
+
+def test_links_to_missing_files_are_refused(folder):
+    source = folder('images/a.png', 'masks/a.png')
+    (source / 'images/notes').symlink_to('nowhere')
+    find_files(source)
+    (source / 'images/b.png').symlink_to('nowhere.png')
+    with pytest.raises(DataError, match=r'b\.png is a link to nowhere\.png, which is missing: get'):
+        find_files(source)
+
+
+def test_written_projects_are_left_out(folder):
+    source = folder('a.png', 'a_mask.png', 'projects/x/preview.png', 'projects/x/dataset.yaml')
+    assert [pair.name for pair in find_files(source).pairs] == ['a']
+
+
+@pytest.mark.parametrize(
+    ('name', 'sentence'),
+    [('a ', 'begins or ends with a space'), ('b\udce9', r'b\\udce9\.png\' or its mask is not enc')],
+)
+def test_names_that_lists_cannot_contain(name, sentence, folder):
+    with pytest.raises(DataError, match=sentence):
+        find_files(folder(f'images/{name}.png', f'masks/{name}.png'))
+
+
 def test_other_files_are_named(folder):
     files = find_files(folder('images/a.png', 'masks/a.png', 'images/notes.txt'))
     assert files.notes == [f'1 file in {files.root} of another type is not used, such as notes.txt']
@@ -120,6 +153,18 @@ def test_split_files(folder):
         (source / f'splits/{split}.txt').write_text(names)
     assert split_files(source, 'abc') == dict(fold0=dict(train=['a'], val=['b'], test=['c']))
     with pytest.raises(DataError, match=r'splits/test\.txt lists c, which is missing'):
+        split_files(source, 'ab')
+
+
+def test_a_missing_split_is_left_out(folder):
+    source = folder('images/a.png')
+    (source / 'splits').mkdir()
+    (source / 'splits/val.txt').write_text('b.png\n')
+    assert split_files(source, 'ab') == {}
+    (source / 'splits/train.txt').write_text('\ufeffa\n', encoding='utf-8')
+    assert split_files(source, 'ab') == dict(fold0=dict(train=['a'], val=['b']))
+    (source / 'splits/test.txt').write_bytes(b'\xe9\n')
+    with pytest.raises(DataError, match=r'test\.txt is not encoded in UTF-8'):
         split_files(source, 'ab')
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from mmseg_attn.apps.new_dataset.masks import find_labels
 from mmseg_attn.apps.new_dataset.reading import Mask, read_mask
-from mmseg_attn.errors import DataError
+from mmseg_attn.errors import DataError, UsageError
 from tests.apps.new_dataset.measured import measured
 from tests.data.folders import save
 
@@ -40,6 +40,21 @@ def test_gray_values(values, names, mapping, classes):
 
 def test_background_is_the_most_frequent_class():
     assert find_labels([measured(labels={0: 1, 1: 5, 2: 5})]).classes[0] == 'class_0'
+
+
+def test_the_background_of_a_palette_is_not_beside_black():
+    one = measured(labels={0: 5, 1: 2}, stored='palette', palette={0: 0xFFFFFF, 1: BLACK})
+    assert find_labels([one]).classes == ['class_0', 'class_1']
+    one = measured(labels={0: 5, 1: 2}, stored='palette', palette={0: BLACK, 1: RED})
+    assert find_labels([one]).classes == ['background', 'foreground']
+
+
+def test_a_class_without_pixels_is_not_chosen():
+    chosen = {'0': '0', '1': '1', '2': '2'}
+    with pytest.raises(UsageError, match=r'--map has the class 2, but no mask contains'):
+        find_labels([measured(labels={0: 5, 1: 2})], chosen=chosen)
+    chosen['2'] = '1'
+    assert find_labels([measured(labels={0: 5, 1: 2})], chosen=chosen).mapping == {0: 0, 1: 1}
 
 
 def test_colors():

@@ -127,6 +127,9 @@ def test_settings_are_checked():
         (dict(scale='file', offset=1), 'with offset=1'),
         (dict(crop_size=(8,)), r'crop_size of LoadRaster is \(8,\)'),
         (dict(crop_size=(8, 0)), 'set height and width'),
+        (dict(crop_size=0), r'crop_size of LoadRaster is \(0, 0\)'),
+        (dict(bands=3), r'bands of LoadRaster is 3: set a list of bands, such as \[3\]'),
+        (dict(bands='B1'), r"such as \['B1'\]"),
     ):
         with pytest.raises(DataError, match=message):
             TRANSFORMS.build(dict(type='LoadRaster', **settings))
