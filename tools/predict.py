@@ -398,7 +398,8 @@ def check_earlier(out: Path, args: argparse.Namespace, files: list[Path]) -> Non
         settings = dict(earlier['settings'])
     except (ValueError, KeyError, TypeError):
         return  # no earlier result of this tool: staged_output decides
-    lost = sorted(earlier_files - {str(path) for path in files})
+    again = {path.resolve() for path in files}
+    lost = sorted(path for path in earlier_files if Path(path).resolve() not in again)
     if lost:
         raise DataError(
             f'{out} contains results of {counted(len(lost), "other file")} ({lost[0]}), which '

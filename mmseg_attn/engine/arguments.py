@@ -1,8 +1,9 @@
 """Check the command line of MMSegmentation's tools before the tool runs.
 
 The tool reads its arguments itself. They are read here first, so that a misspelled key of
-``--cfg-options`` is reported at once, and ``--amp`` works where MMSegmentation's own does not: on a
-machine without a GPU (in bfloat16), and with a pure Python config, whose ``type`` is a class.
+``--cfg-options`` is reported at once, ``--amp`` works where MMSegmentation's own does not (on a
+machine without a GPU, in bfloat16, and with a pure Python config, whose ``type`` is a class), and
+``--resume`` continues a training that started from ``load_from``.
 """
 
 import argparse
@@ -42,15 +43,15 @@ class Request:
 
 
 def read_request(tool: str, argv: Sequence[str]) -> Request:
-    """Read the arguments of a tool, and make ``--amp`` work.
+    """Read the arguments of a tool, and make ``--amp`` and ``--resume`` work.
 
     Args:
         tool: The file name of the tool.
         argv: Its arguments.
 
     Raises:
-        DataError: If an option does not fit the config, or ``--amp`` or ``AmpOptimWrapper`` cannot
-            work.
+        DataError: If an option does not fit the config, ``--amp`` or ``AmpOptimWrapper`` cannot
+            work, or ``--resume`` would replace the checkpoints of another training.
     """
     request = Request(list(argv))
     try:
@@ -70,7 +71,29 @@ def read_request(tool: str, argv: Sequence[str]) -> Request:
         request.record = dumped_config(cfg, args.config, args.work_dir)
     if tool == 'train.py':
         _mixed_precision(request, amp=args.amp)
+        if args.resume and cfg.get('load_from'):
+            stem = Path(args.config).stem
+            _resume(request, Path(args.work_dir or cfg.get('work_dir') or f'work_dirs/{stem}'))
     return request
+
+
+def _resume(request: Request, work_dir: Path) -> None:
+    """Resume from the work directory, if it has a checkpoint, and not from ``load_from``.
+
+    MMEngine resumes from ``load_from``, and would replace what the work directory contains.
+    """
+    load_from = str(request.cfg.load_from)
+    own = Path(load_from).resolve().is_relative_to(work_dir.resolve())
+    if own or not (work_dir / 'last_checkpoint').is_file():
+        return
+    if any(option.startswith('load_from=') for option in request.options):
+        raise DataError(
+            f'--resume with load_from={load_from} would replace the checkpoints of {work_dir}: '
+            'leave out load_from to continue the training in this folder, or choose another '
+            '--work-dir'
+        )
+    sys.stderr.write(f'--resume: the training continues from {work_dir}, not from {load_from}\n')
+    _add_option(request, 'load_from=None')
 
 
 class _UnreadableError(Exception):

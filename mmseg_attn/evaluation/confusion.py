@@ -66,7 +66,7 @@ def confusion_of_masks(
 
     Raises:
         DataError: If a mask is missing, has another size, or contains labels that are not a class,
-            or if two images have the same mask.
+            if two images have the same mask, or if ``tools/predict.py`` predicted other images.
     """
     classes = len(dataset.metainfo['classes'])
     names = _names_of_predict(folder)
@@ -79,7 +79,7 @@ def confusion_of_masks(
         sample = dataset[i]['data_samples']
         path = str(Path(sample.img_path).resolve())
         truth = sample.gt_sem_seg.data.squeeze().numpy()
-        mask = folder / f'{(names or {}).get(path, Path(path).stem)}.png'
+        mask = folder / f'{_name(path, names)}.png'
         if images.setdefault(mask, path) != path:
             raise DataError(
                 f'{images[mask]} and {path} have the same name, so {mask} may belong to either: '
@@ -101,13 +101,38 @@ def confusion_of_masks(
     return total
 
 
+def _name(path: str, names: dict[str, str] | None) -> str:
+    """Return the name of the mask of an image.
+
+    Args:
+        path: The absolute path of the image.
+        names: As ``_names_of_predict`` returns them.
+    """
+    if names is None:
+        return Path(path).stem
+    if path in names:
+        return names[path]
+    for listed, name in names.items():
+        parts = Path(listed).parts
+        if Path(path).parts[-len(parts) :] == parts:
+            return name
+    raise DataError(
+        f'{path} is not among the images that tools/predict.py predicted: predict the images of '
+        'the test split, or write their masks with tools/test.py --out'
+    )
+
+
 def _names_of_predict(folder: Path) -> dict[str, str] | None:
-    """Return the names of results by image if ``tools/predict.py`` wrote the folder."""
+    """Return the names of results if ``tools/predict.py`` wrote the folder.
+
+    The keys are the paths as they were given, possibly relative to another folder, and the absolute
+    paths in this folder.
+    """
     manifest = read_manifest(folder.resolve().parent)
     try:
         if manifest['converter'] != 'predict':
             return None
-        inputs = manifest['inputs'].items()
-        return {str(Path(path).resolve()): result['name'] for path, result in inputs}
+        names = {path: result['name'] for path, result in manifest['inputs'].items()}
+        return names | {str(Path(path).resolve()): name for path, name in names.items()}
     except (KeyError, TypeError, AttributeError):
         return None

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..errors import UsageError
 from .label_rule import LabelRule, stored_probabilities
 from .segmentors import EnsembleSegmentor
+from .segmentors.ensemble_segmentor import last_head
 
 SMALLEST, LARGEST = 1e-6, 1e6  # single precision holds all logits that are divided by them
 
@@ -73,10 +74,8 @@ def set_temperature(model: nn.Module, temperature: float) -> None:
     segmentor.encode_decode = _Divided(segmentor.encode_decode, temperature)
     rule = LabelRule.of(model)
     if rule.threshold is not None and 0 < rule.threshold < 1:
-        head = segmentor.decode_head
-        head = head[-1] if isinstance(head, nn.ModuleList) else head
         odds = torch.tensor(rule.threshold, dtype=torch.float64).logit()
-        head.threshold = float((odds / temperature).sigmoid())
+        last_head(segmentor).threshold = float((odds / temperature).sigmoid())
 
 
 def uncalibrated_probabilities(stored: Tensor, temperature: float) -> Tensor:

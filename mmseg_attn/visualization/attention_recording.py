@@ -140,14 +140,12 @@ def record(
         for name, layer in model.named_modules()
         if any(hasattr(layer, method) for method in METHODS)
     ]
+    shapes = dict.fromkeys(('ori_shape', 'img_shape', 'pad_shape'), inputs.shape[2:])
     try:
-        logits = model.eval().decode_head(model.extract_feat(inputs))
+        logits = model.eval().encode_decode(inputs, [shapes])
     finally:
         for handle in handles:
             handle.remove()
-    logits = nn.functional.interpolate(
-        logits, size=inputs.shape[2:], mode='bilinear', align_corners=model.align_corners
-    )
     labels = LabelRule.of(model).labels(logits)[0, 0, : resized[0], : resized[1]].cpu().numpy()
     height, width = inputs.shape[2:]
     return Recording(image, resized, (height, width), list(calls.values()), labels)

@@ -40,6 +40,23 @@ def test_nothing_is_changed_without_need(config):
     assert request.cfg.train_dataloader.batch_size == 2
 
 
+def test_a_training_is_resumed_and_not_what_it_started_from(config, tmp_path, capsys):
+    file = config(TEXT.format('OptimWrapper') + "load_from = 'pretrained.pth'\n")
+    argv = [file, '--work-dir', str(tmp_path / 'w'), '--resume']
+    (tmp_path / 'w').mkdir()
+    assert read_request('train.py', argv).argv == argv  # nothing to resume, as in MMEngine
+    (tmp_path / 'w/last_checkpoint').write_text('iter_4.pth')
+    assert read_request('train.py', argv).argv == [*argv, '--cfg-options', 'load_from=None']
+    assert capsys.readouterr().err == (
+        f'--resume: the training continues from {tmp_path}/w, not from pretrained.pth\n'
+    )
+    assert read_request('train.py', argv[:-1]).argv == argv[:-1]
+    chosen = [*argv, '--cfg-options', f'load_from={tmp_path}/w/iter_2.pth']
+    assert read_request('train.py', chosen).argv == chosen
+    with pytest.raises(DataError, match=r'load_from=other\.pth would replace the checkpoints of'):
+        read_request('train.py', [*argv, '--cfg-options', 'load_from=other.pth'])
+
+
 @pytest.mark.parametrize('text', [TEXT.format('OptimWrapper'), LAZY], ids=['text', 'pure Python'])
 def test_mixed_precision_without_a_gpu_is_bfloat16(config, device, capsys, text):
     device('cpu')

@@ -73,6 +73,20 @@ def test_masks_of_predict_are_classes_and_keep_their_folders(tmp_path):
     assert confusion_of_masks(data, tmp_path / 'out/masks').tolist() == total.tolist()
 
 
+def test_masks_of_predict_are_of_the_same_images(tmp_path):
+    save(tmp_path / 'out/masks/x.png', LABELS)
+
+    def counts(listed):
+        manifest = dict(converter='predict', inputs={listed: dict(name='x')})
+        (tmp_path / 'out/conversion.json').write_text(json.dumps(manifest))
+        return confusion_of_masks(Data((tmp_path / 'p/x.png', TRUTH)), tmp_path / 'out/masks')
+
+    assert counts('p/x.png').tolist() == [[1, 1], [1, 2]]  # as it is named in another folder
+    for other in ('q/x.png', str(tmp_path / 'q/x.png')):
+        with pytest.raises(DataError, match=r'p/x\.png is not among the images that tools/predict'):
+            counts(other)
+
+
 def test_a_mask_that_may_belong_to_two_images_is_refused(tmp_path):
     save(tmp_path / 'out/x.png', LABELS)
     data = Data((tmp_path / 'p/x.png', TRUTH), (tmp_path / 'q/x.png', TRUTH))

@@ -191,3 +191,18 @@ def test_arguments_without_a_meaning(words, message, capsys):
 def test_a_folder_without_shards(tmp_path):
     with pytest.raises(DataError, match='contains no finished shard: run'):
         predict.main(['--merge', str(tmp_path / 'out')])
+
+
+def test_the_models_of_an_ensemble_config_count(words, tmp_path):
+    """The checkpoint in the config is replaced between two shards."""
+    text = f"_base_ = ['{Path(words[0]).resolve()}']\n"
+    text += "model = dict(_delete_=True, type='EnsembleSegmentor', models={{_base_.model}},"
+    text += " checkpoints=['x.pth', 'y.pth'])\n"
+    (tmp_path / 'ensemble.py').write_text(text)
+    shutil.copy('x.pth', 'y.pth')
+    words = ['ensemble.py', 'x.pth', 'in/b.png', 'in/d.png', '--device', 'cpu', '--out', 'out']
+    run(*words, '--shard', '1/2')
+    weights = torch.load('x.pth')
+    torch.save({name: 2 * value for name, value in weights.items()}, 'y.pth')
+    run(*words, '--shard', '2/2')
+    assert not (tmp_path / 'out').exists()

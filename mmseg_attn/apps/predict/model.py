@@ -66,7 +66,10 @@ def build_model(
         check_finite_weights(part, path)
         if runtime == 'onnx':
             use_onnx(part, input_channels(part))
-    return Model(segmentor, content.get('meta'), _calibrate(parts, paths, temperature))
+    temperatures = _calibrate(parts, paths, temperature)
+    if ensemble:
+        segmentor.share_threshold()
+    return Model(segmentor, content.get('meta'), temperatures)
 
 
 def _ensemble(members: Sequence[tuple[Config, Path]]) -> EnsembleSegmentor:

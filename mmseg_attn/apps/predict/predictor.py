@@ -138,17 +138,20 @@ class Predictor:
         self.device = torch.device(device)
         self.amp = amp
         init_default_scope(cfg.get('default_scope', 'mmseg'))
+        model = cfg.model
+        if is_a(model, MODELS, EnsembleSegmentor):  # predicts like its first model
+            model = model.models if isinstance(model.models, dict) else model.models[0]
         if window:
             stride = [max(1, side - side // OVERLAP) for side in window]
-            cfg.model.test_cfg = ConfigDict(mode='slide', crop_size=window, stride=stride)
-            if class_of(cfg.model, MODELS) is EncoderDecoder:
-                cfg.model.type = 'LargeImageEncoderDecoder'
-            if is_a(cfg.model, MODELS, LargeImageEncoderDecoder):
-                cfg.model.test_cfg.blend = blend
-        large = is_a(cfg.model, MODELS, LargeImageEncoderDecoder)
-        self.window_batch = window_batch if large and _slides(cfg.model) else 1
+            model.test_cfg = ConfigDict(mode='slide', crop_size=window, stride=stride)
+            if class_of(model, MODELS) is EncoderDecoder:
+                model.type = 'LargeImageEncoderDecoder'
+            if is_a(model, MODELS, LargeImageEncoderDecoder):
+                model.test_cfg.blend = blend
+        large = is_a(model, MODELS, LargeImageEncoderDecoder)
+        self.window_batch = window_batch if large and _slides(model) else 1
         if self.window_batch > 1:
-            cfg.model.test_cfg.window_batch = window_batch
+            model.test_cfg.window_batch = window_batch
         dataset = test_dataset(cfg)
         steps = unlabeled_steps(cfg, dataset, tta=tta)
         self.loader = ConfigLoader(TRANSFORMS.build(steps[0]))
@@ -171,7 +174,7 @@ class Predictor:
         self.rule = LabelRule.of(self.model)
         self.classes, self.palette = class_names(meta, dataset, self.rule.classes)
         self.thresholds = thresholds_by_number(thresholds or {}, self.classes)
-        if self.maps or self.thresholds:
+        if self.maps or self.thresholds or tta:
             self._keep_maps(tta=tta)
         self.label_type = _label_type(len(self.classes))
         self.channels = input_channels(self.model)
@@ -367,7 +370,7 @@ class Predictor:
         return labels.cpu().numpy().astype(self.label_type).reshape(labels.shape[-2:])
 
     def _keep_maps(self, *, tta: bool) -> None:
-        """Make the model return what the maps are computed from."""
+        """Make the model return what maps and the merging of augmented images are computed from."""
         model: Any = self.model
         if isinstance(model, LargeImageEncoderDecoder):
             model.test_cfg = ConfigDict(model.test_cfg or dict(mode='whole'), keep_logits=True)

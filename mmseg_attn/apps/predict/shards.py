@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from mmengine.config import Config
+from mmseg.registry import MODELS
 
+from ...config_types import is_a
 from ...errors import DataError
 from ...io import checksum, read_manifest
 from ...io.output import complete_manifest
+from ...models.segmentors import EnsembleSegmentor
 from ...version import __version__
 from .inputs import CONVERTER, Item, shards_root
 from .predictor import Predictor
@@ -74,6 +77,10 @@ def describe_job(
         checkpoints: The checkpoints.
         settings: The settings of the manifest.
     """
+    configs = list(configs)
+    ensembles = [cfg.model for cfg in configs if is_a(cfg.model, MODELS, EnsembleSegmentor)]
+    own = [Path(path) for ensemble in ensembles for path in ensemble.checkpoints]
+    checkpoints = [*checkpoints, *own]
     calibrated = settings.get('temperature') is None
     job = dict(
         files=list_checksum(items),

@@ -56,9 +56,11 @@ def _without_files(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {
-            key: _without_files(item)
+            # without a boolean, a default could be True
+            key: False if key in PRETRAINED else _without_files(item)
             for key, item in value.items()
-            if key not in PRETRAINED and not (key == 'class_weight' and isinstance(item, str))
+            if not (key in PRETRAINED and not isinstance(item, bool))
+            and not (key == 'class_weight' and isinstance(item, str))
         }
     if isinstance(value, list | tuple):
         return [_without_files(item) for item in value]

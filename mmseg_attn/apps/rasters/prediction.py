@@ -101,7 +101,8 @@ class RasterPredictor:
 
     def __init__(self, predictor: Predictor, *, eight_bit: bool = False) -> None:
         model = predictor.model
-        slides = isinstance(model, LargeImageEncoderDecoder)
+        parts = getattr(model, 'members', [model])  # of an ensemble
+        slides = all(isinstance(part, LargeImageEncoderDecoder) for part in parts)
         if not slides or (model.test_cfg or {}).get('mode') != 'slide':
             raise DataError(
                 'rasters are predicted window by window, but the model of the config does not '

@@ -120,7 +120,8 @@ class Run:
             for folder in (self.folder / 'test', *beside, self.folder):
                 for test in _tests(folder):
                     if self._is_tested_by(test):
-                        return _metrics(test), 'test set, from the log of the test'
+                        tta = ' with test-time augmentation' if _augments(test) else ''
+                        return _metrics(test), f'test set{tta}, from the log of the test'
         step = self._validated_step()
         if step is None:
             return {}, ''
@@ -209,6 +210,15 @@ def _tests(work_dir: Path) -> list[Path]:
     """Find the metrics of the tests in a work directory, newest first."""
     files = [file for file in work_dir.glob('*/*.json') if file.stem == file.parent.name]
     return sorted(files, reverse=True)  # the names are times
+
+
+def _augments(test: Path) -> bool:
+    """Tell whether the config of a test has a model of test-time augmentation."""
+    try:
+        model = Config.fromfile(test.parent / 'vis_data/config.py').get('model')
+    except Exception:  # there is none, or it is a program of its own
+        return False
+    return isinstance(model, dict) and 'module' in model
 
 
 def _metrics(test: Path) -> dict[str, float]:

@@ -18,7 +18,7 @@ class MAEMetric(BaseMetric):
 
     y is the one-hot ground truth, y' the one-hot prediction or the probabilities. With two classes
     and ``on='labels'`` it is the fraction of wrong pixels, from 0 to 1; with C classes it is 2 / C
-    times this fraction. Ignored pixels do not count.
+    times this fraction. Ignored pixels do not count; a pixel whose label is no class is wrong.
 
     Args:
         on: Prediction to compare with the ground truth: ``labels`` or ``probabilities``.
@@ -69,7 +69,8 @@ class MAEMetric(BaseMetric):
         if self.on == 'labels':
             return predicted.squeeze(0) == label
         p = stored_probabilities(predicted)  # (C, H, W)
-        return p.gather(0, label.unsqueeze(0)).squeeze(0)
+        known = label < len(p)
+        return p.gather(0, label.where(known, 0).unsqueeze(0)).squeeze(0) * known
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Average the errors over the labeled pixels of all images.

@@ -10,6 +10,7 @@ logarithm of the mean takes the place of the logits (for a head with one channel
 has it, the mean itself), so that everything that reads predictions works with ensembles.
 """
 
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -94,6 +95,7 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
                 f'{path} has the classes {", ".join(other)}, but {first_path} has '
                 f'{", ".join(one)}: use models with the same classes in the same order'
             )
+        self.share_threshold()
         self.keep_disagreement = False
         self._register_load_state_dict_pre_hook(self._take_a_checkpoint)
 
@@ -116,6 +118,16 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
                 f'{self.checkpoints[0]}: use models that were trained with the same mean, std and '
                 'channel order'
             )
+
+    def share_threshold(self) -> None:
+        """Give all models the mean of their thresholds, if they have one output channel.
+
+        A pixel is of class 1 where the mean of the probabilities exceeds it.
+        """
+        thresholds = [LabelRule.of(member).threshold for member in self.members]
+        known = [threshold for threshold in thresholds if threshold is not None]
+        for member in self.members if known else ():
+            last_head(member).threshold = statistics.fmean(known)
 
     @property
     def backbone(self) -> nn.Module:
@@ -173,6 +185,11 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
             sample.set_data(values)
         return samples
 
+    def in_bands(self, inputs: Tensor, samples: Sequence[SegDataSample]) -> bool:
+        """Tell whether only labels are kept, band by band; cascades predict whole images."""
+        large = all(isinstance(member, LargeImageEncoderDecoder) for member in self.members)
+        return large and super().in_bands(inputs, samples)
+
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Compute the logits of the mean of the probabilities in a window.
 
@@ -214,7 +231,11 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         if state_dict.keys() & own.keys():
             return
         for member in self.members:
-            weights = {f'{prefix}{key}': value for key, value in member.state_dict().items()}
+            weights = {
+                f'{prefix}{key}': value
+                for key, value in member.state_dict().items()
+                if not key.startswith('auxiliary_head')
+            }
             if all(
                 key in state_dict and torch.equal(value, state_dict[key].to(value.device))
                 for key, value in weights.items()
@@ -236,6 +257,12 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         raise UsageError(
             'EnsembleSegmentor cannot be trained: train its models, each with its own config'
         )
+
+
+def last_head(segmentor: Any) -> Any:
+    """Return the decode head of a segmentor; of a cascade, the last one."""
+    head = segmentor.decode_head
+    return head[-1] if isinstance(head, nn.ModuleList) else head
 
 
 class _Mean:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.transforms import BaseTransform
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.utils import digit_version
 from mmseg.apis import init_model
 
@@ -184,6 +184,28 @@ def test_a_window_slides_over_the_image(config, checkpoint, gray):
     corner = only(whole([('x', gray[:16, :32])]))
     np.testing.assert_array_equal(labels[:12, :21], corner[:12, :21])
     assert only(predictor([('x', gray[:5, :3])])).shape == (5, 3)  # smaller than a window
+
+
+def test_a_window_slides_with_the_config_of_an_ensemble(config, checkpoint, gray):
+    expected = only(Predictor(config(), checkpoint, window=(16, 32))([('x', gray)]))
+    ensemble = config()
+    models = [ensemble.model, copy.deepcopy(ensemble.model)]
+    for listed in (models, ensemble.model):
+        paths = [str(checkpoint)] * 2
+        ensemble._cfg_dict['model'] = ConfigDict(
+            type='EnsembleSegmentor', models=listed, checkpoints=paths
+        )
+        predictor = Predictor(ensemble, checkpoint, window=(16, 32), window_batch=2)
+        np.testing.assert_array_equal(only(predictor([('x', gray)])), expected)
+
+
+def test_windows_of_images_that_are_only_resized(config, checkpoint, gray):
+    cfg = config()
+    scales = [dict(type='Resize', scale_factor=factor, keep_ratio=True) for factor in (1.0, 1.5)]
+    cfg.tta_pipeline[-1].transforms[:-1] = [scales]
+    labels = only(Predictor(cfg, checkpoint, tta=True, window=(16, 32))([('x', gray)]))
+    assert labels.shape == gray.shape
+    assert len(np.unique(labels)) > 1
 
 
 def test_windows_form_batches_in_place_of_images(config, checkpoint, gray):

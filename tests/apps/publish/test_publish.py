@@ -14,6 +14,7 @@ from PIL import Image
 
 from mmseg_attn.apps.predict import Predictor, read_temperature, write_temperature
 from mmseg_attn.apps.publish import find_published, publish
+from mmseg_attn.apps.publish.config import prediction_config
 from mmseg_attn.errors import CheckpointError, DataError, UsageError
 from tests.libraries import needs_safetensors
 
@@ -45,6 +46,15 @@ def test_it_predicts_what_the_trained_model_does(run, folder):
     expected = probabilities(run.config, run.checkpoint)
     assert np.ptp(expected) > 0.01
     np.testing.assert_array_equal(probabilities(*find_published(folder)), expected)
+
+
+def test_nothing_is_downloaded_for_it():
+    cfg = Config.fromfile('configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py')
+    backbone = cfg.model.backbone
+    for pretrained, expected in ((True, dict(pretrained=False)), ('weights.pth', {})):
+        backbone.pretrained = pretrained  # of a TIMMBackbone, True by default
+        kept = prediction_config(cfg, classes=['a'], palette=[[0, 0, 0]]).model.backbone
+        assert {key: kept[key] for key in kept if key == 'pretrained'} == expected
 
 
 def test_the_lines_of_the_card_run_in_the_host(folder):

@@ -69,6 +69,17 @@ def test_a_test_of_other_weights_does_not_count(run):
     assert run.recorded_metrics('test')[0] == {'mIoU': 55.0}
 
 
+def test_a_test_with_augmentation_is_named_so(run):
+    write_test(run.folder, '20240103_000000', 'iter_100.pth', 55.0)
+    assert run.recorded_metrics('test')[1] == 'test set, from the log of the test'
+    config = run.folder / '20240103_000000/vis_data/config.py'
+    config.parent.mkdir()
+    config.write_text("model = dict(type='SegTTAModel', module=dict(type='EncoderDecoder'))")
+    assert run.recorded_metrics('test')[1] == (
+        'test set with test-time augmentation, from the log of the test'
+    )
+
+
 def test_a_test_before_the_training_does_not_count(run):
     write_test(run.folder, '20240101_120000', 'iter_100.pth', 99.0)
     assert run.recorded_metrics('test')[1].startswith('validation')

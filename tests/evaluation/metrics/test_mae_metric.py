@@ -72,6 +72,15 @@ def test_a_head_with_one_channel():
     assert evaluate(samples, 2) == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_label_that_is_no_class_is_wrong():
+    """The first pixel has the label 0 with the probability p, the second none."""
+    logits, label = torch.tensor([[[8.0, 0.0]], [[0.0, 8.0]]]), torch.tensor([[0, 7]])
+    p = torch.tensor(8.0).sigmoid().item()
+    assert evaluate([sample(logits, label)], 2) == pytest.approx(1 / 2)
+    found = evaluate([sample(logits, label)], 2, on='probabilities')
+    assert found == pytest.approx(((1 - p) + 1) / 2)
+
+
 def test_an_ignored_image_changes_nothing():
     data = pairs(2, 2)
     samples = [sample(*pair) for pair in data]

@@ -47,6 +47,7 @@ def member(tmp_path):
         torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
         return model, path
 
+    build.folder = tmp_path
     return build
 
 
@@ -98,6 +99,36 @@ def test_the_mean_of_two_heads_with_one_channel(member):
     (sample,) = ensemble(config(1), [path_a, path_b]).predict(image, samples(16, 20, count=1))
     torch.testing.assert_close(sample.seg_logits.data, mean[0])  # as MMSegmentation stores it
     assert torch.equal(sample.pred_sem_seg.data, (mean[0] > 0.4).float())
+
+
+@torch.no_grad()
+def test_one_threshold_counts_in_any_order(member):
+    configs = [config(1), config(1)]
+    configs[1].decode_head.threshold = 0.1
+    paths = [member(seed, config(1))[1] for seed in (1, 2)]
+    image = torch.randn(1, 3, 16, 20)
+    for order in (slice(None), slice(None, None, -1)):
+        (sample,) = ensemble(configs[order], paths[order]).predict(image, samples(16, 20, count=1))
+        assert torch.equal(sample.pred_sem_seg.data, (sample.seg_logits.data > 0.25).float())
+
+
+@torch.no_grad()
+def test_cascades_in_windows(member):
+    cfg = config(mode='slide', crop_size=(16, 20), stride=(11, 13))
+    head = cfg.decode_head
+    refinement = dict(type='OCRHead', in_channels=[4, 8], in_index=(0, 1), channels=4)
+    refinement |= dict(input_transform='resize_concat', ocr_channels=2, num_classes=3)
+    cfg.update(type='CascadeEncoderDecoder', num_stages=2, decode_head=[head, refinement])
+    models, paths = [], []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        models.append(MODELS.build(cfg).eval())
+        paths.append(f'{member.folder}/{seed}.pth')
+        torch.save(dict(state_dict=models[-1].state_dict()), paths[-1])
+    image, found = torch.randn(1, 3, 27, 33), samples(27, 33, count=1)
+    mean = sum(model.inference(image, [found[0].metainfo]).softmax(1) for model in models) / 2
+    (sample,) = ensemble(cfg, paths).predict(image, found)
+    assert torch.equal(sample.pred_sem_seg.data, mean.argmax(1))
 
 
 @torch.no_grad()
@@ -182,6 +213,14 @@ def test_a_tool_can_load_a_checkpoint_of_the_ensemble_and_no_other(member):
     assert all(torch.equal(value, before[key]) for key, value in both.state_dict().items())
     with pytest.raises(CheckpointError, match=r'none of those of the ensemble.*1\.pth'):
         load_checkpoint(both, other, map_location='cpu')
+
+
+def test_a_checkpoint_without_auxiliary_heads_is_one_of_the_ensemble(member):
+    _, path = member(1, config())
+    cfg = config()
+    auxiliary = dict(type='FCNHead', in_channels=8, channels=4, num_classes=3, num_convs=1)
+    cfg.auxiliary_head = dict(auxiliary, in_index=1)
+    load_checkpoint(ensemble(cfg, [path]), path, map_location='cpu')
 
 
 @pytest.mark.skipif(
