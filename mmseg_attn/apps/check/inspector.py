@@ -133,12 +133,14 @@ class Inspector:
 
     def _add_failure(self, error: Exception, path: str, inspection: Inspection) -> None:
         """Add a file that cannot be loaded, with the reason."""
+        # of a loader that has read the file, such as of fewer bands than the config names
+        other = 'unsupported' if type(error) is DataError else 'unreadable'
         if not isinstance(error, OSError) or error.errno is None:  # not of the disk
             error = explain(error, path, fileio.get(path, backend_args=self.backend_args))
         kinds = {UnsupportedError: 'unsupported', TooLargeError: 'too-large'}
         text = str(error).removeprefix(f'{path} ').removeprefix('is ')
         text = text.removesuffix('; get it again').removesuffix(': get it again')
-        inspection.add(kinds.get(type(error), 'unreadable'), path, text)
+        inspection.add(kinds.get(type(error), other), path, text)
 
     def _image(self, info: dict, inspection: Inspection) -> None:
         path = inspection.image

@@ -980,7 +980,9 @@ def test_every_scene_needs_the_bands_and_its_labels_the_same_place(scenes):
     rasters.write_raster(scenes / 'masks/8.tif', labels * 0, transform=moved)
     report = check_config(config(scenes, **SCENES))
     notes = {Path(file.path).name: file.note for each in report.findings for file in each.files}
+    kinds = {Path(file.path).name: each.kind for each in report.findings for file in each.files}
     assert "has no band 'red'" in notes['3.tif']
+    assert kinds['3.tif'] == kinds['6.tif'] == 'unsupported'  # which no new copy mends
     assert 'values that are not labels: 7' in notes['6.tif']
     assert 'does not have the pixels of' in notes['8.tif']
     assert len(notes) == 3
