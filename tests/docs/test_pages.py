@@ -34,6 +34,8 @@ def test_links_images_and_named_files_exist(page):
 def test_every_algorithm_tells_what_a_user_needs(page):
     headings = re.findall(r'^## (.*)$', page.read_text(), re.M)
     wanted = ['In short', 'Commands', 'Reported by', 'Deviations and decisions', 'Citation']
+    if 'Our small runs' in headings:
+        wanted.insert(3, 'Our small runs')
     assert all(a.startswith(b) for a, b in zip(headings, wanted, strict=True)), headings
 
 
