@@ -7,6 +7,7 @@ machine without a GPU, in bfloat16, and with a pure Python config, whose ``type`
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -72,28 +73,55 @@ def read_request(tool: str, argv: Sequence[str]) -> Request:
     if tool == 'train.py':
         _mixed_precision(request, amp=args.amp)
         if args.resume and cfg.get('load_from'):
-            stem = Path(args.config).stem
-            _resume(request, Path(args.work_dir or cfg.get('work_dir') or f'work_dirs/{stem}'))
+            _resume(request, dumped_config(cfg, args.config, args.work_dir))
     return request
 
 
-def _resume(request: Request, work_dir: Path) -> None:
-    """Resume from the work directory, if it has a checkpoint, and not from ``load_from``.
+def _resume(request: Request, dumped: Path) -> None:
+    """Resume from the work directory, and not from ``load_from``.
 
-    MMEngine resumes from ``load_from``, and would replace what the work directory contains.
+    MMEngine resumes from ``load_from``, and would replace what the work directory contains. This is
+    kept where the work directory has no training, or with one of its own checkpoints on the command
+    line.
+
+    Args:
+        request: The request, which is changed.
+        dumped: The config that a training writes to the work directory.
     """
-    load_from = str(request.cfg.load_from)
-    own = Path(load_from).resolve().is_relative_to(work_dir.resolve())
-    if own or not (work_dir / 'last_checkpoint').is_file():
-        return
-    if any(option.startswith('load_from=') for option in request.options):
-        raise DataError(
-            f'--resume with load_from={load_from} would replace the checkpoints of {work_dir}: '
-            'leave out load_from to continue the training in this folder, or choose another '
-            '--work-dir'
+    load_from, work_dir = str(request.cfg.load_from), dumped.parent
+    chosen = any(option.startswith('load_from=') for option in request.options)
+    if _has_checkpoints(work_dir, Path(load_from)):
+        if not chosen:
+            sys.stderr.write(
+                f'--resume: the training continues from {work_dir}, not from {load_from}\n'
+            )
+            _add_option(request, 'load_from=None')
+        elif Path(load_from).resolve().parent != work_dir.resolve():
+            raise DataError(
+                f'--resume with load_from={load_from} would replace the checkpoints of '
+                f'{work_dir}: leave out load_from to continue the training in this folder, or '
+                'choose another --work-dir'
+            )
+    elif not chosen and _started_from_weights(dumped):
+        sys.stderr.write(
+            f'--resume: {work_dir} has no checkpoint, so the training starts again from the '
+            f'weights of {load_from}\n'
         )
-    sys.stderr.write(f'--resume: the training continues from {work_dir}, not from {load_from}\n')
-    _add_option(request, 'load_from=None')
+        request.argv.remove('--resume')
+
+
+def _started_from_weights(dumped: Path) -> bool:
+    text = dumped.read_text(encoding='utf-8', errors='replace') if dumped.is_file() else ''
+    return bool(re.search(r'^resume *= *False$', text, re.MULTILINE))
+
+
+def _has_checkpoints(work_dir: Path, load_from: Path) -> bool:
+    """Return whether a training has saved checkpoints, or continues others than ``load_from``."""
+    files = [*work_dir.glob('iter_*.pth'), *work_dir.glob('epoch_*.pth')]
+    last = work_dir / 'last_checkpoint'
+    if last.is_file():
+        files.append(Path(last.read_text(errors='replace').strip()))
+    return any(file.resolve() != load_from.resolve() for file in files)
 
 
 class _UnreadableError(Exception):

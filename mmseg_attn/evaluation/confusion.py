@@ -74,10 +74,10 @@ def confusion_of_masks(
     # IoUMetric adds it when it writes, and predict.py does not
     offset = bool(leaf.reduce_zero_label) and names is None
     total = np.zeros((classes, classes), dtype=np.int64)
-    images: dict[Path, str] = {}
+    images: dict[Path, Path] = {}
     for i in watch(range(len(dataset))):
         sample = dataset[i]['data_samples']
-        path = str(Path(sample.img_path).resolve())
+        path = Path(sample.img_path)
         truth = sample.gt_sem_seg.data.squeeze().numpy()
         mask = folder / f'{_name(path, names)}.png'
         if images.setdefault(mask, path) != path:
@@ -101,38 +101,40 @@ def confusion_of_masks(
     return total
 
 
-def _name(path: str, names: dict[str, str] | None) -> str:
+def _name(path: Path, names: Mapping[tuple[str, ...], str] | None) -> str:
     """Return the name of the mask of an image.
 
     Args:
-        path: The absolute path of the image.
+        path: The image.
         names: As ``_names_of_predict`` returns them.
     """
     if names is None:
-        return Path(path).stem
-    if path in names:
-        return names[path]
-    for listed, name in names.items():
-        parts = Path(listed).parts
-        if Path(path).parts[-len(parts) :] == parts:
-            return name
+        return path.stem
+    for same in (path.resolve(), path.absolute()):
+        for start in range(len(same.parts)):
+            if (parts := same.parts[start:]) in names:
+                return names[parts]
     raise DataError(
-        f'{path} is not among the images that tools/predict.py predicted: predict the images of '
-        'the test split, or write their masks with tools/test.py --out'
+        f'{path} is not among the images that tools/predict.py predicted, such as '
+        f'{Path(*next(iter(names), ()))}: predict the images of the test split, or write their '
+        'masks with tools/test.py --out'
     )
 
 
-def _names_of_predict(folder: Path) -> dict[str, str] | None:
+def _names_of_predict(folder: Path) -> dict[tuple[str, ...], str] | None:
     """Return the names of results if ``tools/predict.py`` wrote the folder.
 
-    The keys are the paths as they were given, possibly relative to another folder, and the absolute
-    paths in this folder.
+    The keys are the parts of the paths as they were given, possibly relative to another folder, and
+    those of the absolute paths in this folder.
     """
     manifest = read_manifest(folder.resolve().parent)
     try:
         if manifest['converter'] != 'predict':
             return None
-        names = {path: result['name'] for path, result in manifest['inputs'].items()}
-        return names | {str(Path(path).resolve()): name for path, name in names.items()}
+        names = {Path(path): result['name'] for path, result in manifest['inputs'].items()}
     except (KeyError, TypeError, AttributeError):
         return None
+    given = {
+        tuple(part for part in path.parts if part != '..'): name for path, name in names.items()
+    }
+    return given | {path.resolve().parts: name for path, name in names.items()}

@@ -1,5 +1,7 @@
 """What a tool is asked for, before it is run."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
@@ -45,6 +47,8 @@ def test_a_training_is_resumed_and_not_what_it_started_from(config, tmp_path, ca
     argv = [file, '--work-dir', str(tmp_path / 'w'), '--resume']
     (tmp_path / 'w').mkdir()
     assert read_request('train.py', argv).argv == argv  # nothing to resume, as in MMEngine
+    (tmp_path / 'w/last_checkpoint').write_text(str(Path('pretrained.pth').resolve()))
+    assert read_request('train.py', argv).argv == argv  # that training was resumed from it
     (tmp_path / 'w/last_checkpoint').write_text('iter_4.pth')
     assert read_request('train.py', argv).argv == [*argv, '--cfg-options', 'load_from=None']
     assert capsys.readouterr().err == (
@@ -53,8 +57,45 @@ def test_a_training_is_resumed_and_not_what_it_started_from(config, tmp_path, ca
     assert read_request('train.py', argv[:-1]).argv == argv[:-1]
     chosen = [*argv, '--cfg-options', f'load_from={tmp_path}/w/iter_2.pth']
     assert read_request('train.py', chosen).argv == chosen
+    (tmp_path / 'w/last_checkpoint').unlink()
+    assert read_request('train.py', argv).argv == argv
+    (tmp_path / 'w/iter_4.pth').touch()
+    assert read_request('train.py', argv).argv == [*argv, '--cfg-options', 'load_from=None']
     with pytest.raises(DataError, match=r'load_from=other\.pth would replace the checkpoints of'):
         read_request('train.py', [*argv, '--cfg-options', 'load_from=other.pth'])
+
+
+def test_what_a_training_started_from_may_be_in_its_folder(config, tmp_path):
+    folder = tmp_path / 'w'
+    (folder / 'pretraining').mkdir(parents=True)
+    for name in ('pretraining/iter_2.pth', 'imagenet.pth'):
+        (folder / name).touch()
+        file = config(TEXT.format('OptimWrapper') + f'load_from = {str(folder / name)!r}\n')
+        argv = [file, '--work-dir', str(folder), '--resume']
+        assert read_request('train.py', argv).argv == argv
+        (folder / 'iter_4.pth').touch()
+        assert read_request('train.py', argv).argv == [*argv, '--cfg-options', 'load_from=None']
+        (folder / 'iter_4.pth').unlink()
+    (folder / 'iter_4.pth').touch()
+    options = ['--cfg-options', f'load_from={folder}/pretraining/iter_2.pth']
+    with pytest.raises(DataError, match=r'iter_2\.pth would replace the checkpoints of'):
+        read_request('train.py', [*argv, *options])
+
+
+@pytest.mark.parametrize('resumed', [False, True])
+def test_a_training_without_a_checkpoint_starts_again(config, tmp_path, capsys, resumed):
+    file = config(TEXT.format('OptimWrapper') + "load_from = 'pretrained.pth'\n")
+    argv = [file, '--work-dir', str(tmp_path / 'w'), '--resume']
+    (tmp_path / 'w').mkdir()
+    cfg = Config.fromfile(file)
+    cfg.resume = resumed
+    cfg.dump(tmp_path / 'w' / Path(file).name)
+    assert read_request('train.py', argv).argv == (argv if resumed else argv[:-1])
+    expected = (
+        f'--resume: {tmp_path}/w has no checkpoint, so the training starts again from the weights '
+        'of pretrained.pth\n'
+    )
+    assert capsys.readouterr().err == ('' if resumed else expected)
 
 
 @pytest.mark.parametrize('text', [TEXT.format('OptimWrapper'), LAZY], ids=['text', 'pure Python'])

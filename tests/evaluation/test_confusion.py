@@ -81,10 +81,16 @@ def test_masks_of_predict_are_of_the_same_images(tmp_path):
         (tmp_path / 'out/conversion.json').write_text(json.dumps(manifest))
         return confusion_of_masks(Data((tmp_path / 'p/x.png', TRUTH)), tmp_path / 'out/masks')
 
-    assert counts('p/x.png').tolist() == [[1, 1], [1, 2]]  # as it is named in another folder
+    for listed in ('p/x.png', '../p/x.png', 'x.png'):  # as it is named in another folder
+        assert counts(listed).tolist() == [[1, 1], [1, 2]]
     for other in ('q/x.png', str(tmp_path / 'q/x.png')):
-        with pytest.raises(DataError, match=r'p/x\.png is not among the images that tools/predict'):
+        with pytest.raises(
+            DataError, match=r'p/x\.png is not among the images .*, such as .*q/x\.png: predict'
+        ):
             counts(other)
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / 'p').symlink_to('elsewhere')
+    assert counts('p/x.png').tolist() == [[1, 1], [1, 2]]
 
 
 def test_a_mask_that_may_belong_to_two_images_is_refused(tmp_path):

@@ -50,13 +50,13 @@ def main(argv: list[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = build_split(cfg, 'test')
+    classes = class_names(dataset)
     counts = confusion_of_masks(
         dataset,
         args.masks,
         ignored=ignored_by(cfg.get('test_evaluator')),
         watch=lambda indices: progress(indices, 'comparing image'),
     )
-    classes = class_names(dataset)
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / 'confusion_matrix.csv').open('w', newline='', encoding='utf-8') as file:
         table = csv.writer(file)

@@ -45,7 +45,8 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
 
     A case is all slices of a volume, a DICOM series or a subfolder, or else of the same name before
     the numbers at its end: as many of these as leave the fewest slices single. The first of these
-    rules counts that finds at least three cases; otherwise, each slice is its own case.
+    rules counts that finds at least three cases; otherwise, each slice is its own case. If a rule
+    finds one or two, a later one counts only if its cases are parts of them.
 
     Args:
         slices: All slices.
@@ -63,12 +64,14 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
         cases = {one.name: rule(one.name) for one in slices}
         return cases, f'{_count(cases)}, by --case-pattern'
     alone = {one.name: one.name for one in slices}
-    few = ''
+    few, whole = '', dict.fromkeys(alone, '')
     for rules in _rules():
         found = []
         for what, rule in rules:
             cases = {one.name: rule(one) for one in slices}
             sizes = Counter(cases.values())
+            if len({(whole[name], case) for name, case in cases.items()}) > len(sizes):
+                continue  # a case of this rule is in two cases of an earlier one
             if len(sizes) < len(cases) and '' not in sizes and (len(sizes) > 1 or rule is _of_file):
                 single = sum(size == 1 for size in sizes.values())
                 found.append((single, what, cases))
@@ -81,6 +84,7 @@ def find_cases(slices: Sequence[Slice], pattern: str | None = None) -> tuple[dic
                 'case; images of one case are in training and in test, and the scores are too high '
                 'for new cases'
             )
+            whole = cases
             continue
         name, case = next(iter(cases.items()))
         return cases, (

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ...errors import DataError
 from ...io import counted, is_dicom, stem
 from ...io.dicom import DICOMDIR
+from ...io.output import MANIFEST
 from ...io.slices import IMAGES, SUFFIXES
 from ..convert import Pair, match
 
@@ -32,7 +33,7 @@ SPLIT_FOLDERS = dict(
     test='test',
     testing='test',
 )
-FINGERPRINT = 'dataset.yaml'  # a file of each project that is written
+FINGERPRINT = 'dataset.yaml'
 MASK_ENDING = re.compile(r'[_-](mask|masks|label|labels|lab|seg|gt|annotation)$', re.IGNORECASE)
 
 
@@ -84,13 +85,11 @@ def find_files(source: Path, images: Path | None = None, masks: Path | None = No
                     name = stem(pair.image.relative_to(source))
                     parent = pair.image.relative_to(source).parent
                     pairs.append(pair._replace(name=(parent / name).as_posix()))
-            others = _files(source, [])
-            others = [path for path in others if not any(map(path.is_relative_to, folders))]
+            others = [path for path in sorted(source.iterdir()) if _is_beside(path, folders)]
             if others:
-                notes.append(
-                    f'{counted(len(others), "file")} outside of the folders of the splits '
-                    f'{"is" if len(others) == 1 else "are"} not used, such as {others[0]}'
-                )
+                names = ', '.join(path.name for path in others[:3])
+                more = f' and {len(others) - 3} more' if others[3:] else ''
+                notes.append(f'{names}{more} beside the folders of the splits: not used')
         else:
             pairs, root = _pairs_of(source, notes)
     if not pairs:
@@ -201,6 +200,13 @@ def _split_folders(source: Path) -> list[Path]:
     return folders if len(folders) > 1 else []
 
 
+def _is_beside(path: Path, folders: Sequence[Path]) -> bool:
+    """Return whether a path may contain images, but none of these folders."""
+    supported = path.is_dir() or path.name.lower().endswith(SUFFIXES)
+    used = (folder.resolve().is_relative_to(path.resolve()) for folder in folders)
+    return supported and path.name[0] != '.' and not any(used)
+
+
 def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != '.')
 
@@ -222,7 +228,8 @@ def _pairs_of(source: Path, notes: list[str]) -> tuple[list[Pair], Path]:
     files = _files(source, found)
     beside = [path for path in files if not any(map(path.is_relative_to, masks))]
     if masks and not any(MASK_ENDING.search(stem(path)) for path in beside):
-        others = [path for path in _folders(source) if path not in masks]
+        parts = (path.relative_to(source).parts for path in beside if path.parent != source)
+        others = [source / name for name in dict.fromkeys(first for first, *_ in parts)]
         if not others and any(path.parent == source for path in beside):
             return _pair_folders(source, masks[0], notes, below=False), source
         if len(others) == 1 and not masks[1:]:
@@ -286,7 +293,7 @@ def _files(folder: Path, notes: list[str], without: Path | None = None) -> list[
             if not (
                 name.startswith('.')
                 or _leads_back(Path(root, name), top)
-                or Path(root, name, FINGERPRINT).is_file()
+                or _is_project(Path(root, name))
             )
         )
         for name in sorted(names):
@@ -308,6 +315,11 @@ def _files(folder: Path, notes: list[str], without: Path | None = None) -> list[
             f'{"is" if len(others) == 1 else "are"} not used, such as {others[0].name}'
         )
     return files
+
+
+def _is_project(folder: Path) -> bool:
+    """Return whether a folder is a project of this tool."""
+    return all((folder / name).is_file() for name in (FINGERPRINT, MANIFEST))
 
 
 def _leads_back(path: Path, top: Path) -> bool:

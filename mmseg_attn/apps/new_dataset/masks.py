@@ -309,8 +309,9 @@ def _names(
 
 
 def _other_is_black(slices: Sequence[Slice]) -> bool:
-    """Return whether a palette has black for another index than 0, which is no background then."""
-    return any(index and not color for one in slices for index, color in one.palette.items())
+    """Return whether palettes have black for another index than 0, which is no background then."""
+    colors = {index: color for one in slices for index, color in one.palette.items()}
+    return bool(colors.get(0)) and 0 in colors.values()
 
 
 def _palette(

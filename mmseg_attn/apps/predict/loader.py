@@ -144,10 +144,15 @@ class ConfigLoader:
             gray = None
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if gray is None else gray
 
-    def _checked(self, loaded: np.ndarray, image: DecodedImage | None, path: Path) -> np.ndarray:
+    def _checked(
+        self, loaded: np.ndarray, image: DecodedImage | None, path: Path
+    ) -> np.ndarray | None:
         loaded = loaded.astype(loaded.dtype.newbyteorder('='), copy=False)
         if image is None or self._agrees(loaded, image, path):
             return loaded
+        planes = not self.bgr and loaded.ndim == 3  # which tifffile returns as (C, H, W)
+        if planes and np.array_equal(np.moveaxis(loaded, 0, -1), image.pixels):
+            return None
         raise UnsupportedError(
             f'{path} ({image.mode}, {image.bits} bits) does not fit the loader of the config '
             f'({self}), which returns {counted(channels(loaded), "channel")} of {loaded.dtype} '

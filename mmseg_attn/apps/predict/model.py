@@ -66,6 +66,8 @@ def build_model(
         check_finite_weights(part, path)
         if runtime == 'onnx':
             use_onnx(part, input_channels(part))
+    if ensemble:
+        segmentor.separate_thresholds()
     temperatures = _calibrate(parts, paths, temperature)
     if ensemble:
         segmentor.share_threshold()

@@ -139,7 +139,7 @@ class Predictor:
         self.amp = amp
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         model = cfg.model
-        if is_a(model, MODELS, EnsembleSegmentor):  # predicts like its first model
+        if is_a(model, MODELS, EnsembleSegmentor) and model.models:  # predicts like its first one
             model = model.models if isinstance(model.models, dict) else model.models[0]
         if window:
             stride = [max(1, side - side // OVERLAP) for side in window]

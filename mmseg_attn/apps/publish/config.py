@@ -55,13 +55,14 @@ def _without_files(value: Any) -> Any:
     These are the weights from which it started, and class weights of the losses.
     """
     if isinstance(value, dict):
-        return {
-            # without a boolean, a default could be True
-            key: False if key in PRETRAINED else _without_files(item)
-            for key, item in value.items()
-            if not (key in PRETRAINED and not isinstance(item, bool))
-            and not (key == 'class_weight' and isinstance(item, str))
-        }
+        kept = {}
+        for key, item in value.items():
+            if key in PRETRAINED:
+                if isinstance(item, bool):  # without it, a default could be True
+                    kept[key] = False
+            elif not (key == 'class_weight' and isinstance(item, str)):
+                kept[key] = _without_files(item)
+        return kept
     if isinstance(value, list | tuple):
         return [_without_files(item) for item in value]
     return value

@@ -95,6 +95,7 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
                 f'{path} has the classes {", ".join(other)}, but {first_path} has '
                 f'{", ".join(one)}: use models with the same classes in the same order'
             )
+        self._thresholds = [LabelRule.of(member).threshold for member in self.members]
         self.share_threshold()
         self.keep_disagreement = False
         self._register_load_state_dict_pre_hook(self._take_a_checkpoint)
@@ -128,6 +129,12 @@ class EnsembleSegmentor(LargeImageEncoderDecoder):
         known = [threshold for threshold in thresholds if threshold is not None]
         for member in self.members if known else ():
             last_head(member).threshold = statistics.fmean(known)
+
+    def separate_thresholds(self) -> None:
+        """Give each model its own threshold again, before a temperature changes it."""
+        for member, threshold in zip(self.members, self._thresholds, strict=True):
+            if threshold is not None:
+                last_head(member).threshold = threshold
 
     @property
     def backbone(self) -> nn.Module:

@@ -35,6 +35,8 @@ NAMES = [
     (['img_001', 'img_002', 'img_003', 'img_004'], None),
     (['1', '2', '3', '4'], None),
     (['a_1', 'a_2', 'b_1', 'b_2'], None),  # too few
+    (['a/000', 'a/001', 'a/002', 'b/000', 'b/001', 'b/002'], None),  # too few, not of a and of b
+    (['a/tile_1_1', 'a/tile_1_2', 'a/tile_2_1', 'b/tile_1_1', 'b/tile_2_1'], None),
     (['a/p1_s1', 'a/p1_s2', 'b/p2_s1', 'b/p3_s1'], ['p1', 'p1', 'p2', 'p3']),
 ]
 

@@ -79,10 +79,18 @@ def test_files_beside_the_splits_are_named(folder):
     names = ('train/a.png', 'train/a_mask.png', 'val/b.png', 'val/b_mask.png')
     assert find_files(folder(*names)).notes == []
     source = folder('extra/c.png')
+    (source / 'README.md').touch()
+    (source / 'old.png').symlink_to('nowhere.png')
     (note,) = find_files(source).notes
-    assert note == (
-        f'1 file outside of the folders of the splits is not used, such as {source}/extra/c.png'
-    )
+    assert note == 'extra, old.png beside the folders of the splits: not used'
+
+
+def test_splits_may_be_links(folder):
+    source = folder('pool/p1/a.png', 'pool/p1/a_mask.png', 'pool/p2/b.png', 'pool/p2/b_mask.png')
+    (source / 'train').symlink_to('pool/p1')
+    (source / 'val').symlink_to('pool/p2')
+    files = find_files(source)
+    assert (files.splits, files.notes) == (dict(train=['train/a'], val=['val/b']), [])
 
 
 def test_links_to_missing_files_are_refused(folder):
@@ -94,9 +102,20 @@ def test_links_to_missing_files_are_refused(folder):
         find_files(source)
 
 
-def test_written_projects_are_left_out(folder):
-    source = folder('a.png', 'a_mask.png', 'projects/x/preview.png', 'projects/x/dataset.yaml')
+WRITTEN = 'preview.png', 'dataset.yaml', 'conversion.json', 'data/images/a.png'
+
+
+@pytest.mark.parametrize(
+    'names', [('a.png', 'a_mask.png'), ('scans/a.png', 'masks/a.png'), ('a.png', 'masks/a.png')]
+)
+def test_written_projects_are_left_out(names, folder):
+    source = folder(*names, *(f'projects/x/{name}' for name in WRITTEN))
     assert [pair.name for pair in find_files(source).pairs] == ['a']
+
+
+def test_a_file_of_the_user_is_no_project(folder):
+    source = folder('p1/a.png', 'p1/a_mask.png', 'p1/dataset.yaml', 'p2/b.png', 'p2/b_mask.png')
+    assert [pair.name for pair in find_files(source).pairs] == ['p1/a', 'p2/b']
 
 
 @pytest.mark.parametrize(

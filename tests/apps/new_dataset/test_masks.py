@@ -45,6 +45,9 @@ def test_background_is_the_most_frequent_class():
 def test_the_background_of_a_palette_is_not_beside_black():
     one = measured(labels={0: 5, 1: 2}, stored='palette', palette={0: 0xFFFFFF, 1: BLACK})
     assert find_labels([one]).classes == ['class_0', 'class_1']
+    black = {0: BLACK, 1: RED, 2: BLACK}  # as the unused entries of a palette
+    one = measured(labels={0: 5, 1: 2, 2: 1}, stored='palette', palette=black)
+    assert find_labels([one]).classes[0] == 'background'
     one = measured(labels={0: 5, 1: 2}, stored='palette', palette={0: BLACK, 1: RED})
     assert find_labels([one]).classes == ['background', 'foreground']
 

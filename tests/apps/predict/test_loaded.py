@@ -148,7 +148,7 @@ def pillow_reads(path) -> bool:
     return True
 
 
-def test_planes_of_bands_are_refused_where_the_loader_mixes_them_up(tmp_path):
+def test_planes_of_bands_are_read_or_refused_where_the_loader_mixes_them_up(tmp_path):
     tifffile = pytest.importorskip('tifffile')
     planes = np.random.default_rng(0).integers(0, 256, (4, 12, 9), dtype=np.uint8)
     options = dict(photometric='minisblack', planarconfig='separate', compression='zlib')
@@ -158,6 +158,9 @@ def test_planes_of_bands_are_refused_where_the_loader_mixes_them_up(tmp_path):
         if backend == 'pillow' and not pillow_reads(tmp_path / 'x.tif'):
             (image,) = load(tmp_path / 'x.tif', **settings).images
             np.testing.assert_array_equal(image, planes.transpose(1, 2, 0)[..., [2, 1, 0, 3]])
+        elif backend == 'tifffile':
+            (image,) = load(tmp_path / 'x.tif', **settings).images
+            np.testing.assert_array_equal(image, planes.transpose(1, 2, 0))
         else:
             with pytest.raises(UnsupportedError, match=r'x\.tif \(4 bands, 8 bits\) does not fit'):
                 load(tmp_path / 'x.tif', **settings)

@@ -13,7 +13,7 @@ from mmseg.apis import init_model
 
 from mmseg_attn.apps.predict import Prediction, Predictor
 from mmseg_attn.apps.predict.thresholds import decide
-from mmseg_attn.errors import CheckpointError, DataError
+from mmseg_attn.errors import CheckpointError, DataError, UsageError
 
 CONFIG = 'configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py'
 SMALL = dict(backbone=dict(channels=[2, 3, 4]), decode_head=dict(in_channels=[2, 3, 4]))
@@ -197,6 +197,15 @@ def test_a_window_slides_with_the_config_of_an_ensemble(config, checkpoint, gray
         )
         predictor = Predictor(ensemble, checkpoint, window=(16, 32), window_batch=2)
         np.testing.assert_array_equal(only(predictor([('x', gray)])), expected)
+
+
+def test_an_ensemble_of_no_models_is_refused(config, checkpoint):
+    empty = config()
+    empty._cfg_dict['model'] = ConfigDict(
+        type='EnsembleSegmentor', models=[], checkpoints=[str(checkpoint)]
+    )
+    with pytest.raises(UsageError, match='has 0 models and 1 checkpoints: list one'):
+        Predictor(empty, checkpoint)
 
 
 def test_windows_of_images_that_are_only_resized(config, checkpoint, gray):

@@ -147,6 +147,27 @@ def test_each_model_of_an_ensemble_has_its_own(config, saved, image):
     np.testing.assert_allclose(prediction.maps['disagreement'][0], shared, atol=1e-5)
 
 
+def test_the_threshold_of_an_ensemble_is_the_mean_of_calibrated_ones(config, tmp_path):
+    def member(threshold: float) -> Config:
+        cfg = config()
+        options = dict(num_classes=2, out_channels=1, threshold=threshold)
+        cfg.merge_from_dict(dict(model=dict(decode_head=options)))
+        return cfg
+
+    first, second = member(0.1), member(0.5)
+    palette = [[0, 0, 0], [255, 0, 0]]
+    meta = dict(dataset_meta=dict(classes=['background', 'membrane'], palette=palette))
+    for name in 'ab':
+        weights = MODELS.build(first.model).state_dict()
+        torch.save(dict(state_dict=weights, meta=meta), tmp_path / f'{name}.pth')
+    write_temperature(tmp_path / 'a.pth', 4)
+    members = [(second, tmp_path / 'b.pth')]
+    predictor = Predictor(first, tmp_path / 'a.pth', members=members, temperature=None)
+    calibrated = 1 / (1 + 9 ** (1 / 4))  # the odds of 0.1 are 1/9
+    for one in predictor.model.members:
+        assert one.decode_head.threshold == pytest.approx((calibrated + 0.5) / 2)
+
+
 def test_augmented_versions_are_calibrated_before_their_mean(config, saved, image):
     model, checkpoint = saved(1)
     write_temperature(checkpoint, 3)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 
 from mmseg_attn.apps.predict import MapResults, Predictor, Results, find_items
@@ -301,6 +302,11 @@ def test_values_far_from_the_training_are_counted(run, tmp_path):
 def test_pipelines_and_models_that_need_the_whole_image_are_refused(checkpoints):
     with pytest.raises(DataError, match=r'window by window, but .* set --window 512'):
         RasterPredictor(Predictor(make_config(), checkpoints[0]))
+    members = [(make_config(), checkpoints[1])]
+    ensemble = Predictor(make_config(), checkpoints[0], window=WINDOW, members=members)
+    ensemble.model.members[1].__class__ = EncoderDecoder  # whose windows are not of bands
+    with pytest.raises(DataError, match=r'window by window, but .* set --window 512'):
+        RasterPredictor(ensemble)
     cfg = make_config()
     cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='Resize', scale=(64, 64)))
     with pytest.raises(DataError, match='contains Resize, which may depend on the whole image'):
