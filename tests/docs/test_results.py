@@ -159,6 +159,7 @@ TRAININGS = {
         'U-Net, base width 32',
     ),
     'COVID-19 CT, 2,000 iterations, rate 0.003': ('LFA-UNet, m = 7', 'U-Net'),
+    'the same, m = 3': ('LFA-UNet, m = 3', 'U-Net'),
 }
 
 
