@@ -60,7 +60,7 @@ from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.apps.cli import progress, run_cli, usable_device
-from mmseg_attn.apps.report import GroupResult, find_result, render
+from mmseg_attn.apps.report import GroupResult, find_result, on_one_set, render
 from mmseg_attn.apps.runs import case_rule, find_groups, merge
 from mmseg_attn.errors import DataError
 from mmseg_attn.io import write_file
@@ -92,15 +92,17 @@ def main(argv: list[str] | None = None) -> None:
     results = [
         GroupResult(
             group,
-            [
-                find_result(
-                    run,
-                    args.split,
-                    device=device,
-                    watch=lambda batches, run=run: progress(batches, f'{run.name}: batch'),
-                )
-                for run in group.runs
-            ],
+            on_one_set(
+                [
+                    find_result(
+                        run,
+                        args.split,
+                        device=device,
+                        watch=lambda batches, run=run: progress(batches, f'{run.name}: batch'),
+                    )
+                    for run in group.runs
+                ]
+            ),
         )
         for group in groups
     ]

@@ -248,6 +248,8 @@ def check_ignored(
         if 0 <= ignored < len(classes):
             effect = 'are not learned' if source.split == 'train' else 'do not count in the scores'
             why = f'{name} is {ignored}, so that pixels of {classes[ignored]!r} {effect}'
+            if ignored != head and head >= len(classes):
+                why += f', and pixels with the label {head}, if any, count as errors'
             yield Finding('ignored-class', source.split, why=why)
         elif ignored != head and head >= len(classes):  # no mask has a negative label
             why = (

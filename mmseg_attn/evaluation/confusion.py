@@ -5,25 +5,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmseg.evaluation import IoUMetric
+from mmseg.registry import METRICS
 
+from ..config_types import is_a
 from ..datasets.nested_datasets import nested_datasets
 from ..datasets.rules import IGNORE
 from ..errors import DataError
 from ..io import decode_image, read_manifest
+from .seg_evaluator import with_arguments
 
 
 def metric_configs(evaluator: Any) -> Sequence[Mapping]:
-    """Return the metrics in the config of an evaluator: a metric, a list, or an ``Evaluator``."""
-    if isinstance(evaluator, Mapping) and evaluator:
-        metrics = evaluator.get('metrics', evaluator)
-        return [metrics] if isinstance(metrics, Mapping) else metrics
-    return evaluator or []
+    """Return the metrics in the config of an evaluator: a metric, a list, or an ``Evaluator``.
+
+    They have the arguments that ``SegEvaluator`` gives to one of them.
+    """
+    if not isinstance(evaluator, Mapping) or not evaluator:
+        return evaluator or []
+    if 'metrics' not in evaluator:
+        return [evaluator]
+    metrics = evaluator['metrics']
+    arguments = {key: evaluator[key] for key in evaluator if key not in ('type', 'metrics')}
+    return with_arguments([metrics] if isinstance(metrics, Mapping) else metrics, arguments)
 
 
 def ignored_by(evaluator: Any) -> int:
-    """Return the label that the metrics in the config of an evaluator ignore; 255 by default."""
+    """Return the label that the first ``IoUMetric`` in the config of an evaluator ignores.
+
+    Without one, it is that of the first metric that names one; 255 by default.
+    """
     metrics = metric_configs(evaluator)
-    values = [metric['ignore_index'] for metric in metrics if 'ignore_index' in metric]
+    kinds = [metric for metric in metrics if is_a(metric, METRICS, IoUMetric)]
+    values = [metric['ignore_index'] for metric in kinds[:1] or metrics if 'ignore_index' in metric]
     return values[0] if values else IGNORE
 
 

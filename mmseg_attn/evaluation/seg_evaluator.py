@@ -1,6 +1,6 @@
 """Evaluate several metrics where MMSegmentation's tools expect a single config."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.evaluator import Evaluator
@@ -24,8 +24,13 @@ class SegEvaluator(Evaluator):
     """
 
     def __init__(self, metrics: Sequence[dict], **kwargs: Any):
-        metrics = list(metrics)
-        kinds = [is_a(metric, METRICS, IoUMetric) for metric in metrics]
-        index = kinds.index(True) if True in kinds else 0
-        metrics[index] = kwargs | metrics[index]
-        super().__init__(metrics)
+        super().__init__(with_arguments(metrics, kwargs))
+
+
+def with_arguments(metrics: Sequence[Mapping], arguments: dict) -> list[dict]:
+    """Add arguments to the config of the first ``IoUMetric``, or else of the first metric."""
+    configs = [dict(metric) for metric in metrics]
+    kinds = [is_a(metric, METRICS, IoUMetric) for metric in configs]
+    index = kinds.index(True) if True in kinds else 0
+    configs[index] = arguments | configs[index]
+    return configs

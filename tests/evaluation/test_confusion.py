@@ -48,6 +48,9 @@ def test_pairs_are_counted():
         (dict(type='IoUMetric', ignore_index=7), 7),
         ([dict(type='MAEMetric'), dict(type='IoUMetric', ignore_index=0)], 0),
         (dict(type='Evaluator', metrics=[dict(type='IoUMetric', ignore_index=7)]), 7),
+        (dict(type='SegEvaluator', ignore_index=7, metrics=[dict(type='PerClassIoUMetric')]), 7),
+        ([dict(type='CalibrationMetric', ignore_index=0), dict(type='IoUMetric')], 255),
+        ([dict(type='CalibrationMetric', ignore_index=0)], 0),
     ],
 )
 def test_the_ignored_label_is_that_of_the_metrics(evaluator, ignored):

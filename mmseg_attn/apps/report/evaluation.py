@@ -6,7 +6,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -133,7 +133,8 @@ def evaluate(
             for sample in samples:
                 truth, labels = truth_and_labels(sample)
                 counts = confusion(truth, labels, len(predictor.classes), ignored=ignored)
-                path, index = os.path.abspath(sample.img_path), len(images)
+                folder, name = os.path.split(sample.img_path)
+                path, index = os.path.join(os.path.realpath(folder), name), len(images)
                 images.append(Prediction(path, index, counts, pack(labels), labels.shape))
                 tables.append(_reliability(sample, truth, labels, ignored, temperature))
     if not images:
@@ -284,6 +285,19 @@ def find_result(
     recorded, source = run.recorded_metrics(split)
     recalls = {f'Recall{k[3:]}': v for k, v in recorded.items() if k.startswith('Acc.')}
     return RunResult(run, recalls | recorded, source, missing=missing)
+
+
+def on_one_set(results: Sequence[RunResult]) -> list[RunResult]:
+    """Leave out the metrics of runs that were only validated, if others were tested."""
+    if not any(result.source.startswith('test set') for result in results):
+        return list(results)
+    left_out = 'its validation is not among the scores of the tests'
+    return [
+        replace(result, metrics={}, source='', missing=f'{result.missing}; {left_out}')
+        if result.source.startswith('validation')
+        else result
+        for result in results
+    ]
 
 
 def class_names(results: Iterable[RunResult]) -> list[str]:

@@ -39,16 +39,21 @@ def find_groups(folders: Sequence[Path]) -> list[Group]:
     """Find the runs in folders: one group per folder, of one run or of several folds.
 
     A group is named after its folder. If that name does not describe the training, the group is
-    named after its config, or after a parent of the folder.
+    named after its config, or after a parent of the folder. A folder in another one that has all of
+    its runs is left out.
 
     Raises:
         DataError: If a folder contains no run.
     """
     folders = list({folder.resolve(): folder for folder in folders}.values())
     names = short_names(folders)
-    groups = []
-    for folder, short in zip(folders, names, strict=True):
-        group, name = Group(short, find_runs(folder, short)), folder.resolve().name
+    groups: list[Group] = []
+    found = [find_runs(folder, short) for folder, short in zip(folders, names, strict=True)]
+    own = [{run.folder.resolve() for run in runs} for runs in found]
+    for i, (folder, short) in enumerate(zip(folders, names, strict=True)):
+        if any(own[i] < other for other in own) or own[i] in own[:i]:
+            continue
+        group, name = Group(short, found[i]), folder.resolve().name
         if _MEANINGLESS.fullmatch(name) and _MEANINGLESS.fullmatch(short):
             config = group.runs[0].config_name
             others = [path.name for path in folder.resolve().parents]

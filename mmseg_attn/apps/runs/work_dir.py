@@ -131,9 +131,9 @@ class Run:
     def _is_tested_by(self, test: Path) -> bool:
         """Tell whether a test is of this checkpoint, as far as that is known."""
         begun = self.launches[-1].folder.name if self.launches else ''
-        tested = [Path(path).name for path in _TESTED.findall(Launch(test.parent).text)]
+        tested = [Path(path) for path in _TESTED.findall(Launch(test.parent).text)]
         return test.parent.name >= begun and (
-            not tested or self.checkpoint is None or tested[-1] == self.checkpoint.name
+            not tested or self.checkpoint is None or _may_be(tested[-1], self.checkpoint)
         )
 
     def _validated_step(self) -> int | None:
@@ -212,6 +212,14 @@ def _tests(work_dir: Path) -> list[Path]:
     return sorted(files, reverse=True)  # the names are times
 
 
+def _may_be(tested: Path, checkpoint: Path) -> bool:
+    """Tell whether a path in a log may be a checkpoint, whose folder may have been moved."""
+    both = tested.is_file() and checkpoint.is_file()
+    other = both and not tested.samefile(checkpoint)
+    same_folder = tested.parent.name == checkpoint.parent.name
+    return tested.name == checkpoint.name and (same_folder or not other)
+
+
 def _augments(test: Path) -> bool:
     """Tell whether the config of a test has a model of test-time augmentation."""
     try:
@@ -244,6 +252,8 @@ def _read_run(folder: Path, name: str) -> Run | None:
         config, original = _find_config(work_dir, launches)
         try:
             checkpoint = work_dir / find_checkpoint(work_dir)
+            if _is_earlier(checkpoint, launches):
+                checkpoint = work_dir / find_checkpoint(work_dir, best=False)
         except RunError:
             checkpoint = None
         if checkpoint and not checkpoint.is_file():
@@ -251,6 +261,18 @@ def _read_run(folder: Path, name: str) -> Run | None:
         if launches or (config and checkpoint):
             return Run(work_dir, name, launches, config, checkpoint, original)
     return None
+
+
+def _is_earlier(best: Path, launches: Sequence[Launch]) -> bool:
+    """Tell whether an earlier training in the folder left a best checkpoint.
+
+    It is older than the training, and no log of the training names it.
+    """
+    named = any(f'saved to {best.name}' in launch.text for launch in launches)
+    config = launches[0].folder / 'vis_data/config.py' if launches else None
+    if named or config is None or not (config.is_file() and best.is_file()):
+        return False
+    return best.stat().st_mtime < config.stat().st_mtime
 
 
 def _find_config(folder: Path, launches: Sequence[Launch]) -> tuple[Path | None, Path | None]:

@@ -135,9 +135,9 @@ class SurfaceMetric(ImageMetric):
         return hd95, float(distances.mean()), float(near.mean())
 
 
-def _pair(spacing: float | Sequence[float]) -> tuple[float, float]:
-    """Return the spacing of rows and columns."""
-    values = (spacing, spacing) if isinstance(spacing, int | float) else tuple(spacing)
+def _pair(spacing: Any) -> tuple[float, float]:
+    """Return the spacing of rows and columns, which may be of NumPy or PyTorch."""
+    values = (spacing, spacing) if np.ndim(spacing) == 0 else tuple(spacing)
     if len(values) != 2 or not all(0 < value < math.inf for value in values):
         raise ValueError(f'spacing must be one or two positive numbers, got {spacing}')
     return float(values[0]), float(values[1])

@@ -584,11 +584,11 @@ def test_faults(folder, name):
 def test_a_class_that_the_metric_ignores_is_named(folder):
     cfg = config(folder)
     cfg.val_evaluator = dict(type='IoUMetric', ignore_index=1)
-    cfg.test_evaluator = dict(type='Evaluator', metrics=[dict(type='IoUMetric', ignore_index=0)])
+    cfg.test_evaluator = dict(type='SegEvaluator', metrics=[dict(type='IoUMetric')], ignore_index=0)
     assert [str(finding) for finding in check_config(cfg).findings] == [
         f"{split}: {split}_evaluator.ignore_index is {label}, so that pixels of '{name}' do not "
-        'count in the scores\n    -> no action needed if this is intended; otherwise set '
-        'ignore_index to 255'
+        'count in the scores, and pixels with the label 255, if any, count as errors\n'
+        '    -> no action needed if this is intended; otherwise set ignore_index to 255'
         for split, label, name in (('val', 1, 'cell'), ('test', 0, 'ground'))
     ]
 

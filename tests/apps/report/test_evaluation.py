@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 
-from mmseg_attn.apps.report.evaluation import areas_of, confusions
+from mmseg_attn.apps.report.evaluation import RunResult, areas_of, confusions, on_one_set
 from mmseg_attn.apps.report.images import choose
+from mmseg_attn.apps.runs import Run
 
 # true cell: 6 right, 2 taken for wall; true wall: 1 taken for cell, 3 right; no third class
 COUNTS = np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]])
@@ -33,3 +36,18 @@ def test_the_largest_confusions_first():
     counts = np.array([[90, 10, 0], [30, 70, 0], [0, 1, 199]])
     assert confusions(counts, CLASSES, 5) == [('wall', 'cell', 30.0), ('cell', 'wall', 10.0)]
     assert confusions(counts, CLASSES, 1) == [('wall', 'cell', 30.0)]
+
+
+def test_a_validation_does_not_count_beside_tests():
+    run = Run(Path('a'), 'a', [], None, None)
+    tested = RunResult(run, dict(mIoU=40.0), 'test set, from the log of the test')
+    validated = RunResult(
+        run, dict(mIoU=60.0), 'validation at epoch 3, from the log', missing='no x'
+    )
+    nothing = RunResult(run, missing='no y')
+    assert on_one_set([validated, nothing]) == [validated, nothing]
+    assert on_one_set([tested, validated, nothing]) == [
+        tested,
+        RunResult(run, missing='no x; its validation is not among the scores of the tests'),
+        nothing,
+    ]

@@ -65,6 +65,16 @@ def test_a_folder_that_is_named_twice_counts_once(run, tmp_path):
     assert len(find_groups([folder, tmp_path / 'a/../a'])) == 1
 
 
+def test_a_folder_in_another_one_counts_once(run, tmp_path):
+    for fold in (0, 1):
+        run(f'unet/fold{fold}/train')
+    for folders in (['unet', 'unet/fold0'], ['unet/fold1/train', 'unet', 'unet/fold1']):
+        (group,) = find_groups([tmp_path / folder for folder in folders])
+        assert [one.name for one in group.runs] == ['fold0', 'fold1']
+    (group,) = find_groups([tmp_path / 'unet/fold0', tmp_path / 'unet/fold0/train'])
+    assert len(group.runs) == 1
+
+
 def test_seeds_and_folds_of_one_config_come_together(run):
     folders = [
         run('unet_s0'),

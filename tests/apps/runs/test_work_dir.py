@@ -69,6 +69,39 @@ def test_a_test_of_other_weights_does_not_count(run):
     assert run.recorded_metrics('test')[0] == {'mIoU': 55.0}
 
 
+def test_a_test_of_another_network_in_the_folder_does_not_count(run, tmp_path):
+    for folder in (tmp_path / 'other', tmp_path / 'renamed'):
+        folder.mkdir()
+        (folder / 'iter_100.pth').touch()
+    (tmp_path / 'renamed/iter_100.pth').unlink()
+    for day, folder in enumerate((run.folder, tmp_path / 'renamed', tmp_path / 'other'), start=3):
+        write_test(run.folder, f'2024010{day}_000000', 'iter_100.pth', 50.0 + day)
+        log = run.folder / f'2024010{day}_000000/2024010{day}_000000.log'
+        log.write_text(f'Load checkpoint from {folder}/iter_100.pth\n')
+    assert run.recorded_metrics('test')[0] == {'mIoU': 54.0}
+
+
+def test_a_best_checkpoint_of_an_earlier_training_does_not_count(run):
+    best, log = run.folder / 'best_mIoU_iter_50.pth', run.launches[0].folder
+    (log / 'vis_data').mkdir(exist_ok=True)
+    (log / 'vis_data/config.py').touch()
+    best.touch()
+    for age, text, name in (
+        (5, '', best.name),
+        (-5, '', 'iter_100.pth'),
+        (
+            -5,
+            f'The best checkpoint with 71.0000 mIoU at 50 iter is saved to {best.name}.',
+            best.name,
+        ),
+    ):
+        started = (log / 'vis_data/config.py').stat().st_mtime
+        os.utime(best, (started + age, started + age))
+        (log / 'a.log').write_text(text)
+        (found,) = find_runs(run.folder, 'run')
+        assert found.checkpoint.name == name
+
+
 def test_a_test_with_augmentation_is_named_so(run):
     write_test(run.folder, '20240103_000000', 'iter_100.pth', 55.0)
     assert run.recorded_metrics('test')[1] == 'test set, from the log of the test'

@@ -17,8 +17,8 @@ def write(tmp_path, *metrics) -> list[dict] | None:
         return list(csv.DictReader(file))
 
 
-def metric(*rows: dict) -> SimpleNamespace:
-    return SimpleNamespace(per_image=list(rows))
+def metric(*rows: dict, prefix: str = '') -> SimpleNamespace:
+    return SimpleNamespace(per_image=list(rows), prefix=prefix)
 
 
 def test_a_row_per_image_with_the_values_of_all_metrics(tmp_path):
@@ -29,6 +29,14 @@ def test_a_row_per_image_with_the_values_of_all_metrics(tmp_path):
         {'img_path': 'b.png', 'A.cell': '', 'B': '3'},
     ]
     assert (tmp_path / 'per_image.csv').read_text().splitlines()[0] == 'img_path,A.cell,B'
+
+
+def test_metrics_of_one_kind_have_columns_by_their_prefixes(tmp_path):
+    row = {'img_path': 'a.png', 'NSD_px.cell': 50}
+    metrics = metric(row), metric(row | {'NSD_px.cell': 100}, prefix='near')
+    assert write(tmp_path, *metrics) == [
+        {'img_path': 'a.png', 'NSD_px.cell': '50', 'near/NSD_px.cell': '100'}
+    ]
 
 
 def test_without_values_per_image_there_is_no_file(tmp_path):

@@ -5,6 +5,7 @@ import random
 import sys
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 
@@ -96,6 +97,12 @@ def test_the_mean_over_images_and_classes():
 
 
 @needs_monai
+@pytest.mark.parametrize('spacing', [np.float32(0.5), np.array(0.5), torch.tensor([0.5, 0.5])])
+def test_the_spacing_may_be_of_numpy_and_torch(spacing):
+    pair = sample(only(0, 0), only(3, 4))
+    assert measure(pair, spacing=spacing, tolerance=1) == measure(pair, spacing=0.5, tolerance=1)
+
+
 @pytest.mark.parametrize('spacing', [(1.0, 1.0), (0.5, 3.0)])
 def test_plain_arithmetic_on_any_shapes(spacing):
     generator = random.Random(0)
