@@ -32,5 +32,6 @@ def with_arguments(metrics: Sequence[Mapping], arguments: dict) -> list[dict]:
     configs = [dict(metric) for metric in metrics]
     kinds = [is_a(metric, METRICS, IoUMetric) for metric in configs]
     index = kinds.index(True) if True in kinds else 0
-    configs[index] = arguments | configs[index]
+    if configs:
+        configs[index] = arguments | configs[index]
     return configs

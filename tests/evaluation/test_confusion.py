@@ -44,6 +44,7 @@ def test_pairs_are_counted():
     ('evaluator', 'ignored'),
     [
         (None, 255),
+        (dict(type='Evaluator', metrics=[]), 255),
         (dict(type='IoUMetric'), 255),
         (dict(type='IoUMetric', ignore_index=7), 7),
         ([dict(type='MAEMetric'), dict(type='IoUMetric', ignore_index=0)], 0),

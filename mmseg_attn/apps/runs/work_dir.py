@@ -269,8 +269,10 @@ def _is_earlier(best: Path, launches: Sequence[Launch]) -> bool:
     It is older than the training, and no log of the training names it.
     """
     named = any(f'saved to {best.name}' in launch.text for launch in launches)
-    config = launches[0].folder / 'vis_data/config.py' if launches else None
-    if named or config is None or not (config.is_file() and best.is_file()):
+    if named or not launches or launches[0].begin != 0:  # its first logs may be missing
+        return False
+    config = launches[0].folder / 'vis_data/config.py'
+    if not (config.is_file() and best.is_file()):
         return False
     return best.stat().st_mtime < config.stat().st_mtime
 

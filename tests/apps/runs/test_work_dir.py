@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import pytest
 
@@ -83,11 +84,14 @@ def test_a_test_of_another_network_in_the_folder_does_not_count(run, tmp_path):
 
 def test_a_best_checkpoint_of_an_earlier_training_does_not_count(run):
     best, log = run.folder / 'best_mIoU_iter_50.pth', run.launches[0].folder
+    shutil.rmtree(run.folder / '20240101_000000')
     (log / 'vis_data').mkdir(exist_ok=True)
     (log / 'vis_data/config.py').touch()
     best.touch()
+    resumed = 'resumed epoch: 0, iter: 50'  # whose first logs are missing
     for age, text, name in (
         (5, '', best.name),
+        (-5, resumed, best.name),
         (-5, '', 'iter_100.pth'),
         (
             -5,
