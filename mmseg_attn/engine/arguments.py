@@ -68,12 +68,13 @@ def read_request(tool: str, argv: Sequence[str]) -> Request:
         return request
     merge_options(cfg, request.options)
     request.cfg = cfg
+    dumped = dumped_config(cfg, args.config, args.work_dir)
     if tool == 'test.py':
-        request.record = dumped_config(cfg, args.config, args.work_dir)
+        request.record = dumped
     if tool == 'train.py':
         _mixed_precision(request, amp=args.amp)
         if args.resume and cfg.get('load_from'):
-            _resume(request, dumped_config(cfg, args.config, args.work_dir))
+            _resume(request, dumped)
     return request
 
 

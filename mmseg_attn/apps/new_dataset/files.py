@@ -82,9 +82,8 @@ def find_files(source: Path, images: Path | None = None, masks: Path | None = No
             pairs = []
             for folder in folders:
                 for pair in _pairs_of(folder, notes)[0]:
-                    name = stem(pair.image.relative_to(source))
-                    parent = pair.image.relative_to(source).parent
-                    pairs.append(pair._replace(name=(parent / name).as_posix()))
+                    name = _without_suffix(pair.image.relative_to(source))
+                    pairs.append(pair._replace(name=name))
             others = [path for path in sorted(source.iterdir()) if _is_beside(path, folders)]
             if others:
                 names = ', '.join(path.name for path in others[:3])
@@ -128,7 +127,7 @@ def split_files(source: Path, names: Iterable[str]) -> dict[str, dict[str, list[
         split = folds[f'fold{len(folds)}'] = {}
         for file in files:
             split[file.stem] = [
-                line if line in known else _without_suffix(line) for line in _lines(file)
+                line if line in known else _without_suffix(Path(line)) for line in _lines(file)
             ]
             missing = [line for line in split[file.stem] if line not in known]
             if missing or not split[file.stem]:
@@ -174,8 +173,7 @@ def _lines(file: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _without_suffix(name: str) -> str:
-    path = Path(name)
+def _without_suffix(path: Path) -> str:
     return (path.parent / stem(path)).as_posix()
 
 

@@ -191,7 +191,7 @@ def read_image_slices(path: Path) -> tuple[Sequence[np.ndarray], DecodedImage | 
                 'three of them: save it with photometric MINISBLACK if all channels are data, or '
                 'with three channels'
             )
-    if content.nodata and any((pixels == content.nodata).any() for pixels in content.slices):
+    if content.nodata:
         raise UnsupportedError(
             f'{path} has pixels without data (GDAL_NODATA {content.nodata:g}), which would be '
             'trained on: give them another value and remove the tag, or train with LoadRaster '

@@ -60,7 +60,7 @@ class FileContent:
         bands: Number of bands of an image that is neither gray nor in color; otherwise 0.
         chosen: Whether the user chose the channels.
         medical: Whether the file is a NIfTI or DICOM file.
-        nodata: The value that means no data, as GDAL writes it to GeoTIFF files.
+        nodata: The value that means no data, as GDAL writes it to GeoTIFF files, if pixels have it.
         notes: Assumptions and contradictions, as text that follows the name of the file and a
             colon.
     """
@@ -176,7 +176,7 @@ def _read_images(path: Path, rules: StackRules) -> FileContent:
         voxel_volume=axes.voxel_volume if axes else None,
         pixel_area=tiff_area(data) if is_tiff(data) else None,
         bands=bands,
-        nodata=nodata,
+        nodata=nodata if found else None,
         notes=[f'pixels of GDAL_NODATA {nodata:g} are predicted like all others'] if found else [],
     )
 
