@@ -9,8 +9,9 @@ from ...errors import DataError
 from ...io import counted
 from ..convert import make_folds
 from ..runs import case_rule
-from .files import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
+from .files import IMAGE_FOLDERS, MASK_FOLDERS
 from .reading import Slice
+from .split_files import SPLIT_FOLDERS
 
 Split = dict[str, list[str]]
 

@@ -11,9 +11,10 @@ from PIL import Image
 from ...errors import UnsupportedError
 from ...io import Window, percentile_window, read_image, to_bytes
 from ..cli import progress
+from ..convert import Pair
 from ..predict.loader import ConfigLoader
-from .files import Pair, mask_suffix, suffix
 from .fingerprint import Dataset
+from .pairing import mask_suffix, suffix
 from .reading import PALETTE, Slice, read_image_slices, read_mask
 
 WINDOW = (0.5, 99.5)  # percentiles

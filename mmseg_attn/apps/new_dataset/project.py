@@ -30,12 +30,15 @@ from .convert import (
     write_images,
     write_masks,
 )
-from .files import FINGERPRINT, find_files, split_files, suffix
+from .files import find_files
 from .fingerprint import Dataset, describe, unify
 from .masks import Labels, find_labels
 from .measure import Speed, measure_speed
+from .pairing import suffix
 from .preview import draw_preview
 from .reading import Slice, measure
+from .search import FINGERPRINT
+from .split_files import split_files
 
 CONVERTER = 'new_dataset'
 BASE = Path(__file__).resolve().parents[2] / '.mim/configs/_base_/default_runtime.py'

@@ -24,10 +24,10 @@ from ...io import (
 from ...io.decoded import upright
 from ...io.finite import check_finite
 from ...io.sampling import sample
-from ...io.slices import check_lossless
+from ...io.slices import IMAGES, check_lossless
 from ...io.tiff_tags import LENGTH, WIDTH
+from ..convert import Pair
 from ..predict.sources import read_content
-from .files import Pair, is_plain_image
 
 LARGEST = 8192**2  # pixels of an image file; each training crop decodes its whole file
 SAMPLES = 4096  # values of a slice that enter the percentiles
@@ -128,7 +128,7 @@ def measure(pair: Pair) -> Iterator[Slice]:
         (width, height, len(images)) if is_nifti(pair.image) else (width, height),
     )
     # of the whole file, which may take seconds to read
-    medical, spacing = not is_plain_image(pair.image), slice_spacing(pair.image)
+    medical, spacing = not _is_plain_image(pair.image), slice_spacing(pair.image)
     series = dicom_series(pair.image) if is_dicom(pair.image) else ''
     for index, (pixels, labels) in enumerate(zip(images, mask.slices, strict=True)):
         if pixels.shape[:2] != (height, width) or labels.shape != pixels.shape[:2]:
@@ -177,7 +177,7 @@ def read_image_slices(path: Path) -> tuple[Sequence[np.ndarray], DecodedImage | 
         raise UnsupportedError(
             f'{path} contains channels as separate planes: save them as the bands of one image'
         )
-    if is_plain_image(path):
+    if _is_plain_image(path):
         _check_area(path, *reversed(content.slices[0].shape[:2]))
     for image in content.images:
         if image.alpha and np.unique(image.transparency).size > 1:
@@ -208,7 +208,7 @@ def read_mask(path: Path) -> Mask:
         OSError: If the file cannot be read.
     """
     _check_pixels(path)
-    if not is_plain_image(path):
+    if not _is_plain_image(path):
         return Mask(GRAY, [_integers(labels, path) for labels in read_slices(path, mask=True)])
     data = path.read_bytes()
     check_lossless(data, path)
@@ -280,7 +280,7 @@ def _sample(values: np.ndarray) -> np.ndarray:
 
 def _check_pixels(path: Path) -> None:
     """Refuse a large PNG or TIFF file before it is decoded."""
-    if not is_plain_image(path):
+    if not _is_plain_image(path):
         return
     with path.open('rb') as file:
         data = file.read(32)
@@ -306,3 +306,8 @@ def _check_area(path: Path, width: int, height: int) -> None:
 def _size(slices: Sequence[np.ndarray]) -> str:
     height, width = slices[0].shape[:2]
     return f'{width}x{height}' + (f' with {len(slices)} slices' if len(slices) > 1 else '')
+
+
+def _is_plain_image(path: Path) -> bool:
+    """Return whether a file is a PNG, JPEG or TIFF file by its name."""
+    return path.name.lower().endswith(IMAGES)
