@@ -8,7 +8,7 @@ from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 
-from ...config_types import is_a
+from ...config_types import is_a, type_name
 from ...datasets.nested_datasets import nested_datasets
 
 # Settings that a prediction, MMSegmentation's inferencer and --tta read
@@ -55,10 +55,12 @@ def _without_files(value: Any) -> Any:
     These are the weights from which it started, and class weights of the losses.
     """
     if isinstance(value, dict):
-        kept = {}
+        kept: dict[str, Any] = {}
+        if type_name(value) == 'TIMMBackbone':
+            kept['pretrained'] = False  # True by default
         for key, item in value.items():
             if key in PRETRAINED:
-                if isinstance(item, bool):  # without it, a default could be True
+                if isinstance(item, bool):
                     kept[key] = False
             elif not (key == 'class_weight' and isinstance(item, str)):
                 kept[key] = _without_files(item)

@@ -51,8 +51,14 @@ def test_it_predicts_what_the_trained_model_does(run, folder):
 def test_nothing_is_downloaded_for_it():
     cfg = Config.fromfile('configs/unet/unet-b16_1xb4-600i_drosophila-128x128.py')
     backbone = cfg.model.backbone
-    for pretrained, expected in ((True, dict(pretrained=False)), ('weights.pth', {})):
-        backbone.pretrained = pretrained  # of a TIMMBackbone, True by default
+    no = dict(pretrained=False)
+    for given, expected in (
+        (dict(pretrained=True), no),
+        (dict(pretrained='weights.pth'), {}),
+        (dict(type='mmseg.TIMMBackbone'), no),  # True by default
+        (dict(type='TIMMBackbone', pretrained='weights.pth'), no),
+    ):
+        cfg.model.backbone = dict(backbone, **given)
         kept = prediction_config(cfg, classes=['a'], palette=[[0, 0, 0]]).model.backbone
         assert {key: kept[key] for key in kept if key == 'pretrained'} == expected
 
