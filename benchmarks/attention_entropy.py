@@ -10,7 +10,10 @@ in plain matrices, in all whole windows. It prints the mean over positions of
 - the largest weight, and the weight that a position gives to itself, each divided by an equal
   weight;
 - the detail: the standard deviation within windows of the aggregated value, divided by that of the
-  values. It is 0 if all positions of a window get the same value.
+  values. It is 0 if all positions of a window get the same value;
+- the phase: the mean weight of the positions with one of the four places in blocks of 2x2, divided
+  by an equal weight, for the place with most. It is 4 if the whole weight is on positions that a
+  transposed convolution computes with the same of its 2x2 weights, and 1 if the place is no matter.
 """
 
 import argparse
@@ -30,7 +33,7 @@ from torch import Tensor
 import mmseg_attn  # noqa: F401  registers the parts
 from mmseg_attn.models.layers import LocalFeatureAggregation
 
-COLUMNS = 'entropy', 'largest weight', 'own weight', 'detail'
+COLUMNS = 'entropy', 'largest weight', 'own weight', 'detail', 'phase'
 
 
 def windows(x: Tensor, size: int) -> Tensor:
@@ -52,14 +55,18 @@ def measure(query: Tensor, key: Tensor, value: Tensor, size: int) -> list[float]
     Returns:
         The figures in the order of ``COLUMNS``.
     """
+    rows, columns = (torch.arange(side) % 2 for side in query.shape[2:])
+    places = windows((2 * rows[:, None] + columns).expand(len(query), 1, -1, -1), size)[..., 0]
     query, key, value = (windows(x.double(), size) for x in (query, key, value))
     weights = torch.softmax(query @ key.transpose(1, 2), dim=-1)
     aggregated, equal = weights @ value, size**2
     entropy = torch.special.entr(weights).sum(-1).mean() / math.log(equal)
     own = weights.diagonal(dim1=1, dim2=2).mean() * equal
     deviation = [x.var(dim=1, correction=0).mean().sqrt() for x in (aggregated, value)]
-    figures = entropy, weights.amax(-1).mean() * equal, own, deviation[0] / deviation[1]
-    return [float(figure) for figure in figures]
+    received = weights.mean(dim=1) * equal
+    phase = max(received[places == place].mean() for place in places.unique())
+    largest, detail = weights.amax(-1).mean() * equal, deviation[0] / deviation[1]
+    return [float(figure) for figure in (entropy, largest, own, detail, phase)]
 
 
 def measure_model(model: torch.nn.Module, samples: list[dict]) -> dict[str, list[float]]:

@@ -23,14 +23,14 @@ def test_windows_are_cut_and_the_rest_is_left_out(entropy):
 
 def test_equal_weights_blur(entropy):
     zero, value = torch.zeros(1, 3, 6, 6), torch.rand(1, 3, 6, 6)
-    assert entropy.measure(zero, zero, value, 3) == pytest.approx([1, 1, 1, 0], abs=1e-6)
+    assert entropy.measure(zero, zero, value, 3) == pytest.approx([1, 1, 1, 0, 1], abs=1e-6)
 
 
 def test_weights_on_the_position_itself_keep_all(entropy):
     """Each position of a window of 2x2 has its own axis as query and key."""
     axes = 100 * torch.eye(4).reshape(1, 4, 2, 2)
     value = torch.rand(1, 3, 2, 2)
-    assert entropy.measure(axes, axes, value, 2) == pytest.approx([0, 4, 4, 1], abs=1e-6)
+    assert entropy.measure(axes, axes, value, 2) == pytest.approx([0, 4, 4, 1, 1], abs=1e-6)
 
 
 def test_two_equal_weights_are_half_the_entropy(entropy):
@@ -38,7 +38,15 @@ def test_two_equal_weights_are_half_the_entropy(entropy):
     query = torch.ones(1, 1, 2, 2)
     key = torch.tensor([[100.0, 100.0], [0.0, 0.0]])[None, None]
     figures = entropy.measure(query, key, torch.rand(1, 2, 2, 2), 2)
-    assert figures == pytest.approx([0.5, 2, 1, 0], abs=1e-6)
+    assert figures == pytest.approx([0.5, 2, 1, 0, 2], abs=1e-6)
+
+
+def test_the_place_in_blocks_is_that_in_the_map(entropy):
+    """All weight is on even rows and odd columns: 2 of the 9 positions on the left, then 4 of 9."""
+    query, key = torch.ones(1, 1, 3, 6), torch.zeros(1, 1, 3, 6)
+    key[..., ::2, 1::2] = 100
+    figures = entropy.measure(query, key, torch.rand(1, 2, 3, 6), 3)
+    assert figures[-1] == pytest.approx((2 * 9 / 2 + 4 * 9 / 4) / 6)
 
 
 def test_each_level_of_a_model_is_measured(entropy, root):
