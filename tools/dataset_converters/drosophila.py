@@ -1,7 +1,7 @@
 """Convert the Drosophila ssTEM stack (doi:10.6084/m9.figshare.856713) to a dataset of crops.
 
 Only labels/ is used for the masks, because the folders membranes/, mitochondria/ and synapses/
-disagree with it. The paper (arXiv 2112.01702) distributes single crops over the folds. Crops of one
+disagree with it. The paper (arXiv 2112.01702) probably distributes single crops over the folds. Crops of one
 slice and neighboring slices look alike, so scores on these folds are optimistic for other tissue.
 To keep the crops of a slice in one fold, use --split-unit slice.
 """
@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--split-unit',
         choices=('crop', 'slice'),
         default='crop',
-        help='unit that is assigned to a fold: crops as in the paper, or whole slices; '
+        help='unit that is assigned to a fold: crops as probably in the paper, or whole slices; '
         'default: %(default)s',
     )
     parser.add_argument(

@@ -4,9 +4,9 @@ data_root = '{{$COVID19_ROOT:data/covid19}}'
 fold = int('{{$FOLD:0}}')
 split = f'splits/fold{fold}'
 num_classes = 4
-# Median frequency weights of the training split of each of the converter's default folds. With
-# other folds or files compute them again: python tools/class_weights.py CONFIG. A fold without
-# weights here trains unweighted.
+# Median frequency weights of the training split of each of the converter's default folds, from a
+# copy whose images and lung masks are reconstructed. With the official files or other folds compute
+# them again: python tools/class_weights.py CONFIG. A fold without weights here trains unweighted.
 # loss_decode=dict(type='CrossEntropyLoss', class_weight=_base_.class_weight, ...)
 class_weight = {
     0: [0.19129, 0.59232, 3.208, 3.7584],
@@ -15,7 +15,7 @@ class_weight = {
     3: [0.16618, 0.63712, 2.3233, 3.5458],
 }.get(fold)
 
-# One channel; mean and standard deviation of 100 slices with 0 outside the body.
+# One channel; mean and standard deviation of the same copy, which is 0 outside the body.
 data_preprocessor = dict(
     type='SegDataPreProcessor', mean=[65.3], std=[87.8], seg_pad_val=255, size_divisor=1
 )

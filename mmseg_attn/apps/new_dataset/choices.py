@@ -41,7 +41,7 @@ RULES = {
         'images should change only as new images can differ', f'the modality; {TRIED}'
     ),
     'optimizer': Rule('a rate of 0.003 trains small U-Nets in few iterations', TRIED),
-    'schedule': Rule('small datasets need fewer iterations', "the papers' 250 to 1500 epochs"),
+    'schedule': Rule('small datasets need fewer iterations', "the papers' 100 to 1500 epochs"),
     'validation': Rule('the best checkpoint is kept, and time is not wasted', 'a convention'),
     'test': Rule('large images need too much memory as a whole', NNUNET),
 }

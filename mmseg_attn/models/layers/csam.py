@@ -1,6 +1,6 @@
 """Channel and spatial attention module (CSAM) of CSAM-ResUNet.
 
-Paper: Jia et al., "Optimization of U-Net Semantic Segmentation Model Based on Residual Connectivity
+Paper: Jia et al., "Optimisation of U-Net Semantic Segmentation Model Based on Residual Connectivity
 and Attention Mechanisms", section 2.3:
 
     W_CA = sigmoid(MLP(GAP(X)) + MLP(GMP(X))),    X_CA = W_CA X

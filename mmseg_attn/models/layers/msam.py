@@ -9,7 +9,7 @@ coarsest one; they are concatenated, and four 1x1 convolutions of the result giv
 
 The weights of one output position j sum to one over i: B is the query, A the key, C the value, D a
 projected residual, and nothing is scaled. (The text once multiplies by the transpose of S;
-this follows equation 2.) The N x N map S is never built.
+this follows equation 2.) If N is large, the N x N map S is not built as a whole.
 
 Decisions:
 
