@@ -112,7 +112,7 @@ def test_a_table_is_consistent(table):
 def test_floodnet_has_the_rows_that_were_announced():
     rows = {row.name: row.note for row in TABLES['floodnet'].rows}
     for name in ('P-UNet', 'Attention U-Net'):
-        assert rows[name] == 'announced by the paper and not run'
+        assert rows[name] == 'announced by the paper and not completed'
 
 
 @pytest.mark.parametrize(('table', 'row'), ROWS, ids=ids)
@@ -267,13 +267,17 @@ def test_rows_by_training_differ_in_what_they_are_named_after():
         'warm-up',
         'initial weights of PyTorch',
         'crops of 256x256',
+        'nearest upsampling',
     }
+    nearest = dict(type='NearestUpsample', norm_cfg=dict(type='BN'))
     for name, plan in plans.items():
         (config, *_), (model, *changes) = plan.configs, name.split(', ')
         assert set(changes) <= known
         config = copy.deepcopy(config)
         init = config.model.decode_head.pop('init_cfg', None)
         assert bool(init) == ('initial weights of PyTorch' in changes)
+        upsample = config.model.decode_head.pop('upsample', None)
+        assert upsample == (nearest if 'nearest upsampling' in changes else None)
         assert config.model == first[model].model
         length = 12000 if '12,000 iterations' in changes else 4000
         assert config.train_cfg.max_iters == 8 * config.train_cfg.val_interval == length
