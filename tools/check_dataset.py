@@ -52,17 +52,20 @@ if __name__ == '__main__':
 
 import mmseg_attn  # noqa: F401  registers the datasets
 from mmseg_attn.apps.check import check_config
-from mmseg_attn.apps.cli import load_config, run_cli
+from mmseg_attn.apps.cli import check_output, load_config, run_cli
+from mmseg_attn.io import write_file
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
+    if args.json:
+        check_output('--json', args.json, ['.json'], args.config)
     report = check_config(cfg, sample=args.sample, workers=args.workers)
     print(report)
     if args.json:
         content = dict(config=str(args.config), **report.to_dict())
-        args.json.write_text(f'{json.dumps(content, indent=2)}\n')
+        write_file(args.json, f'{json.dumps(content, indent=2)}\n')
     sys.exit(report.errors > 0)
 
 

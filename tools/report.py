@@ -10,7 +10,6 @@ page is one file and needs no network. If the data or a checkpoint is missing, t
 
 import argparse
 import os
-import tempfile
 from pathlib import Path
 
 if not {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'} & os.environ.keys():
@@ -59,25 +58,10 @@ if __name__ == '__main__':
 from mmengine.logging import MMLogger
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.apps.cli import progress, run_cli, usable_device
+from mmseg_attn.apps.cli import check_output, progress, run_cli, usable_device
 from mmseg_attn.apps.report import GroupResult, find_result, on_one_set, render
 from mmseg_attn.apps.runs import case_rule, find_groups, merge
-from mmseg_attn.errors import DataError
 from mmseg_attn.io import write_file
-
-
-def check(out: Path) -> None:
-    """Check that the page can be written, before the predictions start."""
-    if out.is_dir():
-        raise DataError(f'--out {out} is a folder: name a file')
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise DataError(
-            f'{out.parent} cannot be written ({error.strerror}): choose another folder with --out'
-        ) from error
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -88,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     case = case_rule(args.case_pattern) if args.case_pattern else str
     groups = merge(find_groups(args.work_dirs))
     device = usable_device(args.device)
-    check(out)
+    check_output('--out', out, ['.html', '.htm'])
     results = [
         GroupResult(
             group,

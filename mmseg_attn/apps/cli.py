@@ -1,6 +1,7 @@
 """Share what the tools print and parse: configs, devices, progress, tables, errors."""
 
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -86,6 +87,37 @@ def check_file(file: Path, kind: str) -> None:
     """
     if not file.is_file():
         raise UsageError(f'{file} is missing: name {kind}')
+
+
+def check_output(option: str, out: Path, suffixes: Sequence[str], *inputs: Path) -> None:
+    """Check that a tool can write a file, before it spends time on the content.
+
+    Args:
+        option: The option that names the file.
+        out: The file. Missing folders above it are created.
+        suffixes: The suffixes that it may have.
+        inputs: Files that the tool reads.
+
+    Raises:
+        UsageError: If it is a folder, has another suffix or is an input, or its folder cannot be
+            written.
+    """
+    if out.is_dir():
+        raise UsageError(f'{option} {out} is a folder: name a file')
+    if out.suffix.lower() not in suffixes:
+        endings = ' or '.join(suffixes)
+        raise UsageError(f'{option} {out} is not a name that ends in {endings}: choose one')
+    if out.resolve() in [file.resolve() for file in inputs]:
+        raise UsageError(f'{option} {out} is an input of the tool: choose another file')
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f'{out.parent} cannot be written ({error.strerror}): choose another folder with '
+            f'{option}'
+        ) from error
 
 
 def usable_device(name: str | None) -> str:

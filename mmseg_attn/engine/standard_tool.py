@@ -82,10 +82,10 @@ def _message(error: Exception, request: Request) -> str:
     """Return the sentence about a user error; empty for all other errors."""
     if fault := explain_listing(error):
         return str(fault)
+    if isinstance(error, FILES + KINDS) and error.filename is not None:
+        return file_sentence(error)
     if isinstance(error, FILES):
         return _last_line(error) if _names_a_file(error) else ''
-    if isinstance(error, KINDS) and error.filename is not None:
-        return file_sentence(error)
     if isinstance(error, OSError):
         full = error.errno in FULL
         return f'{error}: free disk space and continue with --resume' if full else ''
@@ -105,4 +105,4 @@ def _names_a_file(error: OSError) -> bool:
     """Tell whether the message names the file; messages of the operating system do."""
     raised = Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve()
     telling = any(raised.is_relative_to(package) for package in TELLING)
-    return telling or error.filename is not None or '[Errno' in _last_line(error)
+    return telling or '[Errno' in _last_line(error)

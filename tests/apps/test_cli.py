@@ -5,7 +5,14 @@ import sys
 import pytest
 
 from mmseg_attn.apps import cli
-from mmseg_attn.apps.cli import load_config, print_table, progress, run_cli, usable_device
+from mmseg_attn.apps.cli import (
+    check_output,
+    load_config,
+    print_table,
+    progress,
+    run_cli,
+    usable_device,
+)
 from mmseg_attn.errors import CheckpointError, DataError, UsageError
 
 
@@ -153,3 +160,29 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     assert usable_device(None) == 'meta'
     with pytest.raises(UsageError, match='--device no-such cannot be used'):
         usable_device('no-such')
+
+
+@pytest.mark.parametrize(
+    ('out', 'message'),
+    [
+        ('folder.json', r'^--json .*folder\.json is a folder: name a file$'),
+        ('x.py', r'^--json .*x\.py is not a name that ends in \.json or \.txt: choose one$'),
+        ('folder.json/../cfg.json', r'^--json .* is an input of the tool: choose another file$'),
+        (
+            'cfg.json/x.txt',
+            r'cfg\.json cannot be written \(.*\): choose another folder with --j',
+        ),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_named(tmp_path, out, message):
+    (tmp_path / 'folder.json').mkdir()
+    (tmp_path / 'cfg.json').write_text('{}')
+    before = set(tmp_path.rglob('*'))
+    with pytest.raises(UsageError, match=message):
+        check_output('--json', tmp_path / out, ['.json', '.txt'], tmp_path / 'cfg.json')
+    assert set(tmp_path.rglob('*')) == before
+
+
+def test_an_output_in_a_new_folder_can_be_written(tmp_path):
+    check_output('--json', tmp_path / 'a/b/X.JSON', ['.json'])
+    assert [path.name for path in (tmp_path / 'a').rglob('*')] == ['b']

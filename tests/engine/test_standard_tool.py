@@ -42,7 +42,7 @@ def raised(monkeypatch):
         (DataError(WORKER), 'DataError: a.png is bad'),
         (DataError('class `A` in b/c.py: class `D` in e.py: a.png is bad'), 'a.png is bad'),
         (DivergenceError('loss is nan'), 'loss is nan'),
-        (missing('a.txt'), "[Errno 2] No such file or directory: 'a.txt'"),
+        (missing('a.txt'), 'a.txt is missing: correct the path'),
         (
             FileNotFoundError(f'{WORKER}{missing("a.png")}'),
             "[Errno 2] No such file or directory: 'a.png'",

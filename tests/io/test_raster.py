@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmseg_attn.errors import DamagedError, DataError, UnsupportedError, UsageError
 from mmseg_attn.io import raster as io_raster
@@ -208,3 +209,14 @@ def test_a_damaged_later_page_is_told(tmp_path):
     (tmp_path / 'a.tif').write_bytes(data[:end])
     with pytest.raises(DamagedError, match=r'a\.tif has a page that cannot be read \(.*: get it'):
         read(tmp_path / 'a.tif')
+
+
+def test_a_png_that_is_cut_off_is_refused_also_as_a_whole(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(read(tmp_path / 'a.png')[0], noise)
+    data = (tmp_path / 'a.png').read_bytes()
+    (tmp_path / 'a.png').write_bytes(data[: len(data) // 2])
+    for columns in (None, slice(0, 32)):
+        with pytest.raises(DamagedError, match=r'a\.png cannot be read in rows 0 to 63.*: get it'):
+            read(tmp_path / 'a.png', columns=columns)

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from mmseg_attn.errors import DataError
+from mmseg_attn.errors import MMSegAttnError, UsageError
 from tests.data.work_dirs import write_start
 from tools.analysis_tools import plot_curves
 
@@ -51,8 +51,8 @@ def test_folds(work_dir, tmp_path, capsys):
     [
         ('nothing', 'x.png', 'nothing is not a folder: name the work directory of a training'),
         ('.', 'x.png', r'contains no log of a training \(\*/vis_data/scalars.json\): name a work'),
-        ('a', 'x.jpg', r'x\.jpg is not a PNG file'),
-        ('a', '.png', r'\.png is not a PNG file'),
+        ('a', 'x.jpg', r'x\.jpg is not a name that ends in \.png: choose one'),
+        ('a', '.png', r'\.png is not a name that ends in \.png'),
         ('empty', 'x.png', r'empty contain no loss and no IoU yet'),
     ],
 )
@@ -60,13 +60,13 @@ def test_mistakes_are_one_sentence_and_write_nothing(work_dir, tmp_path, folder,
     work_dir('a')
     work_dir('empty', losses={}, scores={2: {'aAcc': 1.0}})
     before = set(tmp_path.rglob('*'))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(MMSegAttnError, match=message):
         plot_curves.main([str(tmp_path / folder), '--out', str(tmp_path / out)])
     assert set(tmp_path.rglob('*')) == before
 
 
 def test_what_cannot_be_written_leaves_nothing(work_dir, tmp_path):
     (tmp_path / 'taken.png').mkdir()
-    with pytest.raises(OSError, match='taken'):
+    with pytest.raises(UsageError, match=r'taken\.png is a folder: name a file'):
         plot_curves.main([work_dir('a'), '--out', str(tmp_path / 'taken.png')])
     assert sorted(path.name for path in tmp_path.iterdir()) == ['a', 'taken.png']

@@ -236,6 +236,7 @@ def test_runs_side_by_side(work_dir, tmp_path, monkeypatch):
         (['nothing'], 'nothing is not a folder'),
         (['.'], 'contains no log of a training'),
         (['small', '--out', 'small'], '--out small is a folder: name a file'),
+        (['small', '--out', 'x.py'], 'x.py is not a name that ends in .html or .htm: choose one'),
         (['small', '--device', 'cuda:99'], r'--device cuda:99 cannot be used \('),
         (
             ['small', '--out', 'file/x.html'],

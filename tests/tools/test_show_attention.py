@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_attn.errors import DataError
+from mmseg_attn.errors import DataError, MMSegAttnError, UsageError
 from tools.analysis_tools import show_attention
 
 LFA = 'configs/lfa_unet/lfa-unet-b16_1xb4-600i_drosophila-128x128.py'
@@ -63,7 +63,7 @@ def test_one_slice_of_several(run, tmp_path):
     [
         (['--point', '64', '0'], {}, 'outside the image, which has 64 x 48 pixels'),
         (['--point', '0', '-1'], {}, 'outside the image'),
-        (['--out', 'x.jpg'], {}, r'x\.jpg is not a PNG file'),
+        (['--out', 'x.jpg'], {}, r'x\.jpg is not a name that ends in \.png: choose one'),
         ([], dict(config=UNET), 'has no attention to draw'),
         ([], dict(image='nothing.png'), r'nothing\.png'),
     ],
@@ -71,6 +71,14 @@ def test_one_slice_of_several(run, tmp_path):
 )
 def test_mistakes_are_one_sentence_and_write_nothing(run, tmp_path, arguments, options, message):
     out = tmp_path / 'x.png'
-    with pytest.raises((DataError, OSError), match=message):
+    with pytest.raises((MMSegAttnError, OSError), match=message):
         run('--out', str(out), *arguments, **options)
     assert not out.exists()
+
+
+def test_the_image_is_not_overwritten(run, tmp_path):
+    image = tmp_path / 'noise.png'
+    before = image.read_bytes()
+    with pytest.raises(UsageError, match=r'noise\.png is an input of the tool: choose'):
+        run('--out', str(tmp_path / 'new' / '..' / 'noise.png'))
+    assert image.read_bytes() == before

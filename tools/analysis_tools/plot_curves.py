@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == '__main__':
     parse_args()  # --help and wrong arguments are answered before the slow imports
 
-from mmseg_attn.apps.cli import run_cli
+from mmseg_attn.apps.cli import check_output, run_cli
 from mmseg_attn.apps.report import draw, panels
 from mmseg_attn.apps.runs import find_groups
 from mmseg_attn.errors import DataError
@@ -39,9 +39,8 @@ COLUMNS = 3
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if args.out.suffix.lower() != '.png':
-        raise DataError(f'--out {args.out} is not a PNG file: choose a name that ends in .png')
     groups = find_groups(args.work_dirs)
+    check_output('--out', args.out, ['.png'])
     curves = panels(groups)
     if not curves:
         names = ', '.join(map(str, args.work_dirs))

@@ -10,6 +10,7 @@ the whole image, without sliding windows.
 """
 
 import argparse
+import io
 import os
 from pathlib import Path
 
@@ -56,10 +57,10 @@ import numpy as np
 from mmengine.dataset import pseudo_collate
 
 import mmseg_attn  # noqa: F401  registers the parts
-from mmseg_attn.apps.cli import check_file, load_config, run_cli, usable_device
+from mmseg_attn.apps.cli import check_file, check_output, load_config, run_cli, usable_device
 from mmseg_attn.apps.predict import Intensities, Predictor, neighbor_channels
 from mmseg_attn.errors import DataError
-from mmseg_attn.io import counted
+from mmseg_attn.io import counted, write_file
 from mmseg_attn.visualization.attention_picture import draw_attention
 from mmseg_attn.visualization.attention_recording import METHODS, record
 from mmseg_attn.visualization.drawable import drawable
@@ -99,10 +100,9 @@ def check_points(points: list[list[float]] | None, image: np.ndarray) -> list[tu
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if args.out.suffix.lower() != '.png':
-        raise DataError(f'--out {args.out} is not a PNG file: choose a name that ends in .png')
     cfg = load_config(args.config, args.cfg_options)
     check_file(args.checkpoint, 'a checkpoint')
+    check_output('--out', args.out, ['.png'], args.image)
     predictor = Predictor(cfg, args.checkpoint, device=usable_device(args.device))
     image = read(args, predictor)
     points = check_points(args.point, image)
@@ -121,8 +121,9 @@ def main(argv: list[str] | None = None) -> None:
         )
     title = f'Attention in {args.image.name}\n{args.config.stem}'
     figure = draw_attention(recording, points, title=title, classes=predictor.classes)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out)
+    png = io.BytesIO()
+    figure.savefig(png)
+    write_file(args.out, png.getvalue())
     for call in recording.calls:
         methods = ', '.join(method for method in METHODS if call.has(method))
         print(f'{call.name} ({type(call.layer).__name__}): {methods}')

@@ -1,9 +1,9 @@
 """Convert the Drosophila ssTEM stack (doi:10.6084/m9.figshare.856713) to a dataset of crops.
 
 Only labels/ is used for the masks, because the folders membranes/, mitochondria/ and synapses/
-disagree with it. The paper (arXiv 2112.01702) probably distributes single crops over the folds. Crops of one
-slice and neighboring slices look alike, so scores on these folds are optimistic for other tissue.
-To keep the crops of a slice in one fold, use --split-unit slice.
+disagree with it. The paper (arXiv 2112.01702) probably distributes single crops over the folds.
+Crops of one slice and neighboring slices look alike, so scores on these folds are optimistic for
+other tissue. To keep the crops of a slice in one fold, use --split-unit slice.
 """
 
 import argparse

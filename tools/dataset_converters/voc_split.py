@@ -52,7 +52,7 @@ def read_names(root: Path) -> list[str]:
         if not path.is_file():
             raise DataError(f'{path} is missing: name the folder VOC2012 of the release')
         try:
-            part_names = path.read_text(encoding='utf-8').split()
+            part_names = path.read_text(encoding='utf-8-sig').split()
         except UnicodeDecodeError as error:
             raise DataError(f'{path} is not a text file: get the complete release') from error
         if not part_names:

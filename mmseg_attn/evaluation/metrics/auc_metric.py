@@ -63,7 +63,7 @@ class AUCMetric(BaseMetric):
             data_samples: Predictions with logits ``(C, H, W)``, and ground truth ``(1, H, W)``.
 
         Raises:
-            DataError: If the model kept only labels.
+            DataError: If the model kept only labels, or logits and labels differ in size.
             ValueError: If a labeled pixel has no probabilities, because of a logit that is NaN or
                 infinite.
         """
@@ -114,7 +114,7 @@ class AUCMetric(BaseMetric):
 
 
 def log_odds(stored: Tensor) -> Iterator[Tensor]:
-    """Yield the log-odds of the probability of each class, without rounding it to 0 or 1.
+    """Yield the log-odds of the probability of each class, without rounding logits to 0 or 1.
 
     Args:
         stored: What MMSegmentation stores as ``seg_logits``: logits ``(C, N)``, or the probability

@@ -6,10 +6,9 @@ from typing import Any
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 
-from ...models.label_rule import stored_probabilities
 from ..calibration import BINS, calibration_bins, expected_calibration_error
 from .labeled import check_labeled
-from .logits import stored_logits
+from .logits import probabilities
 
 
 @METRICS.register_module()
@@ -45,10 +44,11 @@ class CalibrationMetric(BaseMetric):
             data_samples: Predictions with logits ``(C, H, W)``, and ground truth ``(1, H, W)``.
 
         Raises:
-            DataError: If the model kept only labels.
+            DataError: If the model kept only labels, or logits and labels differ in size.
+            ValueError: If a labeled pixel has no probabilities.
         """
         for sample in data_samples:
-            p = stored_probabilities(stored_logits(self, sample))  # (C, H, W)
+            p = probabilities(self, sample)  # (C, H, W)
             size = p.shape[1:]
             predicted = sample['pred_sem_seg']['data'].reshape(1, *size).long()
             label = sample['gt_sem_seg']['data'].reshape(1, *size).to(p.device)

@@ -7,9 +7,9 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from ...models.label_rule import stored_probabilities
 from .labeled import check_labeled
-from .logits import stored_logits
+from .logits import probabilities
+from .maps import check_sizes
 
 
 @METRICS.register_module()
@@ -52,12 +52,15 @@ class MAEMetric(BaseMetric):
             data_samples: Predictions and ground truth, ``(1, H, W)``; logits ``(C, H, W)``.
 
         Raises:
-            DataError: If the model kept only labels, and the probabilities are needed.
+            DataError: If the model kept only labels, and the probabilities are needed, or if
+                prediction and labels differ in size.
+            ValueError: If a labeled pixel has no probabilities, and they are needed.
         """
         for sample in data_samples:
             on_labels = self.on == 'labels'
-            predicted = sample['pred_sem_seg']['data'] if on_labels else stored_logits(self, sample)
+            predicted = sample['pred_sem_seg']['data'] if on_labels else probabilities(self, sample)
             label = sample['gt_sem_seg']['data'].squeeze(0).to(predicted.device)
+            check_sizes(sample, predicted.shape[-2:], label.shape)
             valid = label != self.ignore_index
             right = self._right(predicted, label.where(valid, 0).long())
             # the probability that the true class lacks is spread over the other classes
@@ -68,9 +71,8 @@ class MAEMetric(BaseMetric):
         """Return the probability of the true class of each pixel ``(H, W)``, from 0 to 1."""
         if self.on == 'labels':
             return predicted.squeeze(0) == label
-        p = stored_probabilities(predicted)  # (C, H, W)
-        known = label < len(p)
-        return p.gather(0, label.where(known, 0).unsqueeze(0)).squeeze(0) * known
+        known = label < len(predicted)
+        return predicted.gather(0, label.where(known, 0).unsqueeze(0)).squeeze(0) * known
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Average the errors over the labeled pixels of all images.

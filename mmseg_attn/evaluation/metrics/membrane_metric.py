@@ -23,9 +23,9 @@ class MembraneMetric(ImageMetric):
     - ``VOI_split``, H(prediction | ground truth), and ``VOI_merge``, H(ground truth | prediction),
       in bits. ``VOI`` is their sum. 0 is best.
 
-    As in the ISBI 2012 and SNEMI3D challenges, only pixels of segments of the ground truth count:
-    neither its membrane nor ignored pixels do. The two challenges differ in the pixels that are
-    predicted as membrane:
+    As in the ISBI 2012 and SNEMI3D challenges, only pixels of segments of the ground truth count,
+    not its membrane. Ignored pixels belong to no segment, in the ground truth and in the
+    prediction. The two challenges differ in the pixels that are predicted as membrane:
 
     - ``thin=True``: they belong to the closest predicted segment, so the width of the predicted
       membrane does not change the values. The final scores of ISBI 2012 also thin the membranes.
@@ -75,8 +75,10 @@ class MembraneMetric(ImageMetric):
         meta: Any = self.dataset_meta
         check_class(meta['classes'], membrane=self.membrane)
         membrane = meta['classes'].index(self.membrane)
-        true = self._segments((label != membrane) & (label != self.ignore_index))
-        cells = self._segments(predicted != membrane)
+        valid = label != self.ignore_index
+        true, cells = (
+            self._segments((labels != membrane) & valid) for labels in (label, predicted)
+        )
         counted = true > 0
         if not counted.any():
             return {}

@@ -18,6 +18,7 @@ from PIL import Image
 
 from mmseg_attn.apps.check import CheckResult, check, check_config
 from mmseg_attn.datasets.findings import KINDS
+from mmseg_attn.errors import UsageError
 from tests.data import rasters
 from tests.libraries import needs_rasterio
 from tests.processes import run_script
@@ -874,6 +875,15 @@ def test_as_a_process(folder):
     (finding,) = content['findings']
     assert finding['values'] == {'7': 85}
     assert finding['files'] == [dict(path=str(folder / 'masks/2.png'), note='7: 85 px')]
+
+
+def test_the_config_is_not_overwritten(folder):
+    path = folder / 'config.json'
+    config(folder).dump(path)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r'--json .*config\.json is an input of the tool'):
+        check_dataset.main([str(path), '--json', str(path)])
+    assert path.read_bytes() == before
 
 
 def test_warnings_alone_are_no_failure(folder, capsys):

@@ -69,6 +69,12 @@ def test_stages(crop, machine, channels):
     assert choices.stage_channels(crop, machine) == channels
 
 
+def test_scans_are_reduced_to_a_multiple_of_the_longer_side_of_the_crop():
+    assert choices.reduced_size([(900, 300)], (128, 256), 'ct') == (512, 512)
+    assert choices.reduced_size([(512, 512)], (128, 256), 'ct') is None
+    assert choices.reduced_size([(900, 300)], (128, 256), 'em') is None
+
+
 def test_batches():
     """An image of 128x128 at width 16 takes 4 * 60 * 16 * 16384 bytes, 60 MiB."""
     need = 4 * 60 * 16 * 128 * 128

@@ -65,6 +65,11 @@ def test_a_perfectly_calibrated_prediction():
     assert measure(one) == pytest.approx(0, abs=1e-6)
 
 
+def test_a_prediction_that_is_wrong_everywhere():
+    one = sample(logits_of(0.75, 0.75), [1, 1], [0, 0])
+    assert measure(one) == pytest.approx(0.75)
+
+
 def test_an_ignored_image_changes_nothing_and_nothing_labeled_is_refused():
     one = sample(logits_of(0.9, 0.2), [1, 0], [1, 1])
     ignored = sample(logits_of(0.9, 0.2), [1, 0], [255, 255])

@@ -93,7 +93,7 @@ def test_the_true_membrane_and_ignored_pixels_do_not_count():
     ignored = [[0, 0, 0, 255, 0, 0, 0]] * 3
     for column in ([0, 0, 0], [0, M, 0], [M, M, M]):
         found = [[0, 0, 0, value, 0, 0, 0] for value in column]
-        assert measure(sample(found, ignored)) == measure(sample(found, TWO_CELLS))
+        assert measure(sample(found, ignored)) == measure(sample(TWO_CELLS, TWO_CELLS))
 
 
 @needs_scikit_image

@@ -150,6 +150,12 @@ def test_a_distance_equal_to_the_tolerance_counts_whatever_the_rounding():
 
 
 @needs_monai
+def test_a_tolerance_of_0_accepts_equal_surfaces_alone():
+    assert measure(sample(SQUARE, SQUARE), tolerance=0)['NSD_px.cell'] == 100
+    assert measure(sample(only(0, 0), only(0, 1)), tolerance=0)['NSD_px.cell'] == 0
+
+
+@needs_monai
 def test_a_class_that_one_of_the_two_lacks():
     diagonal = math.hypot(4 * 2, 4 * 0.5)
     for pair in ((EMPTY, SQUARE), (SQUARE, EMPTY)):

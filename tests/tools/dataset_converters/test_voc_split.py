@@ -54,6 +54,13 @@ def test_seed_and_folder(root, tmp_path):
     ]
 
 
+def test_lists_with_a_byte_order_mark(root, tmp_path):
+    text = (root / LISTS / 'train.txt').read_text()
+    (root / LISTS / 'train.txt').write_text(text, encoding='utf-8-sig')
+    voc_split.main([str(root), '--out', str(tmp_path / 'other')])
+    assert split(tmp_path / 'other') == split(root / POOLED)
+
+
 def image(root):
     return root / 'JPEGImages' / '2007_000004.jpg'
 
