@@ -85,7 +85,11 @@ def _message(error: Exception, request: Request) -> str:
     if isinstance(error, FILES + KINDS) and error.filename is not None:
         return file_sentence(error)
     if isinstance(error, FILES):
-        return _last_line(error) if _names_a_file(error) else ''
+        line = _last_line(error)
+        checkpoint, missed, _ = line.partition(' can not be found.')  # MMEngine's words
+        if missed and Path(checkpoint).is_dir():
+            return f'{checkpoint} is a folder: name a checkpoint file in it'
+        return line if _names_a_file(error) else ''
     if isinstance(error, OSError):
         full = error.errno in FULL
         return f'{error}: free disk space and continue with --resume' if full else ''

@@ -89,6 +89,13 @@ def test_files_that_mmengine_misses_are_named(raised, load):
         raised(caught.value)
 
 
+def test_a_folder_in_place_of_a_checkpoint_is_named(raised, tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        load_from_local(str(tmp_path), map_location='cpu')
+    with pytest.raises(SystemExit, match=r'is a folder: name a checkpoint file in it$'):
+        raised(caught.value)
+
+
 @pytest.mark.parametrize(
     ('tool', 'sentence'),
     [
